@@ -1,0 +1,101 @@
+package grid
+
+// HoldCode says why a job is held (the job attribute HoldReasonCode), with
+// HTCondor's numbers.
+type HoldCode int32
+
+const (
+	HoldUser          HoldCode = 1
+	HoldJobPolicy     HoldCode = 3
+	HoldCredential    HoldCode = 4 // CorruptedCredential: a password file that cannot be used
+	HoldNoProcess     HoldCode = 6 // FailedToCreateProcess; the subcode is the errno
+	HoldOpenOutput    HoldCode = 7
+	HoldOpenInput     HoldCode = 8
+	HoldOutput        HoldCode = 12 // TransferOutputError
+	HoldInput         HoldCode = 13 // TransferInputError
+	HoldIwd           HoldCode = 14
+	HoldSubmitted     HoldCode = 15
+	HoldSystemPolicy  HoldCode = 26
+	HoldOutOfResource HoldCode = 34 // subcode 102 memory, 104 disk
+	// The next six are HTCondor's categories for EC2 jobs; ours for VM jobs.
+	HoldCloudUser       HoldCode = 37 // the user can mend it: credential, template, name
+	HoldCloudInternal   HoldCode = 38
+	HoldCloudAdmin      HoldCode = 39 // the administrator can: resource or GAHP not configured
+	HoldCloudConnection HoldCode = 40
+	HoldCloudServer     HoldCode = 41
+	HoldCloudLost       HoldCode = 42 // the machine may exist and could not be found
+)
+
+// VacateCode says why an execution ended without a result (VacateReasonCode),
+// with HTCondor's numbers.
+type VacateCode int32
+
+const (
+	VacateShadow    VacateCode = 1002 // our side failed
+	VacateUser      VacateCode = 1004
+	VacateStarter   VacateCode = 1007 // the runner died
+	VacateReconnect VacateCode = 1008 // the worker did not come back
+	VacateMachine   VacateCode = 1012 // the machine restarted
+	VacateDraining  VacateCode = 1014
+	VacateVM        VacateCode = 1020
+	VacateRemoved   VacateCode = 1023
+)
+
+// Universe is how a job runs (JobUniverse), with HTCondor's numbers.
+type Universe uint8
+
+const (
+	Vanilla   Universe = 5
+	Scheduler Universe = 7
+	Grid      Universe = 9
+	Java      Universe = 10
+	Parallel  Universe = 11
+	Local     Universe = 12
+	VM        Universe = 13
+)
+
+func (u Universe) String() string {
+	switch u {
+	case Vanilla:
+		return "vanilla"
+	case Scheduler:
+		return "scheduler"
+	case Grid:
+		return "grid"
+	case Java:
+		return "java"
+	case Parallel:
+		return "parallel"
+	case Local:
+		return "local"
+	case VM:
+		return "vm"
+	}
+	return "unknown"
+}
+
+// EventNumber is a job event's number in the user log.
+type EventNumber uint8
+
+const (
+	EventSubmit        EventNumber = 0
+	EventExecute       EventNumber = 1
+	EventEvicted       EventNumber = 4
+	EventTerminated    EventNumber = 5
+	EventImageSize     EventNumber = 6
+	EventShadow        EventNumber = 7
+	EventAborted       EventNumber = 9
+	EventSuspended     EventNumber = 10
+	EventUnsuspended   EventNumber = 11
+	EventHeld          EventNumber = 12
+	EventReleased      EventNumber = 13
+	EventDisconnected  EventNumber = 22
+	EventReconnected   EventNumber = 23
+	EventReconnectFail EventNumber = 24
+	EventGridUp        EventNumber = 25
+	EventGridDown      EventNumber = 26
+	EventGridSubmit    EventNumber = 27
+	EventAttribute     EventNumber = 33
+	EventClusterSubmit EventNumber = 35
+	EventClusterRemove EventNumber = 36
+)

@@ -1,0 +1,205 @@
+package wire
+
+import "gridburst/internal/grid"
+
+// Version is the contract's version, the number after "gridburst-worker/".
+const Version = 1
+
+// Limits of the stream.
+const (
+	MaxFrame = 1 << 20 // bytes of one frame's JSON
+	Window   = 256     // unacknowledged messages in one direction
+)
+
+// Frame is the unit of the stream. Messages are numbered from 1 in each direction.
+type Frame struct {
+	First uint64    `json:"n,omitempty"` // number of Messages[0]; 0 in a frame without messages
+	Ack   uint64    `json:"a,omitempty"` // number of the last message received
+	Msgs  []Message `json:"m,omitempty"`
+}
+
+// Message is exactly one of its fields.
+type Message struct {
+	// From the worker.
+	Hello  *Hello  `json:"hello,omitempty"`  // first on every stream
+	Advert *Advert `json:"advert,omitempty"` // the machine changed
+	Report *Report `json:"report,omitempty"`
+
+	// From the schedd.
+	Welcome *Welcome `json:"welcome,omitempty"` // first on every stream
+	Renew   *Renew   `json:"renew,omitempty"`
+	Start   *Start   `json:"start,omitempty"`
+	Kill    *Kill    `json:"kill,omitempty"`
+	Forget  *Forget  `json:"forget,omitempty"`
+	Drain   *Drain   `json:"drain,omitempty"`
+	Quit    *Quit    `json:"quit,omitempty"`
+}
+
+// Hello introduces a worker and lists what it holds.
+type Hello struct {
+	Version   int       `json:"version"`
+	Worker    string    `json:"worker"`          // stable name of the agent; over TLS the certificate's name wins
+	Boot      string    `json:"boot"`            // the machine's boot id: another one proves all old attempts dead
+	Session   string    `json:"session"`         // random, new with each start of the agent
+	Term      uint64    `json:"term"`            // the highest term seen
+	Agent     string    `json:"agent"`           // the agent's version
+	Isolation Isolation `json:"isolation"`       // how jobs are kept apart here
+	Local     bool      `json:"local,omitempty"` // serves the local universe on the schedd's host
+	Advert    Advert    `json:"advert"`
+	Attempts  []Attempt `json:"attempts,omitempty"`
+}
+
+// Isolation names how a worker contains its jobs.
+type Isolation string
+
+const (
+	Namespaces     Isolation = "namespaces"      // each slot its own PID and mount namespace, as root
+	UserNamespaces Isolation = "user_namespaces" // the same, without root
+	ProcessGroups  Isolation = "process_groups"  // weaker: parent-death signals and a scan for what was left
+)
+
+// Advert is what a machine offers. Attributes are ClassAd expressions in source
+// form; Cpus, Memory (MiB) and Disk (KiB) are the machine's totals, from which the
+// schedd carves dynamic slots.
+type Advert struct {
+	Attrs map[string]string `json:"attrs"`
+}
+
+// Attempt is one execution that the worker holds.
+type Attempt struct {
+	Job   grid.JobID `json:"job"`
+	Epoch uint32     `json:"epoch"`
+	Last  Report     `json:"last"` // the newest report; Kind Accepted when none was due yet
+}
+
+// ReportKind says what became of an attempt.
+type ReportKind string
+
+const (
+	Accepted ReportKind = "accepted" // journalled; not running yet
+	Started  ReportKind = "started"  // the job's process runs
+	Exited   ReportKind = "exited"   // it ended by itself; outputs are staged. Final
+	Killed   ReportKind = "killed"   // it was ended by Kill. Final
+	Failed   ReportKind = "failed"   // could not be run for a reason of the job's: Hold says which. Final
+	Lost     ReportKind = "lost"     // its end is certain, its result is not known. Final
+)
+
+// Final reports whether nothing of the attempt runs after k.
+func (k ReportKind) Final() bool { return k != Accepted && k != Started }
+
+// Report is news of an attempt. A final report is kept by the worker until Forget.
+type Report struct {
+	Job    grid.JobID      `json:"job"`
+	Epoch  uint32          `json:"epoch"`
+	Kind   ReportKind      `json:"kind"`
+	Code   int32           `json:"code,omitempty"`   // exit code, or signal number if Signal
+	Signal bool            `json:"signal,omitempty"` // ended by a signal
+	Usage  Usage           `json:"usage,omitzero"`
+	Hold   Hold            `json:"hold,omitzero"` // Failed
+	Reason string          `json:"reason,omitempty"`
+	Vacate grid.VacateCode `json:"vacate,omitempty"` // Lost
+	Staged []Staged        `json:"staged,omitempty"` // Exited with Transfer: what the outputs hold
+}
+
+// Hold is a reason to hold the job.
+type Hold struct {
+	Code    grid.HoldCode `json:"code"`
+	Subcode int32         `json:"subcode,omitempty"`
+	Reason  string        `json:"reason"`
+}
+
+// Usage is what an attempt consumed so far.
+type Usage struct {
+	WallMS   int64 `json:"wall_ms,omitempty"`
+	UserMS   int64 `json:"user_ms,omitempty"`
+	SysMS    int64 `json:"sys_ms,omitempty"`
+	MaxRSSKB int64 `json:"max_rss_kb,omitempty"`
+	DiskKB   int64 `json:"disk_kb,omitempty"`
+	Sent     int64 `json:"sent,omitempty"` // bytes of outputs
+	Received int64 `json:"received,omitempty"`
+}
+
+// Staged is one file of the outputs.
+type Staged struct {
+	Name   string `json:"name"` // as in the tar stream
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // hex
+}
+
+// Welcome accepts a worker.
+type Welcome struct {
+	Version   int    `json:"version"`
+	Term      uint64 `json:"term"`
+	LeaseMS   int64  `json:"lease_ms"`   // the worker's lease
+	RenewMS   int64  `json:"renew_ms"`   // how often Renew comes
+	SilenceMS int64  `json:"silence_ms"` // either side hangs up after hearing nothing for this long
+}
+
+// Renew extends the lease of every attempt.
+type Renew struct {
+	Term uint64 `json:"term"`
+}
+
+// Start begins an attempt.
+type Start struct {
+	Term  uint64     `json:"term"`
+	Job   grid.JobID `json:"job"`
+	Epoch uint32     `json:"epoch"`
+	Execution
+}
+
+// Execution is everything that a runner needs to know.
+type Execution struct {
+	Owner    Owner             `json:"owner"`
+	Cmd      string            `json:"cmd"`  // absolute; with Transfer the base name within the sandbox
+	Args     []string          `json:"args"` // without argv[0]
+	Env      []string          `json:"env"`  // NAME=value
+	Iwd      string            `json:"iwd"`  // without Transfer: the working directory
+	In       string            `json:"in,omitempty"`
+	Out      string            `json:"out,omitempty"` // without Transfer: paths, relative to Iwd; empty: /dev/null
+	Err      string            `json:"err,omitempty"` // with Transfer: set when wanted, the runner captures _stdout and _stderr
+	Transfer bool              `json:"transfer,omitempty"`
+	Outputs  []string          `json:"outputs,omitempty"`   // with Transfer: what to send back; nil: every new or changed file at the top of the sandbox
+	NoOutput bool              `json:"no_output,omitempty"` // with Transfer: send back nothing but Out and Err
+	KillSig  int               `json:"kill_sig,omitempty"`  // first signal of a graceful end; 0: SIGTERM
+	KillMS   int64             `json:"kill_ms,omitempty"`   // then SIGKILL after this long; 0: 10 s
+	LeaseMS  int64             `json:"lease_ms,omitempty"`  // shorter than the worker's, if set
+	Cpus     int32             `json:"cpus"`
+	MemoryMB int64             `json:"memory_mb"`
+	DiskKB   int64             `json:"disk_kb"`
+	Ad       map[string]string `json:"ad,omitempty"` // written to .job.ad in the sandbox
+}
+
+// Owner is whose job it is, as known on the schedd's host. A worker whose users
+// are not the schedd's runs it as a user of its own.
+type Owner struct {
+	Name string `json:"name"`
+	UID  uint32 `json:"uid"`
+	GID  uint32 `json:"gid"`
+}
+
+// Kill ends an attempt, gracefully first unless Fast.
+type Kill struct {
+	Term   uint64     `json:"term"`
+	Job    grid.JobID `json:"job"`
+	Epoch  uint32     `json:"epoch"`
+	Fast   bool       `json:"fast,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+}
+
+// Forget ends the worker's duty for an attempt.
+type Forget struct {
+	Job   grid.JobID `json:"job"`
+	Epoch uint32     `json:"epoch"`
+}
+
+// Drain stops a worker from being given more, or takes that back.
+type Drain struct {
+	On bool `json:"on"`
+}
+
+// Quit ends the agent, once it holds no attempt; a worker in a VM of ours powers
+// its guest off.
+type Quit struct {
+	PowerOff bool `json:"power_off,omitempty"`
+}
