@@ -1,0 +1,262 @@
+package ledger
+
+import (
+	"strconv"
+
+	"gridburst/internal/grid"
+)
+
+func (c *Place) apply(t *txn) (any, error) {
+	epochs := make([]uint32, len(c.List))
+	for i := range c.List {
+		epochs[i] = t.place(&c.List[i])
+	}
+	return epochs, nil
+}
+
+// place gives the job's epoch, or 0 for a placement that is refused.
+func (t *txn) place(p *Placement) uint32 {
+	s, cl, ok := t.stretch(p.Job)
+	if !ok || s.Job.Status != grid.Idle || s.Job.Attempt() || s.Job.Version != p.Version {
+		return 0
+	}
+	switch p.Kind {
+	case OnSlot:
+		if t.v.workers.at(p.At) == nil {
+			return 0
+		}
+	case ForClaim, AsVM:
+	default:
+		return 0
+	}
+	s.Job.Place, s.Job.At = p.Kind, p.At
+	if s.Job.Attempt() {
+		s.Job.Epoch++
+	}
+	if len(p.Attrs) > 0 {
+		t.setAttrs(&s, merge(s.attrs, p.Attrs...))
+	}
+	t.store(&s, &cl, s.Job.Status, 1)
+	t.emit(Event{Type: JobPlaced, Jobs: s.Run, Epoch: s.Job.Epoch, Code: int32(p.Kind), ID: p.At, Text: p.Where})
+	return max(s.Job.Epoch, 1)
+}
+
+func (c *Unplace) apply(t *txn) (any, error) {
+	n := 0
+	for _, id := range c.Jobs {
+		s, cl, ok := t.stretch(id)
+		if !ok || s.Job.Place != ForClaim || s.Job.At != c.At {
+			continue
+		}
+		s.Job.Place, s.Job.At = Nowhere, 0
+		t.store(&s, &cl, s.Job.Status, 1)
+		t.emit(Event{Type: JobUnplaced, Jobs: s.Run, ID: c.At, Text: c.Reason})
+		n++
+	}
+	return n, nil
+}
+
+func (c *Report) apply(t *txn) (any, error) {
+	counted := make([]bool, len(c.List))
+	for i := range c.List {
+		counted[i] = t.report(&c.List[i])
+	}
+	return counted, nil
+}
+
+// report applies what became of one attempt. It gives false when the attempt is
+// not the job's current one, which is how a late or doubled report ends.
+func (t *txn) report(r *AttemptReport) bool {
+	s, cl, ok := t.stretch(r.Job)
+	j := &s.Job
+	if !ok || !j.Attempt() || j.Epoch != r.Epoch {
+		return false
+	}
+	a := attempt{t: t, s: &s, cl: &cl, r: r, was: j.Status, attrs: s.attrs}
+	if len(r.Attrs) > 0 {
+		a.attrs = merge(a.attrs, r.Attrs...)
+	}
+	if j.Status == grid.Held || j.Status == grid.Removed {
+		return a.unwanted()
+	}
+	switch r.Kind {
+	case Started:
+		if j.Status != grid.Idle {
+			return true // told before
+		}
+		a.start()
+	case Ended:
+		if j.Status == grid.TransferringOutput {
+			return true // told before
+		}
+		if j.Status == grid.Idle {
+			a.start()
+		}
+		if r.Verdict == TakeOver {
+			a.exit()
+		} else {
+			a.finish()
+		}
+	case Taken:
+		if j.Status != grid.TransferringOutput {
+			return false
+		}
+		a.finish()
+	case Failed:
+		a.end(grid.Hold)
+		a.park()
+	case Stopped, Vanished:
+		a.end(grid.Requeue)
+		a.again()
+	default:
+		return false
+	}
+	a.store()
+	return true
+}
+
+// attempt is one report being applied to one job.
+type attempt struct {
+	t     *txn
+	s     *Stretch
+	cl    *Cluster
+	r     *AttemptReport
+	was   grid.Status
+	attrs []Attr
+	left  bool
+}
+
+// unwanted is news of a job that has been held or removed meanwhile: all that
+// counts is whether its attempt is over.
+func (a *attempt) unwanted() bool {
+	if a.r.Kind == Started {
+		return true
+	}
+	a.close()
+	a.left = a.s.Job.Status == grid.Removed
+	a.t.emit(Event{Type: JobUnplaced, Jobs: a.s.Run, Epoch: a.r.Epoch, Code: int32(a.r.Kind), Text: a.r.Reason})
+	a.store()
+	return true
+}
+
+func (a *attempt) store() {
+	a.t.setAttrs(a.s, a.attrs)
+	a.t.store(a.s, a.cl, a.was, 1)
+	if a.left {
+		a.t.leave(a.s, a.cl, []grid.Run{a.s.Run})
+	}
+}
+
+func (a *attempt) emit(e Event) {
+	e.Jobs, e.Epoch = a.s.Run, a.r.Epoch
+	a.t.emit(e)
+}
+
+// move takes the job through one line of the table. Every pair that comes here is
+// in it, but for a program error, which must not be stored.
+func (a *attempt) move(v grid.Verb) (from, to uint8) {
+	j := &a.s.Job
+	next, err := j.Status.On(v)
+	if err != nil {
+		panic(err)
+	}
+	from = uint8(j.Status)
+	a.t.enter(j, next)
+	return from, uint8(next)
+}
+
+func (a *attempt) start() {
+	from, to := a.move(grid.Execute)
+	j := &a.s.Job
+	j.Starts++
+	j.Started = a.t.at
+	if j.First == 0 {
+		j.First = uint32(a.t.at / 1000)
+	}
+	a.emit(Event{Type: JobStarted, From: from, To: to, Text: a.r.Where})
+}
+
+// exited notes how the attempt ended.
+func (a *attempt) exited() {
+	j := &a.s.Job
+	j.Exit = a.r.Exit.Code
+	j.Flags |= HasExited
+	j.Flags &^= BySignal
+	if a.r.Exit.Signal {
+		j.Flags |= BySignal
+	}
+}
+
+func (a *attempt) exit() {
+	a.exited()
+	from, to := a.move(grid.Exit)
+	exit := a.r.Exit
+	a.emit(Event{Type: JobExited, From: from, To: to, Exit: &exit})
+}
+
+// close ends the placement and books its time.
+func (a *attempt) close() {
+	j := &a.s.Job
+	j.Place, j.At = Nowhere, 0
+	wall := a.r.Exit.WallMS
+	if wall == 0 && j.Status.Active() {
+		wall = a.t.at - j.Started // nobody can say better
+	}
+	j.Wall += uint32((wall + 500) / 1000)
+}
+
+// finish ends an attempt that exited by itself, as the verdict says.
+func (a *attempt) finish() {
+	a.exited()
+	switch a.r.Verdict {
+	case Complete, Keep:
+		from, to := a.end(grid.Finish)
+		exit := a.r.Exit
+		a.emit(Event{Type: JobCompleted, From: from, To: to, Exit: &exit})
+		a.left = a.r.Verdict == Complete
+	case Park:
+		a.end(grid.Hold)
+		a.park()
+	default: // Again; a TakeOver that is taken twice means nothing better
+		a.end(grid.Requeue)
+		a.again()
+	}
+}
+
+func (a *attempt) end(v grid.Verb) (from, to uint8) {
+	a.close()
+	return a.move(v)
+}
+
+func (a *attempt) park() {
+	j := &a.s.Job
+	a.attrs = a.t.hold(j, a.attrs, a.r.HoldCode, a.r.HoldSub, a.r.Reason)
+	a.emit(Event{
+		Type: JobHeld, From: uint8(j.Last), To: uint8(j.Status), Code: int32(a.r.HoldCode), Sub: a.r.HoldSub, Text: a.r.Reason,
+	})
+}
+
+func (a *attempt) again() {
+	j := &a.s.Job
+	j.Requeues++
+	a.attrs = merge(a.attrs, text("VacateReason", a.r.Reason), Attr{Name: "VacateReasonCode", Expr: strconv.Itoa(int(a.r.Vacate))})
+	exit := a.r.Exit
+	a.emit(Event{Type: JobRequeued, From: uint8(j.Last), To: uint8(j.Status), Code: int32(a.r.Vacate), Text: a.r.Reason, Exit: &exit})
+}
+
+func (c *SeeWorker) apply(t *txn) (any, error) {
+	if c.Name == "" {
+		return nil, grid.Errorf(grid.Invalid, "a worker without a name")
+	}
+	id := t.v.workerOf[c.Name]
+	if id == 0 {
+		t.v.counters.Worker++
+		id = t.v.counters.Worker
+		t.v.workerOf = with(t.v.workerOf, c.Name, id)
+	}
+	if known, _ := t.v.workers.get(id); known != c.Worker {
+		t.putWorker(id, c.Worker)
+		t.emit(Event{Type: WorkerSeen, ID: id, Text: c.Name})
+	}
+	return id, nil
+}

@@ -1,0 +1,318 @@
+package ledger
+
+import (
+	"gridburst/internal/grid"
+)
+
+// Kind is a command's stable number. A number is never used again for another
+// meaning, because logs outlive programs.
+type Kind uint8
+
+const (
+	KindBegin      Kind = 1
+	KindSubmit     Kind = 2
+	KindStage      Kind = 3
+	KindAct        Kind = 4
+	KindPlace      Kind = 5
+	KindUnplace    Kind = 6
+	KindReport     Kind = 7
+	KindWorker     Kind = 8
+	KindMark       Kind = 9
+	KindForget     Kind = 10
+	KindCheckpoint Kind = 11
+	KindEdit       Kind = 12
+)
+
+// Body is what a kind of command says. Bodies are plain data: every choice (ids of
+// workers, verdicts of expressions, times in At) has been made when one is
+// proposed, so applying it twice on two machines gives one result.
+type Body interface {
+	Kind() Kind
+	encode(*enc)
+	decode(*dec)
+	// apply checks the command against the state and stages its changes. A
+	// returned error is a refusal: then it has staged nothing.
+	apply(*txn) (any, error)
+}
+
+// kinds is every kind of command. One that grows makes the queue larger, and is
+// refused when the disk is nearly full.
+var kinds = map[Kind]struct {
+	name  string
+	make  func() Body
+	grows bool
+}{
+	KindBegin:      {"begin", func() Body { return new(Begin) }, false},
+	KindSubmit:     {"submit", func() Body { return new(Submit) }, true},
+	KindStage:      {"stage", func() Body { return new(Stage) }, true},
+	KindAct:        {"act", func() Body { return new(Act) }, false},
+	KindPlace:      {"place", func() Body { return new(Place) }, false},
+	KindUnplace:    {"unplace", func() Body { return new(Unplace) }, false},
+	KindReport:     {"report", func() Body { return new(Report) }, false},
+	KindWorker:     {"worker", func() Body { return new(SeeWorker) }, false},
+	KindMark:       {"mark", func() Body { return new(Mark) }, false},
+	KindForget:     {"forget", func() Body { return new(Forget) }, false},
+	KindCheckpoint: {"checkpoint", func() Body { return new(Checkpoint) }, false},
+	KindEdit:       {"edit", func() Body { return new(Edit) }, false},
+}
+
+func (k Kind) String() string {
+	if d, ok := kinds[k]; ok {
+		return d.name
+	}
+	return "unknown"
+}
+
+// Command is a request to change the state.
+type Command struct {
+	Key  string // the client's idempotency key; "" for none. Scoped by By
+	By   string // who asks: "user:1000", or the part of the daemon that does
+	At   int64  // ms since 1970, the proposer's clock: the only one that apply sees
+	Body Body
+}
+
+// Limits of one command.
+const (
+	MaxEntry = 512 << 10 // bytes of an encoded entry
+	MaxChunk = 256 << 10 // bytes of one chunk of item data
+	MaxKey   = 128       // bytes of an idempotency key
+)
+
+// Begin is the first command of a daemon's term. The very first names the deployment.
+type Begin struct {
+	Deployment string // random; kept from the first Begin on
+	Host       string
+	Version    string // the program's
+	Restored   bool   // the state comes from a backup: ids jump, so that none is given twice
+}
+
+func (*Begin) Kind() Kind { return KindBegin }
+func (c *Begin) encode(e *enc) {
+	e.str(c.Deployment)
+	e.str(c.Host)
+	e.str(c.Version)
+	e.bool(c.Restored)
+}
+
+func (c *Begin) decode(d *dec) {
+	*c = Begin{Deployment: d.str(), Host: d.str(), Version: d.str(), Restored: d.bool()}
+}
+
+// Submit adds a cluster. Its result is a [Submitted].
+type Submit struct {
+	Owner    Owner
+	Template []byte   // what can be shared; empty when the ledger has it under Hash
+	Hash     [16]byte // of Template: see [HashTemplate]
+	Own      []byte   // what is this cluster's alone
+	Items    [][]byte // item data, in chunks
+	Stage    uint32   // further item data, staged before; 0: none
+	Procs    int32
+	Universe grid.Universe
+	Prio     int32
+	Held     bool   // begins held, code 15
+	Dag      uint32 // the run and its node and attempt that this is for; 0: none
+	Node     int32
+	Attempt  uint32
+}
+
+// Submitted is the result of a [Submit].
+type Submitted struct {
+	Cluster int32
+	Procs   int32
+}
+
+func (*Submit) Kind() Kind { return KindSubmit }
+func (c *Submit) encode(e *enc) {
+	e.owner(c.Owner)
+	e.bytes(c.Template)
+	e.b = append(e.b, c.Hash[:]...)
+	e.bytes(c.Own)
+	e.u(uint64(len(c.Items)))
+	for _, p := range c.Items {
+		e.bytes(p)
+	}
+	e.u(uint64(c.Stage))
+	e.u(uint64(c.Procs))
+	e.byte(byte(c.Universe))
+	e.i(int64(c.Prio))
+	e.bool(c.Held)
+	e.u(uint64(c.Dag))
+	e.u(uint64(c.Node))
+	e.u(uint64(c.Attempt))
+}
+
+func (c *Submit) decode(d *dec) {
+	c.Owner = d.owner()
+	c.Template = d.bytes()
+	for i := range c.Hash {
+		c.Hash[i] = d.byte()
+	}
+	c.Own = d.bytes()
+	if n := d.count(1); n > 0 {
+		c.Items = make([][]byte, n)
+		for i := range c.Items {
+			c.Items[i] = d.bytes()
+		}
+	}
+	c.Stage = d.u32()
+	c.Procs = d.id()
+	c.Universe, c.Prio, c.Held = grid.Universe(d.byte()), d.i32(), d.bool()
+	c.Dag, c.Node, c.Attempt = d.u32(), d.id(), d.u32()
+}
+
+// Stage puts one chunk of item data aside for a later [Submit]. Stage 0 asks for a
+// new stage; the result is its number, a uint32. Chunks of a stage that no submit
+// took are dropped by [Forget].
+type Stage struct {
+	Stage uint32
+	Seq   uint32 // 0, 1, 2, ...
+	Data  []byte
+}
+
+func (*Stage) Kind() Kind { return KindStage }
+func (c *Stage) encode(e *enc) {
+	e.u(uint64(c.Stage))
+	e.u(uint64(c.Seq))
+	e.bytes(c.Data)
+}
+func (c *Stage) decode(d *dec) { *c = Stage{Stage: d.u32(), Seq: d.u32(), Data: d.bytes()} }
+
+// Act does one verb to jobs: [grid.Hold], [grid.Release] or [grid.Remove]. The
+// result is an [Acted].
+type Act struct {
+	Verb   grid.Verb
+	Runs   []grid.Run
+	Code   grid.HoldCode // of a hold
+	Sub    int32
+	Reason string
+	Owner  uint32 // only jobs of this owner; 0: anybody's
+}
+
+// Acted counts what an [Act] did.
+type Acted struct {
+	Changed int32
+	Already int32 // were there already
+	Refused int32 // not possible in their state
+	Foreign int32 // of another owner
+	Missing int32 // not in the queue; a whole cluster that is not there counts one
+}
+
+func (*Act) Kind() Kind { return KindAct }
+func (c *Act) encode(e *enc) {
+	e.str(string(c.Verb))
+	e.u(uint64(len(c.Runs)))
+	for _, r := range c.Runs {
+		e.run(r)
+	}
+	e.i(int64(c.Code))
+	e.i(int64(c.Sub))
+	e.str(c.Reason)
+	e.u(uint64(c.Owner))
+}
+
+func (c *Act) decode(d *dec) {
+	c.Verb = grid.Verb(d.str())
+	if n := d.count(3); n > 0 {
+		c.Runs = make([]grid.Run, n)
+		for i := range c.Runs {
+			c.Runs[i] = d.run()
+		}
+	}
+	c.Code, c.Sub, c.Reason, c.Owner = grid.HoldCode(d.i32()), d.i32(), d.str(), d.u32()
+}
+
+// Place gives idle jobs their placements. Each stands or falls alone: a stale one
+// is refused, the others go on. The result is a []uint32, for each placement the
+// job's epoch or 0 when it was refused.
+type Place struct{ List []Placement }
+
+// Placement is one job's.
+type Placement struct {
+	Job     grid.JobID
+	Version uint32 // the version of the job that the decision rests on
+	Kind    PlaceKind
+	At      uint32
+	Where   string // for people
+	Attrs   []Attr // what the job's ad learns from it
+}
+
+func (*Place) Kind() Kind { return KindPlace }
+func (c *Place) encode(e *enc) {
+	e.u(uint64(len(c.List)))
+	for i := range c.List {
+		p := &c.List[i]
+		e.job(p.Job)
+		e.u(uint64(p.Version))
+		e.byte(byte(p.Kind))
+		e.u(uint64(p.At))
+		e.str(p.Where)
+		e.attrs(p.Attrs)
+	}
+}
+
+func (c *Place) decode(d *dec) {
+	if n := d.count(7); n > 0 {
+		c.List = make([]Placement, n)
+		for i := range c.List {
+			c.List[i] = Placement{
+				Job: d.job(), Version: d.u32(), Kind: PlaceKind(d.byte()), At: d.u32(), Where: d.str(), Attrs: d.attrs(),
+			}
+		}
+	}
+}
+
+// Unplace takes back placements that are not attempts: a wait for a claim that
+// will not come, or for which there is something better.
+type Unplace struct {
+	Jobs   []grid.JobID
+	At     uint32 // the claim they wait for
+	Reason string
+}
+
+func (*Unplace) Kind() Kind { return KindUnplace }
+func (c *Unplace) encode(e *enc) {
+	e.u(uint64(len(c.Jobs)))
+	for _, j := range c.Jobs {
+		e.job(j)
+	}
+	e.u(uint64(c.At))
+	e.str(c.Reason)
+}
+
+func (c *Unplace) decode(d *dec) {
+	if n := d.count(2); n > 0 {
+		c.Jobs = make([]grid.JobID, n)
+		for i := range c.Jobs {
+			c.Jobs[i] = d.job()
+		}
+	}
+	c.At, c.Reason = d.u32(), d.str()
+}
+
+// SeeWorker records that a worker introduced itself. The result is its number, a
+// uint32. Before a new boot id is recorded, the proposer has reported every attempt
+// of the old one as lost.
+type SeeWorker struct{ Worker }
+
+func (*SeeWorker) Kind() Kind { return KindWorker }
+func (c *SeeWorker) encode(e *enc) {
+	e.str(c.Name)
+	e.str(c.Boot)
+	e.u(uint64(c.Claim))
+}
+func (c *SeeWorker) decode(d *dec) { c.Worker = Worker{Name: d.str(), Boot: d.str(), Claim: d.u32()} }
+
+// Edit sets attributes of one job's ad, or deletes those with an empty Expr.
+type Edit struct {
+	Job     grid.JobID
+	Version uint32 // 0: whatever it is
+	Attrs   []Attr
+}
+
+func (*Edit) Kind() Kind { return KindEdit }
+func (c *Edit) encode(e *enc) {
+	e.job(c.Job)
+	e.u(uint64(c.Version))
+	e.attrs(c.Attrs)
+}
+func (c *Edit) decode(d *dec) { *c = Edit{Job: d.job(), Version: d.u32(), Attrs: d.attrs()} }

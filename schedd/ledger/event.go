@@ -1,0 +1,118 @@
+package ledger
+
+import "gridburst/internal/grid"
+
+// EventType says what happened.
+type EventType uint8
+
+const (
+	JobSubmitted EventType = 1  // Code: procs that share the submission
+	JobPlaced    EventType = 2  // Text: where
+	JobUnplaced  EventType = 3  // Text: why
+	JobStarted   EventType = 4  // Text: host
+	JobExited    EventType = 5  // its results are being taken over
+	JobCompleted EventType = 6  // Exit
+	JobRequeued  EventType = 7  // Code: a vacate code; Text: why
+	JobHeld      EventType = 8  // Code, Sub, Text
+	JobReleased  EventType = 9  // Text
+	JobRemoved   EventType = 10 // Text
+	JobLeft      EventType = 11 // it is in the history now; To: its last status
+	JobEdited    EventType = 12 // Text: attribute names
+
+	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
+	DagMoved   EventType = 30 // ID: the run; From, To; Text
+	NodeMoved  EventType = 31 // ID: the run; Node; From, To
+	CronFired  EventType = 40 // Text: the occurrence
+	WorkerSeen EventType = 50 // ID: the worker; Text: its name
+)
+
+var eventNames = map[EventType]string{
+	JobSubmitted: "job_submitted", JobPlaced: "job_placed", JobUnplaced: "job_unplaced", JobStarted: "job_started",
+	JobExited: "job_exited", JobCompleted: "job_completed", JobRequeued: "job_requeued", JobHeld: "job_held",
+	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
+	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
+}
+
+func (t EventType) String() string {
+	if s := eventNames[t]; s != "" {
+		return s
+	}
+	return "unknown"
+}
+
+// Event is one thing that an accepted command made happen. Events are output: the
+// same commands give the same events, and folding them gives the state.
+type Event struct {
+	Index uint64 // of the entry that made it
+	Seq   uint32 // its place among the entry's events, from 0
+	At    int64  // ms since 1970; never goes back
+	Type  EventType
+	Jobs  grid.Run // one job, or a range that shares what happened
+	Epoch uint32
+	From  uint8 // a grid.Status, grid.ClaimState or grid.NodeState, by Type
+	To    uint8
+	Code  int32
+	Sub   int32
+	ID    uint32
+	Node  int32
+	Text  string
+	Exit  *Exit
+}
+
+// Exit is how an execution ended and what it used.
+type Exit struct {
+	Code     int32
+	Signal   bool
+	WallMS   int64
+	UserMS   int64
+	SysMS    int64
+	MaxRSSKB int64
+	Sent     int64
+	Received int64
+}
+
+func (e *enc) exit(x *Exit) {
+	e.i(int64(x.Code))
+	e.bool(x.Signal)
+	for _, n := range [...]int64{x.WallMS, x.UserMS, x.SysMS, x.MaxRSSKB, x.Sent, x.Received} {
+		e.i(n)
+	}
+}
+
+func (d *dec) exit() *Exit {
+	return &Exit{
+		Code: d.i32(), Signal: d.bool(),
+		WallMS: d.i(), UserMS: d.i(), SysMS: d.i(), MaxRSSKB: d.i(), Sent: d.i(), Received: d.i(),
+	}
+}
+
+// event writes what Index, Seq and At of the entry do not say.
+func (e *enc) event(v *Event) {
+	e.byte(byte(v.Type))
+	e.run(v.Jobs)
+	e.u(uint64(v.Epoch))
+	e.b = append(e.b, v.From, v.To)
+	e.i(int64(v.Code))
+	e.i(int64(v.Sub))
+	e.u(uint64(v.ID))
+	e.u(uint64(v.Node))
+	e.str(v.Text)
+	e.bool(v.Exit != nil)
+	if v.Exit != nil {
+		e.exit(v.Exit)
+	}
+}
+
+func (d *dec) event() (v Event) {
+	v.Type = EventType(d.byte())
+	v.Jobs = d.run()
+	v.Epoch = d.u32()
+	v.From, v.To = d.byte(), d.byte()
+	v.Code, v.Sub = d.i32(), d.i32()
+	v.ID, v.Node = d.u32(), d.id()
+	v.Text = d.str()
+	if d.bool() {
+		v.Exit = d.exit()
+	}
+	return v
+}

@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"gridburst/internal/grid"
+)
+
+// script draws commands that are mostly sensible in the state they meet: jobs that
+// exist, versions and epochs that are current, and now and then ones that are not.
+type script struct {
+	t  *rapid.T
+	at int64
+}
+
+func (s *script) draw(v *View) Command {
+	s.at += rapid.Int64Range(-5, 5000).Draw(s.t, "dt")
+	c := Command{At: s.at, By: rapid.SampledFrom([]string{"user:1000", "user:1001", "schedd"}).Draw(s.t, "by")}
+	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
+		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
+	}
+	switch rapid.IntRange(0, 15).Draw(s.t, "kind") {
+	case 0, 1, 2:
+		c.Body = s.submit(v)
+	case 3, 4:
+		c.Body = &Act{
+			Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Execute}).Draw(s.t, "verb"),
+			Runs: []grid.Run{s.run(v), s.run(v)}, Code: grid.HoldUser, Reason: "via test",
+			Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"),
+		}
+	case 5, 6, 7:
+		c.Body = s.place(v)
+	case 8, 9, 10, 11:
+		c.Body = s.report(v)
+	case 12:
+		c.Body = &SeeWorker{Worker{Name: rapid.SampledFrom([]string{"w1", "w2", ""}).Draw(s.t, "worker"), Boot: rapid.SampledFrom([]string{"a", "b"}).Draw(s.t, "boot")}}
+	case 13:
+		j := s.job(v)
+		c.Body = &Edit{Job: j, Attrs: []Attr{{Name: "Rank", Expr: rapid.SampledFrom([]string{"", "1", "Memory"}).Draw(s.t, "expr")}}}
+	case 14:
+		c.Body = &Stage{Stage: rapid.Uint32Range(0, 3).Draw(s.t, "stage"), Seq: rapid.Uint32Range(0, 2).Draw(s.t, "seq"), Data: []byte("row")}
+	case 15:
+		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
+		case 0:
+			c.Body = &Forget{Keys: s.at - 20_000, Stages: s.at - 20_000, Max: 3}
+		case 1:
+			c.Body = &Mark{Index: rapid.Uint64Range(0, 50).Draw(s.t, "mark"), Logs: []LogPosition{{UID: 1000, Path: "/x/log", Device: 1, Inode: rapid.Uint64Range(0, 1).Draw(s.t, "inode"), Offset: 7}}}
+		case 2:
+			c.Body = &Begin{Deployment: "d", Host: "h", Restored: rapid.Bool().Draw(s.t, "restored")}
+		case 3:
+			j := s.job(v)
+			rec, _ := v.Job(j)
+			c.Body = &Unplace{Jobs: []grid.JobID{j}, At: rec.At, Reason: "better elsewhere"}
+		}
+	}
+	return c
+}
+
+func (s *script) submit(v *View) *Submit {
+	template := []byte(rapid.SampledFrom([]string{"template one", "template two", "three"}).Draw(s.t, "template"))
+	c := &Submit{
+		Owner:    rapid.SampledFrom([]Owner{{"alice", 1000, 100}, {"bob", 1001, 100}, {"alicia", 1000, 100}}).Draw(s.t, "owner"),
+		Template: template, Hash: HashTemplate(template), Universe: grid.Vanilla,
+		Procs: rapid.SampledFrom([]int32{1, 1, 1, 2, 5, 40, 3000, 0}).Draw(s.t, "procs"),
+		Prio:  rapid.Int32Range(-2, 2).Draw(s.t, "prio"), Held: rapid.IntRange(0, 4).Draw(s.t, "held") == 0,
+		Stage: rapid.SampledFrom([]uint32{0, 0, 0, 1, 2}).Draw(s.t, "stage"),
+	}
+	if rapid.Bool().Draw(s.t, "short") {
+		c.Template = nil // by hash alone
+	}
+	if rapid.Bool().Draw(s.t, "own") {
+		c.Own = []byte("own")
+	}
+	if rapid.IntRange(0, 3).Draw(s.t, "items") == 0 {
+		c.Items = [][]byte{[]byte("a b"), []byte("c")}
+	}
+	return c
+}
+
+// job is mostly one in the queue.
+func (s *script) job(v *View) grid.JobID {
+	cluster := rapid.Int32Range(1, max(v.counters.Cluster, 1)).Draw(s.t, "cluster")
+	procs := int32(3)
+	if c, ok := v.Cluster(cluster); ok {
+		procs = c.Procs
+	}
+	return grid.JobID{Cluster: cluster, Proc: rapid.Int32Range(0, procs).Draw(s.t, "proc") % max(procs, 1)}
+}
+
+func (s *script) run(v *View) grid.Run {
+	j := s.job(v)
+	switch rapid.IntRange(0, 2).Draw(s.t, "run") {
+	case 0:
+		return grid.WholeCluster(j.Cluster)
+	case 1:
+		return grid.OneJob(j)
+	}
+	return grid.Run{Cluster: j.Cluster, Lo: j.Proc, Hi: j.Proc + rapid.Int32Range(1, 2100).Draw(s.t, "len")}
+}
+
+func (s *script) place(v *View) *Place {
+	p := &Place{}
+	for range rapid.IntRange(1, 3).Draw(s.t, "placements") {
+		id := s.job(v)
+		j, _ := v.Job(id)
+		if rapid.IntRange(0, 9).Draw(s.t, "stale") == 0 {
+			j.Version++
+		}
+		p.List = append(p.List, Placement{
+			Job: id, Version: j.Version, Kind: rapid.SampledFrom([]PlaceKind{OnSlot, OnSlot, OnSlot, ForClaim, AsVM, Nowhere}).Draw(s.t, "place"),
+			At: rapid.Uint32Range(1, 2).Draw(s.t, "at"), Where: "slot1@w", Attrs: []Attr{{Name: "CpusProvisioned", Expr: "1"}},
+		})
+	}
+	return p
+}
+
+func (s *script) report(v *View) *Report {
+	r := &Report{}
+	for range rapid.IntRange(1, 3).Draw(s.t, "reports") {
+		id := s.job(v)
+		j, _ := v.Job(id)
+		epoch := j.Epoch
+		if rapid.IntRange(0, 9).Draw(s.t, "old") == 0 && epoch > 0 {
+			epoch--
+		}
+		r.List = append(r.List, AttemptReport{
+			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 7).Draw(s.t, "report")),
+			Verdict:  Verdict(rapid.IntRange(0, 5).Draw(s.t, "verdict")),
+			Exit:     Exit{Code: rapid.Int32Range(0, 2).Draw(s.t, "code"), Signal: rapid.Bool().Draw(s.t, "signal"), WallMS: rapid.Int64Range(0, 9999).Draw(s.t, "wall")},
+			HoldCode: grid.HoldOutput, HoldSub: 2, Vacate: grid.VacateStarter, Reason: "because", Where: "host",
+			Attrs: []Attr{{Name: "BytesSent", Expr: "3"}},
+		})
+	}
+	return r
+}
+
+// scratch makes machines for one rapid check. A check runs often: one directory
+// serves them all, a file each.
+type scratch struct {
+	dir string
+	n   int
+}
+
+func newScratch(t *testing.T) *scratch { return &scratch{dir: t.TempDir()} }
+
+type failer interface {
+	Helper()
+	Fatalf(string, ...any)
+}
+
+func (s *scratch) open(t failer) *Machine {
+	t.Helper()
+	s.n++
+	m, err := OpenMachine(filepath.Join(s.dir, fmt.Sprintf("%d.db", s.n)), Options{NoSync: true})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return m
+}
+
+func digestOf(t failer, m *Machine) Digest {
+	t.Helper()
+	d, _, err := m.Digest()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return d
+}

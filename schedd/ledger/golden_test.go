@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gridburst/internal/grid"
+)
+
+var updateGolden = flag.Bool("update-golden", false, "write the golden file of this format")
+
+// writeGolden makes a history with every kind of command and nearly every fate.
+func writeGolden(t *testing.T, path string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) Result {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b})
+	}
+	alice := Owner{Name: "alice", UID: 1000, GID: 100}
+	template := []byte("a template")
+	submit := func(procs int32, held bool) int32 {
+		r := do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Own: []byte("own"), Procs: procs, Universe: grid.Vanilla, Prio: 3, Held: held})
+		return r.Value.(Submitted).Cluster
+	}
+	place := func(id grid.JobID, kind PlaceKind) uint32 {
+		j, _ := m.View().Job(id)
+		r := do(&Place{List: []Placement{{Job: id, Version: j.Version, Kind: kind, At: 1, Where: "slot1@w", Attrs: []Attr{{Name: "CpusProvisioned", Expr: "1"}}}}})
+		return r.Value.([]uint32)[0]
+	}
+	report := func(id grid.JobID, epoch uint32, kind ReportKind, v Verdict) {
+		do(&Report{List: []AttemptReport{{
+			Job: id, Epoch: epoch, Kind: kind, Verdict: v, Exit: Exit{Code: 1, WallMS: 2600, UserMS: 3, SysMS: 4, MaxRSSKB: 5, Sent: 6, Received: 7},
+			HoldCode: grid.HoldOutput, HoldSub: 2, Vacate: grid.VacateStarter, Reason: `a "quoted" reason`, Where: "w", Attrs: []Attr{{Name: "BytesSent", Expr: "6"}},
+		}}})
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.1"})
+	do(&SeeWorker{Worker{Name: "w", Boot: "boot"}})
+	stage := do(&Stage{}).Value.(uint32)
+	do(&Stage{Stage: stage, Seq: 0, Data: []byte("rows")})
+	do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Procs: 50, Stage: stage, Items: [][]byte{[]byte("first")}})
+	for _, fate := range []struct {
+		kind    ReportKind
+		verdict Verdict
+	}{{Ended, Complete}, {Ended, Keep}, {Ended, Again}, {Ended, Park}, {Failed, 0}, {Vanished, 0}, {Stopped, 0}} {
+		id := grid.JobID{Cluster: submit(1, false)}
+		e := place(id, OnSlot)
+		report(id, e, Started, 0)
+		report(id, e, fate.kind, fate.verdict)
+	}
+	many := submit(5, true)
+	do(&Act{Verb: grid.Release, Runs: []grid.Run{grid.WholeCluster(many)}, Reason: "released"})
+	id := grid.JobID{Cluster: many, Proc: 2}
+	e := place(id, AsVM)
+	report(id, e, Started, 0)
+	report(id, e, Ended, TakeOver)
+	report(id, e, Taken, Complete)
+	waits := grid.JobID{Cluster: many, Proc: 3}
+	place(waits, ForClaim)
+	do(&Unplace{Jobs: []grid.JobID{waits}, At: 1, Reason: "released"})
+	do(&Edit{Job: waits, Attrs: []Attr{{Name: "JobPrio", Expr: "7"}}})
+	do(&Act{Verb: grid.Hold, Runs: []grid.Run{{Cluster: many, Lo: 0, Hi: 2}}, Code: grid.HoldUser, Sub: 1, Reason: "held"})
+	do(&Act{Verb: grid.Remove, Runs: []grid.Run{grid.WholeCluster(many), grid.WholeCluster(99)}, Reason: "removed"})
+	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
+	do(&Forget{Keys: 1, Stages: 1, Max: 10})
+	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}

@@ -1,0 +1,87 @@
+package ledger
+
+// Mark records how far the user logs have been written: every event up to Index
+// is in its log, and of the logs written since the last mark, where they end.
+type Mark struct {
+	Index uint64
+	Logs  []LogPosition
+}
+
+// LogPosition is where our writing of one user log ends. Inode 0 forgets it.
+type LogPosition struct {
+	UID    uint32
+	Path   string // absolute
+	Device uint64
+	Inode  uint64
+	Offset int64
+}
+
+func (*Mark) Kind() Kind { return KindMark }
+func (c *Mark) encode(e *enc) {
+	e.u(c.Index)
+	e.u(uint64(len(c.Logs)))
+	for i := range c.Logs {
+		l := &c.Logs[i]
+		e.u(uint64(l.UID))
+		e.str(l.Path)
+		e.u(l.Device)
+		e.u(l.Inode)
+		e.i(l.Offset)
+	}
+}
+
+func (c *Mark) decode(d *dec) {
+	c.Index = d.u()
+	if n := d.count(5); n > 0 {
+		c.Logs = make([]LogPosition, n)
+		for i := range c.Logs {
+			c.Logs[i] = LogPosition{UID: d.u32(), Path: d.str(), Device: d.u(), Inode: d.u(), Offset: d.i()}
+		}
+	}
+}
+
+// Forget drops, a bounded number at a time, what is past its keeping: idempotency
+// keys older than Keys and stages older than Stages, both in ms since 1970. The
+// result is how many were dropped, an int; fewer than Max means that nothing is
+// left to drop.
+type Forget struct {
+	Keys   int64
+	Stages int64
+	Max    int32
+}
+
+func (*Forget) Kind() Kind { return KindForget }
+func (c *Forget) encode(e *enc) {
+	e.i(c.Keys)
+	e.i(c.Stages)
+	e.u(uint64(c.Max))
+}
+func (c *Forget) decode(d *dec) { *c = Forget{Keys: d.i(), Stages: d.i(), Max: d.id()} }
+
+// Checkpoint says that a backup of the state at Index exists, with that digest and
+// name, and lets the log begin after Trim. At most Max entries are trimmed at a
+// time; the result is how many were, an int.
+type Checkpoint struct {
+	Index  uint64
+	Digest [32]byte
+	Name   string
+	Trim   uint64
+	Max    int32
+}
+
+func (*Checkpoint) Kind() Kind { return KindCheckpoint }
+func (c *Checkpoint) encode(e *enc) {
+	e.u(c.Index)
+	e.b = append(e.b, c.Digest[:]...)
+	e.str(c.Name)
+	e.u(c.Trim)
+	e.u(uint64(c.Max))
+}
+
+func (c *Checkpoint) decode(d *dec) {
+	c.Index = d.u()
+	for i := range c.Digest {
+		c.Digest[i] = d.byte()
+	}
+	c.Name, c.Trim, c.Max = d.str(), d.u(), d.id()
+}

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"iter"
+
+	bolt "go.etcd.io/bbolt"
+
+	"gridburst/internal/grid"
+)
+
+// Reader looks at what the view does not hold. It is one short bbolt read
+// transaction and may be newer than a view taken before; nothing it gives shares
+// the file's memory unless said so.
+type Reader struct{ tx *bolt.Tx }
+
+// Read calls f with a reader. While f runs no page of the file is used anew, so it
+// must not wait for anybody.
+func (m *Machine) Read(f func(*Reader) error) error {
+	return m.db.View(func(tx *bolt.Tx) error { return f(&Reader{tx}) })
+}
+
+func (r *Reader) bucket(b bucket) *bolt.Bucket { return r.tx.Bucket(stateBuckets[b]) }
+
+func (r *Reader) sealed(b bucket, key []byte, what string) ([]byte, error) {
+	v := r.bucket(b).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	body, err := unseal(key, v)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "%s: %w", what, err)
+	}
+	return append([]byte(nil), body...), nil
+}
+
+// Template is the shared part of ads with that number; nil when there is none.
+func (r *Reader) Template(id uint32) ([]byte, error) {
+	return r.sealed(bTemplate, key4(id), "template")
+}
+
+// HasTemplate reports whether a submit may name a template by hash alone.
+func (r *Reader) HasTemplate(hash [16]byte) bool {
+	return r.bucket(bTemplateHash).Get(hash[:]) != nil
+}
+
+// Own is what a cluster's ads have beside the template; nil when they have nothing.
+func (r *Reader) Own(cluster int32) ([]byte, error) {
+	return r.sealed(bOwn, key4(uint32(cluster)), "cluster "+grid.WholeCluster(cluster).String())
+}
+
+// Items yields the chunks of a cluster's item data, in order.
+func (r *Reader) Items(cluster int32) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		c := r.bucket(bItems).Cursor()
+		for k, v := c.Seek(keyPair(uint32(cluster), 0)); k != nil && be32(k) == uint32(cluster); k, v = c.Next() {
+			body, err := unseal(k, v)
+			if !yield(append([]byte(nil), body...), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Attrs are the attributes that were set after the submit, of a job in the queue.
+func (r *Reader) Attrs(v *View, id grid.JobID) ([]Attr, error) {
+	j, ok := v.Job(id)
+	if !ok || j.Flags&HasAttrs == 0 {
+		return nil, nil
+	}
+	// Its own, or those that it shares with the rest of the cluster.
+	for _, proc := range [...]uint32{uint32(id.Proc), baseProc} {
+		k := keyPair(uint32(id.Cluster), proc)
+		if value := r.bucket(bAttrs).Get(k); value != nil {
+			return decodeAttrs(k, value)
+		}
+	}
+	return nil, nil // it has left since the view was made
+}
+
+// PastCluster is the record of a cluster that has left the queue.
+func (r *Reader) PastCluster(id int32) (c Cluster, ok bool, err error) {
+	k := key4(uint32(id))
+	v := r.bucket(bPastCluster).Get(k)
+	if v == nil {
+		return c, false, nil
+	}
+	c, err = decodeCluster(k, v)
+	return c, err == nil, err
+}
+
+// Past is the job with that id in the history.
+func (r *Reader) Past(id grid.JobID) (p Past, ok bool, err error) {
+	c := r.bucket(bPast).Cursor()
+	k, v := c.Seek(key8(id.Key()))
+	if k == nil || be64(k) != id.Key() {
+		k, v = c.Prev() // a range that began before
+	}
+	if k == nil {
+		return p, false, nil
+	}
+	if p, err = decodePast(k, v); err != nil {
+		return p, false, err
+	}
+	in := p.Run.Cluster == id.Cluster && p.Run.Lo <= id.Proc && id.Proc < p.Run.Hi
+	return p, in, nil
+}
+
+// History yields the jobs that have left the queue, highest id first, those below
+// before (a [grid.JobID.Key]; 0: all).
+func (r *Reader) History(before uint64) iter.Seq2[Past, error] {
+	return func(yield func(Past, error) bool) {
+		c := r.bucket(bPast).Cursor()
+		var k, v []byte
+		if before == 0 {
+			k, v = c.Last()
+		} else if k, v = c.Seek(key8(before)); k == nil {
+			k, v = c.Last()
+		} else {
+			k, v = c.Prev()
+		}
+		for ; k != nil; k, v = c.Prev() {
+			p, err := decodePast(k, v)
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// LogPositions yields where our writing of user logs ends.
+func (r *Reader) LogPositions() iter.Seq2[LogPosition, error] {
+	return func(yield func(LogPosition, error) bool) {
+		c := r.bucket(bLogPosition).Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			p, err := decodeLogPosition(k, v)
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}

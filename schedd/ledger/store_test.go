@@ -1,0 +1,206 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"gridburst/internal/grid"
+)
+
+// filled makes a queue file with something in every common bucket and no unused
+// page at its end.
+func filled(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, FileName)
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	template := bytes.Repeat([]byte("template "), 50)
+	apply(m, Command{At: 1000, By: "schedd", Body: &Begin{Deployment: "deployment", Host: "host"}})
+	for i := range 40 {
+		apply(m, Command{Key: fmt.Sprint(i), At: 2000, By: "user:1", Body: &Submit{
+			Owner: Owner{Name: "a", UID: 1}, Template: template, Hash: HashTemplate(template), Procs: int32(i%3 + 1), Own: []byte("own"),
+		}})
+	}
+	apply(m, Command{At: 3000, By: "user:1", Body: &Act{Verb: grid.Hold, Runs: []grid.Run{grid.OneJob(grid.JobID{Cluster: 2, Proc: 1})}, Reason: "held"}})
+	apply(m, Command{At: 3000, By: "user:1", Body: &Act{Verb: grid.Remove, Runs: []grid.Run{grid.WholeCluster(1), grid.OneJob(grid.JobID{Cluster: 3, Proc: 1})}, Reason: "gone"}})
+	must(t, writeWhole(path, func(f *os.File) error {
+		_, err := m.Snapshot(f)
+		return err
+	}))
+	must(t, m.Close())
+	return path
+}
+
+func TestFileCutShortIsRefusedBeforeItIsMapped(t *testing.T) {
+	path := filled(t, t.TempDir())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	for _, size := range []int{1, 100, 4096, 8191, 8192, 8193, len(whole) / 2, len(whole) - 40_000} {
+		cut := filepath.Join(t.TempDir(), "cut.db")
+		must(t, os.WriteFile(cut, whole[:size], 0o600))
+		_, err := OpenMachine(cut, Options{})
+		if grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "gadm restore") {
+			t.Errorf("cut to %d of %d bytes: %v", size, len(whole), err)
+		}
+	}
+}
+
+// A flipped bit is found, or changes nothing that anybody would read; it is never
+// silently another record. bbolt ends the process on some damage of its structure
+// (from a goroutine of its own, so nobody can catch it): each copy is opened by a
+// child, and a child that ends so has refused it.
+func TestFlippedBitIsNeverSilent(t *testing.T) {
+	path := filled(t, t.TempDir())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	m, err := OpenMachine(path, Options{ReadOnly: true})
+	must(t, err)
+	want := digestOf(t, m)
+	must(t, m.Close())
+	step := 257
+	if testing.Short() {
+		step *= 4
+	}
+	var flips, silent, refused, found, unused int
+	f := filepath.Join(t.TempDir(), "flip.db")
+	for at := 2*os.Getpagesize() + 24; at < len(whole); at += step {
+		flips++
+		bad := bytes.Clone(whole)
+		bad[at] ^= 1 << (at % 8)
+		must(t, os.WriteFile(f, bad, 0o600))
+		child := exec.Command(os.Args[0], "-test.run=^$")
+		child.Env = append(os.Environ(), "LEDGER_READ="+f, "GORACE=atexit_sleep_ms=0")
+		out, err := child.Output()
+		switch got := strings.TrimSpace(string(out)); {
+		case err != nil:
+			refused++
+		case strings.HasPrefix(got, "found"):
+			found++
+		case got == want.String():
+			unused++
+		default:
+			silent++
+			t.Errorf("byte %d: another state, and nothing said", at)
+		}
+	}
+	t.Logf("%d flips: %d refused at open, %d found by the check, %d in bytes that nobody reads, silent %d", flips, refused, found, unused, silent)
+}
+
+// readDamaged prints the digest of a file, or what its check found.
+func readDamaged(path string) error {
+	m, err := OpenMachine(path, Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	found, err := m.Check(1)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		fmt.Println("found", found[0])
+		return nil
+	}
+	d, _, err := m.Digest()
+	fmt.Println(d)
+	return err
+}
+
+func TestDamagedRecordIsQuarantined(t *testing.T) {
+	path := filled(t, t.TempDir())
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		v := bytes.Clone(tx.Bucket(stateBuckets[bCluster]).Get(key4(5)))
+		v[3] ^= 1
+		return tx.Bucket(stateBuckets[bCluster]).Put(key4(5), v)
+	}))
+	must(t, db.Close())
+	m, err := OpenMachine(path, Options{})
+	must(t, err)
+	defer m.Close()
+	if d := m.Damage(); len(d) != 1 || d[0].Bucket != "cluster" || !errors.Is(d[0].Err, errCorrupt) {
+		t.Errorf("damage %v", d)
+	}
+	if _, ok := m.View().Cluster(5); ok {
+		t.Error("the damaged cluster is shown")
+	}
+	if _, ok := m.View().Cluster(6); !ok {
+		t.Error("its neighbour is not")
+	}
+}
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	path := filled(t, t.TempDir())
+	m, err := OpenMachine(path, Options{format: Format + 1, migrations: migrations{Format: func(*bolt.Tx) error { return nil }}})
+	must(t, err)
+	must(t, m.Close())
+	_, err = OpenMachine(path, Options{})
+	if grid.CodeOf(err) != grid.Refused || !strings.Contains(err.Error(), "newer program") {
+		t.Errorf("opened a newer format: %v", err)
+	}
+}
+
+func TestOlderFormatIsMigratedWithACopyKept(t *testing.T) {
+	path := filled(t, t.TempDir())
+	before, err := os.ReadFile(path)
+	must(t, err)
+	next := Options{format: Format + 1}
+	if _, err := OpenMachine(path, next); grid.CodeOf(err) != grid.Refused {
+		t.Fatalf("migrated without knowing how: %v", err)
+	}
+	next.migrations = migrations{Format: func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("new"))
+		return err
+	}}
+	m, err := OpenMachine(path, next)
+	must(t, err)
+	defer m.Close()
+	must(t, m.db.View(func(tx *bolt.Tx) error {
+		if tx.Bucket([]byte("new")) == nil {
+			t.Error("not migrated")
+		}
+		return nil
+	}))
+	old, err := OpenMachine(fmt.Sprintf("%s.format%d", path, Format), Options{ReadOnly: true})
+	must(t, err)
+	defer old.Close()
+	check := filepath.Join(t.TempDir(), "before.db")
+	must(t, os.WriteFile(check, before, 0o600))
+	want, err := OpenMachine(check, Options{ReadOnly: true})
+	must(t, err)
+	defer want.Close()
+	if a, b := digestOf(t, old), digestOf(t, want); a != b {
+		t.Errorf("the copy has digest %v, the file had %v", a, b)
+	}
+}
+
+// Law 7: a queue file that an earlier release wrote is read, and its log folds to
+// the digest that was recorded then. The files are never made anew; a release adds
+// one (go test -run GoldenFile -update-golden).
+func TestGoldenFileOfEachFormat(t *testing.T) {
+	for format := 1; format <= Format; format++ {
+		path := filepath.Join("testdata", fmt.Sprintf("format%d.db", format))
+		if *updateGolden && format == Format {
+			writeGolden(t, path)
+		}
+		copied := filepath.Join(t.TempDir(), FileName)
+		data, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.WriteFile(copied, data, 0o600))
+		want, err := ReadBackup(path)
+		must(t, err)
+		v, err := Verify(copied, t.TempDir(), t.TempDir())
+		must(t, err)
+		if len(v.Found) > 0 || v.Digest != want.Digest || v.Entries < 20 {
+			t.Errorf("format %d: %d entries, digest %v, want %v; found %v", format, v.Entries, v.Digest, want.Digest, v.Found)
+		}
+	}
+}
