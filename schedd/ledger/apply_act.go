@@ -90,7 +90,7 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	if s.Job.Place == ForClaim {
 		s.Job.Place, s.Job.At = Nowhere, 0
 	}
-	ev := Event{Epoch: s.Job.Epoch, From: uint8(was), To: uint8(next), Text: c.Reason}
+	ev := Event{Fresh: s.fresh, Epoch: s.Job.Epoch, From: uint8(was), To: uint8(next), Text: c.Reason}
 	attrs := s.attrs
 	switch c.Verb {
 	case grid.Hold:
@@ -155,6 +155,6 @@ func (c *Edit) apply(t *txn) (any, error) {
 	}
 	t.setAttrs(&s, merge(s.attrs, c.Attrs...))
 	t.store(&s, &cl, s.Job.Status, 1)
-	t.emit(Event{Type: JobEdited, Jobs: s.Run, Text: names})
+	t.emit(Event{Type: JobEdited, Jobs: s.Run, Fresh: s.fresh, Text: names})
 	return nil, nil
 }

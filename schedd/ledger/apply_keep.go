@@ -99,6 +99,7 @@ func (c *Mark) apply(t *txn) (any, error) {
 			continue
 		}
 		w := newEnc(32)
+		w.u(l.Index)
 		w.u(l.Device)
 		w.u(l.Inode)
 		w.i(l.Offset)
@@ -113,7 +114,7 @@ func decodeLogPosition(k, v []byte) (p LogPosition, err error) {
 		return p, err
 	}
 	d := dec{b: body}
-	p = LogPosition{UID: be32(k), Path: string(k[4:]), Device: d.u(), Inode: d.u(), Offset: d.i()}
+	p = LogPosition{UID: be32(k), Path: string(k[4:]), Index: d.u(), Device: d.u(), Inode: d.u(), Offset: d.i()}
 	return p, d.err()
 }
 

@@ -37,7 +37,7 @@ func (t *txn) place(p *Placement) uint32 {
 		t.setAttrs(&s, merge(s.attrs, p.Attrs...))
 	}
 	t.store(&s, &cl, s.Job.Status, 1)
-	t.emit(Event{Type: JobPlaced, Jobs: s.Run, Epoch: s.Job.Epoch, Code: int32(p.Kind), ID: p.At, Text: p.Where})
+	t.emit(Event{Type: JobPlaced, Jobs: s.Run, Fresh: s.fresh, Epoch: s.Job.Epoch, Code: int32(p.Kind), ID: p.At, Text: p.Where})
 	return max(s.Job.Epoch, 1)
 }
 

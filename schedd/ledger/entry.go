@@ -68,7 +68,7 @@ func decodeEntry(k, v []byte) (r Record, err error) {
 	if d.bool() {
 		r.Err = &grid.Error{Code: grid.Code(d.str()), Message: d.str()}
 	}
-	if n := d.count(12); n > 0 {
+	if n := d.count(13); n > 0 {
 		r.Events = make([]Event, n)
 		for i := range r.Events {
 			ev := d.event()

@@ -55,6 +55,7 @@ type Event struct {
 	Sub   int32
 	ID    uint32
 	Node  int32
+	Fresh bool // the first thing that happens to this proc of a larger cluster alone
 	Text  string
 	Exit  *Exit
 }
@@ -96,6 +97,7 @@ func (e *enc) event(v *Event) {
 	e.i(int64(v.Sub))
 	e.u(uint64(v.ID))
 	e.u(uint64(v.Node))
+	e.bool(v.Fresh)
 	e.str(v.Text)
 	e.bool(v.Exit != nil)
 	if v.Exit != nil {
@@ -109,7 +111,7 @@ func (d *dec) event() (v Event) {
 	v.Epoch = d.u32()
 	v.From, v.To = d.byte(), d.byte()
 	v.Code, v.Sub = d.i32(), d.i32()
-	v.ID, v.Node = d.u32(), d.id()
+	v.ID, v.Node, v.Fresh = d.u32(), d.id(), d.bool()
 	v.Text = d.str()
 	if d.bool() {
 		v.Exit = d.exit()

@@ -11,6 +11,7 @@ type Mark struct {
 type LogPosition struct {
 	UID    uint32
 	Path   string // absolute
+	Index  uint64 // events of entries up to this one are before Offset
 	Device uint64
 	Inode  uint64
 	Offset int64
@@ -24,6 +25,7 @@ func (c *Mark) encode(e *enc) {
 		l := &c.Logs[i]
 		e.u(uint64(l.UID))
 		e.str(l.Path)
+		e.u(l.Index)
 		e.u(l.Device)
 		e.u(l.Inode)
 		e.i(l.Offset)
@@ -32,10 +34,10 @@ func (c *Mark) encode(e *enc) {
 
 func (c *Mark) decode(d *dec) {
 	c.Index = d.u()
-	if n := d.count(5); n > 0 {
+	if n := d.count(6); n > 0 {
 		c.Logs = make([]LogPosition, n)
 		for i := range c.Logs {
-			c.Logs[i] = LogPosition{UID: d.u32(), Path: d.str(), Device: d.u(), Inode: d.u(), Offset: d.i()}
+			c.Logs[i] = LogPosition{UID: d.u32(), Path: d.str(), Index: d.u(), Device: d.u(), Inode: d.u(), Offset: d.i()}
 		}
 	}
 }

@@ -227,7 +227,7 @@ func (t *txn) stretch(id grid.JobID) (s Stretch, c Cluster, ok bool) {
 	c, _ = t.cluster(id.Cluster)
 	s = Stretch{Run: grid.OneJob(id), Job: j, Base: c.Procs == 1}
 	if p, _ := t.v.procs.get(uint32(id.Cluster)); c.Procs > 1 && (p == nil || p.recs.at(uint32(id.Proc)) == nil) {
-		s.shared = true
+		s.shared, s.fresh = true, true
 	}
 	return s, c, t.read(&s)
 }

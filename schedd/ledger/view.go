@@ -130,6 +130,7 @@ type Stretch struct {
 	Base bool // Job is the cluster's shared record
 
 	shared bool   // one job that is about to leave the shared record
+	fresh  bool   // one job that has just done so
 	attrs  []Attr // as read by txn.read
 }
 

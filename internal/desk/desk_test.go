@@ -1,0 +1,348 @@
+package desk
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/userlog"
+)
+
+// TestMain is also the desk.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == Arg {
+		operations["who"] = func(json.RawMessage, *os.File) (any, error) {
+			groups, err := os.Getgroups()
+			return map[string]any{"uid": os.Getuid(), "gid": os.Getgid(), "groups": groups, "env": os.Environ(), "pid": os.Getpid()}, err
+		}
+		if err := Serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func open(t *testing.T, o Options) *Desks {
+	t.Helper()
+	d := New(o)
+	t.Cleanup(d.Close)
+	return d
+}
+
+func me() Owner {
+	return Owner{Name: "me", UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+}
+
+type identity struct {
+	UID, GID int
+	Groups   []int
+	Env      []string
+	PID      int
+}
+
+func who(t *testing.T, d *Desks, o Owner) (i identity) {
+	t.Helper()
+	if err := d.call(t.Context(), o, "who", nil, nil, &i); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func TestDeskHasTheOwnersRightsAndNothingElse(t *testing.T) {
+	t.Setenv("SECRET", "canary")
+	d := open(t, Options{})
+	i := who(t, d, me())
+	if i.UID != os.Getuid() || strings.Contains(strings.Join(i.Env, " "), "canary") || i.PID == os.Getpid() {
+		t.Errorf("a desk is %+v", i)
+	}
+	if again := who(t, d, me()); again.PID != i.PID {
+		t.Error("each request has a desk of its own")
+	}
+	if os.Getuid() != 0 {
+		if err := d.call(t.Context(), Owner{Name: "root"}, "who", nil, nil, nil); grid.CodeOf(err) != grid.Unavailable {
+			t.Errorf("an ordinary user's schedd acted for root: %v", err)
+		}
+		t.Skip("switching users needs root")
+	}
+	nobody := Owner{Name: "nobody", UID: 65534, GID: 65534}
+	dir := t.TempDir()
+	closed := filepath.Join(dir, "closed")
+	if err := os.WriteFile(closed, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i = who(t, d, nobody)
+	if i.UID != 65534 || i.GID != 65534 || len(i.Groups) != 1 {
+		t.Errorf("nobody's desk is %+v", i)
+	}
+	err := d.PackInputs(t.Context(), nobody, Inputs{Iwd: "/", Files: []string{closed}}, io.Discard)
+	if grid.CodeOf(err) != grid.Forbidden || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("nobody read a file of root: %v", err)
+	}
+	if err := d.call(t.Context(), Owner{Name: "ghost", UID: 54321}, "who", nil, nil, nil); err == nil {
+		t.Error("a user that does not exist has a desk")
+	}
+}
+
+func TestLogsAreWrittenEachForItself(t *testing.T) {
+	d := open(t, Options{})
+	dir := t.TempDir()
+	e := userlog.Event{Job: grid.JobID{Cluster: 1}, Host: "h"}
+	done, err := d.AppendLogs(t.Context(), me(), []LogAppend{
+		{Path: filepath.Join(dir, "a"), Texts: [][]byte{e.Text()}},
+		{Path: filepath.Join(dir, "none", "b"), Texts: [][]byte{e.Text()}},
+		{Path: "relative", Texts: [][]byte{e.Text()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done[0].Error != "" || done[0].Position.Offset != int64(len(e.Text())) || done[1].Error == "" || done[2].Error == "" {
+		t.Errorf("%+v", done)
+	}
+	done, err = d.AppendLogs(t.Context(), me(), []LogAppend{{Path: filepath.Join(dir, "a"), Texts: [][]byte{e.Text()}, After: &userlog.Position{}}})
+	if err != nil || done[0].Position.Offset != int64(len(e.Text())) {
+		t.Errorf("an event was repeated: %+v %v", done, err)
+	}
+}
+
+func write(t *testing.T, p, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func names(t *testing.T, stream io.Reader) (out []string) {
+	t.Helper()
+	r := tar.NewReader(stream)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%s %o", h.Name, h.Mode))
+	}
+}
+
+func TestInputsArePacked(t *testing.T) {
+	d := open(t, Options{})
+	dir := t.TempDir()
+	write(t, dir+"/bin/prog", "#!/bin/sh\n", 0o644)
+	write(t, dir+"/data/x.txt", "x", 0o640)
+	write(t, dir+"/data/sub/y.txt", "y", 0o600)
+	if err := os.Symlink("x.txt", dir+"/data/link"); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	err := d.PackInputs(t.Context(), me(), Inputs{Iwd: dir, Executable: "bin/prog", Files: []string{"data", "data/", "data/x.txt"}}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(names(t, &b), "\n")
+	want := "prog 744\ndata/ 755\ndata/link 640\ndata/sub/ 755\ndata/sub/y.txt 600\ndata/x.txt 640\nlink 640\nsub/ 755\nsub/y.txt 600\nx.txt 640\nx.txt 640"
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	b.Reset()
+	err = d.PackInputs(t.Context(), me(), Inputs{Iwd: dir, Files: []string{"data/x.txt", "missing"}}, &b)
+	if !errors.Is(err, syscall.ENOENT) || !strings.Contains(err.Error(), filepath.Join(dir, "missing")) || b.Len() > 0 {
+		t.Errorf("a missing input: %v after %d bytes", err, b.Len())
+	}
+}
+
+// outputs is a tar stream of names; those that end in a slash are directories.
+func outputs(t *testing.T, files map[string]string) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, text := range files {
+		h := &tar.Header{Name: name, Mode: 0o4755, Size: int64(len(text)), Typeflag: tar.TypeReg}
+		if link, ok := strings.CutPrefix(text, "-> "); ok {
+			h = &tar.Header{Name: name, Linkname: link, Typeflag: tar.TypeSymlink}
+			text = ""
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, text)
+	}
+	w.Close()
+	return &b
+}
+
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		rel, _ := filepath.Rel(dir, p)
+		out[rel] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func same(t *testing.T, what string, got, want map[string]string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+func TestOutputsAreStagedThenPutInPlace(t *testing.T) {
+	d := open(t, Options{})
+	dir := t.TempDir()
+	write(t, dir+"/result", "old", 0o644)
+	write(t, dir+"/tree/kept", "kept", 0o644)
+	o := Outputs{Job: grid.JobID{Cluster: 7, Proc: 1}, Epoch: 2, Iwd: dir, Out: "logs/out", Remaps: map[string]string{"b": "renamed"}}
+	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"result": "new", "tree/a": "a", "tree/sub/b": "b", "b": "B", StdoutName: "said", StderrName: "nowhere"}
+	before := tree(t, dir)
+	staged, err := d.StageOutputs(t.Context(), me(), o, outputs(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range before {
+		if got := tree(t, dir)[name]; got != text {
+			t.Errorf("%s is %q before the outputs are accepted", name, got)
+		}
+	}
+	if len(staged) != 5 {
+		t.Errorf("staged %v", staged)
+	}
+	o.Staged = staged
+	for range 2 { // a crash may repeat it
+		if err := d.CommitOutputs(t.Context(), me(), o); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "in place", tree(t, dir), map[string]string{
+			"result": "new", "tree/kept": "kept", "tree/a": "a", "tree/sub/b": "b", "renamed": "B", "logs/out": "said",
+		})
+	}
+	if info, err := os.Stat(dir + "/result"); err != nil || info.Mode() != 0o755 {
+		t.Errorf("mode %v %v: no set-uid bit may come from a worker", info.Mode(), err)
+	}
+	// An output that is neither staged nor in place is missed.
+	if err := os.Remove(dir + "/result"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CommitOutputs(t.Context(), me(), o); grid.CodeOf(err) != grid.NotFound {
+		t.Errorf("a missing output: %v", err)
+	}
+	write(t, dir+"/result", "NEW", 0o644) // of the same size
+	if err := d.CommitOutputs(t.Context(), me(), o); grid.CodeOf(err) != grid.NotFound {
+		t.Errorf("somebody else's file passed for the output: %v", err)
+	}
+}
+
+func TestOutputsOfOldAttemptsAreDropped(t *testing.T) {
+	d := open(t, Options{})
+	dir := t.TempDir()
+	o := Outputs{Job: grid.JobID{Cluster: 7}, Iwd: dir, Out: "sub/out"}
+	if err := os.Mkdir(dir+"/sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for epoch := uint32(1); epoch <= 3; epoch++ {
+		o.Epoch = epoch
+		if _, err := d.StageOutputs(t.Context(), me(), o, outputs(t, map[string]string{"a": "x", "t/b": "y", StdoutName: "z"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Epoch = 2
+	if err := d.DropOutputs(t.Context(), me(), o); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "left", tree(t, dir), map[string]string{".gridburst-7.0.3-a": "x", ".gridburst-7.0.3-t/b": "y", "sub/.gridburst-7.0.3-out": "z"})
+}
+
+func TestHostileOutputsStayInside(t *testing.T) {
+	d := open(t, Options{})
+	for what, files := range map[string]map[string]string{
+		"a name that leads out":     {"../evil": "x"},
+		"an absolute name":          {"/tmp/evil": "x"},
+		"a name that is the parent": {"..": "x"},
+		"no name":                   {".": "x"},
+	} {
+		dir := filepath.Join(t.TempDir(), "home")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, outputs(t, files)); grid.CodeOf(err) != grid.Invalid {
+			t.Errorf("%s: %v", what, err)
+		}
+		if left := tree(t, filepath.Dir(dir)); len(left) > 0 {
+			t.Errorf("%s left %v", what, left)
+		}
+	}
+	dir := t.TempDir()
+	staged, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, outputs(t, map[string]string{"link": "-> /etc/passwd"}))
+	if err != nil || len(staged) != 0 {
+		t.Errorf("a link was staged: %v %v", staged, err)
+	}
+	// A stream that was cut is refused.
+	whole, _ := io.ReadAll(outputs(t, map[string]string{"a": strings.Repeat("x", 5000)}))
+	if _, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, bytes.NewReader(whole[:3000])); err == nil {
+		t.Error("half a stream passed for all")
+	}
+}
+
+func TestHungDeskIsLeftAloneAndReplaced(t *testing.T) {
+	d := open(t, Options{Idle: 200 * time.Millisecond, Hung: 200 * time.Millisecond})
+	first := who(t, d, me())
+	if err := syscall.Kill(first.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := d.call(ctx, me(), "who", nil, nil, nil); grid.CodeOf(err) != grid.Unavailable {
+		t.Errorf("a hung desk answered %v", err)
+	}
+	// Somebody who waits longer learns that it was killed; the next has a new one.
+	var i identity
+	err := d.call(t.Context(), me(), "who", nil, nil, &i)
+	if err != nil && grid.CodeOf(err) != grid.Unknown && grid.CodeOf(err) != grid.Unavailable {
+		t.Errorf("a killed desk answered %v", err)
+	}
+	if i = who(t, d, me()); i.PID == first.PID {
+		t.Error("the hung desk is still used")
+	}
+}
+
+func TestDeskEndsWithItsSchedd(t *testing.T) {
+	d := New(Options{})
+	i := who(t, d, me())
+	d.Close() // waits for the child
+	if err := syscall.Kill(i.PID, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the desk is still there: %v", err)
+	}
+	if err := d.call(t.Context(), me(), "who", nil, nil, nil); grid.CodeOf(err) != grid.Unavailable {
+		t.Errorf("a closed keeper started a desk: %v", err)
+	}
+}

@@ -1,0 +1,50 @@
+package desk
+
+import (
+	"context"
+	"path/filepath"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/userlog"
+)
+
+const opAppend = "append"
+
+// LogAppend is events for one log file.
+type LogAppend struct {
+	Path  string            `json:"path"` // absolute
+	Texts [][]byte          `json:"texts"`
+	After *userlog.Position `json:"after,omitempty"` // set when they may be there already
+}
+
+// LogAppended is what became of one [LogAppend].
+type LogAppended struct {
+	Position userlog.Position `json:"position"`
+	Error    string           `json:"error,omitempty"`
+}
+
+// AppendLogs puts events at the end of logs. Each log stands alone: one that cannot
+// be written has its Error set.
+func (d *Desks) AppendLogs(ctx context.Context, owner Owner, logs []LogAppend) (done []LogAppended, err error) {
+	err = d.call(ctx, owner, opAppend, logs, nil, &done)
+	if err == nil && len(done) != len(logs) {
+		err = grid.Errorf(grid.Internal, "the desk of %s answered for %d of %d logs", owner.Name, len(done), len(logs))
+	}
+	return done, err
+}
+
+func appendLogs(logs []LogAppend) ([]LogAppended, error) {
+	done := make([]LogAppended, len(logs))
+	for i, l := range logs {
+		if !filepath.IsAbs(l.Path) {
+			done[i].Error = "the path of a log must be absolute: " + l.Path
+			continue
+		}
+		at, err := userlog.Append(l.Path, l.Texts, l.After)
+		done[i].Position = at
+		if err != nil {
+			done[i].Error = err.Error()
+		}
+	}
+	return done, nil
+}

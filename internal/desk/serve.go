@@ -1,0 +1,134 @@
+package desk
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"gridburst/internal/grid"
+)
+
+// Arg is the first argument with which a program is to call [Serve].
+const Arg = "desk"
+
+// socketFD is where a desk finds its socket.
+const socketFD = 3
+
+// operation does one thing as this process's user. file is what came with the
+// request; the operation need not close it.
+type operation func(args json.RawMessage, file *os.File) (any, error)
+
+var operations = map[string]operation{
+	opAppend: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, appendLogs) },
+	opPack:   func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
+	opStage:  func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
+	opCommit: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
+	opDrop:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
+}
+
+func with[A, R any](args json.RawMessage, do func(A) (R, error)) (any, error) {
+	var a A
+	if err := json.Unmarshal(args, &a); err != nil {
+		return nil, err
+	}
+	return do(a)
+}
+
+func withFile[A, R any](args json.RawMessage, f *os.File, do func(A, *os.File) (R, error)) (any, error) {
+	if f == nil {
+		return nil, errors.New("the request came without its pipe")
+	}
+	return with(args, func(a A) (R, error) { return do(a, f) })
+}
+
+// concurrent bounds the requests that a desk works on at once.
+const concurrent = 16
+
+// Serve is a desk's whole life. It returns when the schedd has hung up.
+func Serve() error {
+	syscall.Umask(0o022)
+	f := os.NewFile(socketFD, "schedd")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return fmt.Errorf("a desk is started by a schedd: %w", err)
+	}
+	c, ok := conn.(*net.UnixConn)
+	if !ok {
+		return errors.New("a desk is started by a schedd")
+	}
+	return serve(c)
+}
+
+func serve(c *net.UnixConn) error {
+	defer c.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var writing sync.Mutex
+	slots := make(chan struct{}, concurrent)
+	for {
+		var q request
+		file, err := readFrame(c, &q)
+		if err != nil {
+			return nil // the schedd is gone, and nobody would read a complaint
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			r := answer(q, file)
+			if file != nil {
+				file.Close()
+			}
+			writing.Lock()
+			defer writing.Unlock()
+			if writeFrame(c, r, nil) != nil {
+				c.Close()
+			}
+		})
+	}
+}
+
+func answer(q request, file *os.File) response {
+	r := response{ID: q.ID}
+	op, ok := operations[q.Op]
+	if !ok {
+		r.Code, r.Error = grid.Internal, "a desk does not know how to "+q.Op
+		return r
+	}
+	result, err := op(q.Args, file)
+	if err == nil {
+		r.Result, err = json.Marshal(result)
+	}
+	if err != nil {
+		r.Code, r.Error = grid.CodeOf(err), err.Error()
+		var no syscall.Errno
+		if errors.As(err, &no) {
+			r.Errno = int(no)
+			if r.Code == grid.Internal {
+				r.Code = codeOf(no)
+			}
+		}
+		var diags *grid.DiagnosticsError
+		if errors.As(err, &diags) {
+			r.Diags = diags.Diagnostics
+		}
+	}
+	return r
+}
+
+// codeOf sorts what a file system says.
+func codeOf(no syscall.Errno) grid.Code {
+	switch no {
+	case syscall.ENOENT, syscall.ENOTDIR:
+		return grid.NotFound
+	case syscall.EACCES, syscall.EPERM, syscall.EROFS:
+		return grid.Forbidden
+	case syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG:
+		return grid.NoSpace
+	}
+	return grid.Refused
+}
