@@ -93,10 +93,7 @@ func (n *reference) eval(r *run) Value {
 	var v Value
 	switch n.scope {
 	case bare:
-		var found bool
-		if v, found = r.bare(n.key); found {
-			break
-		}
+		v, _ = r.bare(n.key)
 	case my:
 		v, _ = r.attr(r.my, r.target, n.key)
 	case target:
