@@ -261,8 +261,11 @@ func unquoted(src string) (Value, bool) {
 	if len(src) < 2 || src[0] != '"' || src[len(src)-1] != '"' {
 		return Value{}, false
 	}
-	var b strings.Builder
 	body := src[1 : len(src)-1]
+	if !strings.ContainsAny(body, "\"\\\n") {
+		return StringValue(body), true
+	}
+	var b strings.Builder
 	for i := 0; i < len(body); i++ {
 		c := body[i]
 		if c == '"' || c == '\n' {

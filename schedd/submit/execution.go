@@ -55,6 +55,7 @@ func (l *lowering) setUniverse() {
 	image, iv, hasImage := l.word("container_image")
 	switch {
 	case hasDocker && hasImage:
+		u.docker = true
 		l.fail(dv.Pos, "docker_image and container_image are both set", "A job runs in one image.")
 	case u.container != "" && !hasDocker && !hasImage:
 		l.fail(v.Pos, "a container job needs container_image or docker_image", "")

@@ -213,6 +213,7 @@ func (p *parser) list(s *statement) {
 func (p *parser) assignment(s *statement, text string, line int, whole string) bool {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok {
+		s.pos.Length = utf8.RuneCountInString(text)
 		p.problem(s.pos, "this line is no statement", "A line is a comment (#), name = value, queue, or one of if, elif, else, endif, include, error, warning.")
 		return false
 	}

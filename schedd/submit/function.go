@@ -108,8 +108,7 @@ func (e *expander) call(b *strings.Builder, f macroFunction, body string) (isLiv
 	return false, nil
 }
 
-// argument expands an argument. One that is a macro's name stands for its value. In
-// the result a comma is escaped, unless it separates the items of a list.
+// argument expands an argument. One that is a macro's name stands for its value.
 func (e *expander) argument(f macroFunction, i int, arg string) (string, bool, error) {
 	if validMacro(arg) && f.name != "ENV" {
 		if m := e.lookup(fold(arg)); m.state != missing {
@@ -121,35 +120,70 @@ func (e *expander) argument(f macroFunction, i int, arg string) (string, bool, e
 	if err != nil {
 		return "", false, err
 	}
-	out := b.String()
-	if !f.whole && !(f.list && i == 1) {
-		out = escapeCommas(out)
-	}
-	return out, isLive, nil
+	return protect(b.String(), !f.whole && !(f.list && i == 1)), isLive, nil
 }
 
-// escapeCommas escapes the commas that would separate arguments; those within the
-// parentheses of a live call do not.
-func escapeCommas(s string) string {
-	if !strings.Contains(s, ",") {
+// protect escapes what would make an argument end early when the call is read again:
+// parentheses that have no partner, and commas, if they separate arguments. Macros
+// and calls in s stay as they are.
+func protect(s string, commas bool) string {
+	_, rest, ok := parenthesized("(" + s + ")")
+	parens := !ok || rest != ""
+	if !parens && !(commas && strings.Contains(s, ",")) {
 		return s
 	}
 	var b strings.Builder
 	depth := 0
-	for _, c := range []byte(s) {
-		switch c {
-		case '(':
-			depth++
-		case ')':
-			depth--
-		}
-		if c == ',' && depth == 0 {
-			b.WriteString("$(,)")
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if n := callAt(s[i:]); n > 0 {
+			b.WriteString(s[i : i+n])
+			i += n - 1
 			continue
 		}
-		b.WriteByte(c)
+		switch {
+		case c == '(' && parens:
+			b.WriteString("$(<)")
+		case c == ')' && parens:
+			b.WriteString("$(>)")
+		case c == ',' && commas && depth == 0:
+			b.WriteString("$(,)")
+		default:
+			switch c {
+			case '(':
+				depth++
+			case ')':
+				depth--
+			}
+			b.WriteByte(c)
+		}
 	}
 	return b.String()
+}
+
+// callAt is the length of the macro or call that s begins with, 0 if it begins with
+// none.
+func callAt(s string) int {
+	if s[0] != '$' {
+		return 0
+	}
+	open := 1
+	for open < len(s) && (s[open] >= 'A' && s[open] <= 'Z' || s[open] >= 'a' && s[open] <= 'z' || s[open] == '_') {
+		open++
+	}
+	if open == len(s) || s[open] != '(' {
+		return 0
+	}
+	if open > 1 {
+		if _, known := functionNamed(s[1:open]); !known {
+			return 0
+		}
+	}
+	_, rest, ok := parenthesized(s[open:])
+	if !ok {
+		return 0
+	}
+	return len(s) - len(rest)
 }
 
 // listItems are the items of a list, which commas or blanks separate.
@@ -261,7 +295,9 @@ func evalFunction(e *expander, _ string, args []string) (string, error) {
 }
 
 // quoteFunction is ours: the text as a ClassAd string, for items in expressions.
-func quoteFunction(_ *expander, _ string, args []string) (string, error) { return ad.Quote(args[0]), nil }
+func quoteFunction(_ *expander, _ string, args []string) (string, error) {
+	return ad.Quote(args[0]), nil
+}
 
 func choiceFunction(e *expander, _ string, args []string) (string, error) {
 	f, err := e.number(args[0])

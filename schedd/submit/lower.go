@@ -267,9 +267,23 @@ func (l *lowering) warn(p Pos, summary, detail string) {
 	*l.diags = append(*l.diags, p.Problem(true, summary, detail))
 }
 
-// failed reports a value that made no attribute.
+// failed reports a value that made no attribute. Where an expression goes wrong
+// within a text that stands in the file as it is, that place is shown.
 func (l *lowering) failed(p Pos, attr string, err error) {
-	l.fail(p, "no value for "+attr+": "+grid.MessageOf(asRefused(err)), "")
+	name := attr
+	if c, ok := CommandNamed(attr); ok {
+		name = c.Name
+	}
+	var syntax *ad.SyntaxError
+	if errors.As(err, &syntax) && p.Line > 0 && syntax.Column > 0 {
+		written := []rune(p.Source)
+		if from := p.Column - 1; from < len(written) && strings.HasPrefix(string(written[from:]), syntax.Source) {
+			p.Column, p.Length = min(p.Column+syntax.Column-1, len(written)), 1
+			l.fail(p, name+": not a ClassAd expression: "+syntax.Reason, "")
+			return
+		}
+	}
+	l.fail(p, name+": "+grid.MessageOf(asRefused(err)), "")
 }
 
 // verify computes the columns of procs whose texts may go wrong, so that none goes
@@ -298,7 +312,8 @@ func (l *lowering) verify(s *Section) {
 				if row := fragile.Row(index); row != nil {
 					detail = "With the item " + strings.Join(row, " ") + "."
 				}
-				l.fail(l.placed[fold(c.Attr)], "no value for "+c.Attr+": "+grid.MessageOf(asRefused(err)), detail)
+				l.failed(l.placed[fold(c.Attr)], c.Attr, err)
+				(*l.diags)[len(*l.diags)-1].Detail = detail
 			}
 		}
 	}

@@ -16,9 +16,9 @@ const (
 // replaces everything but the live macros, whose values only a proc has; for a proc
 // it replaces those.
 //
-// Text on its way is escaped: $(DOLLAR) stands for a dollar sign and $(,) for a
-// comma within a function's argument, so that nothing that came out of a macro is
-// taken for one. [finish] ends that.
+// Text on its way is escaped: $(DOLLAR) stands for a dollar sign, and within a
+// function's argument $(,) $(<) $(>) for a comma and parentheses, so that nothing
+// that came out of a macro is taken for part of one. [finish] ends that.
 type expander struct {
 	lookup func(key string) macro                         // by folded name
 	random func(args string) uint64                       // nil: not yet, random functions are live
@@ -49,10 +49,28 @@ func escape(text string) string { return strings.ReplaceAll(text, "$", "$(DOLLAR
 
 // finish undoes escapes in text without live macros.
 func finish(text string) string {
-	if !strings.Contains(text, "$(") {
+	i := strings.Index(text, "$(")
+	if i < 0 {
 		return text
 	}
-	return strings.NewReplacer("$(DOLLAR)", "$", "$(,)", ",").Replace(text)
+	var b strings.Builder
+	for ; i >= 0; i = strings.Index(text, "$(") {
+		b.WriteString(text[:i])
+		text = text[i:]
+		switch {
+		case strings.HasPrefix(text, "$(DOLLAR)"):
+			b.WriteByte('$')
+			text = text[len("$(DOLLAR)"):]
+		case strings.HasPrefix(text, "$(,)"), strings.HasPrefix(text, "$(<)"), strings.HasPrefix(text, "$(>)"):
+			b.WriteByte([...]byte{',': ',', '<': '(', '>': ')'}[text[2]])
+			text = text[4:]
+		default:
+			b.WriteString("$(")
+			text = text[2:]
+		}
+	}
+	b.WriteString(text)
+	return b.String()
 }
 
 // text expands all macros of s but the live ones, and reports whether there are any.
@@ -109,7 +127,7 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 		}
 		name, otherwise, hasDefault := strings.Cut(body, ":")
 		name = strings.TrimSpace(name)
-		if name == "," || strings.EqualFold(name, "DOLLAR") {
+		if name == "," || name == "<" || name == ">" || strings.EqualFold(name, "DOLLAR") {
 			b.WriteString("$(" + strings.ToUpper(name) + ")")
 			return rest, false, nil
 		}
@@ -140,7 +158,7 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 		isLive, err = e.call(b, f, body)
 		return rest, isLive, err
 	}
-	b.WriteByte('$')
+	b.WriteString("$(DOLLAR)") // for itself, whatever will follow it
 	return s[1:], false, nil
 }
 

@@ -116,7 +116,7 @@ func (r *reading) readQueue(s *statement) (*Queue, bool) {
 // where they are expanded with each job.
 func (r *reading) queueText(value string, at Pos) (string, bool) {
 	var b strings.Builder
-	if _, err := r.expander().expand(&b, value); err != nil {
+	if _, err := r.expander(at).expand(&b, value); err != nil {
 		r.fail(at, grid.MessageOf(err), "")
 		return "", false
 	}
@@ -337,7 +337,7 @@ func (r *reading) fill(q *Queue, items []string, at Pos) bool {
 	for i, item := range items {
 		if !q.Verbatim {
 			var b strings.Builder
-			if _, err := r.expander().expand(&b, item); err != nil {
+			if _, err := r.expander(at).expand(&b, item); err != nil {
 				r.fail(at, "the item "+quote(item)+": "+grid.MessageOf(err), "")
 				return false
 			}

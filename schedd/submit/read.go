@@ -79,7 +79,17 @@ func (f *File) Specs(site Site, files Files) ([]Spec, grid.Diagnostics) {
 		r.warn(r.end, "there are only empty queue statements: no jobs", "")
 	}
 	r.reportUnused()
-	return r.specs, r.diags
+	return r.specs, once(r.diags)
+}
+
+// once drops repetitions: a wrong line is wrong for each queue statement.
+func once(diags grid.Diagnostics) grid.Diagnostics {
+	seen := map[grid.Diagnostic]bool{}
+	return slices.DeleteFunc(diags, func(d grid.Diagnostic) bool {
+		again := seen[d]
+		seen[d] = true
+		return again
+	})
 }
 
 // Lower reads a submit file in one go: [Parse], then [File.Specs].
@@ -131,7 +141,7 @@ func (r *reading) message(s *statement) string {
 
 // expanded expands text that is needed at once, and reports what is wrong with it.
 func (r *reading) expanded(text string, at Pos) (string, bool) {
-	out, isLive, err := r.expander().text(text)
+	out, isLive, err := r.expander(at).text(text)
 	switch {
 	case err != nil:
 		r.fail(at, grid.MessageOf(err), "")
@@ -204,10 +214,18 @@ func selfReplaced(value, key, before string) string {
 	return b.String() + value
 }
 
-// expander knows the macros of the file and the site; those of a proc are live.
-func (r *reading) expander() *expander {
+// expander knows the macros of the file and the site; those of a proc are live. A
+// macro that is not set counts as nothing, as in HTCondor, but it is said.
+func (r *reading) expander(at Pos) *expander {
 	return &expander{
 		lookup: r.lookup,
+		miss: func(name string) {
+			detail := "It counts as nothing."
+			if near := grid.Nearest(name, r.macroNames()); near != "" {
+				detail = "It counts as nothing. Did you mean $(" + near + ")?"
+			}
+			r.warn(at, "the macro $("+name+") is not set", detail)
+		},
 		now:    r.site.Now.Unix(),
 		dir:    r.site.Dir,
 		getenv: r.site.getenv,
@@ -223,6 +241,9 @@ func (r *reading) lookup(key string) macro {
 			}
 		}
 	}
+	if key == "item" { // of a queue statement without items
+		return macro{state: verbatim}
+	}
 	if name := liveName(key); name != "" {
 		return macro{live, name}
 	}
@@ -231,6 +252,18 @@ func (r *reading) lookup(key string) macro {
 		return macro{written, d.value}
 	}
 	return r.automatic(key)
+}
+
+// macroNames are the names that a macro reference may have meant.
+func (r *reading) macroNames() []string {
+	names := []string{"Cluster", "Process", "Step", "Row", "Item"}
+	for _, key := range r.order {
+		names = append(names, r.macros[key].name)
+	}
+	if r.queue != nil {
+		names = append(names, r.queue.Vars...)
+	}
+	return names
 }
 
 // automatic are the macros that nobody needs to set.
@@ -340,7 +373,7 @@ func (r *reading) value(name string, q *Queue) (Value, bool) {
 		return Value{}, false
 	}
 	d.used = true
-	text, isLive, err := r.expander().text(d.value)
+	text, isLive, err := r.expander(d.at).text(d.value)
 	if err != nil {
 		r.fail(d.at, d.name+": "+grid.MessageOf(err), "")
 		return Value{}, false

@@ -97,7 +97,7 @@ func (s *Section) Expand(id grid.JobID, index int, row []string) ([]Attr, error)
 	for _, c := range s.Columns {
 		a, err := c.expand(e)
 		if err != nil {
-			return nil, grid.Errorf(grid.Invalid, "job %s: %s: %w", id, c.Attr, err)
+			return nil, grid.Errorf(grid.CodeOf(err), "job %s: %s: %w", id, c.Attr, err)
 		}
 		out = append(out, a)
 	}

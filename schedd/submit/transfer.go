@@ -197,6 +197,7 @@ var gridTypes = [...]string{"ovirt", "deltacloud"}
 
 // setGridType decides what a grid job is.
 func (l *lowering) setGridType() {
+	l.universe.vm = true // also when it is not: one thing wrong is enough
 	v, ok := l.command("grid_resource")
 	if !ok {
 		l.fail(l.job.Queue.Pos, "grid_resource attribute not defined for grid universe job", "Write grid_resource = ovirt https://...")
@@ -213,7 +214,5 @@ func (l *lowering) setGridType() {
 		l.fail(v.Pos, quote(fields[0])+" is not a supported type of grid_resource", detail)
 	case len(fields) != 2 || !strings.Contains(fields[1], "://"):
 		l.fail(v.Pos, "grid_resource for "+kind+" is a type and a URL", "As in: grid_resource = "+kind+" https://engine.example.com/ovirt-engine/api")
-	default:
-		l.universe.vm = true
 	}
 }
