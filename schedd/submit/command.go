@@ -1,0 +1,207 @@
+package submit
+
+import (
+	"slices"
+	"strings"
+)
+
+// Command is a line that a job file may have: a submit command of HTCondor, a key of
+// a job block in HCL. Most mean one attribute, by a [Kind]; the others are lowered
+// by a function of their own, and their Kind says what they are written as.
+type Command struct {
+	Name string
+	Attr string // the attribute, which in submit files is also another name for the command
+	Kind Kind
+
+	own     bool // lowered by a function of its own
+	unquote bool // double quotes around the whole value are not part of it
+	second  bool // another command is meant by the attribute's name
+	another string
+	absent  string // the expression without the command; "": no attribute
+}
+
+// commands, sorted by name.
+var commands = [...]Command{
+	{Name: "accounting_group", Attr: "AcctGroup", Kind: KindString, own: true},
+	{Name: "accounting_group_user", Attr: "AcctGroupUser", Kind: KindString, own: true},
+	{Name: "allowed_execute_duration", Attr: "AllowedExecuteDuration", Kind: KindDuration},
+	{Name: "allowed_job_duration", Attr: "AllowedJobDuration", Kind: KindDuration},
+	{Name: "arguments", Attr: "Args", Kind: KindArguments, own: true, another: "args"},
+	{Name: "batch_name", Attr: "JobBatchName", Kind: KindString, unquote: true},
+	{Name: "checkpoint_exit_code", Attr: "SuccessCheckpointExitCode", Kind: KindOldExpr},
+	{Name: "concurrency_limits", Attr: "ConcurrencyLimits", Kind: KindLimits, unquote: true},
+	{Name: "concurrency_limits_expr", Attr: "ConcurrencyLimits", Kind: KindOldExpr, second: true},
+	{Name: "container_image", Attr: "ContainerImage", Kind: KindString, own: true},
+	{Name: "container_target_dir", Attr: "ContainerTargetDir", Kind: KindString},
+	{Name: "coresize", Attr: "CoreSize", Kind: KindOldExpr},
+	{Name: "cron_day_of_month", Attr: "CronDayOfMonth", Kind: KindString},
+	{Name: "cron_day_of_week", Attr: "CronDayOfWeek", Kind: KindString},
+	{Name: "cron_hour", Attr: "CronHour", Kind: KindString},
+	{Name: "cron_minute", Attr: "CronMinute", Kind: KindString},
+	{Name: "cron_month", Attr: "CronMonth", Kind: KindString},
+	{Name: "cron_prep_time", Attr: "DeferralPrepTime", Kind: KindDuration, second: true},
+	{Name: "cron_window", Attr: "DeferralWindow", Kind: KindDuration, second: true},
+	{Name: "deferral_prep_time", Attr: "DeferralPrepTime", Kind: KindDuration},
+	{Name: "deferral_time", Attr: "DeferralTime", Kind: KindOldExpr},
+	{Name: "deferral_window", Attr: "DeferralWindow", Kind: KindDuration},
+	{Name: "deltacloud_hardware_profile", Attr: "DeltacloudHardwareProfile", Kind: KindString},
+	{Name: "deltacloud_hardware_profile_cpu", Attr: "DeltacloudHardwareProfileCpu", Kind: KindString},
+	{Name: "deltacloud_hardware_profile_memory", Attr: "DeltacloudHardwareProfileMemory", Kind: KindString},
+	{Name: "deltacloud_hardware_profile_storage", Attr: "DeltacloudHardwareProfileStorage", Kind: KindString},
+	{Name: "deltacloud_image_id", Attr: "DeltacloudImageId", Kind: KindString},
+	{Name: "deltacloud_instance_name", Attr: "DeltacloudInstanceName", Kind: KindString},
+	{Name: "deltacloud_keyname", Attr: "DeltacloudKeyname", Kind: KindString},
+	{Name: "deltacloud_password_file", Attr: "DeltacloudPasswordFile", Kind: KindPath, own: true},
+	{Name: "deltacloud_realm_id", Attr: "DeltacloudRealmId", Kind: KindString},
+	{Name: "deltacloud_retry_timeout", Attr: "DeltacloudRetryTimeout", Kind: KindDuration},
+	{Name: "deltacloud_user_data", Attr: "DeltacloudUserData", Kind: KindString},
+	{Name: "deltacloud_username", Attr: "DeltacloudUsername", Kind: KindString},
+	{Name: "description", Attr: "JobDescription", Kind: KindString, unquote: true},
+	{Name: "docker_image", Attr: "DockerImage", Kind: KindString, own: true},
+	{Name: "docker_network_type", Attr: "DockerNetworkType", Kind: KindString},
+	{Name: "environment", Attr: "Environment", Kind: KindEnvironment, own: true, another: "env"},
+	{Name: "error", Attr: "Err", Kind: KindString, own: true, another: "stderr"},
+	{Name: "executable", Attr: "Cmd", Kind: KindString, own: true},
+	{Name: "getenv", Kind: KindString, own: true, another: "get_env"},
+	{Name: "gpus_maximum_capability", Attr: "GPUsMaxCapability", Kind: KindOldExpr},
+	{Name: "gpus_minimum_capability", Attr: "GPUsMinCapability", Kind: KindOldExpr},
+	{Name: "gpus_minimum_memory", Attr: "GPUsMinMemory", Kind: KindMiB},
+	{Name: "grid_resource", Attr: "GridResource", Kind: KindString, own: true},
+	{Name: "hold", Kind: KindBool, own: true},
+	{Name: "hold_kill_sig", Attr: "HoldKillSig", Kind: KindSignal},
+	{Name: "image_size", Attr: "ImageSize", Kind: KindKiB, own: true},
+	{Name: "initialdir", Attr: "Iwd", Kind: KindPath, own: true, another: "initial_dir"},
+	{Name: "input", Attr: "In", Kind: KindString, own: true, another: "stdin"},
+	{Name: "job_ad_information_attrs", Attr: "JobAdInformationAttrs", Kind: KindString},
+	{Name: "job_lease_duration", Attr: "JobLeaseDuration", Kind: KindDuration, own: true},
+	{Name: "job_machine_attrs", Attr: "JobMachineAttrs", Kind: KindString},
+	{Name: "job_max_vacate_time", Attr: "JobMaxVacateTime", Kind: KindDuration},
+	{Name: "keep_claim_idle", Attr: "KeepClaimIdle", Kind: KindDuration},
+	{Name: "kill_sig", Attr: "KillSig", Kind: KindSignal, own: true},
+	{Name: "kill_sig_timeout", Attr: "KillSigTimeout", Kind: KindDuration},
+	{Name: "leave_in_queue", Attr: "LeaveJobInQueue", Kind: KindBool, absent: "false"},
+	{Name: "log", Attr: "UserLog", Kind: KindPath, own: true},
+	{Name: "log_xml", Attr: "UserLogUseXML", Kind: KindBool},
+	{Name: "machine_count", Attr: "MinHosts", Kind: KindOldExpr, own: true, another: "node_count"},
+	{Name: "match_list_length", Attr: "LastMatchListLength", Kind: KindOldExpr},
+	{Name: "max_idle", Attr: "JobMaterializeMaxIdle", Kind: KindOldExpr, another: "materialize_max_idle"},
+	{Name: "max_job_retirement_time", Attr: "MaxJobRetirementTime", Kind: KindDuration},
+	{Name: "max_materialize", Attr: "JobMaterializeLimit", Kind: KindOldExpr},
+	{Name: "max_retries", Attr: "JobMaxRetries", Kind: KindOldExpr, own: true},
+	{Name: "max_transfer_input_mb", Attr: "MaxTransferInputMB", Kind: KindOldExpr},
+	{Name: "max_transfer_output_mb", Attr: "MaxTransferOutputMB", Kind: KindOldExpr},
+	{Name: "next_job_start_delay", Attr: "NextJobStartDelay", Kind: KindDuration},
+	{Name: "nice_user", Attr: "NiceUser", Kind: KindBool},
+	{Name: "noop_job", Attr: "IsNoopJob", Kind: KindBool},
+	{Name: "noop_job_exit_code", Attr: "NoopJobExitCode", Kind: KindOldExpr},
+	{Name: "noop_job_exit_signal", Attr: "NoopJobExitSignal", Kind: KindOldExpr},
+	{Name: "notification", Attr: "JobNotification", Kind: KindNotification, absent: "0"},
+	{Name: "notify_user", Attr: "NotifyUser", Kind: KindString},
+	{Name: "on_exit_hold", Attr: "OnExitHold", Kind: KindBool},
+	{Name: "on_exit_hold_reason", Attr: "OnExitHoldReason", Kind: KindOldExpr},
+	{Name: "on_exit_hold_subcode", Attr: "OnExitHoldSubCode", Kind: KindOldExpr},
+	{Name: "on_exit_remove", Attr: "OnExitRemove", Kind: KindBool, own: true},
+	{Name: "output", Attr: "Out", Kind: KindString, own: true, another: "stdout"},
+	{Name: "output_destination", Attr: "OutputDestination", Kind: KindString},
+	{Name: "ovirt_cluster", Attr: "OvirtCluster", Kind: KindString},
+	{Name: "ovirt_cpus", Attr: "OvirtCpus", Kind: KindOldExpr},
+	{Name: "ovirt_memory", Attr: "OvirtMemory", Kind: KindMiB},
+	{Name: "ovirt_password_file", Attr: "OvirtPasswordFile", Kind: KindPath, own: true},
+	{Name: "ovirt_template", Attr: "OvirtTemplate", Kind: KindString},
+	{Name: "ovirt_user_data", Attr: "OvirtUserData", Kind: KindString},
+	{Name: "ovirt_user_data_file", Attr: "OvirtUserDataFile", Kind: KindPath, own: true},
+	{Name: "ovirt_username", Attr: "OvirtUsername", Kind: KindString},
+	{Name: "ovirt_vm", Attr: "OvirtVM", Kind: KindString},
+	{Name: "periodic_hold", Attr: "PeriodicHold", Kind: KindBool},
+	{Name: "periodic_hold_reason", Attr: "PeriodicHoldReason", Kind: KindOldExpr},
+	{Name: "periodic_hold_subcode", Attr: "PeriodicHoldSubCode", Kind: KindOldExpr},
+	{Name: "periodic_release", Attr: "PeriodicRelease", Kind: KindBool},
+	{Name: "periodic_release_reason", Attr: "PeriodicReleaseReason", Kind: KindOldExpr},
+	{Name: "periodic_remove", Attr: "PeriodicRemove", Kind: KindBool},
+	{Name: "periodic_remove_reason", Attr: "PeriodicRemoveReason", Kind: KindOldExpr},
+	{Name: "periodic_vacate", Attr: "PeriodicVacate", Kind: KindBool},
+	{Name: "periodic_vacate_reason", Attr: "PeriodicVacateReason", Kind: KindOldExpr},
+	{Name: "preserve_relative_paths", Attr: "PreserveRelativePaths", Kind: KindBool},
+	{Name: "priority", Attr: "JobPrio", Kind: KindOldExpr, another: "prio", absent: "0"},
+	{Name: "rank", Attr: "Rank", Kind: KindOldExpr, another: "preferences", absent: "0.0"},
+	{Name: "remote_initialdir", Attr: "RemoteIwd", Kind: KindString},
+	{Name: "remove_kill_sig", Attr: "RemoveKillSig", Kind: KindSignal},
+	{Name: "request_cpus", Attr: "RequestCpus", Kind: KindOldExpr, own: true},
+	{Name: "request_disk", Attr: "RequestDisk", Kind: KindKiB, own: true},
+	{Name: "request_gpus", Attr: "RequestGPUs", Kind: KindOldExpr, own: true},
+	{Name: "request_memory", Attr: "RequestMemory", Kind: KindMiB, own: true},
+	{Name: "require_gpus", Attr: "RequireGPUs", Kind: KindOldExpr, own: true},
+	{Name: "requirements", Attr: "Requirements", Kind: KindRequirements, own: true},
+	{Name: "retry_until", Kind: KindOldExpr, own: true},
+	{Name: "run_as_owner", Attr: "RunAsOwner", Kind: KindBool},
+	{Name: "should_transfer_files", Attr: "ShouldTransferFiles", Kind: KindString, own: true},
+	{Name: "skip_if_dataflow", Attr: "SkipIfDataflow", Kind: KindBool},
+	{Name: "stream_error", Attr: "StreamErr", Kind: KindBool, own: true},
+	{Name: "stream_input", Attr: "StreamIn", Kind: KindBool, own: true},
+	{Name: "stream_output", Attr: "StreamOut", Kind: KindBool, own: true},
+	{Name: "submit_event_notes", Attr: "SubmitEventNotes", Kind: KindString},
+	{Name: "submit_event_user_notes", Attr: "SubmitEventUserNotes", Kind: KindString},
+	{Name: "success_exit_code", Attr: "JobSuccessExitCode", Kind: KindOldExpr, own: true},
+	{Name: "transfer_executable", Attr: "TransferExecutable", Kind: KindBool, own: true},
+	{Name: "transfer_input_files", Attr: "TransferInput", Kind: KindFiles, own: true, another: "transferinputfiles"},
+	{Name: "transfer_output_files", Attr: "TransferOutput", Kind: KindFiles, own: true, another: "transferoutputfiles"},
+	{Name: "transfer_output_remaps", Attr: "TransferOutputRemaps", Kind: KindString, unquote: true},
+	{Name: "ulog_execute_attrs", Attr: "ULogExecuteAttrs", Kind: KindString},
+	{Name: "universe", Attr: "JobUniverse", Kind: KindString, own: true},
+	{Name: "use_oauth_services", Kind: KindString, own: true},
+	{Name: "want_graceful_removal", Attr: "WantGracefulRemoval", Kind: KindBool},
+	{Name: "when_to_transfer_output", Attr: "WhenToTransferOutput", Kind: KindString, own: true},
+}
+
+// unserved are commands of HTCondor that mean nothing here yet. They are known, so
+// that a file that uses them is told so, and not asked whether it meant another.
+var unserved = [...]string{
+	"allow_startup_script", "append_files", "arc_resources", "arc_rte", "aws_access_key_id_file", "aws_region", "aws_secret_access_key_file",
+	"batch_extra_submit_args", "batch_project", "batch_queue", "batch_runtime", "buffer_block_size", "buffer_files", "buffer_size", "compress_files",
+	"copy_to_spool", "cuda_version", "dagman_log", "description_file", "docker_pull_policy", "docker_override_entrypoint", "dont_encrypt_input_files",
+	"dont_encrypt_output_files", "ec2_access_key_id", "ec2_ami_id", "email_attributes", "encrypt_execute_directory", "encrypt_input_files",
+	"encrypt_output_files", "erase_output_and_error_on_restart", "expected_runtime", "fetch_files", "file_remaps", "gce_image", "gpus_minimum_runtime",
+	"gpus_maximum_memory", "hold_reason", "hosts", "jar_files", "java_vm_args", "job_ad_file", "keystore_file", "lease", "load_profile", "local_files",
+	"machine_attrs_history", "manifest", "manifest_dir", "max_checkpoint_time", "mount_under_scratch", "primary_unix_group", "public_input_files",
+	"remote_cerequirements", "retry_request_memory", "retry_request_memory_increase", "retry_request_memory_max", "scitokens_file", "shell",
+	"starter_debug", "starter_log", "stack_size", "success_checkpoint_exit_code", "suspend_job_at_exec", "tool_daemon_args", "tool_daemon_cmd",
+	"transfer_checkpoint_files", "transfer_container", "transfer_error", "transfer_input", "transfer_output", "transfer_plugins", "use_scitokens",
+	"use_x509userproxy", "vm_checkpoint", "vm_disk", "vm_memory", "vm_networking", "vm_type", "vm_vcpus", "want_io_proxy", "x509userproxy",
+	"job_ad_information", "sec_credential_storer", "checkpoint_destination", "accounting_group_override",
+}
+
+// CommandNamed finds a command by its name in any case, or by one of the other names
+// that submit files use.
+func CommandNamed(name string) (Command, bool) {
+	key := fold(name)
+	if i, ok := slices.BinarySearchFunc(commands[:], key, func(c Command, key string) int { return strings.Compare(c.Name, key) }); ok {
+		return commands[i], true
+	}
+	for _, c := range commands {
+		if c.Attr != "" && !c.second && compareNames(c.Attr, key) == 0 || c.another == key {
+			return c, true
+		}
+	}
+	return Command{}, false
+}
+
+// CommandNames are the names of the commands, sorted.
+func CommandNames() []string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// names are the names under which a file may set c, the first that is set counts.
+func (c Command) names() []string {
+	names := []string{c.Name}
+	if c.Attr != "" && !c.second {
+		names = append(names, fold(c.Attr))
+	}
+	if c.another != "" {
+		names = append(names, c.another)
+	}
+	return names
+}

@@ -1,0 +1,277 @@
+package submit
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gridburst/internal/grid"
+)
+
+const gridUniverse = int(grid.Grid)
+
+// universe is how a job runs, and what that means for its ad.
+type universe struct {
+	number    int
+	java      bool
+	docker    bool
+	container string // what a slot must have for the image: HasDockerURL, HasSIF, HasSandboxImage
+	vm        bool   // a grid job that is a virtual machine
+}
+
+// transfers reports whether jobs of the universe run where their files may not be.
+func (u universe) transfers() bool {
+	return u.number == int(grid.Vanilla) || u.number == int(grid.Java)
+}
+
+var universeNames = [...]string{"vanilla", "grid", "local", "scheduler", "java", "docker", "container"}
+
+func (l *lowering) setUniverse() {
+	u := universe{number: int(grid.Vanilla)}
+	name, v, _ := l.word("universe")
+	switch fold(name) {
+	case "", "vanilla", "5":
+	case "docker":
+		u.docker = true
+	case "container":
+		u.container = "HasContainer"
+	case "grid", "9":
+		u.number = gridUniverse
+	case "local", "12":
+		u.number = int(grid.Local)
+	case "scheduler", "7":
+		u.number = int(grid.Scheduler)
+	case "java", "10":
+		u.number, u.java = int(grid.Java), true
+	default:
+		detail := "Those that are: " + strings.Join(universeNames[:], ", ") + "."
+		if near := grid.Nearest(name, universeNames[:]); near != "" {
+			detail = "Did you mean " + quote(near) + "? " + detail
+		}
+		l.fail(v.Pos, quote(name)+" is not a supported universe", detail)
+	}
+	docker, dv, hasDocker := l.word("docker_image")
+	image, iv, hasImage := l.word("container_image")
+	switch {
+	case hasDocker && hasImage:
+		u.docker = true
+		l.fail(dv.Pos, "docker_image and container_image are both set", "A job runs in one image.")
+	case u.container != "" && !hasDocker && !hasImage:
+		l.fail(v.Pos, "a container job needs container_image or docker_image", "")
+	case u.docker && !hasDocker:
+		l.fail(v.Pos, "a docker job needs docker_image", "")
+	case u.number != int(grid.Vanilla):
+	case hasImage:
+		u.container = l.setImage(image)
+		l.put("ContainerImage", KindString, iv)
+	case hasDocker && u.container != "":
+		u.container = l.setImage("docker://" + docker)
+		l.put("DockerImage", KindString, dv)
+	case hasDocker:
+		u.docker = true
+		l.put("DockerImage", KindString, dv)
+	}
+	if u.docker {
+		l.set("WantDocker", "true")
+	}
+	l.universe = u
+	l.set("JobUniverse", strconv.Itoa(u.number))
+	if u.number == gridUniverse {
+		l.setGridType()
+	}
+}
+
+// setImage notes the form of a container's image, and gives what a slot must have
+// for it.
+func (l *lowering) setImage(image string) (needs string) {
+	l.set("WantContainer", "true")
+	switch {
+	case strings.HasPrefix(image, "docker://"):
+		l.set("WantDockerImage", "true")
+		return "HasDockerURL"
+	case strings.HasSuffix(image, ".sif"):
+		l.set("WantSIF", "true")
+		return "HasSIF"
+	}
+	l.set("WantSandboxImage", "true")
+	return "HasSandboxImage"
+}
+
+// setDirectory works out Iwd, which other paths rest on.
+func (l *lowering) setDirectory() {
+	l.iwd = []text{{s: l.site.Dir}}
+	v, ok := l.command("initialdir")
+	if !ok {
+		l.setString("Iwd", l.site.Dir)
+		return
+	}
+	l.put("Iwd", KindPath, v, l.iwd...)
+	if v.Live {
+		l.iwd = append(l.iwd, text{v.Text, true})
+		return
+	}
+	dir := l.site.path(strings.TrimSpace(v.Text))
+	l.iwd = []text{{s: dir}}
+	if l.files == nil {
+		return
+	}
+	if info, err := l.stat(dir); err != nil || !info.Mode.IsDir() {
+		l.fail(v.Pos, "no such directory: "+dir, "The initialdir must exist when the job is submitted.")
+	}
+}
+
+func (l *lowering) setExecutable() {
+	v, ok := l.command("executable")
+	u := l.universe
+	switch {
+	case !ok && (u.vm || u.docker || u.container != ""):
+		l.setString("Cmd", "")
+	case !ok:
+		l.fail(l.job.Queue.Pos, "there is no executable", "Every job needs one: executable = ...")
+	case u.vm: // only a label
+		l.put("Cmd", KindString, v)
+	case v.Live:
+		l.put("Cmd", KindPath, v, text{s: l.site.Dir})
+	default:
+		l.setProgram(v)
+	}
+	if u.java {
+		l.setString("Cmd", "java")
+	}
+	if l.runsInPlace || u.vm || u.java {
+		l.set("TransferExecutable", "false")
+	}
+	if v, ok := l.command("arguments"); !ok {
+		l.setString("Arguments", "")
+	} else if v.IsList {
+		l.put("Arguments", KindArgv, v)
+	} else {
+		l.put("Args", KindArguments, v)
+	}
+}
+
+// setProgram sets Cmd to an executable that must be there, or, when it is not
+// transferred, must be where the job runs.
+func (l *lowering) setProgram(v Value) {
+	name := strings.TrimSpace(v.Text)
+	file := l.site.path(name)
+	if b, ok := l.flag("transfer_executable"); ok && !b {
+		l.runsInPlace = true
+		l.setString("Cmd", name)
+		l.setSizes(file)
+		return
+	}
+	if l.job.SearchPath && !strings.Contains(name, "/") {
+		if _, err := l.stat(file); err != nil {
+			if found := l.search(name); found != "" {
+				file, l.runsInPlace = found, true
+			}
+		}
+	}
+	l.setString("Cmd", file)
+	l.needFile(v.Pos, "the executable", file)
+	l.setSizes(file)
+}
+
+// search looks for a command in the submitter's PATH.
+func (l *lowering) search(name string) string {
+	dirs, _, _ := l.site.getenv("PATH")
+	for dir := range strings.SplitSeq(dirs, ":") {
+		if !strings.HasPrefix(dir, "/") {
+			continue
+		}
+		file := path.Join(dir, name)
+		if info, err := l.stat(file); err == nil && info.Mode.IsRegular() && info.Mode&0o111 != 0 {
+			return file
+		}
+	}
+	return ""
+}
+
+func (l *lowering) setSizes(executable string) {
+	info, err := l.stat(executable)
+	if err != nil {
+		info = FileInfo{}
+	}
+	kib := strconv.FormatInt(kibibytes(info.Size), 10)
+	l.set("ExecutableSize", kib)
+	l.set("ImageSize", kib)
+	l.inputKiB = kibibytes(info.Size)
+}
+
+func kibibytes(bytes int64) int64 { return (bytes + 1023) / 1024 }
+
+// setStreams sets standard input, output and error, and the event log.
+func (l *lowering) setStreams() {
+	for _, s := range []struct{ command, attr, transfer, stream, streams string }{
+		{"input", "In", "TransferIn", "StreamIn", "stream_input"},
+		{"output", "Out", "TransferOut", "StreamOut", "stream_output"},
+		{"error", "Err", "TransferErr", "StreamErr", "stream_error"},
+	} {
+		v, ok := l.command(s.command)
+		if !ok || strings.TrimSpace(v.Text) == "/dev/null" {
+			l.setString(s.attr, "/dev/null")
+			l.set(s.transfer, "false")
+			continue
+		}
+		l.put(s.attr, KindString, v)
+		b, _ := l.flag(s.streams)
+		l.set(s.stream, strconv.FormatBool(b))
+		if s.command == "input" && l.site.Check && !v.Live && !l.iwd[len(l.iwd)-1].live {
+			l.needFile(v.Pos, "the input", fullPath(l.iwd[0].s, strings.TrimSpace(v.Text)))
+		}
+	}
+	if v, ok := l.command("log"); ok {
+		l.put("UserLog", KindPath, v, l.iwd...)
+	}
+}
+
+// setEnvironment merges what getenv takes from the submitter's environment with what
+// the file says, which wins.
+func (l *lowering) setEnvironment() {
+	base := text{s: joinVariables(l.inherited())}
+	v, ok := l.command("environment")
+	switch {
+	case !ok:
+		l.setString("Environment", base.s)
+	case v.IsList:
+		l.put("Environment", KindEnv, v, base)
+	default:
+		l.put("Environment", KindEnvironment, v, base)
+	}
+}
+
+// inherited is the variables that getenv names: all, none, or those that match one
+// of its patterns and none that begins with an exclamation mark.
+func (l *lowering) inherited() []string {
+	s, v, ok := l.word("getenv")
+	patterns := v.List
+	if !v.IsList {
+		if b, known := boolean(s); !ok || known && !b {
+			return nil
+		} else if known {
+			patterns = []string{"*"}
+		} else {
+			patterns = listItems(s)
+		}
+	}
+	var out []string
+	for _, e := range l.site.Env {
+		name, _, ok := strings.Cut(e, "=")
+		if !ok || name == "" || strings.ContainsAny(e, "\x00") {
+			continue
+		}
+		in := false
+		for _, p := range patterns {
+			pattern, exclude := strings.CutPrefix(p, "!")
+			if matched, err := path.Match(fold(pattern), fold(name)); err == nil && matched {
+				in = !exclude
+			}
+		}
+		if in && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package submit
+
+import (
+	"hash/fnv"
+	"strconv"
+
+	"gridburst/internal/grid"
+)
+
+// expand computes the column for one proc.
+func (c Column) expand(e *expander) (Attr, error) {
+	text, _, err := e.text(c.Text)
+	if err != nil {
+		return Attr{}, err
+	}
+	var list []string
+	if len(c.List) > 0 {
+		list = make([]string, len(c.List))
+		for i, t := range c.List {
+			if list[i], _, err = e.text(t); err != nil {
+				return Attr{}, err
+			}
+		}
+	}
+	if least, ok := c.Kind.takesList(); ok && len(list) < least {
+		return Attr{}, grid.Errorf(grid.Invalid, "a column of kind %s lacks its list", c.Kind)
+	}
+	return c.value(text, list)
+}
+
+// procExpander knows the macros of the index-th proc of s.
+func procExpander(s *Section, id grid.JobID, index int, row []string) *expander {
+	calls := uint64(0)
+	return &expander{
+		lookup: func(key string) macro { return procMacro(s, id, index, row, key) },
+		// Random values are a function of the job's id: asked again, a job is the same.
+		random: func(args string) uint64 {
+			calls++
+			h := fnv.New64a()
+			h.Write([]byte(id.String() + "/" + strconv.FormatUint(calls, 10) + "/" + args))
+			x := h.Sum64()
+			x ^= x >> 33 // fnv's low bits alone are uneven
+			x *= 0xff51afd7ed558ccd
+			return x ^ x>>33
+		},
+		getenv: func(string) (string, bool, bool) { return "", false, false },
+	}
+}
+
+func procMacro(s *Section, id grid.JobID, index int, row []string, key string) macro {
+	for i, v := range s.Vars {
+		if fold(v) != key {
+			continue
+		}
+		m := macro{state: written}
+		if s.Verbatim {
+			m.state = verbatim
+		}
+		if i < len(row) {
+			m.text = row[i]
+		}
+		return m
+	}
+	number := -1
+	switch key {
+	case "cluster":
+		number = int(id.Cluster)
+	case "process":
+		number = int(id.Proc)
+	case "jobid":
+		return macro{verbatim, id.String()}
+	case "step":
+		number = index
+		if s.PerItem > 0 {
+			number %= s.PerItem
+		}
+	case "row":
+		number = 0
+		if len(s.Vars) > 0 && s.PerItem > 0 {
+			number = index / s.PerItem
+		}
+	}
+	if number < 0 {
+		return macro{}
+	}
+	return macro{verbatim, strconv.Itoa(number)}
+}
+
+// liveName is the name under which a proc knows an automatic macro; "" for others.
+func liveName(key string) string {
+	switch key {
+	case "cluster", "clusterid", "joblistid":
+		return "Cluster"
+	case "process", "procid":
+		return "Process"
+	case "jobid":
+		return "JobId"
+	case "step":
+		return "Step"
+	case "row", "itemindex":
+		return "Row"
+	}
+	return ""
+}

@@ -1,0 +1,136 @@
+package submit
+
+import (
+	"slices"
+	"strings"
+
+	"gridburst/internal/ad"
+)
+
+// clause is a condition that is added to a job's Requirements, unless the user's own
+// speak of one of the attributes.
+type clause struct {
+	unless string // attributes of the slot, folded, separated by blanks
+	text   string
+}
+
+// requirements composes the user's requirements with clauses. The list begins with
+// the syntax of the user's (oldSyntax or newSyntax); pairs of unless and text follow.
+func requirements(user string, list []string) (string, error) {
+	var named []string
+	var parts []string
+	read, clauses := oldExpr, list[1:]
+	if list[0] == newSyntax {
+		read = newExpr
+	}
+	if user != "" {
+		expr, err := read(user)
+		if err != nil {
+			return "", err
+		}
+		e, err := ad.Parse(expr)
+		if err != nil {
+			return "", err
+		}
+		refs := e.Refs()
+		named = append(refs.Target, refs.Bare...)
+		if len(clauses) > 0 {
+			expr = "(" + expr + ")"
+		}
+		parts = append(parts, expr)
+	}
+	for i := 0; i+1 < len(clauses); i += 2 {
+		covered := slices.ContainsFunc(strings.Fields(clauses[i]), func(a string) bool { return slices.Contains(named, a) })
+		if !covered {
+			parts = append(parts, clauses[i+1])
+		}
+	}
+	if len(parts) == 0 {
+		return "true", nil
+	}
+	return strings.Join(parts, " && "), nil
+}
+
+// The ways to write an expression: as in submit files, as in ads.
+const (
+	oldSyntax = "old"
+	newSyntax = "new"
+)
+
+// setRequirements is the last step of lowering: by now it is known what the job asks
+// for.
+func (l *lowering) setRequirements() {
+	user, _ := l.command("requirements")
+	list := []text{{s: oldSyntax}}
+	if user.New {
+		list[0].s = newSyntax
+	}
+	if l.universe.number != gridUniverse {
+		for _, c := range l.clauses() {
+			list = append(list, text{s: c.unless}, text{s: c.text})
+		}
+	}
+	l.put("Requirements", KindRequirements, user, list...)
+}
+
+func (l *lowering) clauses() []clause {
+	u := l.universe
+	var cs []clause
+	add := func(unless, text string) { cs = append(cs, clause{unless, text}) }
+	switch {
+	case u.java:
+		add("hasjava", "TARGET.HasJava")
+	default:
+		add("arch", `(TARGET.Arch == `+ad.Quote(l.site.Arch)+`)`)
+	}
+	switch {
+	case u.java:
+	case u.docker:
+		add("hasdocker", "TARGET.HasDocker")
+	case u.container != "":
+		add("hascontainer", "TARGET.HasContainer")
+		add(fold(u.container), "TARGET."+u.container)
+	default:
+		add("opsys opsysandver opsyslongname opsysshortname opsysname opsyslegacy", `(TARGET.OpSys == `+ad.Quote(l.site.OpSys)+`)`)
+	}
+	add("disk", "(TARGET.Disk >= RequestDisk)")
+	add("memory", "(TARGET.Memory >= RequestMemory)")
+	if l.asksForCpus {
+		add("cpus", "(TARGET.Cpus >= RequestCpus)")
+	}
+	if l.has("RequestGPUs") {
+		if l.has("RequireGPUs") {
+			add("availablegpus", "(countMatches(MY.RequireGPUs,TARGET.AvailableGPUs) >= RequestGPUs)")
+		} else {
+			add("gpus", "(TARGET.GPUs >= RequestGPUs)")
+		}
+	}
+	for _, tag := range l.resources {
+		add(fold(tag), "(TARGET."+tag+" >= Request"+tag+")")
+	}
+	if u.transfers() {
+		cs = append(cs, l.transferClause())
+	}
+	if l.has("SuccessCheckpointExitCode") {
+		add("hasselfcheckpointtransfers", "TARGET.HasSelfCheckpointTransfers")
+	}
+	return cs
+}
+
+// transferClause asks that the slot gets the job's files: by transfer, or because it
+// shares them.
+func (l *lowering) transferClause() clause {
+	const shared = "(TARGET.FileSystemDomain == MY.FileSystemDomain)"
+	transfer := "(TARGET.HasFileTransfer"
+	for _, m := range l.plugins {
+		transfer += " && stringListIMember(" + ad.Quote(m) + ",TARGET.HasFileTransferPluginMethods)"
+	}
+	transfer += ")"
+	switch l.transfer {
+	case "YES":
+		return clause{"hasfiletransfer", transfer}
+	case "NO":
+		return clause{"filesystemdomain", shared}
+	}
+	return clause{"filesystemdomain hasfiletransfer", "(" + shared + " || " + transfer + ")"}
+}
