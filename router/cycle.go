@@ -1,0 +1,164 @@
+package router
+
+import "cmp"
+
+// Cycle assigns jobs to what is free. Owners who use little come first; within an
+// owner, jobs go by priority, then by age. A job takes the slot that its Rank likes
+// best, among equals the one that it fills most. A job that finds nothing does not
+// hold up those behind it.
+func Cycle(in *Input, m *Matcher) Plan {
+	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}}
+	c.sortSlots()
+	c.sortQueues()
+	for {
+		o := c.next()
+		if o == nil {
+			return c.plan
+		}
+		c.serve(o)
+	}
+}
+
+type cycle struct {
+	in     *Input
+	m      *Matcher
+	plan   Plan
+	kinds  []*kind
+	byKind map[kindKey]*kind
+	owners []*owner
+}
+
+// kind is slots that nothing tells apart now: one class, the same free resources.
+type kind struct {
+	kindKey
+	class *Class
+	slots []int // indexes into Input.Slots, those to be used first last
+}
+
+type kindKey struct {
+	class uint32
+	free  Resources
+}
+
+// owner is one whose jobs wait.
+type owner struct {
+	id     uint32
+	usage  int64
+	queues []*waiting
+}
+
+type waiting struct {
+	index int // into Input.Queues
+	jobs  []Job
+}
+
+func (c *cycle) sortSlots() {
+	c.byKind = map[kindKey]*kind{}
+	for i := len(c.in.Slots) - 1; i >= 0; i-- {
+		c.put(i, c.in.Slots[i].Class, c.in.Slots[i].Free)
+	}
+}
+
+func (c *cycle) put(slot int, class *Class, free Resources) {
+	if free.Cpus <= 0 {
+		return
+	}
+	key := kindKey{class.ID, free}
+	k := c.byKind[key]
+	if k == nil {
+		k = &kind{kindKey: key, class: class}
+		c.byKind[key] = k
+		c.kinds = append(c.kinds, k)
+	}
+	k.slots = append(k.slots, slot)
+}
+
+func (c *cycle) sortQueues() {
+	by := map[uint32]*owner{}
+	for i := range c.in.Queues {
+		q := &c.in.Queues[i]
+		if len(q.Jobs) == 0 {
+			continue
+		}
+		o := by[q.Owner]
+		if o == nil {
+			o = &owner{id: q.Owner, usage: c.in.Usage[q.Owner]}
+			by[q.Owner] = o
+			c.owners = append(c.owners, o)
+		}
+		o.queues = append(o.queues, &waiting{index: i, jobs: q.Jobs})
+	}
+}
+
+// next is the owner whose turn it is; nil when nobody waits any more.
+func (c *cycle) next() (least *owner) {
+	for _, o := range c.owners {
+		if len(o.queues) > 0 && (least == nil || o.usage < least.usage || o.usage == least.usage && o.id < least.id) {
+			least = o
+		}
+	}
+	return least
+}
+
+// serve places the owner's first job, or gives up the queue that it heads.
+func (c *cycle) serve(o *owner) {
+	at := 0
+	for i, q := range o.queues {
+		if before(q.jobs[0], o.queues[at].jobs[0]) {
+			at = i
+		}
+	}
+	q := o.queues[at]
+	group := c.in.Queues[q.index].Group
+	slot, part, ok := c.place(group)
+	if ok {
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: q.jobs[0], Owner: o.id, Group: group.ID, Slot: slot, Part: part})
+		q.jobs = q.jobs[1:]
+		o.usage += part.Cpus
+	} else {
+		// What is free only becomes less: the rest of the group finds nothing too.
+		c.plan.Left[q.index] = len(q.jobs)
+		q.jobs = nil
+	}
+	if len(q.jobs) == 0 {
+		o.queues = append(o.queues[:at], o.queues[at+1:]...)
+	}
+}
+
+func before(a, b Job) bool {
+	if a.Prio != b.Prio {
+		return a.Prio > b.Prio
+	}
+	return a.ID.Key() < b.ID.Key()
+}
+
+// place takes a part of the best slot for the group.
+func (c *cycle) place(g *Group) (slot int, part Resources, ok bool) {
+	var best *kind
+	var bestFit Fit
+	for _, k := range c.kinds {
+		if len(k.slots) == 0 {
+			continue
+		}
+		fit := c.m.Fit(c.in.Now, g, k.class, k.free)
+		if !fit.OK {
+			continue
+		}
+		if best == nil || fit.Rank > bestFit.Rank || fit.Rank == bestFit.Rank && tighter(k.free.Minus(fit.Part), best.free.Minus(bestFit.Part)) {
+			best, bestFit = k, fit
+		}
+	}
+	if best == nil {
+		return 0, part, false
+	}
+	last := len(best.slots) - 1
+	slot = best.slots[last]
+	best.slots = best.slots[:last]
+	c.put(slot, best.class, best.free.Minus(bestFit.Part))
+	return slot, bestFit.Part, true
+}
+
+// tighter: what is left over of a is less than what is left of b.
+func tighter(a, b Resources) bool {
+	return cmp.Or(cmp.Compare(a.Cpus, b.Cpus), cmp.Compare(a.MemoryMB, b.MemoryMB), cmp.Compare(a.DiskKB, b.DiskKB)) < 0
+}

@@ -1,0 +1,88 @@
+package router
+
+import (
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+)
+
+// Resources are what a job takes from a slot.
+type Resources struct {
+	Cpus     int64 `json:"cpus"`
+	MemoryMB int64 `json:"memory_mb"`
+	DiskKB   int64 `json:"disk_kb"`
+}
+
+// Fits reports whether r is within free.
+func (r Resources) Fits(free Resources) bool {
+	return r.Cpus <= free.Cpus && r.MemoryMB <= free.MemoryMB && r.DiskKB <= free.DiskKB
+}
+
+// Minus is r without o.
+func (r Resources) Minus(o Resources) Resources {
+	return Resources{r.Cpus - o.Cpus, r.MemoryMB - o.MemoryMB, r.DiskKB - o.DiskKB}
+}
+
+// Plus is r and o together.
+func (r Resources) Plus(o Resources) Resources {
+	return Resources{r.Cpus + o.Cpus, r.MemoryMB + o.MemoryMB, r.DiskKB + o.DiskKB}
+}
+
+// Group is jobs that match alike.
+type Group struct {
+	ID uint32 // another ad never has the same
+	Ad *ad.Ad // one of theirs, at least everything that matching looks at
+}
+
+// Class is slots that match alike, but for what is free of them.
+type Class struct {
+	ID uint32 // another ad never has the same
+	Ad *ad.Ad // without Cpus, Memory and Disk
+}
+
+// Slot is a machine's resources, from which jobs are given their parts.
+type Slot struct {
+	ID    uint32
+	Class *Class
+	Total Resources
+	Free  Resources
+}
+
+// Job is one that waits.
+type Job struct {
+	ID      grid.JobID
+	Version uint32
+	Prio    int32
+}
+
+// Queue is jobs of one owner and group, larger Prio first, then older first. It need
+// not hold more than could be started.
+type Queue struct {
+	Owner uint32
+	Group *Group
+	Jobs  []Job
+}
+
+// Input is all that a cycle looks at.
+type Input struct {
+	Now    ad.Instant
+	Slots  []Slot
+	Queues []Queue
+	Usage  map[uint32]int64 // by owner: cpus in use
+}
+
+// Assignment gives a job its part of a slot.
+type Assignment struct {
+	Job   Job
+	Owner uint32
+	Group uint32
+	Slot  int // index into Input.Slots
+	Part  Resources
+}
+
+// Plan is what a cycle proposes.
+type Plan struct {
+	Assign []Assignment
+	// Left, for each of Input.Queues, is how many of its jobs got nothing because
+	// nothing that is free now takes them.
+	Left []int
+}

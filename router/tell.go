@@ -1,0 +1,102 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+
+	"gridburst/internal/grid"
+)
+
+// String is the explanation in words, a few lines.
+func (e *Explanation) String() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	switch {
+	case e.Slots == 0:
+		line("There is no slot in the pool.")
+		return b.String()
+	case e.BadRequest != "":
+		line("A request is not an amount: %s.", e.BadRequest)
+		return b.String()
+	case e.Now > 0:
+		line("%s would take it now: it is about to start, or others go first.", slots(e.Now, e.Slots))
+	case e.Busy > 0:
+		line("%s would take it and %s busy with other jobs.", slots(e.Busy, e.Slots), is(e.Busy))
+	default:
+		line("None of %s takes it, not even when empty.", slots(e.Slots, e.Slots))
+	}
+	clauses(&b, "Its Requirements rule slots out", e.Clauses)
+	clauses(&b, "Requirements of slots rule it out", e.SlotClauses)
+	if e.TooSmall > 0 {
+		line("%s too small: it asks for %s.", slots(e.TooSmall, e.Slots)+" "+is(e.TooSmall), amounts(e.Part))
+	}
+	if help := e.help(); help != "" {
+		line("%s", help)
+	}
+	return b.String()
+}
+
+func clauses(b *strings.Builder, title string, list []Clause) {
+	any := false
+	for _, c := range list {
+		if c.Removes == 0 {
+			continue
+		}
+		if !any {
+			fmt.Fprintf(b, "%s:\n", title)
+			any = true
+		}
+		fmt.Fprintf(b, "  %d by  %s\n", c.Removes, grid.Printable(c.Text))
+		if c.Values != "" {
+			fmt.Fprintf(b, "        %s\n", grid.Printable(c.Values))
+		}
+		if c.Undefined > 0 {
+			fmt.Fprintf(b, "        on %d of them it is undefined: an attribute that it names is not there\n", c.Undefined)
+		}
+	}
+}
+
+// help names what would have to change when a request is beyond every slot.
+func (e *Explanation) help() string {
+	if e.Now > 0 || e.Busy > 0 {
+		return ""
+	}
+	var ask []string
+	if e.Part.Cpus > e.Most.Cpus {
+		ask = append(ask, fmt.Sprintf("at most %d cpus (it asks for %d)", e.Most.Cpus, e.Part.Cpus))
+	}
+	if e.Part.MemoryMB > e.Most.MemoryMB {
+		ask = append(ask, fmt.Sprintf("at most %d MiB of memory (it asks for %d)", e.Most.MemoryMB, e.Part.MemoryMB))
+	}
+	if e.Part.DiskKB > e.Most.DiskKB {
+		ask = append(ask, fmt.Sprintf("at most %d KiB of disk (it asks for %d)", e.Most.DiskKB, e.Part.DiskKB))
+	}
+	switch {
+	case len(ask) > 0:
+		return "It would help to ask for " + strings.Join(ask, ", ") + ", or to add a slot that has more."
+	case e.TooSmall > 0:
+		return "It would help to ask for less: no slot has all of it at once."
+	}
+	return ""
+}
+
+func slots(n, of int) string {
+	if n == of {
+		if n == 1 {
+			return "The only slot"
+		}
+		return fmt.Sprintf("%d slots", n)
+	}
+	return fmt.Sprintf("%d of %d slots", n, of)
+}
+
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func amounts(r Resources) string {
+	return fmt.Sprintf("%d cpus, %d MiB of memory and %d KiB of disk", r.Cpus, r.MemoryMB, r.DiskKB)
+}
