@@ -31,6 +31,9 @@ var floors = []struct {
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
 		"internal/spool", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
 	}},
+	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
+		"schedd/jobad", "schedd/idle", "schedd/pool",
+	}},
 	{"daemons", "they tie decisions to mechanisms", []string{"schedd", "schedd/serve", "internal/worker"}},
 	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/chaos", "internal/bench", "internal/archtest"}},
 }
@@ -44,6 +47,7 @@ var beside = map[string]map[string]string{
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
 	"schedd":                 {"schedd/serve": "the daemon serves its own views"},
+	"schedd/idle":            {"schedd/jobad": "it groups jobs by their ads"},
 	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log"},
 }
 

@@ -2,7 +2,7 @@ package grid
 
 // HoldCode says why a job is held (the job attribute HoldReasonCode), with
 // HTCondor's numbers.
-type HoldCode int32
+type HoldCode int16
 
 const (
 	HoldUser          HoldCode = 1

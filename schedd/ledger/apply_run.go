@@ -180,6 +180,7 @@ func (a *attempt) start() {
 func (a *attempt) exited() {
 	j := &a.s.Job
 	j.Exit = a.r.Exit.Code
+	j.Ends++
 	j.Flags |= HasExited
 	j.Flags &^= BySignal
 	if a.r.Exit.Signal {
@@ -207,7 +208,9 @@ func (a *attempt) close() {
 
 // finish ends an attempt that exited by itself, as the verdict says.
 func (a *attempt) finish() {
-	a.exited()
+	if a.r.Kind != Taken {
+		a.exited() // of a taken one it was noted when it exited
+	}
 	switch a.r.Verdict {
 	case Complete, Keep:
 		from, to := a.end(grid.Finish)

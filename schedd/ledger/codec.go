@@ -168,6 +168,15 @@ func (d *dec) i32() int32 {
 	return int32(v)
 }
 
+func (d *dec) holdCode() grid.HoldCode {
+	v := d.i()
+	if v < math.MinInt16 || v > math.MaxInt16 {
+		d.fail()
+		return 0
+	}
+	return grid.HoldCode(v)
+}
+
 func (d *dec) id() int32 {
 	v := d.u()
 	if v > math.MaxInt32 {

@@ -218,7 +218,7 @@ func (c *Act) decode(d *dec) {
 			c.Runs[i] = d.run()
 		}
 	}
-	c.Code, c.Sub, c.Reason, c.Owner = grid.HoldCode(d.i32()), d.i32(), d.str(), d.u32()
+	c.Code, c.Sub, c.Reason, c.Owner = d.holdCode(), d.i32(), d.str(), d.u32()
 }
 
 // Place gives idle jobs their placements. Each stands or falls alone: a stale one

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -299,6 +300,16 @@ func TestLargeClusterStaysSmall(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// The record is what an idle or running job costs in memory.
+func TestJobRecordIsSmallAndWithoutPointers(t *testing.T) {
+	if n := unsafe.Sizeof(Job{}); n > 64 {
+		t.Errorf("a job record has %d bytes, more than 64", n)
+	}
+	if n := unsafe.Sizeof(Cluster{}); n > 112 {
+		t.Errorf("a cluster record has %d bytes, more than 112", n)
+	}
 }
 
 func apply(m *Machine, c Command) Result {

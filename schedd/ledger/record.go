@@ -38,6 +38,7 @@ type Job struct {
 	Place    PlaceKind
 	Flags    JobFlags
 	HoldCode grid.HoldCode
+	Ends     uint16 // executions that ended by themselves
 	HoldSub  int32
 	Epoch    uint32 // counts attempts; 0: none yet
 	Starts   uint32 // attempts whose process ran
@@ -81,6 +82,7 @@ func (e *enc) jobRec(j *Job) {
 	e.i(int64(j.Exit))
 	e.u(uint64(j.At))
 	e.u(uint64(j.Wall))
+	e.u(uint64(j.Ends))
 	e.u(uint64(j.Holds))
 	e.u(uint64(j.Requeues))
 	e.u(uint64(j.Version))
@@ -89,11 +91,11 @@ func (e *enc) jobRec(j *Job) {
 func (d *dec) jobRec() (j Job) {
 	j.Status, j.Last = grid.Status(d.byte()), grid.Status(d.byte())
 	j.Place, j.Flags = PlaceKind(d.byte()), JobFlags(d.byte())
-	j.HoldCode, j.HoldSub = grid.HoldCode(d.i32()), d.i32()
+	j.HoldCode, j.HoldSub = d.holdCode(), d.i32()
 	j.Epoch, j.Starts, j.Prio = d.u32(), d.u32(), d.i32()
 	j.Entered, j.Started, j.First = d.i(), d.i(), d.u32()
 	j.Exit, j.At, j.Wall = d.i32(), d.u32(), d.u32()
-	j.Holds, j.Requeues = uint16(d.u32()), uint16(d.u32())
+	j.Ends, j.Holds, j.Requeues = uint16(d.u32()), uint16(d.u32()), uint16(d.u32())
 	j.Version = d.u32()
 	return j
 }

@@ -71,7 +71,7 @@ func (c *Report) decode(d *dec) {
 		for i := range c.List {
 			c.List[i] = AttemptReport{
 				Job: d.job(), Epoch: d.u32(), Kind: ReportKind(d.byte()), Verdict: Verdict(d.byte()), Exit: *d.exit(),
-				HoldCode: grid.HoldCode(d.i32()), HoldSub: d.i32(), Vacate: grid.VacateCode(d.i32()),
+				HoldCode: d.holdCode(), HoldSub: d.i32(), Vacate: grid.VacateCode(d.i32()),
 				Reason: d.str(), Where: d.str(), Attrs: d.attrs(),
 			}
 		}

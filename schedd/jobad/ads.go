@@ -1,0 +1,310 @@
+package jobad
+
+import (
+	"fmt"
+	"sync"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
+)
+
+// Ads makes job ads. It is safe for many goroutines; the ads that it gives belong
+// to the caller, and what they are chained to to nobody.
+type Ads struct {
+	Machine *ledger.Machine
+	Domain  string // of users: User is "owner@Domain"
+	Name    string // of the schedd, in GlobalJobId
+
+	Exprs ad.Cache // expression texts that were parsed
+
+	mu        sync.Mutex
+	templates map[uint32]*template
+	items     map[int32][]chunk // of the clusters asked for last
+}
+
+// keepTemplates bounds the templates kept decoded: at 1 to 4 KB, some 30 MB.
+const keepTemplates = 10_000
+
+// keepItems bounds the clusters whose item rows are kept decoded.
+const keepItems = 8
+
+// template is what the ads of many clusters begin with. It does not change.
+type template struct {
+	base     *ad.Ad
+	sections []submit.Section
+}
+
+type chunk struct {
+	section, first int
+	rows           [][]string
+}
+
+// Session makes ads from one reading of the ledger: quicker for many.
+type Session struct {
+	ads *Ads
+	r   *ledger.Reader
+	v   *ledger.View
+}
+
+// Read calls f with a session. f must not wait for anybody.
+func (a *Ads) Read(v *ledger.View, f func(*Session) error) error {
+	return a.Machine.Read(func(r *ledger.Reader) error { return f(&Session{a, r, v}) })
+}
+
+// Job is the whole ad of a job in the queue, with its chain of ads below;
+// [grid.NotFound] when it is not there.
+func (a *Ads) Job(v *ledger.View, id grid.JobID) (out *ad.Ad, err error) {
+	err = a.Read(v, func(s *Session) error {
+		out, err = s.Job(id)
+		return err
+	})
+	return out, err
+}
+
+// Job is as [Ads.Job].
+func (s *Session) Job(id grid.JobID) (*ad.Ad, error) {
+	c, ok := s.v.Cluster(id.Cluster)
+	j, there := s.v.Job(id)
+	if !ok || !there {
+		return nil, grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
+	}
+	later, err := s.r.Attrs(s.v, id)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
+	}
+	return s.make(id, &c, &j, later)
+}
+
+// Later are the attributes that were set after the submit, of a job in the queue.
+func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs(s.v, id) }
+
+// Past is the ad that a job had when it left the queue.
+func (s *Session) Past(p *ledger.Past, proc int32) (*ad.Ad, error) {
+	id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
+	c, ok := s.v.Cluster(id.Cluster)
+	if !ok {
+		var err error
+		if c, ok, err = s.r.PastCluster(id.Cluster); err != nil || !ok {
+			return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
+		}
+	}
+	out, err := s.make(id, &c, &p.Job, p.Attrs)
+	if err == nil {
+		out.SetInt("CompletionDate", completion(&p.Job))
+	}
+	return out, err
+}
+
+func completion(j *ledger.Job) int64 {
+	if j.Status == grid.Completed {
+		return j.EnteredSec()
+	}
+	return 0
+}
+
+func (s *Session) make(id grid.JobID, c *ledger.Cluster, j *ledger.Job, later []ledger.Attr) (*ad.Ad, error) {
+	t, err := s.template(c.Template)
+	if err != nil {
+		return nil, err
+	}
+	out := ad.New(48)
+	out.Chain(t.base)
+	if err := s.own(out, t, id, c); err != nil {
+		return nil, grid.Errorf(grid.Internal, "the ad of job %s: %w", id, err)
+	}
+	for _, at := range later {
+		e, err := s.ads.Exprs.Parse(at.Expr)
+		if err != nil {
+			return nil, grid.Errorf(grid.Internal, "attribute %s of job %s: %w", at.Name, id, err)
+		}
+		out.SetExpr(at.Name, e)
+	}
+	owner, _ := s.v.Owner(c.Owner)
+	s.ads.record(out, id, c, j, owner)
+	return out, nil
+}
+
+// own adds what is the cluster's, the section's and the proc's.
+func (s *Session) own(out *ad.Ad, t *template, id grid.JobID, c *ledger.Cluster) error {
+	blob, err := s.r.Own(id.Cluster)
+	if err != nil {
+		return err
+	}
+	p := open(blob)
+	if err := submit.Load(out, p.blob(), &s.ads.Exprs, nil); err != nil {
+		return err
+	}
+	index := int(id.Proc)
+	for i := range t.sections {
+		sec := &t.sections[i]
+		items, attrs := int(p.uvarint()), p.blob()
+		if err := p.err("cluster " + fmt.Sprint(id.Cluster)); err != nil {
+			return err
+		}
+		n := sec.PerItem * max(items, 1)
+		if index >= n {
+			index -= n
+			continue
+		}
+		for _, at := range sec.Attrs {
+			e, err := s.ads.Exprs.Parse(at.Expr)
+			if err != nil {
+				return err
+			}
+			out.SetExpr(at.Name, e)
+		}
+		if err := submit.Load(out, attrs, &s.ads.Exprs, nil); err != nil {
+			return err
+		}
+		return s.columns(out, sec, i, index, id, items)
+	}
+	return fmt.Errorf("proc %d is beyond what was submitted", id.Proc)
+}
+
+func (s *Session) columns(out *ad.Ad, sec *submit.Section, number, index int, id grid.JobID, items int) error {
+	if len(sec.Columns) == 0 {
+		return nil
+	}
+	var row []string
+	if items > 0 {
+		var err error
+		if row, err = s.row(id.Cluster, number, index/sec.PerItem); err != nil {
+			return err
+		}
+	}
+	attrs, err := sec.Expand(id, index, row)
+	if err != nil {
+		return err
+	}
+	for _, at := range attrs {
+		// Most are as many as there are jobs: not worth a place in the cache.
+		if err := out.Set(at.Name, at.Expr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row finds one item.
+func (s *Session) row(cluster int32, section, item int) ([]string, error) {
+	chunks, err := s.chunks(cluster)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range chunks {
+		if c.section == section && item >= c.first && item < c.first+len(c.rows) {
+			return c.rows[item-c.first], nil
+		}
+	}
+	return nil, fmt.Errorf("item %d of section %d is missing", item, section)
+}
+
+func (s *Session) chunks(cluster int32) ([]chunk, error) {
+	s.ads.mu.Lock()
+	chunks, ok := s.ads.items[cluster]
+	s.ads.mu.Unlock()
+	if ok {
+		return chunks, nil
+	}
+	for blob, err := range s.r.Items(cluster) {
+		if err != nil {
+			return nil, err
+		}
+		p := open(blob)
+		c := chunk{section: int(p.uvarint()), first: int(p.uvarint())}
+		if err := p.err("item data"); err != nil {
+			return nil, err
+		}
+		if c.rows, err = submit.DecodeItems(p.b); err != nil {
+			return nil, err
+		}
+		chunks = append(chunks, c)
+	}
+	s.ads.mu.Lock()
+	defer s.ads.mu.Unlock()
+	if len(s.ads.items) >= keepItems {
+		s.ads.items = nil
+	}
+	if s.ads.items == nil {
+		s.ads.items = map[int32][]chunk{}
+	}
+	s.ads.items[cluster] = chunks
+	return chunks, nil
+}
+
+func (s *Session) template(id uint32) (*template, error) {
+	s.ads.mu.Lock()
+	t := s.ads.templates[id]
+	s.ads.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	blob, err := s.r.Template(id)
+	if err != nil {
+		return nil, err
+	}
+	t, err = decodeTemplate(blob, &s.ads.Exprs)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "template %d: %w", id, err)
+	}
+	s.ads.mu.Lock()
+	defer s.ads.mu.Unlock()
+	if len(s.ads.templates) >= keepTemplates {
+		s.ads.templates = nil
+	}
+	if s.ads.templates == nil {
+		s.ads.templates = map[uint32]*template{}
+	}
+	s.ads.templates[id] = t
+	return t, nil
+}
+
+// Shared says what the ads of all clusters with that template have in common: the
+// shared attributes, and the names of those that differ from proc to proc or between
+// sections.
+func (s *Session) Shared(templateID uint32) (base *ad.Ad, differing []string, err error) {
+	t, err := s.template(templateID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range t.sections {
+		for _, c := range t.sections[i].Columns {
+			differing = append(differing, c.Attr)
+		}
+		for _, a := range t.sections[i].Attrs {
+			differing = append(differing, a.Name)
+		}
+	}
+	return t.base, differing, nil
+}
+
+func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
+	p := open(blob)
+	t := &template{base: ad.New(64)}
+	for _, at := range submit.Baseline() {
+		if err := t.base.Set(at.Name, at.Expr); err != nil {
+			return nil, err
+		}
+	}
+	if err := submit.Load(t.base, p.blob(), exprs, nil); err != nil {
+		return nil, err
+	}
+	n := p.uvarint()
+	if n > submit.MaxSections {
+		p.bad = true
+	}
+	for range n {
+		b := p.blob()
+		if p.bad {
+			break
+		}
+		sec, err := submit.DecodeSection(b)
+		if err != nil {
+			return nil, err
+		}
+		t.sections = append(t.sections, sec)
+	}
+	return t, p.err("a template")
+}
