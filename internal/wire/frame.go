@@ -3,8 +3,10 @@ package wire
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"gridburst/internal/grid"
@@ -87,31 +89,54 @@ func parseFrame(body []byte) (Frame, error) {
 		return Frame{}, grid.Errorf(grid.Invalid, "a frame of %d messages from number %d", len(f.Msgs), f.First)
 	}
 	for i := range f.Msgs {
-		if n := f.Msgs[i].kinds(); n != 1 {
-			return Frame{}, grid.Errorf(grid.Invalid, "message %d says %d things that this version knows, and one is right", f.First+uint64(i), n)
+		if err := f.Msgs[i].check(); err != nil {
+			return Frame{}, grid.Errorf(grid.Invalid, "message %d: %w", f.First+uint64(i), err)
 		}
 	}
 	return f, nil
 }
 
-// kinds counts the fields that are set.
-func (m *Message) kinds() int {
-	n := 0
+// check reports what is wrong with m as a message: it says exactly one thing that
+// this version knows, and names a job where one is due.
+func (m *Message) check() error {
+	kinds := 0
 	for _, set := range [...]bool{
 		m.Hello != nil, m.Advert != nil, m.Report != nil, m.Beat != nil,
 		m.Welcome != nil, m.Renew != nil, m.Start != nil, m.Kill != nil, m.Forget != nil, m.Drain != nil, m.Quit != nil,
 	} {
 		if set {
-			n++
+			kinds++
 		}
 	}
-	return n
+	var named bool
+	switch {
+	case kinds != 1:
+		return fmt.Errorf("it says %d things, and one is right", kinds)
+	case m.Report != nil:
+		named = m.Report.Job.Cluster > 0
+	case m.Start != nil:
+		named = m.Start.Job.Cluster > 0
+	case m.Kill != nil:
+		named = m.Kill.Job.Cluster > 0
+	case m.Forget != nil:
+		named = m.Forget.Job.Cluster > 0
+	case m.Hello != nil:
+		named = !slices.ContainsFunc(m.Hello.Attempts, func(a Attempt) bool {
+			return a.Job.Cluster <= 0 || a.Last.Job != a.Job || a.Last.Epoch != a.Epoch
+		})
+	default:
+		named = true
+	}
+	if !named {
+		return errors.New("it names no job")
+	}
+	return nil
 }
 
 // encode is m as it stands in a frame.
 func (m *Message) encode() ([]byte, error) {
-	if n := m.kinds(); n != 1 {
-		return nil, grid.Errorf(grid.Internal, "a message that says %d things", n)
+	if err := m.check(); err != nil {
+		return nil, grid.Errorf(grid.Internal, "encode a message: %w", err)
 	}
 	b, err := json.Marshal(m)
 	if err != nil {

@@ -66,6 +66,8 @@ func TestWhatIsNotAFrameIsRefused(t *testing.T) {
 		"a message that says nothing":    {AppendBlock(nil, []byte(`{"n":1,"m":[{}]}`)), grid.Invalid, nil},
 		"a message that says two things": {AppendBlock(nil, []byte(`{"n":1,"m":[{"quit":{},"drain":{}}]}`)), grid.Invalid, nil},
 		"more messages than the window":  {AppendBlock(nil, []byte(many)), grid.Invalid, nil},
+		"a report of no job":             {AppendBlock(nil, []byte(`{"n":1,"m":[{"report":{"kind":"exited"}}]}`)), grid.Invalid, nil},
+		"an attempt's report of another": {AppendBlock(nil, []byte(`{"n":1,"m":[{"hello":{"attempts":[{"job":"1.0","epoch":1,"last":{"job":"2.0","epoch":1}}]}}]}`)), grid.Invalid, nil},
 		"a job id that is none":          {AppendBlock(nil, []byte(`{"n":1,"m":[{"kill":{"job":"x"}}]}`)), grid.Invalid, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -315,7 +315,7 @@ func tell(t *testing.T, blocks ...string) error {
 
 func TestAMessageThatNoFrameHoldsIsRefusedAtOnce(t *testing.T) {
 	s := NewStream(nil, time.Minute)
-	err := s.Send(Message{Report: &Report{Reason: strings.Repeat("x", MaxFrame)}})
+	err := s.Send(Message{Report: &Report{Job: grid.JobID{Cluster: 1}, Reason: strings.Repeat("x", MaxFrame)}})
 	if grid.CodeOf(err) != grid.TooLarge {
 		t.Fatal(err)
 	}
