@@ -7,8 +7,10 @@ const Version = 1
 
 // Limits of the stream.
 const (
-	MaxFrame = 1 << 20 // bytes of one frame's JSON
-	Window   = 256     // unacknowledged messages in one direction
+	MaxFrame    = 4 << 20 // bytes of one frame's JSON
+	Window      = 256     // unacknowledged messages in one direction
+	MaxAttempts = 1024    // attempts that one worker holds
+	MaxReason   = 400     // bytes of a sentence in a report, so that MaxAttempts of them fit a Hello
 )
 
 // Frame is the unit of the stream. Messages are numbered from 1 in each direction.
@@ -24,6 +26,7 @@ type Message struct {
 	Hello  *Hello  `json:"hello,omitempty"`  // first on every stream
 	Advert *Advert `json:"advert,omitempty"` // the machine changed
 	Report *Report `json:"report,omitempty"`
+	Beat   *Beat   `json:"beat,omitempty"` // every Welcome.RenewMS
 
 	// From the schedd.
 	Welcome *Welcome `json:"welcome,omitempty"` // first on every stream
@@ -42,6 +45,7 @@ type Hello struct {
 	Boot      string    `json:"boot"`            // the machine's boot id: another one proves all old attempts dead
 	Session   string    `json:"session"`         // random, new with each start of the agent
 	Term      uint64    `json:"term"`            // the highest term seen
+	Clock     int64     `json:"clock"`           // as in Beat; Welcome answers it
 	Agent     string    `json:"agent"`           // the agent's version
 	Isolation Isolation `json:"isolation"`       // how jobs are kept apart here
 	Local     bool      `json:"local,omitempty"` // serves the local universe on the schedd's host
@@ -87,6 +91,12 @@ const (
 // Final reports whether nothing of the attempt runs after k.
 func (k ReportKind) Final() bool { return k != Accepted && k != Started }
 
+// Beat carries the worker's clock: milliseconds since its machine started, sleep
+// included (CLOCK_BOOTTIME). It asks for a [Renew].
+type Beat struct {
+	Clock int64 `json:"clock"`
+}
+
 // Report is news of an attempt. A final report is kept by the worker until Forget.
 type Report struct {
 	Job    grid.JobID      `json:"job"`
@@ -98,7 +108,7 @@ type Report struct {
 	Hold   Hold            `json:"hold,omitzero"` // Failed
 	Reason string          `json:"reason,omitempty"`
 	Vacate grid.VacateCode `json:"vacate,omitempty"` // Lost
-	Staged []Staged        `json:"staged,omitempty"` // Exited with Transfer: what the outputs hold
+	Staged *Staged         `json:"staged,omitempty"` // Exited with Transfer, or Failed because some outputs were missing
 }
 
 // Hold is a reason to hold the job.
@@ -119,25 +129,26 @@ type Usage struct {
 	Received int64 `json:"received,omitempty"`
 }
 
-// Staged is one file of the outputs.
+// Staged names the outputs that the schedd has acknowledged.
 type Staged struct {
-	Name   string `json:"name"` // as in the tar stream
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"` // hex
+	Files  int    `json:"files"` // entries of the tar stream
+	Bytes  int64  `json:"bytes"` // its length
+	SHA256 string `json:"sha256"`
 }
 
-// Welcome accepts a worker.
+// Welcome accepts a worker, and its attempts' lease from Hello.Clock on.
 type Welcome struct {
 	Version   int    `json:"version"`
 	Term      uint64 `json:"term"`
 	LeaseMS   int64  `json:"lease_ms"`   // the worker's lease
-	RenewMS   int64  `json:"renew_ms"`   // how often Renew comes
+	RenewMS   int64  `json:"renew_ms"`   // how often the worker asks for it again
 	SilenceMS int64  `json:"silence_ms"` // either side hangs up after hearing nothing for this long
 }
 
 // Renew extends the lease of every attempt.
 type Renew struct {
-	Term uint64 `json:"term"`
+	Term  uint64 `json:"term"`
+	Clock int64  `json:"clock"` // of the Beat that it answers: the lease counts from there
 }
 
 // Start begins an attempt.
@@ -151,15 +162,15 @@ type Start struct {
 // Execution is everything that a runner needs to know.
 type Execution struct {
 	Owner    Owner             `json:"owner"`
-	Cmd      string            `json:"cmd"`  // absolute; with Transfer the base name within the sandbox
+	Cmd      string            `json:"cmd"`  // absolute, or with Transfer a path within the sandbox
 	Args     []string          `json:"args"` // without argv[0]
 	Env      []string          `json:"env"`  // NAME=value
 	Iwd      string            `json:"iwd"`  // without Transfer: the working directory
 	In       string            `json:"in,omitempty"`
-	Out      string            `json:"out,omitempty"` // without Transfer: paths, relative to Iwd; empty: /dev/null
-	Err      string            `json:"err,omitempty"` // with Transfer: set when wanted, the runner captures _stdout and _stderr
+	Out      string            `json:"out,omitempty"` // paths, relative to Iwd or with Transfer the sandbox; empty: /dev/null
+	Err      string            `json:"err,omitempty"` // with Transfer Out and Err only say that they are wanted, and whether as one
 	Transfer bool              `json:"transfer,omitempty"`
-	Outputs  []string          `json:"outputs,omitempty"`   // with Transfer: what to send back; nil: every new or changed file at the top of the sandbox
+	Outputs  []string          `json:"outputs,omitempty"`   // with Transfer: what to send back; none: every new or changed file at the top of the sandbox
 	NoOutput bool              `json:"no_output,omitempty"` // with Transfer: send back nothing but Out and Err
 	KillSig  int               `json:"kill_sig,omitempty"`  // first signal of a graceful end; 0: SIGTERM
 	KillMS   int64             `json:"kill_ms,omitempty"`   // then SIGKILL after this long; 0: 10 s
@@ -167,8 +178,15 @@ type Execution struct {
 	Cpus     int32             `json:"cpus"`
 	MemoryMB int64             `json:"memory_mb"`
 	DiskKB   int64             `json:"disk_kb"`
-	Ad       map[string]string `json:"ad,omitempty"` // written to .job.ad in the sandbox
+	Ad       map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
 }
+
+// Names in an outputs stream.
+const (
+	StdoutName = "_stdout"
+	StderrName = "_stderr"
+	OutputDir  = "out/"
+)
 
 // Owner is whose job it is, as known on the schedd's host. A worker whose users
 // are not the schedd's runs it as a user of its own.
@@ -189,17 +207,20 @@ type Kill struct {
 
 // Forget ends the worker's duty for an attempt.
 type Forget struct {
+	Term  uint64     `json:"term"`
 	Job   grid.JobID `json:"job"`
 	Epoch uint32     `json:"epoch"`
 }
 
 // Drain stops a worker from being given more, or takes that back.
 type Drain struct {
-	On bool `json:"on"`
+	Term uint64 `json:"term"`
+	On   bool   `json:"on"`
 }
 
 // Quit ends the agent, once it holds no attempt; a worker in a VM of ours powers
 // its guest off.
 type Quit struct {
-	PowerOff bool `json:"power_off,omitempty"`
+	Term     uint64 `json:"term"`
+	PowerOff bool   `json:"power_off,omitempty"`
 }

@@ -1,0 +1,46 @@
+package wire
+
+import (
+	"fmt"
+
+	"gridburst/internal/grid"
+)
+
+// Paths of the contract.
+const (
+	StreamPath = "/worker/v1/stream"
+	JoinPath   = "/worker/v1/join"
+	RenewPath  = "/worker/v1/renew"
+)
+
+// SessionHeader carries Hello.Session on requests for files.
+const SessionHeader = "Gridburst-Session"
+
+// InputsPath is where the inputs of an attempt are fetched.
+func InputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "inputs") }
+
+// OutputsPath is where the outputs of an attempt are put.
+func OutputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "outputs") }
+
+func attemptPath(job grid.JobID, epoch uint32, what string) string {
+	return fmt.Sprintf("/worker/v1/attempts/%s/%d/%s", job, epoch, what)
+}
+
+// JoinRequest exchanges a one-time token for a certificate.
+type JoinRequest struct {
+	Token  string `json:"token"`
+	Worker string `json:"worker"` // the name that the token was made for
+	CSR    string `json:"csr"`    // PEM; its key never leaves the worker
+}
+
+// RenewRequest asks for a new certificate for the name of the present one.
+type RenewRequest struct {
+	CSR string `json:"csr"` // PEM
+}
+
+// JoinAnswer is a worker's new identity.
+type JoinAnswer struct {
+	Certificate string `json:"certificate"` // PEM
+	CA          string `json:"ca"`          // PEM; more than one while a CA is being replaced
+	ValidMS     int64  `json:"valid_ms"`    // the certificate's remaining life, for clocks that are wrong
+}
