@@ -70,14 +70,14 @@ func (l *lowering) setTransfer() {
 		names = l.addClassFile(names)
 	}
 	var inputs int64
-	for _, name := range names {
+	for i, name := range names {
 		if scheme, _, isURL := strings.Cut(name, "://"); isURL && validMacro(scheme) {
 			if m := fold(scheme); !slices.Contains(l.plugins, m) {
 				l.plugins = append(l.plugins, m)
 			}
 			continue
 		}
-		if !v.Live && !l.iwd[len(l.iwd)-1].live {
+		if i < maxSized && !v.Live && !l.iwd[len(l.iwd)-1].live {
 			inputs += l.inputSize(v.Pos, fullPath(l.iwd[0].s, name))
 		}
 	}
