@@ -223,3 +223,12 @@ func FuzzJobs(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkJobs(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, diags := Jobs("j.hcl", []byte(wordcount), site(), files(), nil); diags.HasErrors() {
+			b.Fatal(diags)
+		}
+	}
+}
