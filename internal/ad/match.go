@@ -10,9 +10,18 @@ type Instant int64 // Unix seconds
 func At(t time.Time) Instant { return Instant(t.Unix()) }
 
 // Eval is e's value for the ad my, against the ad target. Either may be nil.
-func (t Instant) Eval(e *Expr, my, target *Ad) Value {
-	r := run{my: my, target: target, now: int64(t), left: Budget}
-	return r.value(e)
+func (t Instant) Eval(e *Expr, my, target *Ad) Value { return t.EvalWithin(Budget, e, my, target) }
+
+// EvalWithin is [Instant.Eval] with fewer steps than [Budget], for those who evaluate
+// many expressions of one stranger.
+func (t Instant) EvalWithin(steps int, e *Expr, my, target *Ad) Value {
+	r := run{my: my, target: target, now: int64(t), left: steps}
+	r.spend(e.size)
+	v := e.root.eval(&r)
+	if r.left < 0 {
+		return ErrorValue()
+	}
+	return v
 }
 
 // Attr is the value of my's attribute name, against target.
@@ -64,15 +73,6 @@ func (t Instant) Rank(my, target *Ad) float64 {
 	}
 	f, _ := v.Number()
 	return f
-}
-
-func (r *run) value(e *Expr) Value {
-	r.spend(e.size)
-	v := e.root.eval(r)
-	if r.left < 0 {
-		return ErrorValue()
-	}
-	return v
 }
 
 func (r *run) named(a, other *Ad, key string) Value {

@@ -98,6 +98,11 @@ func TestWhatTheQueueCannotTakeIsRefused(t *testing.T) {
 			s.Sections[0].Items = [][]string{{ten("b"), ten("c"), ten("d"), ten("e"), strings.Repeat("x", 20)}}
 			column(Column{Attr: "X", Kind: KindString, Text: "$(a)"})(s)
 		}, grid.TooLarge, "longer"},
+		{"a list that grows", func(s *Spec) {
+			s.Sections[0].Vars, s.Sections[0].Items = []string{"a"}, [][]string{{strings.Repeat("x", 60_000)}}
+			column(Column{Attr: "X", Kind: KindArgv, List: slices.Repeat([]string{"$(a)"}, 100)})(s)
+		}, grid.TooLarge, "longer"},
+		{"too many functions", column(Column{Attr: "X", Kind: KindString, Text: strings.Repeat("$EVAL(1)", 2000)}), grid.TooLarge, "functions"},
 		{"a column that leads back to itself", func(s *Spec) {
 			s.Sections[0].Vars, s.Sections[0].Items = []string{"a"}, [][]string{{"$(a)"}}
 			column(Column{Attr: "X", Kind: KindString, Text: "$(a)"})(s)

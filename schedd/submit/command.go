@@ -158,16 +158,16 @@ var commands = [...]Command{
 var unserved = [...]string{
 	"allow_startup_script", "append_files", "arc_resources", "arc_rte", "aws_access_key_id_file", "aws_region", "aws_secret_access_key_file",
 	"batch_extra_submit_args", "batch_project", "batch_queue", "batch_runtime", "buffer_block_size", "buffer_files", "buffer_size", "compress_files",
-	"copy_to_spool", "cuda_version", "dagman_log", "description_file", "docker_pull_policy", "docker_override_entrypoint", "dont_encrypt_input_files",
+	"copy_to_spool", "cuda_version", "dagman_log", "docker_pull_policy", "docker_override_entrypoint", "dont_encrypt_input_files",
 	"dont_encrypt_output_files", "ec2_access_key_id", "ec2_ami_id", "email_attributes", "encrypt_execute_directory", "encrypt_input_files",
 	"encrypt_output_files", "erase_output_and_error_on_restart", "expected_runtime", "fetch_files", "file_remaps", "gce_image", "gpus_minimum_runtime",
-	"gpus_maximum_memory", "hold_reason", "hosts", "jar_files", "java_vm_args", "job_ad_file", "keystore_file", "lease", "load_profile", "local_files",
-	"machine_attrs_history", "manifest", "manifest_dir", "max_checkpoint_time", "mount_under_scratch", "primary_unix_group", "public_input_files",
+	"gpus_maximum_memory", "jar_files", "java_vm_args", "keystore_file", "load_profile", "local_files",
+	"manifest", "mount_under_scratch", "primary_unix_group", "public_input_files",
 	"remote_cerequirements", "retry_request_memory", "retry_request_memory_increase", "retry_request_memory_max", "scitokens_file", "shell",
 	"starter_debug", "starter_log", "stack_size", "success_checkpoint_exit_code", "suspend_job_at_exec", "tool_daemon_args", "tool_daemon_cmd",
 	"transfer_checkpoint_files", "transfer_container", "transfer_error", "transfer_input", "transfer_output", "transfer_plugins", "use_scitokens",
 	"use_x509userproxy", "vm_checkpoint", "vm_disk", "vm_memory", "vm_networking", "vm_type", "vm_vcpus", "want_io_proxy", "x509userproxy",
-	"job_ad_information", "sec_credential_storer", "checkpoint_destination", "accounting_group_override",
+	"checkpoint_destination",
 }
 
 // CommandNamed finds a command by its name in any case, or by one of the other names

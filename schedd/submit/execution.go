@@ -124,12 +124,16 @@ func (l *lowering) setDirectory() {
 func (l *lowering) setExecutable() {
 	v, ok := l.command("executable")
 	u := l.universe
+	transfer, set := l.flag("transfer_executable")
+	l.runsInPlace = set && !transfer
 	switch {
 	case !ok && (u.vm || u.docker || u.container != ""):
 		l.setString("Cmd", "")
 	case !ok:
 		l.fail(l.job.Queue.Pos, "there is no executable", "Every job needs one: executable = ...")
 	case u.vm: // only a label
+		l.put("Cmd", KindString, v)
+	case v.Live && l.runsInPlace:
 		l.put("Cmd", KindString, v)
 	case v.Live:
 		l.put("Cmd", KindPath, v, text{s: l.site.Dir})
@@ -156,8 +160,7 @@ func (l *lowering) setExecutable() {
 func (l *lowering) setProgram(v Value) {
 	name := strings.TrimSpace(v.Text)
 	file := l.site.path(name)
-	if b, ok := l.flag("transfer_executable"); ok && !b {
-		l.runsInPlace = true
+	if l.runsInPlace {
 		l.setString("Cmd", name)
 		l.setSizes(file)
 		return

@@ -38,6 +38,8 @@ func functionNamed(name string) (macroFunction, bool) {
 		f.whole, f.apply = true, evalFunction
 	case "QUOTE":
 		f.whole, f.apply = true, quoteFunction
+	case "VALUE":
+		f.whole, f.apply = true, valueFunction
 	case "CHOICE":
 		f.min, f.max, f.list, f.apply = 2, 1<<10, true, choiceFunction
 	case "RANDOM_CHOICE":
@@ -61,7 +63,7 @@ func functionNamed(name string) (macroFunction, bool) {
 
 var functionNames = [...]string{
 	"ENV", "INT", "REAL", "STRING", "EVAL", "CHOICE", "RANDOM_CHOICE", "RANDOM_INTEGER", "SUBSTR", "DIRNAME", "BASENAME",
-	"F", "Fn", "Fx", "Fnx", "Fp", "Fpnx", "QUOTE",
+	"F", "Fn", "Fx", "Fnx", "Fp", "Fpnx",
 }
 
 func unknownFunction(name string) error {
@@ -80,6 +82,9 @@ func (e *expander) call(b *strings.Builder, f macroFunction, body string) (isLiv
 	}
 	if len(raw) < f.min || len(raw) > f.max {
 		return false, grid.Errorf(grid.Invalid, "$%s(%s): wrong number of arguments", f.name, body)
+	}
+	if e.calls++; e.calls > maxCalls {
+		return false, grid.Errorf(grid.TooLarge, "more than %d functions are called for one job", maxCalls)
 	}
 	isLive = strings.HasPrefix(f.name, "RANDOM_") && e.random == nil
 	args := make([]string, len(raw))
@@ -161,6 +166,14 @@ func protect(s string, commas bool) string {
 	return b.String()
 }
 
+// Quoted is the text that becomes, with each job, what text is then, as a ClassAd
+// string. It is for live values written by others than submit files.
+func Quoted(text string) string { return "$QUOTE(" + protect(text, false) + ")" }
+
+// Computed is the text that becomes, with each job, what the expression src (in the
+// new syntax, with live macros) comes to then.
+func Computed(src string) string { return "$VALUE(" + protect(src, false) + ")" }
+
 // callAt is the length of the macro or call that s begins with, 0 if it begins with
 // none.
 func callAt(s string) int {
@@ -211,7 +224,7 @@ func (e *expander) evaluated(text string) (ad.Value, error) {
 	if err != nil {
 		return ad.Value{}, err
 	}
-	return ad.Instant(e.now).Eval(x, nil, nil), nil
+	return ad.Instant(e.now).EvalWithin(maxSteps, x, nil, nil), nil
 }
 
 func intFunction(e *expander, _ string, args []string) (string, error) {
@@ -297,6 +310,22 @@ func evalFunction(e *expander, _ string, args []string) (string, error) {
 // quoteFunction is ours: the text as a ClassAd string, for items in expressions.
 func quoteFunction(_ *expander, _ string, args []string) (string, error) {
 	return ad.Quote(args[0]), nil
+}
+
+// valueFunction is ours too: what an expression in the new syntax comes to.
+func valueFunction(e *expander, _ string, args []string) (string, error) {
+	x, err := ad.Parse(args[0])
+	if err != nil {
+		return "", err
+	}
+	v := ad.Instant(e.now).EvalWithin(maxSteps, x, nil, nil)
+	if v.IsUndefined() || v.IsError() {
+		return "", grid.Errorf(grid.Invalid, "%s comes to %s", args[0], v)
+	}
+	if s, ok := v.Text(); ok {
+		return s, nil
+	}
+	return v.String(), nil
 }
 
 func choiceFunction(e *expander, _ string, args []string) (string, error) {

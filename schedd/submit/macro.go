@@ -6,10 +6,14 @@ import (
 	"gridburst/internal/grid"
 )
 
-// Limits of expansion: macros of macros grow quickly.
+// Limits of expansion: macros of macros grow quickly, and the queue expands what
+// strangers wrote.
 const (
 	maxText  = 256 << 10 // bytes of one expanded value
+	maxTotal = 1 << 20   // bytes of all values of one proc
 	maxDepth = 64        // macros within macros
+	maxCalls = 1000      // of functions, for one proc
+	maxSteps = 1 << 14   // of the expression in a function
 )
 
 // expander replaces macros in text. The same code works twice: at submit it
@@ -27,6 +31,8 @@ type expander struct {
 	dir    string                                         // what $Ff() makes full paths with
 	getenv func(name string) (value string, set, ok bool) // ok false: $ENV is not available
 	active []string
+	total  int // bytes that came out so far
+	calls  int // of functions so far
 }
 
 // macro is what a name means.
@@ -82,6 +88,9 @@ func (e *expander) text(s string) (out string, isLive bool, err error) {
 		return "", false, err
 	}
 	out = b.String()
+	if e.total += len(out); e.total > maxTotal {
+		return "", false, grid.Errorf(grid.TooLarge, "the values of one job become longer than %d bytes", maxTotal)
+	}
 	if !isLive {
 		out = finish(out)
 	}

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -115,45 +114,4 @@ func (l *lowering) setAccounting() {
 		account = group + "." + user
 	}
 	l.setString("AccountingGroup", account)
-}
-
-// setPlainCommands sets the attributes of all commands that are one line each.
-func (l *lowering) setPlainCommands() {
-	for _, c := range commands {
-		if c.own {
-			continue
-		}
-		if v, ok := l.command(c.Name); ok {
-			if v.IsList {
-				v = joined(v)
-			}
-			l.put(c.Attr, c.Kind, v)
-		} else if c.absent != "" {
-			l.set(c.Attr, c.absent)
-		}
-	}
-}
-
-// joined makes a list one text, for commands that have no better use for one.
-func joined(v Value) Value {
-	v.Text, v.List, v.IsList = strings.Join(v.List, ","), nil, false
-	return v
-}
-
-// setCustom sets the attributes that the file names itself. They win over all
-// others.
-func (l *lowering) setCustom() {
-	for _, c := range l.job.Custom {
-		p := c.Value.Pos
-		switch {
-		case !ad.ValidName(c.Name):
-			l.fail(p, quote(c.Name)+" is no name for an attribute", "Letters, digits and underscores, not a digit first.")
-		case Protected(c.Name):
-			l.fail(p, "the attribute "+c.Name+" is set by the queue itself", "")
-		case strings.TrimSpace(c.Value.Text) == "":
-			l.fail(p, "the attribute "+c.Name+" has no value", "Write undefined if that is meant.")
-		default:
-			l.put(c.Name, KindOldExpr, c.Value)
-		}
-	}
 }

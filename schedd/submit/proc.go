@@ -86,6 +86,9 @@ func procMacro(s *Section, id grid.JobID, index int, row []string, key string) m
 	return macro{verbatim, strconv.Itoa(number)}
 }
 
+// Automatic reports whether every job has a macro of that name.
+func Automatic(name string) bool { return liveName(fold(name)) != "" }
+
 // liveName is the name under which a proc knows an automatic macro; "" for others.
 func liveName(key string) string {
 	switch key {

@@ -34,12 +34,12 @@ func (r *reading) include(s *statement) {
 		return
 	}
 	file := r.site.path(name)
-	src, err := r.readFile(file)
+	src, err := readFile(r.files, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && option == "ifexist":
 		return
 	case err != nil:
-		r.cannotRead(s.pos, file, err)
+		r.fail(s.pos, grid.MessageOf(unreadable(file, err)), "")
 		return
 	}
 	f, diags := Parse(file, src)
@@ -49,19 +49,19 @@ func (r *reading) include(s *statement) {
 	r.depth--
 }
 
-func (r *reading) readFile(name string) ([]byte, error) {
-	if r.files == nil {
+func readFile(files Files, name string) ([]byte, error) {
+	if files == nil {
 		return nil, grid.Errorf(grid.Refused, "no files can be read here")
 	}
-	return r.files.ReadFile(name)
+	return files.ReadFile(name)
 }
 
-func (r *reading) cannotRead(p Pos, name string, err error) {
+// unreadable says why a file that a person named cannot be used.
+func unreadable(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		r.fail(p, "there is no file "+name, "")
-		return
+		return grid.Errorf(grid.NotFound, "there is no file %s", name)
 	}
-	r.fail(p, "the file "+name+" cannot be read", grid.MessageOf(asRefused(err)))
+	return grid.Errorf(grid.Refused, "the file %s cannot be read: %s", name, grid.MessageOf(asRefused(err)))
 }
 
 // readQueue reads a queue statement:
@@ -221,81 +221,111 @@ func splitList(s string) []string {
 	return strings.FieldsFunc(s, func(c rune) bool { return c == ',' || blank(c) })
 }
 
-// rows are the lines of a file, or those within parentheses. Empty lines and
-// comments are none.
+// rows are the lines of a file, or those within parentheses.
 func (r *reading) rows(s *statement, list string) ([]string, bool) {
-	var lines []string
 	switch {
 	case strings.HasPrefix(list, "("):
-		lines = append(lines, unparenthesized(list))
-		lines = append(lines, s.lines...)
+		return itemLines(append([]string{unparenthesized(list)}, s.lines...)), true
 	case list == "" || list == "-":
 		r.fail(s.at, "from needs a file or a list in parentheses", "As in: queue name,size from list.txt")
 		return nil, false
 	case strings.HasSuffix(list, "|"):
 		r.fail(s.at, "items from a command's output are not possible here", "Run the command before, and give the file that it writes.")
 		return nil, false
-	default:
-		file := r.site.path(strings.Trim(finish(list), `"`))
-		src, err := r.readFile(file)
-		if err != nil {
-			r.cannotRead(s.at, file, err)
-			return nil, false
-		}
-		lines = strings.Split(strings.ToValidUTF8(string(src), "\ufffd"), "\n")
 	}
+	items, err := ItemsFrom(r.site, r.files, strings.Trim(finish(list), `"`))
+	if err != nil {
+		r.fail(s.at, grid.MessageOf(err), "")
+		return nil, false
+	}
+	return items, true
+}
+
+func (r *reading) matching(s *statement, patterns []string, what string) ([]string, bool) {
+	for i := range patterns {
+		patterns[i] = finish(patterns[i])
+	}
+	items, err := ItemsMatching(r.site, r.files, patterns, what)
+	if err != nil {
+		r.fail(s.at, grid.MessageOf(err), "")
+		return nil, false
+	}
+	return items, true
+}
+
+// ItemsFrom are the items that a file lists, one a line. Empty lines and those that
+// begin with # are none.
+func ItemsFrom(site *Site, files Files, name string) ([]string, error) {
+	file := site.path(name)
+	src, err := readFile(files, file)
+	if err != nil {
+		return nil, unreadable(file, err)
+	}
+	return itemLines(strings.Split(strings.ToValidUTF8(string(src), "\ufffd"), "\n")), nil
+}
+
+func itemLines(lines []string) []string {
 	kept := lines[:0]
 	for _, line := range lines {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			kept = append(kept, line)
 		}
 	}
-	return kept, true
+	return kept
 }
 
-// matching are the names that the patterns match, each once, in the patterns' order.
-func (r *reading) matching(s *statement, patterns []string, what string) ([]string, bool) {
+// ItemsMatching are the names that the patterns match, each once, in the patterns'
+// order: all of them, or only "files" or "dirs". Relative patterns give relative
+// names.
+func ItemsMatching(site *Site, files Files, patterns []string, what string) ([]string, error) {
 	if len(patterns) == 0 {
-		r.fail(s.at, "matching needs a pattern", "As in: queue matching *.dat")
-		return nil, false
+		return nil, grid.Errorf(grid.Invalid, "matching needs a pattern, as in: matching *.dat")
 	}
-	if r.files == nil {
-		r.fail(s.at, "no files can be read here", "")
-		return nil, false
+	if files == nil {
+		return nil, grid.Errorf(grid.Refused, "no files can be read here")
 	}
 	var names []string
 	seen := map[string]bool{}
 	for _, p := range patterns {
-		p = finish(p)
 		if _, err := path.Match(p, ""); err != nil {
-			r.fail(s.at, quote(p)+" is no pattern", "")
-			return nil, false
+			return nil, grid.Errorf(grid.Invalid, "%q is no pattern", p)
 		}
-		found, err := r.files.Glob(r.site.path(p))
+		found, err := files.Glob(site.path(p))
 		if err != nil {
-			r.cannotRead(s.at, p, err)
-			return nil, false
+			return nil, unreadable(p, err)
 		}
 		for _, name := range found {
 			if !strings.HasPrefix(p, "/") {
-				name = strings.TrimPrefix(name, strings.TrimSuffix(r.site.Dir, "/")+"/")
+				name = strings.TrimPrefix(name, strings.TrimSuffix(site.Dir, "/")+"/")
 			}
-			if seen[name] || !r.wanted(name, what) {
+			if seen[name] {
 				continue
+			}
+			if what == "files" || what == "dirs" {
+				info, err := files.Stat(site.path(name))
+				if err != nil || info.Mode.IsDir() != (what == "dirs") {
+					continue
+				}
 			}
 			seen[name] = true
 			names = append(names, name)
 		}
 	}
-	return names, true
+	return names, nil
 }
 
-func (r *reading) wanted(name, what string) bool {
-	if what == "" || what == "any" {
-		return true
+// SplitItems makes rows of items, for n variables: an item is split at commas or
+// blanks, and the last variable takes what is left.
+func SplitItems(items []string, n int) [][]string {
+	// One backing array serves all rows: a million items cost little more than
+	// their text.
+	cells := make([]string, n*len(items))
+	rows := make([][]string, len(items))
+	for i, item := range items {
+		rows[i] = cells[i*n : (i+1)*n : (i+1)*n]
+		splitRow(rows[i], item)
 	}
-	info, err := r.files.Stat(r.site.path(name))
-	return err == nil && info.Mode.IsDir() == (what == "dirs")
+	return rows
 }
 
 // slice is items[start:stop:step] as in Python, without a negative step.
@@ -327,26 +357,22 @@ func (r *reading) slice(s *statement, items []string, cut string) ([]string, boo
 	return out, true
 }
 
-// fill splits items into rows. One backing array serves all of them: a million items
-// cost little more than their text.
+// fill makes items the rows of q. Macros in them that a proc knows are expanded with
+// each job.
 func (r *reading) fill(q *Queue, items []string, at Pos) bool {
-	n := len(q.Vars)
-	cells := make([]string, n*len(items))
-	q.Items = make([][]string, len(items))
 	q.Verbatim = !slices.ContainsFunc(items, func(s string) bool { return strings.Contains(s, "$") })
 	for i, item := range items {
-		if !q.Verbatim {
-			var b strings.Builder
-			if _, err := r.expander(at).expand(&b, item); err != nil {
-				r.fail(at, "the item "+quote(item)+": "+grid.MessageOf(err), "")
-				return false
-			}
-			item = b.String()
+		if q.Verbatim {
+			break
 		}
-		row := cells[i*n : (i+1)*n : (i+1)*n]
-		splitRow(row, item)
-		q.Items[i] = row
+		var b strings.Builder
+		if _, err := r.expander(at).expand(&b, item); err != nil {
+			r.fail(at, "the item "+quote(item)+": "+grid.MessageOf(err), "")
+			return false
+		}
+		items[i] = b.String()
 	}
+	q.Items = SplitItems(items, len(q.Vars))
 	return true
 }
 

@@ -114,6 +114,8 @@ func TestWhatDiffersFromProcToProcIsComputedWithTheProc(t *testing.T) {
 				`|(OpSys == "X" && Arch == "Y") && (TARGET.Disk >= RequestDisk) && (TARGET.Memory >= RequestMemory) && ` + shared,
 		},
 		{"the environment", "environment = \"A=$(Process) B='x $(Item)'\"\ngetenv = USER\nqueue in (q)", "Environment", "A=0 B=x' 'q USER=tester"},
+		{"a program of each", "executable = p$(Process)\nqueue 2", "Cmd", "/sub/p0|/sub/p1"},
+		{"a program of each, in place", "executable = p$(Process)\ntransfer_executable = false\nqueue 2", "Cmd", "p0|p1"},
 		{"a directory of each", "initialdir = d$(Process)\nlog = l\nqueue 2", "UserLog", "/sub/d0/l|/sub/d1/l"},
 		{"a directory of each, absolute", "initialdir = /d$(Process)\nlog = l\nqueue 1", "UserLog", "/d0/l"},
 		{"a job attribute", "+Tag = \"t-$(Process)\"\n+Num = $(Process) * 2\nqueue 2", "Tag", "t-0|t-1"},

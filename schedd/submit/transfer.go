@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"gridburst/internal/grid"
 )
 
 // setFileTransfer decides whether files travel with the job.
@@ -70,14 +68,14 @@ func (l *lowering) setTransfer() {
 		names = l.addClassFile(names)
 	}
 	var inputs int64
-	for _, name := range names {
+	for i, name := range names {
 		if scheme, _, isURL := strings.Cut(name, "://"); isURL && validMacro(scheme) {
 			if m := fold(scheme); !slices.Contains(l.plugins, m) {
 				l.plugins = append(l.plugins, m)
 			}
 			continue
 		}
-		if !v.Live && !l.iwd[len(l.iwd)-1].live {
+		if i < maxSized && !v.Live && !l.iwd[len(l.iwd)-1].live {
 			inputs += l.inputSize(v.Pos, fullPath(l.iwd[0].s, name))
 		}
 	}
@@ -138,81 +136,4 @@ func (l *lowering) inputSize(p Pos, name string) int64 {
 		return 0
 	}
 	return info.Size
-}
-
-// setVirtualMachine sets what a grid job needs.
-func (l *lowering) setVirtualMachine() {
-	for _, name := range []string{"deltacloud_password_file", "ovirt_password_file", "ovirt_user_data_file"} {
-		v, ok := l.command(name)
-		if !ok {
-			continue
-		}
-		c, _ := CommandNamed(name)
-		l.put(c.Attr, KindPath, v, l.iwd...)
-		if v.Live || l.iwd[len(l.iwd)-1].live || l.files == nil {
-			continue
-		}
-		file := fullPath(l.iwd[0].s, strings.TrimSpace(v.Text))
-		info, ok := l.needFile(v.Pos, "the "+name, file)
-		if ok && strings.HasSuffix(name, "password_file") && info.Mode.Perm()&0o077 != 0 {
-			l.fail(v.Pos, "the "+name+" "+file+" can be read by others", "Take their rights away: chmod 600 "+file)
-		}
-	}
-	if l.universe.number != gridUniverse {
-		return
-	}
-	v, _ := l.command("grid_resource")
-	l.put("GridResource", KindString, v)
-	need := func(one, other string) {
-		if _, ok := l.command(one); ok {
-			return
-		}
-		if other != "" {
-			if _, ok := l.command(other); ok {
-				return
-			}
-			l.fail(v.Pos, "a virtual machine job needs "+one+" or "+other, "")
-			return
-		}
-		l.fail(v.Pos, "a virtual machine job needs "+one, "")
-	}
-	switch kind, _, _ := strings.Cut(fold(strings.TrimSpace(v.Text)), " "); kind {
-	case "deltacloud":
-		need("deltacloud_username", "")
-		need("deltacloud_password_file", "")
-		need("deltacloud_instance_name", "deltacloud_image_id")
-	case "ovirt":
-		need("ovirt_username", "")
-		need("ovirt_password_file", "")
-		need("ovirt_template", "ovirt_vm")
-		if both, ok := l.command("ovirt_vm"); ok {
-			if _, ok := l.command("ovirt_template"); ok {
-				l.fail(both.Pos, "ovirt_vm and ovirt_template are both set", "A job borrows a machine by its name, or makes one from a template.")
-			}
-		}
-	}
-}
-
-var gridTypes = [...]string{"ovirt", "deltacloud"}
-
-// setGridType decides what a grid job is.
-func (l *lowering) setGridType() {
-	l.universe.vm = true // also when it is not: one thing wrong is enough
-	v, ok := l.command("grid_resource")
-	if !ok {
-		l.fail(l.job.Queue.Pos, "grid_resource attribute not defined for grid universe job", "Write grid_resource = ovirt https://...")
-		return
-	}
-	fields := strings.Fields(v.Text)
-	kind := fold(fields[0])
-	switch {
-	case !slices.Contains(gridTypes[:], kind):
-		detail := "Those that are: " + strings.Join(gridTypes[:], ", ") + "."
-		if near := grid.Nearest(kind, gridTypes[:]); near != "" {
-			detail = "Did you mean " + quote(near) + "? " + detail
-		}
-		l.fail(v.Pos, quote(fields[0])+" is not a supported type of grid_resource", detail)
-	case len(fields) != 2 || !strings.Contains(fields[1], "://"):
-		l.fail(v.Pos, "grid_resource for "+kind+" is a type and a URL", "As in: grid_resource = "+kind+" https://engine.example.com/ovirt-engine/api")
-	}
 }
