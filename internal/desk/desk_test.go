@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 	"gridburst/schedd/userlog"
 )
 
@@ -220,10 +221,18 @@ func TestOutputsAreStagedThenPutInPlace(t *testing.T) {
 	write(t, dir+"/result", "old", 0o644)
 	write(t, dir+"/tree/kept", "kept", 0o644)
 	o := Outputs{Job: grid.JobID{Cluster: 7, Proc: 1}, Epoch: 2, Iwd: dir, Out: "logs/out", Remaps: map[string]string{"b": "renamed"}}
+	place := func() map[string]string { // without the manifest
+		out := tree(t, dir)
+		delete(out, ".gridburst-7.1.2-")
+		return out
+	}
 	if err := os.Mkdir(dir+"/logs", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{"result": "new", "tree/a": "a", "tree/sub/b": "b", "b": "B", StdoutName: "said", StderrName: "nowhere"}
+	files := map[string]string{
+		"out/result": "new", "out/tree/a": "a", "out/tree/sub/b": "b", "out/b": "B", "out/tree/link": "-> a", "out/tree/bad": "-> ../../etc",
+		wire.StdoutName: "said", wire.StderrName: "nowhere",
+	}
 	before := tree(t, dir)
 	staged, err := d.StageOutputs(t.Context(), me(), o, outputs(t, files))
 	if err != nil {
@@ -234,16 +243,19 @@ func TestOutputsAreStagedThenPutInPlace(t *testing.T) {
 			t.Errorf("%s is %q before the outputs are accepted", name, got)
 		}
 	}
-	if len(staged) != 5 {
-		t.Errorf("staged %v", staged)
+	if staged.Files != len(files) {
+		t.Errorf("staged %+v", staged)
 	}
-	o.Staged = staged
+	if err := d.CommitOutputs(t.Context(), me(), o); grid.CodeOf(err) != grid.NotFound {
+		t.Errorf("a stream that nobody named was put in place: %v", err)
+	}
+	o.SHA256 = staged.SHA256
 	for range 2 { // a crash may repeat it
 		if err := d.CommitOutputs(t.Context(), me(), o); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "in place", tree(t, dir), map[string]string{
-			"result": "new", "tree/kept": "kept", "tree/a": "a", "tree/sub/b": "b", "renamed": "B", "logs/out": "said",
+		same(t, "in place", place(), map[string]string{
+			"result": "new", "tree/kept": "kept", "tree/a": "a", "tree/link": "a", "tree/sub/b": "b", "renamed": "B", "logs/out": "said",
 		})
 	}
 	if info, err := os.Stat(dir + "/result"); err != nil || info.Mode() != 0o755 {
@@ -260,6 +272,9 @@ func TestOutputsAreStagedThenPutInPlace(t *testing.T) {
 	if err := d.CommitOutputs(t.Context(), me(), o); grid.CodeOf(err) != grid.NotFound {
 		t.Errorf("somebody else's file passed for the output: %v", err)
 	}
+	if err := d.DropOutputs(t.Context(), me(), o); err != nil || len(tree(t, dir)) != len(place()) {
+		t.Errorf("the manifest is left: %v", err)
+	}
 }
 
 func TestOutputsOfOldAttemptsAreDropped(t *testing.T) {
@@ -271,7 +286,7 @@ func TestOutputsOfOldAttemptsAreDropped(t *testing.T) {
 	}
 	for epoch := uint32(1); epoch <= 3; epoch++ {
 		o.Epoch = epoch
-		if _, err := d.StageOutputs(t.Context(), me(), o, outputs(t, map[string]string{"a": "x", "t/b": "y", StdoutName: "z"})); err != nil {
+		if _, err := d.StageOutputs(t.Context(), me(), o, outputs(t, map[string]string{"out/a": "x", "out/t/b": "y", wire.StdoutName: "z"})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -279,16 +294,19 @@ func TestOutputsOfOldAttemptsAreDropped(t *testing.T) {
 	if err := d.DropOutputs(t.Context(), me(), o); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "left", tree(t, dir), map[string]string{".gridburst-7.0.3-a": "x", ".gridburst-7.0.3-t/b": "y", "sub/.gridburst-7.0.3-out": "z"})
+	left := tree(t, dir)
+	delete(left, ".gridburst-7.0.3-")
+	same(t, "left", left, map[string]string{".gridburst-7.0.3-a": "x", ".gridburst-7.0.3-t/b": "y", "sub/.gridburst-7.0.3-out": "z"})
 }
 
 func TestHostileOutputsStayInside(t *testing.T) {
 	d := open(t, Options{})
 	for what, files := range map[string]map[string]string{
-		"a name that leads out":     {"../evil": "x"},
-		"an absolute name":          {"/tmp/evil": "x"},
-		"a name that is the parent": {"..": "x"},
-		"no name":                   {".": "x"},
+		"a name that leads out":       {"../evil": "x"},
+		"a name that leads out below": {"out/../../evil": "x"},
+		"an absolute name":            {"/tmp/evil": "x"},
+		"a name that is the parent":   {"..": "x"},
+		"a name beside the outputs":   {"evil": "x"},
 	} {
 		dir := filepath.Join(t.TempDir(), "home")
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -302,12 +320,13 @@ func TestHostileOutputsStayInside(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	staged, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, outputs(t, map[string]string{"link": "-> /etc/passwd"}))
-	if err != nil || len(staged) != 0 {
-		t.Errorf("a link was staged: %v %v", staged, err)
+	o := Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}
+	_, err := d.StageOutputs(t.Context(), me(), o, outputs(t, map[string]string{"out/link": "-> /etc/passwd", "out/d/link": "-> ../../x", "out/d/abs": "-> /etc"}))
+	if left := tree(t, dir); err != nil || len(left) != 1 {
+		t.Errorf("a link that leads out was staged: %v %v", left, err)
 	}
 	// A stream that was cut is refused.
-	whole, _ := io.ReadAll(outputs(t, map[string]string{"a": strings.Repeat("x", 5000)}))
+	whole, _ := io.ReadAll(outputs(t, map[string]string{"out/a": strings.Repeat("x", 5000)}))
 	if _, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, bytes.NewReader(whole[:3000])); err == nil {
 		t.Error("half a stream passed for all")
 	}

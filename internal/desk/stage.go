@@ -5,17 +5,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 )
 
 const (
@@ -29,31 +30,19 @@ type Outputs struct {
 	Job    grid.JobID        `json:"job"`
 	Epoch  uint32            `json:"epoch"`
 	Iwd    string            `json:"iwd"`
-	Out    string            `json:"out,omitempty"` // where _stdout goes; empty: nowhere
+	Out    string            `json:"out,omitempty"` // where what it wrote to its standard output goes; empty: nowhere
 	Err    string            `json:"err,omitempty"`
 	Remaps map[string]string `json:"remaps,omitempty"` // name in the sandbox -> path
-	Staged []Staged          `json:"staged,omitempty"` // of a commit: what was staged
+	SHA256 string            `json:"sha256,omitempty"` // of a commit: the stream that is to be put in place
 }
 
-// Staged is one file that lies beside its place.
-type Staged struct {
-	Name   string `json:"name"` // as in the stream
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
-}
-
-// The names under which a sandbox sends what a job wrote to its standard streams.
-const (
-	StdoutName = "_stdout"
-	StderrName = "_stderr"
-)
-
-// StageOutputs unpacks a tar stream beside the places where its files belong, under
-// names that carry job and epoch, and flushes them. Staging again begins anew.
-func (d *Desks) StageOutputs(ctx context.Context, owner Owner, o Outputs, r io.Reader) (staged []Staged, err error) {
+// StageOutputs unpacks an outputs stream (see package wire) beside the places where
+// its files belong, under names that carry job and epoch, and flushes them. Staging
+// again begins anew.
+func (d *Desks) StageOutputs(ctx context.Context, owner Owner, o Outputs, r io.Reader) (staged wire.Staged, err error) {
 	pipe, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return staged, err
 	}
 	defer w.Close()
 	copied := make(chan error, 1)
@@ -75,33 +64,48 @@ func (d *Desks) StageOutputs(ctx context.Context, owner Owner, o Outputs, r io.R
 	return staged, err
 }
 
-// CommitOutputs renames what was staged into place. It may be repeated: a file that
-// is in place already, with the staged one's content, is left there.
+// CommitOutputs renames what was staged from the stream with o.SHA256 into place. It
+// may be repeated: a file that is in place already, with the staged one's content, is
+// left there. [grid.NotFound] when that stream is not what lies there.
 func (d *Desks) CommitOutputs(ctx context.Context, owner Owner, o Outputs) error {
 	return d.call(ctx, owner, opCommit, o, nil, nil)
 }
 
-// DropOutputs removes what was staged by attempts of o.Job up to o.Epoch.
+// DropOutputs removes what was staged by attempts of o.Job up to o.Epoch, and what
+// is known of it.
 func (d *Desks) DropOutputs(ctx context.Context, owner Owner, o Outputs) error {
 	return d.call(ctx, owner, opDrop, o, nil, nil)
 }
 
-// place is where a top-level name of the sandbox belongs; "" for nowhere.
-func (o *Outputs) place(name string) string {
-	to := name
-	switch name {
-	case StdoutName:
-		if to = o.Out; to == "" {
-			return ""
-		}
-	case StderrName:
-		if to = o.Err; to == "" {
-			return ""
-		}
-	default:
-		if m, ok := o.Remaps[name]; ok {
-			to = m
-		}
+// parse takes a name of the stream apart: the place of its top, "" for nowhere, and
+// the path below that, if any.
+func (o *Outputs) parse(name string) (place, below string, err error) {
+	clean := path.Clean(name)
+	if !filepath.IsLocal(clean) {
+		return "", "", grid.Errorf(grid.Invalid, "the outputs hold the name %q", name)
+	}
+	switch clean {
+	case ".", strings.TrimSuffix(wire.OutputDir, "/"):
+		return "", "", nil
+	case wire.StdoutName:
+		return o.stream(o.Out), "", nil
+	case wire.StderrName:
+		return o.stream(o.Err), "", nil
+	}
+	rest, ok := strings.CutPrefix(clean, wire.OutputDir)
+	if !ok {
+		return "", "", grid.Errorf(grid.Invalid, "the outputs hold the name %q, which is not below %s", name, wire.OutputDir)
+	}
+	top, below, _ := strings.Cut(rest, "/")
+	if to, ok := o.Remaps[top]; ok {
+		top = to
+	}
+	return absolute(o.Iwd, top), below, nil
+}
+
+func (o *Outputs) stream(to string) string {
+	if to == "" {
+		return ""
 	}
 	return absolute(o.Iwd, to)
 }
@@ -113,51 +117,110 @@ func (o *Outputs) stagedAs(place string) string {
 	return filepath.Join(filepath.Dir(place), fmt.Sprintf("%s%s.%d-%s", stagePrefix, o.Job, o.Epoch, filepath.Base(place)))
 }
 
-func stageOutputs(o Outputs, r *os.File) ([]Staged, error) {
+// manifest lies in the working directory from the moment that everything is staged
+// until the job is done: after a crash it says what was to go where.
+type manifest struct {
+	SHA256 string       `json:"sha256"` // of the stream
+	Files  []stagedFile `json:"files"`
+}
+
+type stagedFile struct {
+	Place  string `json:"place"` // of its top
+	Below  string `json:"below,omitempty"`
+	SHA256 string `json:"sha256"`
+}
+
+func (o *Outputs) manifest() string {
+	return filepath.Join(o.Iwd, fmt.Sprintf("%s%s.%d-", stagePrefix, o.Job, o.Epoch))
+}
+
+func stageOutputs(o Outputs, r *os.File) (wire.Staged, error) {
+	if err := os.Remove(o.manifest()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return wire.Staged{}, err
+	}
 	s := staging{o: o, begun: map[string]bool{}}
-	t := tar.NewReader(r)
+	sum := sha256.New()
+	all := &counter{r: io.TeeReader(r, sum)}
+	t := tar.NewReader(all)
+	entries := 0
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, grid.Errorf(grid.Invalid, "read the outputs: %w", err)
+			return wire.Staged{}, grid.Errorf(grid.Invalid, "read the outputs: %w", err)
 		}
+		entries++
 		if err := s.entry(h, t); err != nil {
-			return nil, err
+			return wire.Staged{}, err
 		}
 	}
-	return s.staged, nil
+	if _, err := io.Copy(io.Discard, all); err != nil { // what pads the archive
+		return wire.Staged{}, err
+	}
+	s.m.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	text, err := json.Marshal(s.m)
+	if err != nil {
+		return wire.Staged{}, err
+	}
+	failpoint.Hit("desk.stage.manifest")
+	if err := writeDurably(o.manifest(), text); err != nil {
+		return wire.Staged{}, err
+	}
+	return wire.Staged{Files: entries, Bytes: all.n, SHA256: s.m.SHA256}, nil
+}
+
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func writeDurably(name string, data []byte) error {
+	f, err := os.OpenFile(name+"new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(name+"new", name)
 }
 
 type staging struct {
-	o      Outputs
-	begun  map[string]bool // top-level names
-	staged []Staged
+	o     Outputs
+	begun map[string]bool // places
+	m     manifest
 }
 
 func (s *staging) entry(h *tar.Header, r io.Reader) error {
-	name := path.Clean(h.Name)
-	if !filepath.IsLocal(name) || name == "." {
-		return grid.Errorf(grid.Invalid, "the outputs hold the name %q", h.Name)
-	}
-	top, rest, nested := strings.Cut(name, "/")
-	place := s.o.place(top)
-	if place == "" {
-		return nil
+	place, below, err := s.o.parse(h.Name)
+	if err != nil || place == "" {
+		return err
 	}
 	at := s.o.stagedAs(place)
-	if !s.begun[top] {
+	if !s.begun[place] {
 		if err := os.RemoveAll(at); err != nil {
 			return err
 		}
-		s.begun[top] = true
+		s.begun[place] = true
 	}
 	// What is below a directory is made through a root there, so that a link in
 	// the stream cannot lead out of it.
-	if !nested {
-		rest = filepath.Base(at)
+	name := below
+	if below == "" {
+		name = filepath.Base(at)
 		at = filepath.Dir(at)
 	} else if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -167,84 +230,88 @@ func (s *staging) entry(h *tar.Header, r io.Reader) error {
 		return err
 	}
 	defer root.Close()
-	if nested {
-		if err := root.MkdirAll(path.Dir(rest), 0o755); err != nil {
+	if below != "" {
+		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
 	}
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := root.Mkdir(rest, os.FileMode(h.Mode)&0o777|0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := root.Mkdir(name, os.FileMode(h.Mode)&0o777|0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		return nil
 	case tar.TypeReg:
-		return s.file(root, name, rest, h, r)
+		sum, err := writeBelow(root, name, os.FileMode(h.Mode)&0o777|0o200, r)
+		if err != nil {
+			return err
+		}
+		s.m.Files = append(s.m.Files, stagedFile{Place: place, Below: below, SHA256: sum})
+	case tar.TypeSymlink:
+		// The sandbox let out only links that stay inside; a worker is not
+		// trusted, so that is looked at anew.
+		if below != "" && !filepath.IsAbs(h.Linkname) && filepath.IsLocal(filepath.Join(filepath.Dir(below), h.Linkname)) {
+			return root.Symlink(h.Linkname, name)
+		}
 	}
-	return nil // links and devices are not results
+	return nil
 }
 
-func (s *staging) file(root *os.Root, name, at string, h *tar.Header, r io.Reader) error {
-	f, err := root.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(h.Mode)&0o777|0o200)
+func writeBelow(root *os.Root, name string, mode os.FileMode, r io.Reader) (sum string, err error) {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), r)
-	if err != nil {
-		return err
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, h), r); err != nil {
+		return "", err
 	}
 	if err := f.Sync(); err != nil {
-		return err
+		return "", err
 	}
-	s.staged = append(s.staged, Staged{Name: name, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))})
-	return f.Close()
+	return hex.EncodeToString(h.Sum(nil)), f.Close()
 }
 
 func commitOutputs(o Outputs) (struct{}, error) {
-	for _, name := range o.tops() {
-		place := o.place(name)
-		if place == "" {
+	text, err := os.ReadFile(o.manifest())
+	if err != nil {
+		return struct{}{}, grid.Errorf(codeOfPath(err), "the outputs of job %s are not staged: %w", o.Job, err)
+	}
+	var m manifest
+	if err := json.Unmarshal(text, &m); err != nil || m.SHA256 != o.SHA256 {
+		return struct{}{}, grid.Errorf(grid.NotFound, "what is staged for job %s is another stream than its worker reported", o.Job)
+	}
+	done := map[string]bool{}
+	for _, f := range m.Files {
+		if done[f.Place] {
 			continue
 		}
-		staged := o.stagedAs(place)
+		done[f.Place] = true
+		staged := o.stagedAs(f.Place)
 		if _, err := os.Lstat(staged); errors.Is(err, os.ErrNotExist) {
-			if err := o.inPlace(name); err != nil {
+			if err := m.inPlace(f.Place); err != nil {
 				return struct{}{}, err
 			}
 			continue
 		}
-		if err := move(staged, place); err != nil {
-			return struct{}{}, grid.Errorf(codeOfPath(err), "put %s in place: %w", name, err)
+		if err := move(staged, f.Place); err != nil {
+			return struct{}{}, grid.Errorf(codeOfPath(err), "put %s in place: %w", f.Place, err)
 		}
 		failpoint.Hit("desk.commit.one")
 	}
 	return struct{}{}, nil
 }
 
-// tops are the names at the top of what was staged, each once.
-func (o *Outputs) tops() (names []string) {
-	for _, f := range o.Staged {
-		top, _, _ := strings.Cut(f.Name, "/")
-		if !slices.Contains(names, top) {
-			names = append(names, top)
-		}
-	}
-	return names
-}
-
 // inPlace proves that what is not staged any more was put in place before: its files
 // are there, with the content that was staged.
-func (o *Outputs) inPlace(name string) error {
-	for _, f := range o.Staged {
-		top, rest, _ := strings.Cut(f.Name, "/")
-		if top != name {
+func (m *manifest) inPlace(place string) error {
+	for _, f := range m.Files {
+		if f.Place != place {
 			continue
 		}
-		at := filepath.Join(o.place(top), rest)
+		at := filepath.Join(place, f.Below)
 		if sum, err := hashFile(at); err != nil || sum != f.SHA256 {
-			return grid.Errorf(grid.NotFound, "the output %s is neither staged nor at %s: somebody removed it before it was put in place", f.Name, at)
+			return grid.Errorf(grid.NotFound, "the output %s is neither staged nor in place: somebody removed it before it was put there", at)
 		}
 	}
 	return nil

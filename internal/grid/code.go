@@ -33,6 +33,7 @@ type VacateCode int32
 const (
 	VacateShadow    VacateCode = 1002 // our side failed
 	VacateUser      VacateCode = 1004
+	VacateAgain     VacateCode = 1005 // it exited, and its policy wants it again
 	VacateStarter   VacateCode = 1007 // the runner died
 	VacateReconnect VacateCode = 1008 // the worker did not come back
 	VacateMachine   VacateCode = 1012 // the machine restarted

@@ -2,6 +2,7 @@ package jobad
 
 import (
 	"fmt"
+	"iter"
 	"sync"
 
 	"gridburst/internal/ad"
@@ -76,6 +77,28 @@ func (s *Session) Job(id grid.JobID) (*ad.Ad, error) {
 	}
 	return s.make(id, &c, &j, later)
 }
+
+// Any is the ad of a job, in the queue or in the history.
+func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
+	if _, ok := s.v.Job(id); ok {
+		return s.Job(id)
+	}
+	p, ok, err := s.r.Past(id)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "job %s in the history: %w", id, err)
+	}
+	if !ok {
+		return nil, grid.Errorf(grid.NotFound, "job %s is neither in the queue nor in the history", id)
+	}
+	return s.Past(&p, id.Proc)
+}
+
+// History yields the records of jobs that have left the queue, highest id first, those
+// below before (a [grid.JobID.Key]; 0: all).
+func (s *Session) History(before uint64) iter.Seq2[ledger.Past, error] { return s.r.History(before) }
+
+// PastCluster is the record of a cluster that has left the queue.
+func (s *Session) PastCluster(id int32) (ledger.Cluster, bool, error) { return s.r.PastCluster(id) }
 
 // Later are the attributes that were set after the submit, of a job in the queue.
 func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs(s.v, id) }

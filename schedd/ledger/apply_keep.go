@@ -91,19 +91,22 @@ func (c *Mark) apply(t *txn) (any, error) {
 		return nil, grid.Errorf(grid.Conflict, "mark at entry %d: the last is at %d, the log at %d", c.Index, t.v.Marked, t.v.Index)
 	}
 	t.v.Marked = c.Index
+	var old [][]byte
+	cur := t.bucket(bLogPosition).Cursor()
+	for k, _ := cur.First(); k != nil; k, _ = cur.Next() {
+		old = append(old, append([]byte(nil), k...))
+	}
+	for _, k := range old {
+		t.drop(bLogPosition, k)
+	}
 	for i := range c.Logs {
 		l := &c.Logs[i]
-		k := append(key4(l.UID), l.Path...)
-		if l.Inode == 0 {
-			t.drop(bLogPosition, k)
-			continue
-		}
 		w := newEnc(32)
 		w.u(l.Index)
 		w.u(l.Device)
 		w.u(l.Inode)
 		w.i(l.Offset)
-		t.put(bLogPosition, k, w)
+		t.put(bLogPosition, append(key4(l.UID), l.Path...), w)
 	}
 	return nil, nil
 }

@@ -9,14 +9,14 @@ const (
 	JobSubmitted EventType = 1  // Code: procs that share the submission
 	JobPlaced    EventType = 2  // Text: where
 	JobUnplaced  EventType = 3  // Text: why
-	JobStarted   EventType = 4  // Text: host
+	JobStarted   EventType = 4  // Text: where
 	JobExited    EventType = 5  // its results are being taken over
 	JobCompleted EventType = 6  // Exit
 	JobRequeued  EventType = 7  // Code: a vacate code; Text: why
 	JobHeld      EventType = 8  // Code, Sub, Text
 	JobReleased  EventType = 9  // Text
 	JobRemoved   EventType = 10 // Text
-	JobLeft      EventType = 11 // it is in the history now; To: its last status
+	JobLeft      EventType = 11 // it is in the history now; To: its last status; Text: why it was removed
 	JobEdited    EventType = 12 // Text: attribute names
 
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
@@ -70,12 +70,15 @@ type Exit struct {
 	MaxRSSKB int64
 	Sent     int64
 	Received int64
+	Cpus     int64 // what it had been given
+	MemoryMB int64
+	DiskKB   int64
 }
 
 func (e *enc) exit(x *Exit) {
 	e.i(int64(x.Code))
 	e.bool(x.Signal)
-	for _, n := range [...]int64{x.WallMS, x.UserMS, x.SysMS, x.MaxRSSKB, x.Sent, x.Received} {
+	for _, n := range [...]int64{x.WallMS, x.UserMS, x.SysMS, x.MaxRSSKB, x.Sent, x.Received, x.Cpus, x.MemoryMB, x.DiskKB} {
 		e.i(n)
 	}
 }
@@ -84,6 +87,7 @@ func (d *dec) exit() *Exit {
 	return &Exit{
 		Code: d.i32(), Signal: d.bool(),
 		WallMS: d.i(), UserMS: d.i(), SysMS: d.i(), MaxRSSKB: d.i(), Sent: d.i(), Received: d.i(),
+		Cpus: d.i(), MemoryMB: d.i(), DiskKB: d.i(),
 	}
 }
 

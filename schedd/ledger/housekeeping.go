@@ -1,13 +1,14 @@
 package ledger
 
 // Mark records how far the user logs have been written: every event up to Index
-// is in its log, and of the logs written since the last mark, where they end.
+// is in its log. Logs says where those logs end that were written lately; it takes
+// the place of what the last mark said.
 type Mark struct {
 	Index uint64
 	Logs  []LogPosition
 }
 
-// LogPosition is where our writing of one user log ends. Inode 0 forgets it.
+// LogPosition is where our writing of one user log ends.
 type LogPosition struct {
 	UID    uint32
 	Path   string // absolute

@@ -42,7 +42,7 @@ type AttemptReport struct {
 	HoldSub  int32
 	Vacate   grid.VacateCode // of Again, Stopped and Vanished
 	Reason   string
-	Where    string // of Started: the host
+	Where    string // of Started: the slot, or the resource
 	Attrs    []Attr // what the job's ad learns from it
 }
 
@@ -66,7 +66,7 @@ func (c *Report) encode(e *enc) {
 }
 
 func (c *Report) decode(d *dec) {
-	if n := d.count(19); n > 0 {
+	if n := d.count(22); n > 0 {
 		c.List = make([]AttemptReport, n)
 		for i := range c.List {
 			c.List[i] = AttemptReport{

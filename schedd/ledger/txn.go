@@ -218,6 +218,16 @@ func quote(s string) string {
 	return b.String()
 }
 
+// unquote undoes quote.
+func unquote(s string) string {
+	if len(s) < 2 {
+		return s
+	}
+	return unquoter.Replace(s[1 : len(s)-1])
+}
+
+var unquoter = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
+
 // stretch is the one job id as something to change.
 func (t *txn) stretch(id grid.JobID) (s Stretch, c Cluster, ok bool) {
 	j, ok := t.v.Job(id)
@@ -280,13 +290,21 @@ func (t *txn) count(owner uint32, from, to grid.Status, n int32) {
 // leave moves jobs that share s.Job out of the queue into the history.
 func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 	cluster := uint32(s.Run.Cluster)
+	why := ""
+	if s.Job.Status == grid.Removed {
+		for _, a := range s.attrs {
+			if a.Name == "RemoveReason" {
+				why = unquote(a.Expr)
+			}
+		}
+	}
 	for _, r := range runs {
 		p := Past{Run: r, Job: s.Job, Left: t.at, Attrs: s.attrs}
 		t.put(bPast, key8(r.First().Key()), p.encode())
 		n := int32(r.Len())
 		t.count(c.Owner, s.Job.Status, 0, n)
 		c.Live -= n
-		t.emit(Event{Type: JobLeft, Jobs: r, Epoch: s.Job.Epoch, From: uint8(s.Job.Last), To: uint8(s.Job.Status), ID: c.Dag, Node: c.Node})
+		t.emit(Event{Type: JobLeft, Jobs: r, Epoch: s.Job.Epoch, From: uint8(s.Job.Last), To: uint8(s.Job.Status), ID: c.Dag, Node: c.Node, Text: why})
 	}
 	if !s.Base {
 		t.drop(bJob, key8(s.Run.First().Key()))

@@ -253,6 +253,17 @@ func (p *Pool) Take(id uint32, job grid.JobID, epoch uint32) {
 	}
 }
 
+// Excuse counts time in which this process did not run for nobody's silence.
+func (p *Pool) Excuse(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		if !w.connected {
+			w.since = w.since.Add(d)
+		}
+	}
+}
+
 // Forget drops a worker that is not connected and has nothing.
 func (p *Pool) Forget(id uint32) {
 	p.mu.Lock()

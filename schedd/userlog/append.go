@@ -19,13 +19,13 @@ type Position struct {
 }
 
 // maxTail bounds how much of a file is looked at after a crash.
-const maxTail = 4 << 20
+const maxTail = 16 << 20
 
 // Append writes texts, each one whole event, at the end of the file at path, which
 // is made if it is not there. It says where the writing ended.
 //
 // With after set, the texts may have been written beyond *after before, in whole or
-// in part: what lies there (or, in another file than that, in the file's last 4 MiB)
+// in part: what lies there (or, in another file than that, in the file's last 16 MiB)
 // is searched for each of them first.
 func Append(path string, texts [][]byte, after *Position) (Position, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK|unix.O_NOCTTY, 0o644)

@@ -1,0 +1,119 @@
+package schedd
+
+import (
+	"context"
+	"fmt"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/serve"
+)
+
+// maxRuns bounds the targets of one command: about 100 KB.
+const maxRuns = 10_000
+
+// Act implements [serve.Backend].
+func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out api.Acted, err error) {
+	verb := grid.Verb(a.Verb)
+	runs, err := d.targets(who, &a)
+	if err != nil {
+		return out, err
+	}
+	cmd := &ledger.Act{Verb: verb, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode}
+	v := d.ledger.View()
+	if !who.Admin {
+		if cmd.Owner = v.OwnerOf(who.UID); cmd.Owner == 0 {
+			cmd.Owner = 1<<32 - 1 // has never had a job: nothing is theirs
+		}
+	}
+	for len(runs) > 0 {
+		cmd.Runs = runs[:min(len(runs), maxRuns)]
+		runs = runs[len(cmd.Runs):]
+		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: cmd})
+		if err != nil {
+			return out, err
+		}
+		done := r.Value.(ledger.Acted)
+		out.Changed += int(done.Changed)
+		out.Already += int(done.Already)
+		out.Refused += int(done.Refused)
+		out.Foreign += int(done.Foreign)
+		out.Missing += int(done.Missing)
+	}
+	return out, nil
+}
+
+func reasonOf(a *api.Action, who serve.Identity) string {
+	tool := map[string]string{"hold": "ghold", "release": "grelease", "remove": "grm"}[a.Verb]
+	if a.Reason != "" {
+		return fmt.Sprintf("via %s (by user %s): %s", tool, who.Name, a.Reason)
+	}
+	return fmt.Sprintf("via %s (by user %s)", tool, who.Name)
+}
+
+// targets works out which jobs an action means.
+func (d *Daemon) targets(who serve.Identity, a *api.Action) ([]grid.Run, error) {
+	ways := 0
+	for _, w := range []bool{len(a.IDs) > 0, a.Constraint != "", a.All} {
+		if w {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return nil, grid.Errorf(grid.Invalid, "name jobs by ids, by a constraint, or all: one of these")
+	}
+	runs := make([]grid.Run, 0, len(a.IDs))
+	for _, s := range a.IDs {
+		r, err := grid.ParseRun(s)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	if len(runs) > 0 {
+		return runs, nil
+	}
+	v := d.ledger.View()
+	owner := v.OwnerOf(who.UID)
+	if a.All {
+		for id, c := range v.Clusters(0) {
+			if who.Admin || c.Owner == owner {
+				runs = append(runs, grid.WholeCluster(id))
+			}
+		}
+		return runs, nil
+	}
+	e, err := ad.Parse(a.Constraint)
+	if err == nil {
+		err = e.Check()
+	}
+	if err != nil {
+		return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
+	}
+	var ids []grid.JobID
+	now := instant()
+	err = d.ads.Read(v, func(s *jobad.Session) error {
+		for id, c := range v.Clusters(0) {
+			if !who.Admin && c.Owner != owner {
+				continue
+			}
+			for st := range v.Stretches(grid.WholeCluster(id)) {
+				for p := st.Run.Lo; p < st.Run.Hi; p++ {
+					job := grid.JobID{Cluster: id, Proc: p}
+					a, err := s.Job(job)
+					if err != nil {
+						return err
+					}
+					if ad.Truth(now.Eval(e, a, nil)) {
+						ids = append(ids, job)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return grid.Runs(ids), err
+}

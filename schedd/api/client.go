@@ -1,0 +1,347 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"gridburst/internal/grid"
+)
+
+// Client asks the schedd on a Unix socket. It is safe for many goroutines.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// NewClient is a client of the schedd at that socket.
+func NewClient(socket string) *Client {
+	c := &Client{socket: socket}
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     30 * time.Second,
+		DisableCompression:  true,
+	}
+	return c
+}
+
+// NewKey is a new idempotency key.
+func NewKey() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// do sends a request and decodes the answer into out, if it is not nil.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return grid.Errorf(grid.Unavailable, "the schedd's answer broke off: %w", err)
+	}
+	return nil
+}
+
+// send gives an answer of success; others become errors.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://schedd"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, method, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, problem(resp)
+}
+
+func (c *Client) unreachable(ctx context.Context, method string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+	case errors.Is(err, os.ErrPermission):
+		return grid.Errorf(grid.Forbidden, "you may not talk to the schedd at %s", c.socket)
+	case method == http.MethodGet:
+		return grid.Errorf(grid.Unavailable, "the schedd at %s broke off: %w", c.socket, err)
+	}
+	return grid.Errorf(grid.Unknown, "the schedd at %s broke off, and whether it did what was asked is not known: %w", c.socket, err)
+}
+
+func problem(resp *http.Response) error {
+	var p Problem
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if json.Unmarshal(b, &p) != nil || p.Code == "" {
+		return grid.Errorf(grid.Internal, "the schedd answered %s: %s", resp.Status, strings.TrimSpace(string(b)))
+	}
+	e := &grid.Error{Code: p.Code, Message: p.Message}
+	if len(p.Diagnostics) > 0 {
+		e.Err = &grid.DiagnosticsError{Diagnostics: p.Diagnostics}
+	}
+	return e
+}
+
+// Status asks what the schedd is.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	return s, c.do(ctx, "GET", "/v1/status", nil, &s)
+}
+
+// Submit adds jobs. When the outcome is not known it asks again, with the same key,
+// until ctx ends.
+func (c *Client) Submit(ctx context.Context, s Submission) (out Submitted, err error) {
+	if s.Key == "" {
+		s.Key = NewKey()
+	}
+	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/jobs", s, &out) })
+}
+
+// again repeats a request that may be repeated, from the moment that its outcome is
+// not known.
+func (c *Client) again(ctx context.Context, do func() error) error {
+	var unknown error
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := do()
+		switch code := grid.CodeOf(err); {
+		case code == grid.Unknown:
+			unknown = err
+		case unknown == nil || code != grid.Unavailable && ctx.Err() == nil:
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return unknown
+		}
+	}
+}
+
+// Act does something to jobs.
+func (c *Client) Act(ctx context.Context, a Action) (out Acted, err error) {
+	return out, c.do(ctx, "POST", "/v1/jobs/act", a, &out)
+}
+
+// Totals counts the queue.
+func (c *Client) Totals(ctx context.Context) (t QueueTotals, err error) {
+	return t, c.do(ctx, "GET", "/v1/totals", nil, &t)
+}
+
+// Why asks what stands between a job and its start.
+func (c *Client) Why(ctx context.Context, id string) (w Why, err error) {
+	return w, c.do(ctx, "GET", "/v1/jobs/"+url.PathEscape(id)+"/why", nil, &w)
+}
+
+// Slots lists the pool.
+func (c *Client) Slots(ctx context.Context) (s Slots, err error) {
+	return s, c.do(ctx, "GET", "/v1/slots", nil, &s)
+}
+
+// Jobs yields the ads of jobs in the queue, page by page.
+func (c *Client) Jobs(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
+	return c.pages(ctx, "/v1/jobs", q)
+}
+
+// History yields the ads of jobs that have left the queue, newest first.
+func (c *Client) History(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
+	return c.pages(ctx, "/v1/history", q)
+}
+
+func (c *Client) pages(ctx context.Context, path string, q JobsQuery) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		for {
+			var page Jobs
+			if err := c.do(ctx, "GET", path+"?"+q.values().Encode(), nil, &page); err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, j := range page.Jobs {
+				if !yield(j, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			q.After = page.Next
+		}
+	}
+}
+
+func (q *JobsQuery) values() url.Values {
+	v := url.Values{}
+	// Several in one parameter, separated by commas, as the contract has them.
+	if len(q.IDs) > 0 {
+		v.Set("id", strings.Join(q.IDs, ","))
+	}
+	if len(q.Attributes) > 0 {
+		v.Set("attribute", strings.Join(q.Attributes, ","))
+	}
+	set := func(name, value string) {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	set("owner", q.Owner)
+	set("constraint", q.Constraint)
+	set("after", q.After)
+	if q.Evaluate {
+		v.Set("evaluate", "true")
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	return v
+}
+
+// Events yields what happens after an index, for ever: it waits for more, and
+// connects again when the schedd was away. It ends with ctx, or with [grid.Gone] when
+// the log begins later.
+func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		wait := 50 * time.Millisecond
+		for {
+			more, err := c.events(ctx, &after, &wait, yield)
+			if !more {
+				return
+			}
+			code := grid.CodeOf(err)
+			if ctx.Err() != nil || err != nil && code != grid.Unavailable && code != grid.Unknown {
+				yield(Event{}, cause(ctx, err))
+				return
+			}
+			t := time.NewTimer(wait)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+			}
+			wait = min(2*wait, 2*time.Second)
+		}
+	}
+}
+
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// events reads one stream; more is false when the reader has had enough.
+func (c *Client) events(ctx context.Context, after *uint64, wait *time.Duration, yield func(Event, error) bool) (more bool, err error) {
+	resp, err := c.send(ctx, "GET", fmt.Sprintf("/v1/events?after=%d", *after), nil)
+	if err != nil {
+		return true, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				// The id comes behind the last event of its entry.
+				if n, err := strconv.ParseUint(id, 10, 64); err == nil {
+					*after = n
+				}
+			}
+			continue
+		}
+		var e Event
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			return true, grid.Errorf(grid.Internal, "an event that cannot be read: %w", err)
+		}
+		*wait = 50 * time.Millisecond
+		if !yield(e, nil) {
+			return false, nil
+		}
+	}
+	return true, lines.Err()
+}
+
+// Log yields entries of the log, from an index on.
+func (c *Client) Log(ctx context.Context, from uint64) iter.Seq2[LogEntry, error] {
+	return func(yield func(LogEntry, error) bool) {
+		resp, err := c.send(ctx, "GET", fmt.Sprintf("/v1/log?from=%d", from), nil)
+		if err != nil {
+			yield(LogEntry{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		d := json.NewDecoder(resp.Body)
+		for {
+			var e LogEntry
+			if err := d.Decode(&e); err == io.EOF {
+				return
+			} else if err != nil {
+				yield(e, grid.Errorf(grid.Unavailable, "the log broke off: %w", err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// BackupTrailer is the HTTP trailer that describes a backup when it is whole.
+const BackupTrailer = "Gridburst-Backup"
+
+// Backup writes a copy of the queue file to w.
+func (c *Client) Backup(ctx context.Context, w io.Writer) (b Backup, err error) {
+	resp, err := c.send(ctx, "GET", "/v1/backup", nil)
+	if err != nil {
+		return b, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return b, grid.Errorf(grid.Unavailable, "the backup broke off: %w", err)
+	}
+	if err := json.Unmarshal([]byte(resp.Trailer.Get(BackupTrailer)), &b); err != nil {
+		return b, grid.Errorf(grid.Unavailable, "the backup broke off: its description is missing")
+	}
+	return b, nil
+}

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
+)
+
+// Problem is the answer to a request that failed.
+type Problem struct {
+	Code        grid.Code        `json:"code" doc:"What kind of failure it is"`
+	Message     string           `json:"message" doc:"What happened, to which thing, and what to try"`
+	Diagnostics grid.Diagnostics `json:"diagnostics,omitempty" doc:"Problems in a file that a person wrote"`
+}
+
+// HTTPStatus is the status of an answer whose problem has that code.
+func HTTPStatus(c grid.Code) int {
+	switch c {
+	case "":
+		return http.StatusOK
+	case grid.Invalid:
+		return http.StatusBadRequest
+	case grid.NotFound:
+		return http.StatusNotFound
+	case grid.Refused, grid.Conflict, grid.Exists:
+		return http.StatusConflict
+	case grid.Forbidden:
+		return http.StatusForbidden
+	case grid.Unauthorized:
+		return http.StatusUnauthorized
+	case grid.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case grid.NoSpace:
+		return http.StatusInsufficientStorage
+	case grid.Gone:
+		return http.StatusGone
+	case grid.Unavailable, grid.Unknown:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// Status is what a schedd says of itself.
+type Status struct {
+	Name       string   `json:"name"`
+	Version    string   `json:"version"`
+	Deployment string   `json:"deployment"`
+	Term       uint64   `json:"term" doc:"Counts the starts of this schedd"`
+	Index      uint64   `json:"index" doc:"The last entry of its log"`
+	Since      int64    `json:"since" doc:"When it started, seconds since 1970"`
+	You        Identity `json:"you"`
+	Personal   bool     `json:"personal" doc:"It runs as an ordinary user, for that user"`
+	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
+}
+
+// Identity is who asks, as the socket says.
+type Identity struct {
+	User  string `json:"user"`
+	UID   uint32 `json:"uid"`
+	Admin bool   `json:"admin"`
+}
+
+// Submission asks for new jobs.
+type Submission struct {
+	Key   string        `json:"key,omitempty" doc:"Made by the client: the same key again gives the same clusters"`
+	Specs []submit.Spec `json:"specs" doc:"One cluster each"`
+}
+
+// Submitted is the answer to a [Submission].
+type Submitted struct {
+	Clusters []Cluster `json:"clusters"`
+	Warnings []string  `json:"warnings,omitempty"`
+}
+
+// Cluster is one that was submitted.
+type Cluster struct {
+	Cluster int32 `json:"cluster"`
+	Procs   int32 `json:"procs"`
+}
+
+// JobsQuery selects jobs in the queue or the history.
+type JobsQuery struct {
+	IDs        []string `query:"id" doc:"Clusters (12), jobs (12.0), ranges (12.0-9); none: all"`
+	Owner      string   `query:"owner" doc:"Only jobs of this user"`
+	Constraint string   `query:"constraint" doc:"A ClassAd expression that must be true of a job's ad"`
+	Attributes []string `query:"attribute" doc:"Give only these attributes; none: all"`
+	Evaluate   bool     `query:"evaluate" doc:"Give values, not expressions"`
+	Limit      int      `query:"limit" doc:"At most so many in one answer; 0: 1000" maximum:"10000"`
+	After      string   `query:"after" doc:"Go on behind this job, as Jobs.Next says"`
+}
+
+// Jobs is one page of job ads, in the order of their ids; of a history the other way
+// round.
+type Jobs struct {
+	Jobs []json.RawMessage `json:"jobs" doc:"Job ads, in HTCondor's words"`
+	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
+}
+
+// Action does something to jobs.
+type Action struct {
+	Verb       string   `json:"verb" enum:"hold,release,remove"`
+	IDs        []string `json:"ids,omitempty" doc:"Clusters (12), jobs (12.0), ranges (12.0-9)"`
+	Constraint string   `json:"constraint,omitempty" doc:"Instead of ids: jobs of whose ad this is true"`
+	All        bool     `json:"all,omitempty" doc:"Instead of ids: all jobs that the caller may act on"`
+	Reason     string   `json:"reason,omitempty"`
+	Subcode    int32    `json:"subcode,omitempty" doc:"Of a hold"`
+}
+
+// Acted is what an [Action] did.
+type Acted struct {
+	Changed int `json:"changed"`
+	Already int `json:"already" doc:"Were there already"`
+	Refused int `json:"refused" doc:"Not possible in their state"`
+	Foreign int `json:"foreign" doc:"Of another user"`
+	Missing int `json:"missing" doc:"Not in the queue"`
+}
+
+// Totals counts jobs by status.
+type Totals struct {
+	Idle         int `json:"idle"`
+	Running      int `json:"running"`
+	Removed      int `json:"removed"`
+	Completed    int `json:"completed"`
+	Held         int `json:"held"`
+	Transferring int `json:"transferring"`
+	Suspended    int `json:"suspended"`
+}
+
+// Total is all of them.
+func (t Totals) Total() int {
+	return t.Idle + t.Running + t.Removed + t.Completed + t.Held + t.Transferring + t.Suspended
+}
+
+// OwnerTotals is one user's.
+type OwnerTotals struct {
+	Owner string `json:"owner"`
+	Totals
+}
+
+// QueueTotals is the queue in numbers.
+type QueueTotals struct {
+	All    Totals        `json:"all"`
+	Owners []OwnerTotals `json:"owners"`
+}
+
+// Why says what stands between a job and its start.
+type Why struct {
+	Job   string `json:"job"`
+	State string `json:"state"`
+	Text  string `json:"text" doc:"The answer in words"`
+}
+
+// Slots is the pool.
+type Slots struct {
+	Slots []Slot `json:"slots"`
+}
+
+// Slot is one worker's machine, and what of it is in use.
+type Slot struct {
+	Name      string            `json:"name"`
+	Worker    string            `json:"worker"`
+	State     string            `json:"state" enum:"idle,busy,draining,lost"`
+	Arch      string            `json:"arch"`
+	OpSys     string            `json:"opsys"`
+	Isolation string            `json:"isolation" doc:"How jobs are kept apart there"`
+	Claim     uint32            `json:"claim,omitempty" doc:"The virtual machine of ours that it is"`
+	Cpus      int64             `json:"cpus"`
+	MemoryMB  int64             `json:"memory_mb"`
+	DiskKB    int64             `json:"disk_kb"`
+	FreeCpus  int64             `json:"free_cpus"`
+	FreeMB    int64             `json:"free_mb"`
+	Jobs      []string          `json:"jobs,omitempty"`
+	Since     int64             `json:"since" doc:"When it came, or was last heard, seconds since 1970"`
+	Attrs     map[string]string `json:"attrs,omitempty"`
+}
+
+// Event is one thing that happened.
+type Event struct {
+	Index uint64 `json:"index" doc:"The log entry that made it; streams resume behind an index"`
+	Time  int64  `json:"time" doc:"Milliseconds since 1970"`
+	Type  string `json:"type"`
+	Jobs  string `json:"jobs,omitempty"`
+	Epoch uint32 `json:"epoch,omitempty"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+	Code  int32  `json:"code,omitempty"`
+	Sub   int32  `json:"sub,omitempty"`
+	ID    uint32 `json:"id,omitempty" doc:"Of a claim, a workflow run or a worker, by type"`
+	Node  int32  `json:"node,omitempty"`
+	Text  string `json:"text,omitempty"`
+	Exit  *Exit  `json:"exit,omitempty"`
+}
+
+// Exit is how an execution ended.
+type Exit struct {
+	Code   int32 `json:"code"`
+	Signal bool  `json:"signal,omitempty"`
+	WallMS int64 `json:"wall_ms"`
+	UserMS int64 `json:"user_ms"`
+	SysMS  int64 `json:"sys_ms"`
+}
+
+// LogEntry is an entry of the ledger's log.
+type LogEntry struct {
+	Index   uint64          `json:"index"`
+	Time    int64           `json:"time" doc:"Milliseconds since 1970"`
+	Kind    string          `json:"kind"`
+	By      string          `json:"by"`
+	Key     string          `json:"key,omitempty"`
+	Body    json.RawMessage `json:"body"`
+	Refused string          `json:"refused,omitempty"`
+	Events  []Event         `json:"events,omitempty"`
+}
+
+// Backup describes a copy of the queue file.
+type Backup struct {
+	Format     uint64 `json:"format"`
+	Deployment string `json:"deployment"`
+	Index      uint64 `json:"index"`
+	Digest     string `json:"digest"`
+	Size       int64  `json:"size"`
+}

@@ -1,0 +1,79 @@
+package schedd
+
+import (
+	"os"
+	"time"
+
+	"gridburst/internal/grid"
+)
+
+// Config is what a daemon is told. Zero values are the defaults named here.
+type Config struct {
+	Dir     string // where everything of the daemon lies: spool, keys, socket
+	Socket  string // the socket's path; empty: Dir/schedd.sock
+	Name    string // of the schedd; empty: the host's name
+	Host    string // as event logs name it; empty: the host's name
+	Domain  string // of users and shared files; empty: the host's name
+	Version string
+
+	// Listen is an address (host:port) for workers of other hosts and VMs, over
+	// TLS. Empty: no TCP port is open. Names are host names and addresses by which
+	// it is reached, for its certificate.
+	Listen string
+	Names  []string
+
+	// WorkerLease is how long a worker's attempts live without news from here; 0:
+	// 20 min. LeaseMargin is how much later they are given up here; 0: 1 min.
+	WorkerLease time.Duration
+	LeaseMargin time.Duration
+
+	// MaxProcs bounds one submission, MaxPerOwner what one user has in the queue;
+	// 0: 1,000,000 and no bound.
+	MaxProcs    int
+	MaxPerOwner int
+
+	// Reserve is how much of the disk is kept for what is in the queue; 0: 64 MiB.
+	Reserve int64
+
+	// LogWait bounds how long a submit waits for its event log; 0: 5 s.
+	LogWait time.Duration
+
+	// KeepKeys is how long idempotency keys are known; 0: 30 days.
+	KeepKeys time.Duration
+
+	// LocalWorker is the command that serves the local universe, started when it is
+	// first needed; empty: jobs of that universe are refused.
+	LocalWorker []string
+}
+
+func (c *Config) complete() error {
+	if c.Dir == "" {
+		return grid.Errorf(grid.Invalid, "a schedd needs a directory")
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	text := func(s *string, otherwise string) {
+		if *s == "" {
+			*s = otherwise
+		}
+	}
+	text(&c.Socket, c.Dir+"/schedd.sock")
+	text(&c.Name, host)
+	text(&c.Host, host)
+	text(&c.Domain, host)
+	span := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	span(&c.WorkerLease, 20*time.Minute)
+	span(&c.LeaseMargin, time.Minute)
+	span(&c.LogWait, 5*time.Second)
+	span(&c.KeepKeys, 30*24*time.Hour)
+	if c.MaxProcs == 0 {
+		c.MaxProcs = 1_000_000
+	}
+	return nil
+}

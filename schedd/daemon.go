@@ -1,0 +1,263 @@
+package schedd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/internal/pki"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
+	"gridburst/schedd/serve"
+)
+
+// Daemon is a schedd.
+type Daemon struct {
+	c    Config
+	log  logrus.FieldLogger
+	self uint32 // the user that it runs as
+	born time.Time
+
+	ledger  *ledger.Ledger
+	ads     *jobad.Ads
+	desks   *desk.Desks
+	pool    *pool.Pool
+	ca      *pki.CA
+	reports *reports
+	logs    *logs
+	conns   *connections
+	take    *takeovers
+
+	dispatch dispatcher
+	trouble  trouble
+}
+
+// New makes a daemon. Run does everything.
+func New(c Config, log logrus.FieldLogger) (*Daemon, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	return &Daemon{c: c, log: log, self: uint32(os.Geteuid())}, nil
+}
+
+// personal reports whether the daemon can act for nobody but its own user.
+func (d *Daemon) personal() bool { return d.self != 0 }
+
+func (d *Daemon) now() int64 { return time.Now().UnixMilli() }
+
+// spool is where the ledger lies.
+func (d *Daemon) spool() string { return filepath.Join(d.c.Dir, "spool") }
+
+// Run is the daemon's life: it returns nil when ctx has ended and all is quiet, or
+// why it cannot go on. ready is called once the queue answers.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	unix.Umask(0o022)
+	if err := d.open(); err != nil {
+		return err
+	}
+	defer d.ledger.Close()
+	listener, err := d.listen()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	// A part that ends by itself ends the daemon.
+	part := func(name string, run func(context.Context) error) {
+		wg.Go(func() {
+			err := run(ctx)
+			if err != nil && ctx.Err() == nil {
+				d.log.WithError(err).WithField("part", name).Error("part failed")
+			}
+			cancel(err)
+		})
+	}
+	// The ledger outlives the rest, so that everybody's last words are kept.
+	ledgerCtx, ledgerEnd := context.WithCancel(context.Background())
+	var ledgerDone sync.WaitGroup
+	ledgerDone.Go(func() {
+		if err := d.ledger.Run(ledgerCtx); err != nil {
+			cancel(err)
+		}
+	})
+	defer func() {
+		ledgerEnd()
+		ledgerDone.Wait()
+	}()
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	part("dispatch", d.dispatch.run)
+	part("reports", d.reports.run)
+	part("logs", d.logs.run)
+	part("leases", d.watchLeases)
+	part("takeovers", d.take.run)
+	part("housekeeping", d.keep)
+	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
+	if d.c.Listen != "" {
+		part("tls", d.serveTLS)
+	}
+	if ready != nil {
+		ready()
+	}
+	d.log.WithFields(logrus.Fields{"socket": d.c.Socket, "index": d.ledger.View().Index, "term": d.ledger.View().Term}).Info("schedd is ready")
+	<-ctx.Done()
+	wg.Wait()
+	d.desks.Close()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (d *Daemon) open() error {
+	for _, dir := range []string{d.c.Dir, d.spool()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return grid.Errorf(grid.Invalid, "make the directory: %w", err)
+		}
+	}
+	if err := os.Chmod(d.spool(), 0o700); err != nil {
+		return err
+	}
+	var err error
+	if d.ledger, err = ledger.Open(d.spool(), ledger.Options{Reserve: d.c.Reserve}); err != nil {
+		return err
+	}
+	for _, bad := range d.ledger.Damage() {
+		d.trouble.add("the queue file is damaged: " + bad.String())
+		d.log.WithField("record", bad.String()).Error("damaged record is left out")
+	}
+	if d.ca, err = pki.Open(d.c.Dir); err != nil {
+		d.ledger.Close()
+		return err
+	}
+	d.born = time.Now()
+	d.ads = &jobad.Ads{Machine: d.ledger.Machine, Domain: d.c.Domain, Name: d.c.Name}
+	d.desks = desk.New(desk.Options{Log: d.log})
+	d.pool = pool.New()
+	d.conns = newConnections(d)
+	d.reports = newReports(d)
+	d.logs = newLogs(d)
+	d.take = newTakeovers(d)
+	d.dispatch.init(d)
+	return nil
+}
+
+// begin tells the ledger that a term begins.
+func (d *Daemon) begin(ctx context.Context) error {
+	var id [16]byte
+	rand.Read(id[:])
+	mark := filepath.Join(d.spool(), ledger.RestoredMark)
+	_, err := os.Stat(mark)
+	restored := err == nil
+	if _, err := d.propose(ctx, &ledger.Begin{
+		Deployment: hex.EncodeToString(id[:]), Host: d.c.Host, Version: d.c.Version, Restored: restored,
+	}); err != nil {
+		return err
+	}
+	if restored {
+		d.log.Warn("the queue was restored from a backup")
+		return os.Remove(mark)
+	}
+	return nil
+}
+
+// propose is for the daemon's own commands.
+func (d *Daemon) propose(ctx context.Context, b ledger.Body) (ledger.Result, error) {
+	return d.ledger.Propose(ctx, ledger.Command{By: "schedd", At: d.now(), Body: b})
+}
+
+// listen opens the socket. The lock of the spool proves that a socket file that is
+// there belongs to nobody.
+func (d *Daemon) listen() (net.Listener, error) {
+	if err := os.Remove(d.c.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, grid.Errorf(grid.Invalid, "remove the old socket: %w", err)
+	}
+	l, err := net.Listen("unix", d.c.Socket)
+	if err != nil {
+		return nil, grid.Errorf(grid.Invalid, "listen: %w; a socket's path may have at most 107 bytes", err)
+	}
+	mode := os.FileMode(0o666)
+	if d.personal() {
+		mode = 0o600
+	}
+	if err := os.Chmod(d.c.Socket, mode); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
+	identifier := &serve.Identifier{Self: d.self, Personal: d.personal()}
+	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.log)
+	return serveHTTP(ctx, l, handler, identifier.ConnContext)
+}
+
+// serveTLS is the port for workers: nothing but their contract is behind it.
+func (d *Daemon) serveTLS(ctx context.Context) error {
+	l, err := net.Listen("tcp", d.c.Listen)
+	if err != nil {
+		return grid.Errorf(grid.Invalid, "listen for workers: %w", err)
+	}
+	d.conns.address.Store(l.Addr().String())
+	return serveHTTP(ctx, tlsListener(l, d.ca.ServerConfig(d.c.Names...)), d.conns.handler(true), nil)
+}
+
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, conn func(context.Context, net.Conn) context.Context) error {
+	s := &http.Server{
+		Handler: h, ConnContext: conn,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() {
+		// Streams end with ctx; what is short may still be answered.
+		soon, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if s.Shutdown(soon) != nil {
+			s.Close()
+		}
+	})
+	defer stop()
+	err := s.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// trouble is what an administrator should look at.
+type trouble struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (t *trouble) add(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.list) < 20 {
+		t.list = append(t.list, s)
+	}
+}
+
+func (t *trouble) all() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]string(nil), t.list...)
+}

@@ -1,0 +1,351 @@
+package schedd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/router"
+	"gridburst/schedd/idle"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
+)
+
+// dispatcher follows what happens, knows which attempts are where, and gives jobs to
+// workers. One goroutine has all of it; what others want from it they ask through
+// its channels.
+type dispatcher struct {
+	d       *Daemon
+	log     logrus.FieldLogger
+	index   *idle.Index
+	matcher *router.Matcher
+	at      map[grid.JobID]spot
+	numbers map[uint32]map[int]bool // by worker: numbers of slots in use
+	seen    uint64                  // events up to here have been followed
+	hellos  chan *arrival
+	asks    chan func()
+}
+
+// spot is where an attempt is.
+type spot struct {
+	worker uint32
+	epoch  uint32
+	number int // of the dynamic slot
+}
+
+// recheck is how often jobs are planned though nothing has happened: Requirements
+// may look at the time.
+const recheck = 20 * time.Second
+
+func (p *dispatcher) init(d *Daemon) {
+	p.d, p.log = d, d.log
+	p.index = idle.New(d.ads)
+	p.matcher = router.NewMatcher()
+	p.hellos = make(chan *arrival)
+	p.asks = make(chan func())
+}
+
+// ask runs f on the dispatcher's goroutine and waits for it.
+func (p *dispatcher) ask(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case p.asks <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	<-done
+	return nil
+}
+
+func (p *dispatcher) run(ctx context.Context) error {
+	p.rebuild()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		if err := p.follow(ctx); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		if err := p.plan(ctx); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		again.Reset(recheck)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.d.ledger.Changed(p.seen):
+		case <-p.d.pool.Changed():
+		case <-again.C:
+		case a := <-p.hellos:
+			p.welcome(ctx, a)
+		case f := <-p.asks:
+			f()
+		}
+	}
+}
+
+// ignoreEnd: a proposal that fails because everything ends is no failure.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// rebuild makes everything from the view.
+func (p *dispatcher) rebuild() {
+	v := p.d.ledger.View()
+	p.seen = v.Index
+	p.at = map[grid.JobID]spot{}
+	p.numbers = map[uint32]map[int]bool{}
+	for id := range v.Clusters(0) {
+		for s := range v.Stretches(grid.WholeCluster(id)) {
+			if s.Job.Place == ledger.OnSlot {
+				p.track(v, s.Run.First())
+			}
+		}
+	}
+	p.look(p.index.Rebuild(v))
+}
+
+// look reports jobs whose ads cannot be read: they wait, and somebody must act.
+func (p *dispatcher) look(err error) {
+	if err != nil {
+		p.log.WithError(err).Error("a job's ad cannot be read")
+		p.d.trouble.add(grid.MessageOf(err))
+	}
+}
+
+// follow takes in the events since the last time.
+func (p *dispatcher) follow(ctx context.Context) error {
+	for {
+		v := p.d.ledger.View()
+		if v.Index == p.seen {
+			return nil
+		}
+		events, next, err := p.d.ledger.Events(ctx, p.seen, 4096)
+		if grid.CodeOf(err) == grid.Gone {
+			p.rebuild()
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v = p.d.ledger.View()
+		p.look(p.index.Look(v, jobsOf(events)))
+		for i := range events {
+			if e := &events[i]; e.Jobs.Len() == 1 {
+				p.track(v, e.Jobs.First())
+			}
+		}
+		p.seen = next
+	}
+}
+
+func jobsOf(events []ledger.Event) iter.Seq[grid.Run] {
+	return func(yield func(grid.Run) bool) {
+		for i := range events {
+			if r := events[i].Jobs; r.Cluster != 0 && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// track compares where a job's attempt is with where it was, and tells pool and
+// worker what is new: an attempt that begins, one that is not wanted any more.
+func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
+	j, ok := v.Job(id)
+	here := ok && j.Place == ledger.OnSlot
+	old, tracked := p.at[id]
+	if tracked && (!here || old.worker != j.At || old.epoch != j.Epoch) {
+		p.d.pool.Take(old.worker, id, old.epoch)
+		delete(p.numbers[old.worker], old.number)
+		delete(p.at, id)
+		tracked = false
+	}
+	if !here {
+		return
+	}
+	if !tracked {
+		part, number := p.partOf(v, id)
+		p.give(id, spot{j.At, j.Epoch, number}, part)
+	}
+	switch j.Status {
+	case grid.Held, grid.Removed:
+		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
+	case grid.Idle:
+		p.d.conns.start(j.At, id, j.Epoch)
+	}
+}
+
+func (p *dispatcher) give(id grid.JobID, s spot, part pool.Part) {
+	p.at[id] = s
+	if p.numbers[s.worker] == nil {
+		p.numbers[s.worker] = map[int]bool{}
+	}
+	p.numbers[s.worker][s.number] = true
+	p.d.pool.Give(s.worker, id, part, time.Now())
+}
+
+// partOf reads what a placed job has been given, from its ad.
+func (p *dispatcher) partOf(v *ledger.View, id grid.JobID) (part pool.Part, number int) {
+	j, _ := v.Job(id)
+	c, _ := v.Cluster(id.Cluster)
+	part = pool.Part{Epoch: j.Epoch, Owner: c.Owner, Resources: router.Resources{Cpus: 1}}
+	a, err := p.d.ads.Job(v, id)
+	if err != nil {
+		p.look(err)
+		return part, 0
+	}
+	part.Resources = router.Resources{
+		Cpus: a.Int("CpusProvisioned", 1), MemoryMB: a.Int("MemoryProvisioned", 0), DiskKB: a.Int("DiskProvisioned", 0),
+	}
+	name, _, _ := strings.Cut(a.Text("RemoteHost"), "@")
+	_, n, _ := strings.Cut(name, "_")
+	number, _ = strconv.Atoi(n)
+	return part, number
+}
+
+// free is the smallest number that no slot of the worker has.
+func (p *dispatcher) free(worker uint32) int {
+	for n := 1; ; n++ {
+		if !p.numbers[worker][n] {
+			return n
+		}
+	}
+}
+
+// plan gives jobs that wait to what is free.
+func (p *dispatcher) plan(ctx context.Context) error {
+	p.d.pool.Look(p.index.Looks())
+	if p.index.Heed(p.d.pool.Heeds()) {
+		p.look(p.index.Rebuild(p.d.ledger.View()))
+	}
+	if p.index.Len() == 0 {
+		return nil
+	}
+	slots := p.d.pool.Slots(pool.Pooled, false)
+	locals := p.d.pool.Slots(pool.Locals, false)
+	limit := 1 // enough to see whether a local job waits
+	for _, s := range slots {
+		limit += int(s.Free.Cpus)
+	}
+	for _, s := range locals {
+		limit += int(s.Free.Cpus)
+	}
+	v := p.d.ledger.View()
+	queues, _ := p.index.Queues(v, min(limit, maxPlan))
+	vanilla := router.Input{Now: ad.At(time.Now()), Slots: slots, Usage: p.d.pool.Usage()}
+	local := router.Input{Now: vanilla.Now, Slots: locals, Usage: vanilla.Usage}
+	for _, q := range queues {
+		if q.Group.Ad.Int("JobUniverse", 0) == int64(grid.Local) {
+			local.Queues = append(local.Queues, q)
+		} else {
+			vanilla.Queues = append(vanilla.Queues, q)
+		}
+	}
+	if len(local.Queues) > 0 && len(locals) == 0 {
+		p.d.conns.wantLocal(ctx)
+	}
+	for _, in := range []*router.Input{&vanilla, &local} {
+		if len(in.Queues) == 0 || len(in.Slots) == 0 {
+			continue
+		}
+		if err := p.place(ctx, in, router.Cycle(in, p.matcher)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPlan bounds one plan, so that its command is no larger than an entry may be.
+const maxPlan = 1000
+
+// place proposes a plan, and tells the workers of what was accepted.
+func (p *dispatcher) place(ctx context.Context, in *router.Input, plan router.Plan) error {
+	for len(plan.Assign) > 0 {
+		now := plan.Assign[:min(len(plan.Assign), maxPlan)]
+		plan.Assign = plan.Assign[len(now):]
+		if err := p.propose(ctx, in, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []router.Assignment) error {
+	list := make([]ledger.Placement, len(assign))
+	spots := make([]spot, len(assign))
+	for i, a := range assign {
+		w, _ := p.d.pool.Worker(in.Slots[a.Slot].ID)
+		spots[i] = spot{worker: w.ID, number: p.free(w.ID)}
+		if p.numbers[w.ID] == nil {
+			p.numbers[w.ID] = map[int]bool{}
+		}
+		p.numbers[w.ID][spots[i].number] = true
+		where := fmt.Sprintf("slot1_%d@%s", spots[i].number, w.Info.Name)
+		list[i] = ledger.Placement{
+			Job: a.Job.ID, Version: a.Job.Version, Kind: ledger.OnSlot, At: w.ID, Where: where,
+			Attrs: []ledger.Attr{
+				{Name: "CpusProvisioned", Expr: strconv.FormatInt(a.Part.Cpus, 10)},
+				{Name: "DiskProvisioned", Expr: strconv.FormatInt(a.Part.DiskKB, 10)},
+				{Name: "MemoryProvisioned", Expr: strconv.FormatInt(a.Part.MemoryMB, 10)},
+				{Name: "RemoteHost", Expr: ad.Quote(where)},
+			},
+		}
+	}
+	r, err := p.d.propose(ctx, &ledger.Place{List: list})
+	if err != nil {
+		return err
+	}
+	for i, epoch := range r.Value.([]uint32) {
+		a := &assign[i]
+		if epoch == 0 {
+			delete(p.numbers[spots[i].worker], spots[i].number) // stale: the events will tell
+			continue
+		}
+		spots[i].epoch = epoch
+		p.give(a.Job.ID, spots[i], pool.Part{Epoch: epoch, Owner: a.Owner, Resources: a.Part})
+		p.d.conns.start(spots[i].worker, a.Job.ID, epoch)
+	}
+	return nil
+}
+
+// attemptsOn are the attempts that a worker should have, by the view.
+func (p *dispatcher) attemptsOn(v *ledger.View, worker uint32) (ids []grid.JobID) {
+	for id, s := range p.at {
+		if s.worker != worker {
+			continue
+		}
+		if j, ok := v.Job(id); ok && j.Place == ledger.OnSlot && j.At == worker {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// explain is the answer for one job, from the evaluation that plans.
+func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, err error) {
+	asked := p.ask(ctx, func() {
+		v := p.d.ledger.View()
+		var g *router.Group
+		if g, err = p.index.Group(v, id); err != nil {
+			return
+		}
+		kind := pool.Pooled
+		if g.Ad.Int("JobUniverse", 0) == int64(grid.Local) {
+			kind = pool.Locals
+		}
+		p.d.pool.Look(p.index.Looks())
+		e = p.matcher.Explain(ad.At(time.Now()), g, p.d.pool.Slots(kind, true))
+	})
+	return e, errors.Join(asked, err)
+}

@@ -1,0 +1,152 @@
+package schedd
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
+)
+
+// startOf is the order that begins an attempt; nil when the attempt is not to begin
+// any more.
+func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Start, error) {
+	v := d.ledger.View()
+	j, ok := v.Job(id)
+	if !ok || j.Place != ledger.OnSlot || j.At != worker || j.Epoch != epoch || j.Status != grid.Idle {
+		return nil, nil
+	}
+	c, _ := v.Cluster(id.Cluster)
+	owner, _ := v.Owner(c.Owner)
+	job, err := d.ads.Job(v, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &wire.Start{Job: id, Epoch: epoch, Execution: wire.Execution{
+		Owner: wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID},
+		Cmd:   job.Text("Cmd"), Iwd: job.Text("Iwd"),
+		Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err")), In: notNull(job.Text("In")),
+		KillSig: submit.Signal(job.Text("KillSig")), KillMS: job.Int("JobMaxVacateTime", 0) * 1000, LeaseMS: d.leaseOf(job),
+		Cpus: int32(job.Int("CpusProvisioned", 1)), MemoryMB: job.Int("MemoryProvisioned", 0), DiskKB: job.Int("DiskProvisioned", 0),
+	}}
+	if s.Args, err = submit.Argv(job); err != nil {
+		return nil, err
+	}
+	if s.Env, err = submit.Environ(job); err != nil {
+		return nil, err
+	}
+	if d.transfers(job, worker) {
+		s.Transfer = true
+		if transfersExecutable(job) {
+			s.Cmd = path.Base(s.Cmd)
+		}
+		if s.In != "" {
+			s.In = path.Base(s.In)
+		}
+		s.Outputs, s.NoOutput = outputList(job)
+		s.Ad = sourceOf(job)
+	}
+	return s, nil
+}
+
+func notNull(p string) string {
+	if p == "/dev/null" {
+		return ""
+	}
+	return p
+}
+
+// leaseOf is the job's own lease if that is shorter than the worker's; 0 otherwise.
+// HTCondor's default of 40 minutes is not a wish.
+func (d *Daemon) leaseOf(job *ad.Ad) int64 {
+	lease := time.Duration(job.Int("JobLeaseDuration", 0)) * time.Second
+	if lease <= 0 || lease >= d.c.WorkerLease {
+		return 0
+	}
+	return lease.Milliseconds()
+}
+
+// transfers reports whether the job's files go to the worker and back, or are used
+// where they lie.
+func (d *Daemon) transfers(job *ad.Ad, worker uint32) bool {
+	if job.Int("JobUniverse", 0) == int64(grid.Local) {
+		return false
+	}
+	switch strings.ToUpper(job.Text("ShouldTransferFiles")) {
+	case "YES":
+		return true
+	case "NO":
+		return false
+	}
+	slot := d.pool.Ad(worker)
+	domain := job.Text("FileSystemDomain")
+	return slot == nil || domain == "" || !strings.EqualFold(slot.Text("FileSystemDomain"), domain)
+}
+
+func transfersExecutable(job *ad.Ad) bool {
+	v, ok := job.Literal("TransferExecutable")
+	b, isBool := v.Bool()
+	return !ok || !isBool || b
+}
+
+// outputList is what the job's files say of outputs; none means every new or changed
+// one, and nothing is said by an empty list.
+func outputList(job *ad.Ad) (names []string, none bool) {
+	if !job.Has("TransferOutput") {
+		return nil, false
+	}
+	names = listOf(job.Text("TransferOutput"))
+	return names, len(names) == 0
+}
+
+func listOf(s string) (out []string) {
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// sourceOf is the job's ad as text, for the sandbox.
+func sourceOf(job *ad.Ad) map[string]string {
+	out := make(map[string]string, 80)
+	for _, n := range job.Names() {
+		out[n], _ = job.Source(n)
+	}
+	return out
+}
+
+// inputsOf is what a job's sandbox begins with.
+func inputsOf(job *ad.Ad) desk.Inputs {
+	in := desk.Inputs{Iwd: job.Text("Iwd"), Files: listOf(job.Text("TransferInput"))}
+	if transfersExecutable(job) {
+		in.Executable = job.Text("Cmd")
+	}
+	if stdin := notNull(job.Text("In")); stdin != "" {
+		in.Files = append(in.Files, stdin)
+	}
+	return in
+}
+
+// outputsOf is where a job's results belong.
+func outputsOf(job *ad.Ad, id grid.JobID, epoch uint32) desk.Outputs {
+	o := desk.Outputs{Job: id, Epoch: epoch, Iwd: job.Text("Iwd"), Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err"))}
+	if o.Err == o.Out {
+		o.Err = "" // they were written as one
+	}
+	for pair := range strings.SplitSeq(job.Text("TransferOutputRemaps"), ";") {
+		if name, to, ok := strings.Cut(pair, "="); ok {
+			if o.Remaps == nil {
+				o.Remaps = map[string]string{}
+			}
+			o.Remaps[strings.TrimSpace(name)] = strings.TrimSpace(to)
+		}
+	}
+	return o
+}

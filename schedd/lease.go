@@ -1,0 +1,55 @@
+package schedd
+
+import (
+	"context"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+)
+
+// watchLeases gives attempts up when their worker has been silent for longer than
+// they can live. The worker's own lease is shorter: what is given up here is dead.
+//
+// Time is measured by the monotonic clock, and time in which this process itself did
+// not run is not held against anybody.
+func (d *Daemon) watchLeases(ctx context.Context) error {
+	interval := min(5*time.Second, d.c.LeaseMargin/4)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	last := time.Now()
+	given := map[uint32]time.Time{} // when what was given up was reported
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			if stall := now.Sub(last) - interval; stall > interval {
+				d.log.WithField("seconds", stall.Seconds()).Warn("this process did not run for a while")
+				d.pool.Excuse(stall)
+			}
+			last = now
+		}
+		for _, w := range d.pool.Workers() {
+			silent := last.Sub(w.Since)
+			switch {
+			case w.Connected:
+				delete(given, w.ID)
+			case len(w.Jobs) == 0 && silent > forgetWorker:
+				d.pool.Forget(w.ID)
+				delete(given, w.ID)
+			case silent > d.c.WorkerLease+d.c.LeaseMargin && last.Sub(given[w.ID]) > d.c.LeaseMargin:
+				given[w.ID] = last
+				for job, part := range w.Jobs {
+					d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
+						Job: job, Epoch: part.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateReconnect,
+						Reason: "its worker " + w.Info.Name + " was not heard for " + silent.Round(time.Second).String(),
+					}})
+				}
+			}
+		}
+	}
+}
+
+// forgetWorker is how long a worker that is gone and holds nothing is shown.
+const forgetWorker = 10 * time.Minute

@@ -1,0 +1,300 @@
+package schedd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/userlog"
+)
+
+// logs writes the users' event logs. One goroutine follows the ledger's events and
+// gives each owner's to a writer of their own, so that a user whose files hang holds
+// up nobody else.
+//
+// How far everything is written is marked in the ledger now and then. After a crash
+// what was not marked is written again, and each log is compared first: an event that
+// is there is not repeated.
+type logs struct {
+	d *Daemon
+
+	mu      sync.Mutex
+	wake    chan struct{} // closed when something was routed or written
+	routed  uint64        // entries up to here have been given to their writers
+	writers map[uint32]*logWriter
+	again   uint64 // entries up to here may have been written before the start
+}
+
+// logWriter writes one owner's logs.
+type logWriter struct {
+	owner   desk.Owner
+	queue   []logLine
+	busy    bool
+	written uint64              // everything of this owner's up to here is written or given up
+	last    map[string]position // logs written since the last mark
+	refused map[string]string   // logs that could not be written, and why
+}
+
+type logLine struct {
+	index uint64
+	path  string
+	text  []byte
+}
+
+type position struct {
+	index uint64
+	at    userlog.Position
+}
+
+func newLogs(d *Daemon) *logs {
+	v := d.ledger.View()
+	l := &logs{d: d, wake: make(chan struct{}), writers: map[uint32]*logWriter{}, routed: v.Marked, again: v.Index}
+	return l
+}
+
+func (l *logs) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if err := l.recall(); err != nil {
+		return err
+	}
+	mark := time.NewTicker(markEvery)
+	defer mark.Stop()
+	wg.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-mark.C:
+				l.mark(ctx)
+			}
+		}
+	})
+	for {
+		l.mu.Lock()
+		after := l.routed
+		l.mu.Unlock()
+		events, next, err := l.d.ledger.Events(ctx, after, 2048)
+		if grid.CodeOf(err) == grid.Gone {
+			l.d.log.WithError(err).Error("events of logs are lost: the ledger's log begins later")
+			next = l.d.ledger.View().LogFirst - 1
+		} else if err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		l.route(ctx, &wg, events, next)
+		if next > after {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.d.ledger.Changed(after):
+		}
+	}
+}
+
+// recall reads where the logs ended that were written before the last mark.
+func (l *logs) recall() error {
+	return l.d.ledger.Read(func(r *ledger.Reader) error {
+		for p, err := range r.LogPositions() {
+			if err != nil {
+				return err
+			}
+			w := l.writer(desk.Owner{UID: p.UID})
+			w.last[p.Path] = position{p.Index, userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset}}
+		}
+		return nil
+	})
+}
+
+func (l *logs) writer(o desk.Owner) *logWriter {
+	w := l.writers[o.UID]
+	if w == nil {
+		w = &logWriter{owner: o, last: map[string]position{}, refused: map[string]string{}}
+		l.writers[o.UID] = w
+	}
+	if o.Name != "" {
+		w.owner = o
+	}
+	return w
+}
+
+// route makes the events' texts and gives them to the writers.
+func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Event, next uint64) {
+	lines := l.linesOf(events)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for owner, list := range lines {
+		w := l.writer(owner)
+		for _, line := range list {
+			if p, ok := w.last[line.path]; ok && line.index <= p.index && line.index <= l.again {
+				continue // known to be there
+			}
+			w.queue = append(w.queue, line)
+		}
+		if len(w.queue) > 0 && !w.busy {
+			w.busy = true
+			wg.Go(func() { l.write(ctx, w) })
+		}
+	}
+	l.routed = next
+	l.changed()
+}
+
+// changed wakes those who wait; l.mu is held.
+func (l *logs) changed() {
+	close(l.wake)
+	l.wake = make(chan struct{})
+}
+
+// logLimit bounds one request to a desk; logRetry is the wait after one that failed.
+const (
+	logLimit  = 30 * time.Second
+	logRetry  = 2 * time.Second
+	markEvery = 2 * time.Second
+)
+
+// write is one owner's writer. It ends when nothing is left to write.
+func (l *logs) write(ctx context.Context, w *logWriter) {
+	unsure := false // the last request may have been carried out
+	for {
+		l.mu.Lock()
+		if len(w.queue) == 0 {
+			w.busy = false
+			w.written = l.routed
+			l.changed()
+			l.mu.Unlock()
+			return
+		}
+		lines := w.queue[:min(len(w.queue), 1000)]
+		asks := l.asksOf(w, lines, unsure)
+		owner := w.owner
+		l.mu.Unlock()
+		limited, cancel := context.WithTimeout(ctx, logLimit)
+		done, err := l.d.desks.AppendLogs(limited, owner, asks)
+		cancel()
+		if ctx.Err() != nil {
+			return // the next start goes on from the mark
+		}
+		if err != nil {
+			l.d.log.WithError(err).WithField("owner", owner.Name).Warn("event logs cannot be written now")
+			unsure = true
+			t := time.NewTimer(logRetry)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return
+			}
+			continue
+		}
+		unsure = false
+		l.settle(w, lines, asks, done)
+	}
+}
+
+// asksOf gathers lines by log; l.mu is held.
+func (l *logs) asksOf(w *logWriter, lines []logLine, unsure bool) []desk.LogAppend {
+	var asks []desk.LogAppend
+	at := map[string]int{}
+	for _, line := range lines {
+		i, ok := at[line.path]
+		if !ok {
+			i = len(asks)
+			at[line.path] = i
+			a := desk.LogAppend{Path: line.path}
+			if unsure || line.index <= l.again {
+				p := w.last[line.path].at
+				a.After = &p
+			}
+			asks = append(asks, a)
+		}
+		asks[i].Texts = append(asks[i].Texts, line.text)
+	}
+	return asks
+}
+
+func (l *logs) settle(w *logWriter, lines []logLine, asks []desk.LogAppend, done []desk.LogAppended) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := lines[len(lines)-1].index
+	for i, a := range asks {
+		if done[i].Error == "" {
+			w.last[a.Path] = position{last, done[i].Position}
+			delete(w.refused, a.Path)
+			continue
+		}
+		if _, known := w.refused[a.Path]; !known {
+			l.d.log.WithFields(map[string]any{"owner": w.owner.Name, "path": a.Path, "error": done[i].Error}).Warn("event log cannot be written")
+		}
+		if len(w.refused) >= 1000 {
+			clear(w.refused)
+		}
+		w.refused[a.Path] = done[i].Error
+	}
+	w.queue = append(w.queue[:0:0], w.queue[len(lines):]...)
+	w.written = last - 1 // of the last entry more lines may follow
+	l.changed()
+}
+
+// wait returns when everything of the owner's up to the entry is written, or ctx
+// ends. The text says what is wrong with the log, if something is.
+func (l *logs) wait(ctx context.Context, uid uint32, index uint64, path string) (warning string) {
+	for {
+		l.mu.Lock()
+		w := l.writers[uid]
+		settled := l.routed >= index && (w == nil || !w.busy || w.written >= index)
+		if settled && w != nil {
+			warning = w.refused[path]
+		}
+		wake := l.wake
+		l.mu.Unlock()
+		if settled {
+			return warning
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return "it does not answer; events will be written when it does"
+		}
+	}
+}
+
+// mark tells the ledger how far everything is written.
+func (l *logs) mark(ctx context.Context) {
+	m := &ledger.Mark{}
+	l.mu.Lock()
+	m.Index = l.routed
+	for _, w := range l.writers {
+		if w.busy && len(w.queue) > 0 {
+			m.Index = min(m.Index, w.queue[0].index-1)
+		}
+	}
+	if m.Index <= l.d.ledger.View().Marked {
+		l.mu.Unlock()
+		return
+	}
+	for uid, w := range l.writers {
+		for path, p := range w.last {
+			if len(m.Logs) == maxPositions {
+				break // the rest is looked for at their ends
+			}
+			m.Logs = append(m.Logs, ledger.LogPosition{
+				UID: uid, Path: path, Index: p.index, Device: p.at.Device, Inode: p.at.Inode, Offset: p.at.Offset,
+			})
+		}
+		if !w.busy {
+			clear(w.last)
+		}
+	}
+	l.mu.Unlock()
+	if _, err := l.d.propose(ctx, m); err != nil && ctx.Err() == nil {
+		l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
+	}
+}
+
+// maxPositions bounds one mark, which must fit one entry.
+const maxPositions = 1500

@@ -1,0 +1,304 @@
+package schedd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"iter"
+	"slices"
+	"strings"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/serve"
+)
+
+// Status implements [serve.Backend].
+func (d *Daemon) Status(who serve.Identity) api.Status {
+	v := d.ledger.View()
+	return api.Status{
+		Name: d.c.Name, Version: d.c.Version, Deployment: v.Deployment, Term: v.Term, Index: v.Index, Since: d.born.Unix(),
+		You: api.Identity{User: who.Name, UID: who.UID, Admin: who.Admin}, Personal: d.personal(), Warnings: d.trouble.all(),
+	}
+}
+
+// Totals implements [serve.Backend].
+func (d *Daemon) Totals(context.Context, serve.Identity) (out api.QueueTotals, err error) {
+	v := d.ledger.View()
+	out.All = totalsOf(v.Tally(0))
+	for id, o := range v.Owners() {
+		if t := v.Tally(id); t.Total() > 0 {
+			out.Owners = append(out.Owners, api.OwnerTotals{Owner: o.Name, Totals: totalsOf(t)})
+		}
+	}
+	return out, nil
+}
+
+func totalsOf(t ledger.Tally) api.Totals {
+	return api.Totals{
+		Idle: int(t[grid.Idle]), Running: int(t[grid.Running]), Removed: int(t[grid.Removed]), Completed: int(t[grid.Completed]),
+		Held: int(t[grid.Held]), Transferring: int(t[grid.TransferringOutput]), Suspended: int(t[grid.Suspended]),
+	}
+}
+
+// query is a JobsQuery, understood.
+type query struct {
+	api.JobsQuery
+	runs       []grid.Run
+	constraint *ad.Expr
+	limit      int
+	after      uint64 // a job's key
+	now        ad.Instant
+	who        serve.Identity
+	jobs       []json.RawMessage
+	last       grid.JobID
+}
+
+const defaultLimit = 1000
+
+func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
+	out := &query{JobsQuery: q, limit: q.Limit, now: instant(), who: who}
+	if out.limit <= 0 {
+		out.limit = defaultLimit
+	}
+	for _, s := range q.IDs {
+		r, err := grid.ParseRun(s)
+		if err != nil {
+			return nil, err
+		}
+		out.runs = append(out.runs, r)
+	}
+	if q.Constraint != "" {
+		e, err := ad.Parse(q.Constraint)
+		if err == nil {
+			err = e.Check()
+		}
+		if err != nil {
+			return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
+		}
+		out.constraint = e
+	}
+	if q.After != "" {
+		r, err := grid.ParseRun(q.After)
+		if err != nil || r.Len() != 1 {
+			return nil, grid.Errorf(grid.Invalid, "after is no job id: %q", q.After)
+		}
+		out.after = r.First().Key()
+	}
+	return out, nil
+}
+
+// private are attributes that only the owner and administrators may see.
+var private = []string{"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd"}
+
+// take adds a job to the page if it is wanted, and reports whether the page is full.
+func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) {
+	if !q.who.Admin && owner.UID != q.who.UID {
+		for _, name := range private {
+			if job.Has(name) {
+				job.SetValue(name, ad.UndefinedValue())
+			}
+		}
+	}
+	if q.constraint != nil && !ad.Truth(q.now.Eval(q.constraint, job, nil)) {
+		return false
+	}
+	q.jobs = append(q.jobs, q.project(job))
+	q.last = id
+	return len(q.jobs) >= q.limit
+}
+
+// project is the part of an ad that was asked for, as JSON.
+func (q *query) project(job *ad.Ad) json.RawMessage {
+	if len(q.Attributes) == 0 && !q.Evaluate {
+		return job.AppendJSON(nil)
+	}
+	names := q.Attributes
+	if len(names) == 0 {
+		names = job.Names()
+	}
+	out := ad.New(len(names))
+	for _, n := range names {
+		e, ok := job.Expr(n)
+		switch {
+		case !ok:
+		case q.Evaluate:
+			out.SetValue(n, q.now.Eval(e, job, nil))
+		default:
+			out.SetExpr(n, e)
+		}
+	}
+	return out.AppendJSON(nil)
+}
+
+func (q *query) page(more bool) api.Jobs {
+	p := api.Jobs{Jobs: q.jobs}
+	if p.Jobs == nil {
+		p.Jobs = []json.RawMessage{}
+	}
+	if more {
+		p.Next = q.last.String()
+	}
+	return p
+}
+
+// Jobs implements [serve.Backend].
+func (d *Daemon) Jobs(ctx context.Context, who serve.Identity, jq api.JobsQuery) (api.Jobs, error) {
+	q, err := d.query(who, jq)
+	if err != nil {
+		return api.Jobs{}, err
+	}
+	v := d.ledger.View()
+	full := false
+	err = d.ads.Read(v, func(s *jobad.Session) error {
+		for r := range q.ranges(v) {
+			c, _ := v.Cluster(r.Cluster)
+			owner, _ := v.Owner(c.Owner)
+			if q.Owner != "" && q.Owner != owner.Name {
+				continue
+			}
+			for st := range v.Stretches(r) {
+				for p := st.Run.Lo; p < st.Run.Hi; p++ {
+					id := grid.JobID{Cluster: r.Cluster, Proc: p}
+					if q.after != 0 && id.Key() <= q.after {
+						continue
+					}
+					job, err := s.Job(id)
+					if err != nil {
+						return err
+					}
+					if full = q.take(id, owner, job); full {
+						return nil
+					}
+				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	return q.page(full), err
+}
+
+// ranges are what the ids mean, in order; all clusters without any.
+func (q *query) ranges(v *ledger.View) iter.Seq[grid.Run] {
+	return func(yield func(grid.Run) bool) {
+		first := int32(0)
+		if q.after != 0 {
+			first = grid.JobIDOfKey(q.after).Cluster
+		}
+		if len(q.runs) > 0 {
+			runs := slices.Clone(q.runs)
+			slices.SortFunc(runs, func(a, b grid.Run) int { return cmp.Compare(a.First().Key(), b.First().Key()) })
+			for _, r := range runs {
+				if r.Cluster >= first && !yield(r) {
+					return
+				}
+			}
+			return
+		}
+		for id := range v.Clusters(first) {
+			if !yield(grid.WholeCluster(id)) {
+				return
+			}
+		}
+	}
+}
+
+// History implements [serve.Backend].
+func (d *Daemon) History(ctx context.Context, who serve.Identity, jq api.JobsQuery) (api.Jobs, error) {
+	q, err := d.query(who, jq)
+	if err != nil {
+		return api.Jobs{}, err
+	}
+	v := d.ledger.View()
+	full := false
+	err = d.ads.Read(v, func(s *jobad.Session) error {
+		for p, err := range s.History(q.after) {
+			if err != nil {
+				return err
+			}
+			if full, err = q.past(s, v, &p); full || err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	return q.page(full), err
+}
+
+// past takes the jobs of one record of the history, highest proc first.
+func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past) (full bool, err error) {
+	c, ok := v.Cluster(p.Run.Cluster)
+	if !ok {
+		if c, ok, err = s.PastCluster(p.Run.Cluster); err != nil || !ok {
+			return false, err
+		}
+	}
+	owner, _ := v.Owner(c.Owner)
+	if q.Owner != "" && q.Owner != owner.Name {
+		return false, nil
+	}
+	for proc := p.Run.Hi - 1; proc >= p.Run.Lo; proc-- {
+		id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
+		if q.after != 0 && id.Key() >= q.after || !q.named(id) {
+			continue
+		}
+		job, err := s.Past(p, proc)
+		if err != nil {
+			return false, err
+		}
+		if q.take(id, owner, job) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// named reports whether the ids mean the job.
+func (q *query) named(id grid.JobID) bool {
+	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool {
+		return r.Cluster == id.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi
+	})
+}
+
+// Slots implements [serve.Backend].
+func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err error) {
+	out.Slots = []api.Slot{}
+	for _, w := range d.pool.Workers() {
+		if w.Info.Name == "" {
+			known, _ := d.ledger.View().Worker(w.ID)
+			w.Info.Name = known.Name
+		}
+		s := api.Slot{
+			Name: "slot1@" + w.Info.Name, Worker: w.Info.Name, Isolation: string(w.Info.Isolation), Claim: w.Info.Claim,
+			Cpus: w.Total.Cpus, MemoryMB: w.Total.MemoryMB, DiskKB: w.Total.DiskKB, FreeCpus: w.Free.Cpus, FreeMB: w.Free.MemoryMB,
+			Since: w.Since.Unix(), State: "idle", Attrs: w.Info.Attrs,
+		}
+		if a := d.pool.Ad(w.ID); a != nil {
+			s.Arch, s.OpSys = a.Text("Arch"), a.Text("OpSys")
+		}
+		for id := range w.Jobs {
+			s.Jobs = append(s.Jobs, id.String())
+		}
+		slices.Sort(s.Jobs)
+		switch {
+		case !w.Connected:
+			s.State = "lost"
+		case w.Drains:
+			s.State = "draining"
+		case len(w.Jobs) > 0:
+			s.State = "busy"
+		}
+		out.Slots = append(out.Slots, s)
+	}
+	slices.SortFunc(out.Slots, func(a, b api.Slot) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}

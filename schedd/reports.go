@@ -1,0 +1,148 @@
+package schedd
+
+import (
+	"context"
+	"strconv"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/schedd/ledger"
+)
+
+// reports gathers what became of attempts, wherever it comes from, and proposes it,
+// many at a time.
+type reports struct {
+	d  *Daemon
+	in chan report
+}
+
+// report is one attempt's, with what to do when it counts.
+type report struct {
+	ledger.AttemptReport
+	// done is told whether the report counted: false for one that is not of the
+	// job's current attempt. It must not wait. It is not called when the daemon ends.
+	done func(counted bool)
+}
+
+func newReports(d *Daemon) *reports { return &reports{d: d, in: make(chan report, 1024)} }
+
+// add queues a report. It waits when there are very many.
+func (r *reports) add(ctx context.Context, rep report) {
+	select {
+	case r.in <- rep:
+	case <-ctx.Done():
+	}
+}
+
+// batch bounds the reports of one command.
+const batch = 500
+
+func (r *reports) run(ctx context.Context) error {
+	for {
+		var list []report
+		select {
+		case rep := <-r.in:
+			list = append(list, rep)
+		case <-ctx.Done():
+			return nil
+		}
+		for more := true; more && len(list) < batch; {
+			select {
+			case rep := <-r.in:
+				list = append(list, rep)
+			default:
+				more = false
+			}
+		}
+		if err := r.propose(ctx, list); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+	}
+}
+
+func (r *reports) propose(ctx context.Context, list []report) error {
+	v := r.d.ledger.View()
+	c := &ledger.Report{List: make([]ledger.AttemptReport, len(list))}
+	for i := range list {
+		a := &list[i].AttemptReport
+		if (a.Kind == ledger.Ended && a.Verdict != ledger.TakeOver || a.Kind == ledger.Taken) && a.Verdict != ledger.Park {
+			r.d.judge(v, a)
+		}
+		c.List[i] = *a
+	}
+	res, err := r.d.propose(ctx, c)
+	if err != nil {
+		return err
+	}
+	for i, counted := range res.Value.([]bool) {
+		if list[i].done != nil {
+			list[i].done(counted)
+		}
+	}
+	return nil
+}
+
+// fromWorker is a worker's report in the ledger's words. ok is false for one that
+// says nothing new.
+func fromWorker(w *wire.Report, host string) (a ledger.AttemptReport, ok bool) {
+	a = ledger.AttemptReport{
+		Job: w.Job, Epoch: w.Epoch, Reason: w.Reason, Where: host, Vacate: w.Vacate,
+		Exit: ledger.Exit{
+			Code: w.Code, Signal: w.Signal, WallMS: w.Usage.WallMS, UserMS: w.Usage.UserMS, SysMS: w.Usage.SysMS,
+			MaxRSSKB: w.Usage.MaxRSSKB, Sent: w.Usage.Sent, Received: w.Usage.Received,
+		},
+	}
+	switch w.Kind {
+	case wire.Started:
+		a.Kind = ledger.Started
+	case wire.Exited:
+		a.Kind, a.Verdict = ledger.Ended, ledger.Complete
+		if w.Staged != nil {
+			a.Verdict = ledger.TakeOver
+			a.Attrs = append(a.Attrs, ledger.Attr{Name: stagedAttr, Expr: ad.Quote(w.Staged.SHA256)})
+		}
+	case wire.Failed:
+		a.Kind, a.HoldCode, a.HoldSub, a.Reason = ledger.Failed, w.Hold.Code, w.Hold.Subcode, w.Hold.Reason
+	case wire.Killed:
+		a.Kind = ledger.Stopped
+		if a.Vacate == 0 {
+			a.Vacate = grid.VacateUser
+		}
+	case wire.Lost:
+		a.Kind = ledger.Vanished
+		if a.Vacate == 0 {
+			a.Vacate = grid.VacateStarter
+		}
+	default:
+		return a, false
+	}
+	if a.Kind != ledger.Started {
+		a.Attrs = append(a.Attrs, usageAttrs(&a.Exit)...)
+	}
+	return a, true
+}
+
+// stagedAttr keeps, while a job's outputs are being put in place, which stream they
+// are.
+const stagedAttr = "StagedOutputs"
+
+func usageAttrs(x *ledger.Exit) []ledger.Attr {
+	seconds := func(ms int64) string { return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64) }
+	as := []ledger.Attr{
+		{Name: "RemoteUserCpu", Expr: seconds(x.UserMS)},
+		{Name: "RemoteSysCpu", Expr: seconds(x.SysMS)},
+		{Name: "LastRemoteWallClockTime", Expr: seconds(x.WallMS)},
+	}
+	if x.MaxRSSKB > 0 {
+		as = append(as,
+			ledger.Attr{Name: "ResidentSetSize", Expr: strconv.FormatInt(x.MaxRSSKB, 10)},
+			ledger.Attr{Name: "MemoryUsage", Expr: strconv.FormatInt((x.MaxRSSKB+1023)/1024, 10)})
+	}
+	if x.Sent > 0 || x.Received > 0 {
+		as = append(as,
+			ledger.Attr{Name: "BytesRecvd", Expr: strconv.FormatInt(x.Received, 10) + ".0"},
+			ledger.Attr{Name: "BytesSent", Expr: strconv.FormatInt(x.Sent, 10) + ".0"})
+	}
+	return as
+}

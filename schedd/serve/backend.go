@@ -1,0 +1,37 @@
+package serve
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"gridburst/schedd/api"
+)
+
+// Identity is who asks, as the connection proves.
+type Identity struct {
+	Name  string
+	UID   uint32
+	GID   uint32
+	Admin bool // root, or the user that the schedd runs as
+}
+
+// Backend is a schedd. Errors are grid.Errors.
+type Backend interface {
+	Status(Identity) api.Status
+	Submit(context.Context, Identity, api.Submission) (api.Submitted, error)
+	Act(context.Context, Identity, api.Action) (api.Acted, error)
+	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	Totals(context.Context, Identity) (api.QueueTotals, error)
+	Why(ctx context.Context, who Identity, job string) (api.Why, error)
+	Slots(context.Context, Identity) (api.Slots, error)
+
+	// Events are those of entries after an index that who may see; next is the index
+	// to go on from. Changed is closed when there may be more.
+	Events(ctx context.Context, who Identity, after uint64) (events []api.Event, next uint64, err error)
+	Changed(after uint64) <-chan struct{}
+
+	Log(ctx context.Context, from uint64) iter.Seq2[api.LogEntry, error]
+	Backup(ctx context.Context, w io.Writer) (api.Backup, error)
+}

@@ -1,0 +1,183 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+)
+
+type nothing struct{}
+
+type jobPath struct {
+	Job string `path:"job" doc:"A job (12.0)"`
+}
+
+type body[T any] struct{ Body T }
+
+// register is the table of all routes.
+func (s *Server) register() {
+	b := s.backend
+	get(s, "/v1/status", "status", "What this schedd is, and who you are", anybody,
+		func(_ context.Context, id Identity, _ *nothing) (api.Status, error) { return b.Status(id), nil })
+	s.registerSubmit()
+	get(s, "/v1/jobs", "jobs", "Ads of jobs in the queue", anybody,
+		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) { return b.Jobs(ctx, id, *q) })
+	post(s, "/v1/jobs/act", "act", "Hold, release or remove jobs", anybody, maxBody,
+		func(ctx context.Context, id Identity, in *body[api.Action]) (api.Acted, error) {
+			return b.Act(ctx, id, in.Body)
+		})
+	get(s, "/v1/jobs/{job}/why", "why", "What stands between a job and its start", anybody,
+		func(ctx context.Context, id Identity, in *jobPath) (api.Why, error) { return b.Why(ctx, id, in.Job) })
+	get(s, "/v1/history", "history", "Ads of jobs that have left the queue, newest first", anybody,
+		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) {
+			return b.History(ctx, id, *q)
+		})
+	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,
+		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
+	get(s, "/v1/slots", "slots", "The pool", anybody,
+		func(ctx context.Context, id Identity, _ *nothing) (api.Slots, error) { return b.Slots(ctx, id) })
+
+	integer := &huma.Schema{Type: huma.TypeInteger}
+	s.stream("/v1/events", "events", "What happens, as server-sent events; a stream resumes behind an index", "text/event-stream", anybody,
+		[]*huma.Param{{Name: "after", In: "query", Description: "Begin behind this log entry; without it, with what happens now", Schema: integer}}, s.events)
+	s.stream("/v1/log", "log", "Entries of the ledger's log, one JSON object a line", "application/x-ndjson", admin,
+		[]*huma.Param{{Name: "from", In: "query", Description: "Begin with this entry", Schema: integer}}, s.entries)
+	s.stream("/v1/backup", "backup", "A copy of the queue file; the trailer "+api.BackupTrailer+" describes it", "application/octet-stream", admin, nil, s.backup)
+}
+
+// registerSubmit: the body of a submission is decoded by us. huma would decode it
+// twice, and a submission is the one request whose cost counts.
+func (s *Server) registerSubmit() {
+	type raw struct {
+		RawBody []byte `contentType:"application/json"`
+	}
+	post(s, "/v1/jobs", "submit", "Add jobs", anybody, maxSubmission,
+		func(ctx context.Context, id Identity, in *raw) (api.Submitted, error) {
+			var sub api.Submission
+			if err := json.Unmarshal(in.RawBody, &sub); err != nil {
+				return api.Submitted{}, grid.Errorf(grid.Invalid, "the submission is not what /openapi.json says: %w", err)
+			}
+			return s.backend.Submit(ctx, id, sub)
+		})
+	op := s.api.OpenAPI().Paths["/v1/jobs"].Post
+	op.RequestBody.Content["application/json"] = &huma.MediaType{Schema: huma.SchemaFromType(s.api.OpenAPI().Components.Schemas, submissionType)}
+}
+
+// heartbeat keeps a quiet stream from being taken for a dead one.
+const heartbeat = 15 * time.Second
+
+func (s *Server) events(w http.ResponseWriter, r *http.Request, id Identity) {
+	after, err := number(r, "after")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		after, err = strconv.ParseUint(last, 10, 64) // a browser that connects again
+	}
+	if err != nil {
+		s.refuse(w, grid.Errorf(grid.Invalid, "after is not a number: %w", err))
+		return
+	}
+	if !r.URL.Query().Has("after") && r.Header.Get("Last-Event-ID") == "" {
+		after = s.backend.Status(id).Index
+	}
+	out := http.NewResponseController(w)
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	begun := false
+	var buf []byte
+	for {
+		events, next, err := s.backend.Events(r.Context(), id, after)
+		if err != nil {
+			if !begun {
+				s.refuse(w, err)
+			}
+			return
+		}
+		begun = true
+		buf = buf[:0]
+		for i := range events {
+			data, err := json.Marshal(&events[i])
+			if err != nil {
+				return
+			}
+			buf = append(append(append(buf, "data: "...), data...), '\n')
+			// An id ends an entry: to resume between two events of one would
+			// repeat the first.
+			if i == len(events)-1 || events[i+1].Index != events[i].Index {
+				buf = strconv.AppendUint(append(buf, "id: "...), events[i].Index, 10)
+				buf = append(buf, '\n')
+			}
+			buf = append(buf, '\n')
+		}
+		if len(buf) > 0 || next == after {
+			if _, err := w.Write(buf); err != nil {
+				return
+			}
+			if out.Flush() != nil {
+				return
+			}
+		}
+		if next > after {
+			after = next
+			continue
+		}
+		select {
+		case <-s.backend.Changed(after):
+		case <-beat.C:
+			if _, err := w.Write([]byte(": \n\n")); err != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func number(r *http.Request, name string) (uint64, error) {
+	if v := r.URL.Query().Get(name); v != "" {
+		return strconv.ParseUint(v, 10, 64)
+	}
+	return 0, nil
+}
+
+func (s *Server) entries(w http.ResponseWriter, r *http.Request, _ Identity) {
+	from, err := number(r, "from")
+	if err != nil {
+		s.refuse(w, grid.Errorf(grid.Invalid, "from is not a number: %w", err))
+		return
+	}
+	out := json.NewEncoder(w)
+	begun := false
+	for e, err := range s.backend.Log(r.Context(), from) {
+		if err != nil {
+			if !begun {
+				s.refuse(w, err)
+				return
+			}
+			panic(http.ErrAbortHandler) // the reader must not take this for the end
+		}
+		begun = true
+		if out.Encode(e) != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ Identity) {
+	w.Header().Set("Trailer", api.BackupTrailer)
+	b, err := s.backend.Backup(r.Context(), w)
+	if err != nil {
+		s.log.WithError(err).Error("backup failed")
+		panic(http.ErrAbortHandler)
+	}
+	text, err := json.Marshal(b)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set(api.BackupTrailer, string(text))
+}

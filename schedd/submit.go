@@ -1,0 +1,203 @@
+package schedd
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
+)
+
+// byUser names a person as a proposer.
+func byUser(uid uint32) string { return "user:" + strconv.FormatUint(uint64(uid), 10) }
+
+// Submit implements [serve.Backend].
+func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submission) (out api.Submitted, err error) {
+	if len(s.Specs) == 0 {
+		return out, grid.Errorf(grid.Invalid, "a submission without jobs")
+	}
+	if len(s.Key) > ledger.MaxKey-8 {
+		return out, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(s.Key), ledger.MaxKey-8)
+	}
+	// All are looked at before any is taken.
+	procs := 0
+	for i := range s.Specs {
+		if err := d.admit(&s.Specs[i]); err != nil {
+			return out, err
+		}
+		procs += s.Specs[i].Len()
+	}
+	if err := d.quota(who, procs); err != nil {
+		return out, err
+	}
+	for i := range s.Specs {
+		key := s.Key
+		if key != "" && i > 0 {
+			key += "/" + strconv.Itoa(i)
+		}
+		done, warning, err := d.submit(ctx, submission{
+			spec: &s.Specs[i], key: key, by: byUser(who.UID), owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, wait: true,
+		})
+		if err != nil {
+			return out, err
+		}
+		out.Clusters = append(out.Clusters, api.Cluster{Cluster: done.Cluster, Procs: done.Procs})
+		if warning != "" {
+			out.Warnings = append(out.Warnings, warning)
+		}
+	}
+	return out, nil
+}
+
+// admit refuses a spec that the queue cannot take.
+func (d *Daemon) admit(s *submit.Spec) error {
+	s.Sort()
+	if err := s.Check(&d.ads.Exprs); err != nil {
+		return err
+	}
+	if n := s.Len(); n > d.c.MaxProcs {
+		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d", n, d.c.MaxProcs)
+	}
+	if universe, _ := submit.Find(s.Attrs, "JobUniverse"); universe == strconv.Itoa(int(grid.Local)) && len(d.c.LocalWorker) == 0 {
+		return grid.Errorf(grid.Refused, "this schedd runs no jobs of the local universe")
+	}
+	return nil
+}
+
+// quota keeps one user from filling the queue.
+func (d *Daemon) quota(who serve.Identity, procs int) error {
+	if d.c.MaxPerOwner == 0 || who.Admin && who.UID == 0 {
+		return nil
+	}
+	v := d.ledger.View()
+	tally := v.Tally(v.OwnerOf(who.UID))
+	if has := tally.Total(); v.OwnerOf(who.UID) != 0 && has+procs > d.c.MaxPerOwner {
+		return grid.Errorf(grid.Refused, "you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner)
+	}
+	return nil
+}
+
+// submission is one spec on its way into the queue.
+type submission struct {
+	spec  *submit.Spec
+	key   string
+	by    string
+	owner ledger.Owner
+	wait  bool // for the event log
+	dag   uint32
+	node  int32
+	try   uint32
+}
+
+// submit proposes one cluster. The warning says what is wrong with its event log.
+func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitted, warning string, err error) {
+	st := jobad.Encode(s.spec)
+	c := &ledger.Submit{
+		Owner: s.owner, Template: st.Template, Hash: st.Hash, Own: st.Own, Items: st.Items, Procs: st.Procs,
+		Universe: universeOf(s.spec), Prio: prioOf(s.spec), Held: held(s.spec), Dag: s.dag, Node: s.node, Attempt: s.try,
+	}
+	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
+		return done, "", err
+	}
+	whole := c.Template
+	if d.knownTemplate(c.Hash) {
+		c.Template = nil
+	}
+	cmd := ledger.Command{Key: s.key, By: s.by, At: d.now(), Body: c}
+	r, err := d.ledger.Propose(ctx, cmd)
+	if grid.CodeOf(err) == grid.Conflict && c.Template == nil {
+		c.Template = whole // it was known a moment ago
+		r, err = d.ledger.Propose(ctx, cmd)
+	}
+	if err != nil {
+		return done, "", err
+	}
+	done = r.Value.(ledger.Submitted)
+	path, _ := submit.Find(s.spec.Attrs, "UserLog")
+	if s.wait && (path != "" || columnOf(s.spec, "UserLog")) {
+		path, _ = ad.Unquote(path)
+		limited, cancel := context.WithTimeout(ctx, d.c.LogWait)
+		defer cancel()
+		if w := d.logs.wait(limited, s.owner.UID, r.Index, path); w != "" {
+			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)
+		}
+	}
+	return done, warning, nil
+}
+
+// stage puts item data aside that does not fit the submit's own entry.
+func (d *Daemon) stage(ctx context.Context, by string, c *ledger.Submit) (uint32, error) {
+	size := len(c.Template) + len(c.Own)
+	for _, p := range c.Items {
+		size += len(p)
+	}
+	if size < ledger.MaxEntry-4096 {
+		return 0, nil
+	}
+	chunks := c.Items
+	c.Items = nil
+	r, err := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Stage{}})
+	if err != nil {
+		return 0, err
+	}
+	stage := r.Value.(uint32)
+	for i, p := range chunks {
+		if _, err := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Stage{Stage: stage, Seq: uint32(i), Data: p}}); err != nil {
+			return 0, err
+		}
+	}
+	return stage, nil
+}
+
+func (d *Daemon) knownTemplate(hash [16]byte) (known bool) {
+	err := d.ledger.Read(func(r *ledger.Reader) error {
+		known = r.HasTemplate(hash)
+		return nil
+	})
+	return known && err == nil
+}
+
+func universeOf(s *submit.Spec) grid.Universe {
+	u, _ := submit.Find(s.Attrs, "JobUniverse")
+	n, _ := strconv.Atoi(u)
+	return grid.Universe(n)
+}
+
+func prioOf(s *submit.Spec) int32 {
+	p, _ := submit.Find(s.Attrs, "JobPrio")
+	n, _ := strconv.ParseInt(p, 10, 32)
+	return int32(n)
+}
+
+func held(s *submit.Spec) bool {
+	for i := range s.Sections {
+		if s.Sections[i].Hold {
+			return true
+		}
+	}
+	return false
+}
+
+func columnOf(s *submit.Spec, attr string) bool {
+	for i := range s.Sections {
+		if _, ok := submit.Find(s.Sections[i].Attrs, attr); ok {
+			return true
+		}
+		for _, c := range s.Sections[i].Columns {
+			if c.Attr == attr {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// instant is now, for expressions.
+func instant() ad.Instant { return ad.At(time.Now()) }

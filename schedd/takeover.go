@@ -1,0 +1,216 @@
+package schedd
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/schedd/ledger"
+)
+
+// takeovers puts the outputs of attempts that have exited into place, and then lets
+// their jobs end. Every step may be repeated; after a restart the queue says which
+// jobs are in the midst of it.
+type takeovers struct {
+	d  *Daemon
+	in chan takeover
+
+	wg sync.WaitGroup // what run waits for
+
+	mu   sync.Mutex
+	busy map[takeoverKey]bool
+}
+
+type takeover struct {
+	job    grid.JobID
+	epoch  uint32
+	worker uint32
+	sha256 string
+	failed *wire.Report // the job is to be held, with this reason
+}
+
+type takeoverKey struct {
+	job   grid.JobID
+	epoch uint32
+}
+
+func newTakeovers(d *Daemon) *takeovers {
+	return &takeovers{d: d, in: make(chan takeover, 4096), busy: map[takeoverKey]bool{}}
+}
+
+// begin asks for a takeover; one that is on its way already is not begun again.
+func (t *takeovers) begin(o takeover) {
+	key := takeoverKey{o.job, o.epoch}
+	t.mu.Lock()
+	known := t.busy[key]
+	t.busy[key] = true
+	t.mu.Unlock()
+	if known {
+		return
+	}
+	select {
+	case t.in <- o:
+	default:
+		t.forget(o) // the worker will report it again, or the next start finds it
+	}
+}
+
+func (t *takeovers) forget(o takeover) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, takeoverKey{o.job, o.epoch})
+}
+
+// atOnce bounds the takeovers that run at one time.
+const atOnce = 16
+
+func (t *takeovers) run(ctx context.Context) error {
+	t.resume()
+	defer t.wg.Wait()
+	slots := make(chan struct{}, atOnce)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case o := <-t.in:
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			t.wg.Go(func() {
+				defer func() { <-slots }()
+				t.do(ctx, o)
+			})
+		}
+	}
+}
+
+// resume finds jobs that were in the midst of it when the daemon ended.
+func (t *takeovers) resume() {
+	v := t.d.ledger.View()
+	for id := range v.Clusters(0) {
+		for s := range v.Stretches(grid.WholeCluster(id)) {
+			if s.Job.Status != grid.TransferringOutput || s.Job.Place != ledger.OnSlot {
+				continue
+			}
+			job, err := t.d.ads.Job(v, s.Run.First())
+			if err != nil {
+				continue // its worker will tell
+			}
+			t.begin(takeover{job: s.Run.First(), epoch: s.Job.Epoch, worker: s.Job.At, sha256: job.Text(stagedAttr)})
+		}
+	}
+}
+
+// deskLimit bounds one commit or drop.
+const deskLimit = 2 * time.Minute
+
+// do puts one attempt's outputs into place.
+func (t *takeovers) do(ctx context.Context, o takeover) {
+	v := t.d.ledger.View()
+	j, ok := v.Job(o.job)
+	if !ok {
+		t.forget(o)
+		t.d.conns.forget(o.worker, o.job, o.epoch)
+		return
+	}
+	job, err := t.d.ads.Job(v, o.job)
+	if err != nil {
+		t.d.log.WithError(err).WithField("job", o.job).Error("outputs cannot be taken over")
+		t.forget(o)
+		return
+	}
+	owner := t.ownerOf(v, o.job)
+	out := outputsOf(job, o.job, o.epoch)
+	out.SHA256 = o.sha256
+	if j.Epoch != o.epoch || !j.Attempt() || j.Status == grid.Held || j.Status == grid.Removed {
+		t.done(ctx, o, owner, out) // nobody wants them any more
+		return
+	}
+	failpoint.Hit("takeover.commit.before")
+	if err := t.commit(ctx, owner, out); err != nil {
+		if code := grid.CodeOf(err); ctx.Err() != nil || code == grid.Unavailable || code == grid.Unknown {
+			t.later(ctx, o) // the files do not answer, or nobody knows: it may be repeated
+			return
+		}
+		t.end(ctx, o, owner, out, ledger.AttemptReport{
+			Kind: ledger.Taken, Verdict: ledger.Park, HoldCode: grid.HoldOutput, Reason: grid.MessageOf(err),
+		})
+		return
+	}
+	failpoint.Hit("takeover.commit.after")
+	if o.failed != nil {
+		a, _ := fromWorker(o.failed, "")
+		t.end(ctx, o, owner, out, a)
+		return
+	}
+	t.end(ctx, o, owner, out, ledger.AttemptReport{Kind: ledger.Taken, Exit: exitOf(job, &j)})
+}
+
+func (t *takeovers) commit(ctx context.Context, owner desk.Owner, out desk.Outputs) error {
+	ctx, cancel := context.WithTimeout(ctx, deskLimit)
+	defer cancel()
+	return t.d.desks.CommitOutputs(ctx, owner, out)
+}
+
+// later tries again after a while.
+func (t *takeovers) later(ctx context.Context, o takeover) {
+	t.d.log.WithField("job", o.job).Warn("outputs cannot be put in place now")
+	time.AfterFunc(10*time.Second, func() {
+		t.forget(o)
+		if ctx.Err() == nil {
+			t.begin(o)
+		}
+	})
+}
+
+// end reports what came of it.
+func (t *takeovers) end(ctx context.Context, o takeover, owner desk.Owner, out desk.Outputs, a ledger.AttemptReport) {
+	a.Job, a.Epoch = o.job, o.epoch
+	a.Attrs = append(a.Attrs, ledger.Attr{Name: stagedAttr})
+	t.d.reports.add(ctx, report{AttemptReport: a, done: func(bool) {
+		t.wg.Go(func() { t.done(ctx, o, owner, out) })
+	}})
+}
+
+// done lets worker and desk forget the attempt.
+func (t *takeovers) done(ctx context.Context, o takeover, owner desk.Owner, out desk.Outputs) {
+	t.forget(o)
+	t.d.conns.forget(o.worker, o.job, o.epoch)
+	limited, cancel := context.WithTimeout(ctx, deskLimit)
+	defer cancel()
+	if err := t.d.desks.DropOutputs(limited, owner, out); err != nil && ctx.Err() == nil {
+		t.d.log.WithError(err).WithField("job", o.job).Warn("staged outputs are left behind")
+	}
+}
+
+func (t *takeovers) ownerOf(v *ledger.View, id grid.JobID) desk.Owner {
+	c, _ := v.Cluster(id.Cluster)
+	owner, _ := v.Owner(c.Owner)
+	return desk.Owner(owner)
+}
+
+// exitOf is what the queue remembers of an execution that has exited.
+func exitOf(job *ad.Ad, j *ledger.Job) ledger.Exit {
+	ms := func(name string) int64 {
+		v, _ := job.Literal(name)
+		f, _ := v.Number()
+		return int64(f * 1000)
+	}
+	bytes := func(name string) int64 {
+		v, _ := job.Literal(name)
+		f, _ := v.Number()
+		return int64(f)
+	}
+	return ledger.Exit{
+		Code: j.Exit, Signal: j.Flags&ledger.BySignal != 0,
+		WallMS: ms("LastRemoteWallClockTime"), UserMS: ms("RemoteUserCpu"), SysMS: ms("RemoteSysCpu"),
+		MaxRSSKB: job.Int("ResidentSetSize", 0), Sent: bytes("BytesSent"), Received: bytes("BytesRecvd"),
+	}
+}

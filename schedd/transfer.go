@@ -1,0 +1,114 @@
+package schedd
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/schedd/ledger"
+)
+
+// transferred is an attempt whose files a worker may move: the one that it runs now.
+type transferred struct {
+	id    grid.JobID
+	epoch uint32
+	owner desk.Owner
+	job   *ad.Ad
+}
+
+// transfer checks that the caller is the worker of the attempt, in the session that
+// is connected, and calls do.
+func (c *connections) transfer(w http.ResponseWriter, r *http.Request, tls bool, do func(http.ResponseWriter, *http.Request, transferred) error) {
+	t, err := c.transferOf(r, tls)
+	if err == nil {
+		err = do(w, r, t)
+	}
+	if err != nil {
+		wire.Refuse(w, err)
+	}
+}
+
+func (c *connections) transferOf(r *http.Request, tls bool) (t transferred, err error) {
+	name, err := c.workerOf(r, tls)
+	if err != nil {
+		return t, err
+	}
+	if err := t.id.UnmarshalText([]byte(r.PathValue("job"))); err != nil {
+		return t, err
+	}
+	epoch, err := strconv.ParseUint(r.PathValue("epoch"), 10, 32)
+	if err != nil {
+		return t, grid.Errorf(grid.Invalid, "%q is no epoch", r.PathValue("epoch"))
+	}
+	t.epoch = uint32(epoch)
+	v := c.d.ledger.View()
+	j, ok := v.Job(t.id)
+	worker, _ := v.Worker(j.At)
+	if !ok || j.Place != ledger.OnSlot || j.Epoch != t.epoch || name != "" && worker.Name != name {
+		return t, grid.Errorf(grid.NotFound, "attempt %d of job %s is not one of this worker's", epoch, t.id)
+	}
+	if !c.session(j.At, r.Header.Get(wire.SessionHeader)) {
+		return t, grid.Errorf(grid.Conflict, "that is not the agent of %s that is connected", worker.Name)
+	}
+	if j.Status == grid.Held || j.Status == grid.Removed {
+		return t, grid.Errorf(grid.Conflict, "job %s is %s", t.id, j.Status)
+	}
+	cl, _ := v.Cluster(t.id.Cluster)
+	owner, _ := v.Owner(cl.Owner)
+	t.owner = desk.Owner(owner)
+	t.job, err = c.d.ads.Job(v, t.id)
+	return t, err
+}
+
+// fileLimit bounds one transfer: a file system that hangs must not hold it for ever.
+const fileLimit = 6 * time.Hour
+
+// sendInputs streams a job's inputs. An error before the first byte is an answer; one
+// after it breaks the stream, and the worker asks again.
+func (d *Daemon) sendInputs(w http.ResponseWriter, r *http.Request, t transferred) error {
+	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
+	defer cancel()
+	out := &began{w: w}
+	err := d.desks.PackInputs(ctx, t.owner, inputsOf(t.job), out)
+	if err != nil && out.begun {
+		d.log.WithError(err).WithField("job", t.id).Warn("inputs broke off")
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// began notes the first write.
+type began struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (b *began) Write(p []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		b.w.Header().Set("Content-Type", "application/x-tar")
+	}
+	return b.w.Write(p)
+}
+
+// takeOutputs stages what a worker sends.
+func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferred) error {
+	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
+	defer cancel()
+	staged, err := d.desks.StageOutputs(ctx, t.owner, outputsOf(t.job, t.id, t.epoch), r.Body)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return grid.Errorf(grid.Unavailable, "the outputs broke off: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(staged)
+}

@@ -1,0 +1,87 @@
+package schedd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/serve"
+)
+
+// Why implements [serve.Backend]: what stands between a job and its start.
+func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out api.Why, err error) {
+	r, err := grid.ParseRun(job)
+	if err != nil {
+		return out, err
+	}
+	if r.Whole() {
+		r.Hi = 1
+	}
+	id := r.First()
+	v := d.ledger.View()
+	j, ok := v.Job(id)
+	if !ok {
+		return d.whyPast(v, id)
+	}
+	c, _ := v.Cluster(id.Cluster)
+	owner, _ := v.Owner(c.Owner)
+	out = api.Why{Job: id.String(), State: j.Status.String()}
+	a, err := d.ads.Job(v, id)
+	if err != nil {
+		return out, err
+	}
+	since := time.Since(time.UnixMilli(j.Entered)).Round(time.Second)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Job %s of %s is %s since %s.\n", id, owner.Name, j.Status, since)
+	mine := who.Admin || owner.UID == who.UID
+	switch {
+	case j.Status == grid.Held:
+		reason := ""
+		if mine {
+			reason = ": " + a.Text("HoldReason")
+		}
+		fmt.Fprintf(&b, "It was held with code %d.%d%s\n", j.HoldCode, j.HoldSub, reason)
+		if j.Attempt() {
+			b.WriteString("Its last execution is still being ended; it can be released when that is over.\n")
+		} else {
+			fmt.Fprintf(&b, "It goes on when it is released: grelease %s\n", id)
+		}
+	case j.Status != grid.Idle:
+		fmt.Fprintf(&b, "It is at %s.\n", a.Text("RemoteHost"))
+	case j.Place == ledger.OnSlot:
+		fmt.Fprintf(&b, "It has been given %s, which is about to start it.\n", a.Text("RemoteHost"))
+	case c.Universe == grid.Grid:
+		d.whyVM(&b, v, id, &j)
+	default:
+		e, err := d.dispatch.explain(ctx, id)
+		if err != nil {
+			return out, err
+		}
+		b.WriteString(e.String())
+	}
+	out.Text = grid.Printable(b.String())
+	return out, nil
+}
+
+// whyPast is the answer for a job that is not in the queue.
+func (d *Daemon) whyPast(v *ledger.View, id grid.JobID) (out api.Why, err error) {
+	err = d.ads.Read(v, func(s *jobad.Session) error {
+		a, err := s.Any(id)
+		if err != nil {
+			return err
+		}
+		status := grid.Status(a.Int("JobStatus", 0))
+		out = api.Why{Job: id.String(), State: status.String(), Text: fmt.Sprintf("Job %s has left the queue: it was %s.\n", id, status)}
+		return nil
+	})
+	return out, err
+}
+
+func (d *Daemon) whyVM(b *strings.Builder, _ *ledger.View, _ grid.JobID, _ *ledger.Job) {
+	b.WriteString("It is a virtual machine that no resource of this schedd makes.\n")
+}
