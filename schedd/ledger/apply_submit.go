@@ -17,6 +17,8 @@ func (c *Begin) apply(t *txn) (any, error) {
 		t.v.counters.Cluster += restoreGap
 		t.v.counters.Worker += restoreGap
 		t.v.counters.Stage += restoreGap
+		t.v.counters.Claim += restoreGap
+		t.v.counters.Token += restoreGap
 	}
 	return t.v.Term, nil
 }

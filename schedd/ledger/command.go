@@ -21,6 +21,10 @@ const (
 	KindForget     Kind = 10
 	KindCheckpoint Kind = 11
 	KindEdit       Kind = 12
+	KindWant       Kind = 13
+	KindMove       Kind = 14
+	KindInvite     Kind = 15
+	KindRedeem     Kind = 16
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -54,6 +58,10 @@ var kinds = map[Kind]struct {
 	KindForget:     {"forget", func() Body { return new(Forget) }, false},
 	KindCheckpoint: {"checkpoint", func() Body { return new(Checkpoint) }, false},
 	KindEdit:       {"edit", func() Body { return new(Edit) }, false},
+	KindWant:       {"want", func() Body { return new(Want) }, true},
+	KindMove:       {"move", func() Body { return new(Move) }, false},
+	KindInvite:     {"invite", func() Body { return new(Invite) }, true},
+	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
 }
 
 func (k Kind) String() string {

@@ -158,6 +158,9 @@ func describe(v *View) map[string]any {
 	for id, w := range v.workers.from(0) {
 		out[fmt.Sprint("worker ", id)] = []any{*w, v.WorkerOf(w.Name) == id}
 	}
+	for id, c := range v.Claims() {
+		out[fmt.Sprint("claim ", id)] = *c
+	}
 	return out
 }
 

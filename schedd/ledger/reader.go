@@ -139,3 +139,19 @@ func (r *Reader) LogPositions() iter.Seq2[LogPosition, error] {
 		}
 	}
 }
+
+// PastClaims yields the closed claims, newest first.
+func (r *Reader) PastClaims() iter.Seq2[uint32, Claim] {
+	return func(yield func(uint32, Claim) bool) {
+		c := r.bucket(bPastClaim).Cursor()
+		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			claim, err := decodeClaim(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(be32(k), claim) {
+				return
+			}
+		}
+	}
+}

@@ -22,6 +22,8 @@ func (v *View) encodeState() *enc {
 	e.u(uint64(v.counters.Template))
 	e.u(uint64(v.counters.Worker))
 	e.u(uint64(v.counters.Stage))
+	e.u(uint64(v.counters.Claim))
+	e.u(uint64(v.counters.Token))
 	for _, sum := range v.sums {
 		e.u(sum)
 	}
@@ -39,7 +41,7 @@ func (v *View) decodeState(b []byte) error {
 	d := dec{b: body}
 	v.Index, v.At, v.Term, v.Deployment = d.u(), d.i(), d.u(), d.str()
 	v.Marked, v.Checkpoint, v.CheckpointName = d.u(), d.u(), d.str()
-	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32()}
+	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32(), Claim: d.u32(), Token: d.u32()}
 	for i := range v.sums {
 		v.sums[i] = d.u()
 	}
@@ -71,6 +73,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bCluster, l.cluster)
 	l.each(bJob, l.job)
 	l.each(bLeft, l.left)
+	l.each(bClaim, l.claim)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -127,6 +130,15 @@ func (l *loader) worker(k, v []byte) error {
 		l.v.workerOf = map[string]uint32{}
 	}
 	l.v.workerOf[w.Name] = be32(k)
+	return nil
+}
+
+func (l *loader) claim(k, v []byte) error {
+	c, err := decodeClaim(k, v)
+	if err != nil {
+		return err
+	}
+	l.v.claims.set(l.ed, be32(k), c)
 	return nil
 }
 

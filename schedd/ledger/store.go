@@ -47,6 +47,9 @@ const (
 	bKeyAge                      // ms(8) index(8) -> key of bKey
 	bStage                       // stage(4) -> ms(8); stage(4) chunk(4) -> bytes
 	bLogPosition                 // uid(4) path -> position
+	bClaim                       // claim(4), open
+	bPastClaim                   // claim(4), closed
+	bToken                       // worker's name -> token
 )
 
 var stateBuckets = [...][]byte{
@@ -56,6 +59,7 @@ var stateBuckets = [...][]byte{
 	bJob: []byte("job"), bAttrs: []byte("attrs"), bLeft: []byte("left"),
 	bPast: []byte("past"), bPastCluster: []byte("past_cluster"),
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
+	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 }
 
 func (b bucket) String() string { return string(stateBuckets[b]) }

@@ -29,6 +29,7 @@ type View struct {
 	workers  table[Worker]
 	workerOf map[string]uint32 // name -> worker; replaced, never changed
 	tallies  table[Tally]      // by owner
+	claims   table[Claim]      // open ones
 }
 
 // counters give the next durable ids.
@@ -38,6 +39,8 @@ type counters struct {
 	Template uint32
 	Worker   uint32
 	Stage    uint32
+	Claim    uint32
+	Token    uint32
 }
 
 // procs is what the procs of one cluster do not share.
@@ -212,3 +215,20 @@ func (v *View) Worker(id uint32) (Worker, bool) { return v.workers.get(id) }
 
 // WorkerOf is the number of the worker with that name; 0 when none has been seen.
 func (v *View) WorkerOf(name string) uint32 { return v.workerOf[name] }
+
+// Claim is the open claim with number id.
+func (v *View) Claim(id uint32) (Claim, bool) { return v.claims.get(id) }
+
+// Claims yields the open claims by ascending number.
+func (v *View) Claims() iter.Seq2[uint32, *Claim] { return v.claims.from(0) }
+
+// ClaimNamed is the number of the open claim whose machine has that name; 0 when none
+// has. It is not for borrowed machines, whose names are unique only within an engine.
+func (v *View) ClaimNamed(name string) uint32 {
+	for id, c := range v.claims.from(0) {
+		if c.Kind != Borrowed && c.Name == name {
+			return id
+		}
+	}
+	return 0
+}
