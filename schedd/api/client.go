@@ -179,6 +179,21 @@ func (c *Client) Slots(ctx context.Context) (s Slots, err error) {
 	return s, c.do(ctx, "GET", "/v1/slots", nil, &s)
 }
 
+// Claims lists virtual machines of ours; with past also those that are gone.
+func (c *Client) Claims(ctx context.Context, past bool) (out Claims, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/claims?past=%t", past), nil, &out)
+}
+
+// ActOnClaim drains a virtual machine of ours, takes that back, or has it stopped.
+func (c *Client) ActOnClaim(ctx context.Context, id uint32, verb string) error {
+	return c.do(ctx, "POST", fmt.Sprintf("/v1/claims/%d/%s", id, url.PathEscape(verb)), nil, nil)
+}
+
+// Invite asks for a one-time token for a worker of another host.
+func (c *Client) Invite(ctx context.Context, worker string) (out Invitation, err error) {
+	return out, c.do(ctx, "POST", "/v1/workers/invite", Invite{Worker: worker}, &out)
+}
+
 // Jobs yields the ads of jobs in the queue, page by page.
 func (c *Client) Jobs(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
 	return c.pages(ctx, "/v1/jobs", q)

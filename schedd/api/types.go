@@ -222,3 +222,39 @@ type Backup struct {
 	Digest     string `json:"digest"`
 	Size       int64  `json:"size"`
 }
+
+// Invite asks for a one-time token with which a worker of another host may join.
+type Invite struct {
+	Worker string `json:"worker" doc:"The name that the worker will have"`
+}
+
+// Invitation is what a worker needs to join.
+type Invitation struct {
+	Worker      string `json:"worker"`
+	Token       string `json:"token" doc:"Good once, for a worker of that name"`
+	Until       int64  `json:"until" doc:"Seconds since 1970"`
+	Schedd      string `json:"schedd" doc:"Where the worker finds the schedd"`
+	CA          string `json:"ca" doc:"The schedd's authority, PEM"`
+	Fingerprint string `json:"fingerprint" doc:"Its SHA-256"`
+}
+
+// Claims is virtual machines of resources.
+type Claims struct {
+	Claims []Claim `json:"claims"`
+}
+
+// Claim is a virtual machine that somebody wished for.
+type Claim struct {
+	ID       uint32 `json:"id"`
+	State    string `json:"state"`
+	Kind     string `json:"kind" enum:"overflow,made,borrowed"`
+	Resource string `json:"resource"`
+	Name     string `json:"name" doc:"The machine's, at its engine"`
+	VM       string `json:"vm,omitempty" doc:"The engine's id of it"`
+	Job      string `json:"job,omitempty" doc:"The job that is the machine"`
+	Worker   string `json:"worker,omitempty" doc:"That has joined from it"`
+	Wanted   int64  `json:"wanted" doc:"Seconds since 1970"`
+	Entered  int64  `json:"entered" doc:"When it entered its state"`
+	Reason   string `json:"reason,omitempty"`
+	Waits    string `json:"waits,omitempty" doc:"What it waits for"`
+}

@@ -140,6 +140,26 @@ func (r *Reader) LogPositions() iter.Seq2[LogPosition, error] {
 	}
 }
 
+// Token is what is known of a worker's token; the zero Token when there is none.
+func (r *Reader) Token(worker string) (k Token, err error) {
+	body, err := r.sealed(bToken, []byte(worker), "the token of "+worker)
+	if body == nil {
+		return k, err
+	}
+	return decodeToken(body)
+}
+
+// PastClaim is the closed claim with number id.
+func (r *Reader) PastClaim(id uint32) (c Claim, ok bool, err error) {
+	k := key4(id)
+	v := r.bucket(bPastClaim).Get(k)
+	if v == nil {
+		return c, false, nil
+	}
+	c, err = decodeClaim(k, v)
+	return c, err == nil, err
+}
+
 // PastClaims yields the closed claims, newest first.
 func (r *Reader) PastClaims() iter.Seq2[uint32, Claim] {
 	return func(yield func(uint32, Claim) bool) {
