@@ -25,6 +25,10 @@ const (
 	KindMove       Kind = 14
 	KindInvite     Kind = 15
 	KindRedeem     Kind = 16
+	KindStartDag   Kind = 17
+	KindStepDag    Kind = 18
+	KindRemoveDag  Kind = 19
+	KindPassCron   Kind = 20
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -62,6 +66,10 @@ var kinds = map[Kind]struct {
 	KindMove:       {"move", func() Body { return new(Move) }, false},
 	KindInvite:     {"invite", func() Body { return new(Invite) }, true},
 	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
+	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
+	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
+	KindRemoveDag:  {"remove_dag", func() Body { return new(RemoveDag) }, false},
+	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 }
 
 func (k Kind) String() string {

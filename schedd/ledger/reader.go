@@ -175,3 +175,60 @@ func (r *Reader) PastClaims() iter.Seq2[uint32, Claim] {
 		}
 	}
 }
+
+// Graph is a run's graph, as it was given in chunks.
+func (r *Reader) Graph(dag uint32) ([]byte, error) {
+	var out []byte
+	c := r.bucket(bGraph).Cursor()
+	for k, v := c.Seek(keyPair(dag, 0)); k != nil && be32(k) == dag; k, v = c.Next() {
+		body, err := unseal(k, v)
+		if err != nil {
+			return nil, grid.Errorf(grid.Internal, "the graph of workflow %d: %w", dag, err)
+		}
+		out = append(out, body...)
+	}
+	return out, nil
+}
+
+// Nodes yields what has happened to the nodes of a run, ended or not.
+func (r *Reader) Nodes(dag uint32) iter.Seq2[int32, Node] {
+	return func(yield func(int32, Node) bool) {
+		c := r.bucket(bNode).Cursor()
+		for k, v := c.Seek(keyPair(dag, 0)); k != nil && be32(k) == dag; k, v = c.Next() {
+			n, err := decodeNode(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(int32(be32(k[4:])), n) {
+				return
+			}
+		}
+	}
+}
+
+// PastDag is the ended run with number id.
+func (r *Reader) PastDag(id uint32) (g Dag, ok bool, err error) {
+	k := key4(id)
+	v := r.bucket(bPastDag).Get(k)
+	if v == nil {
+		return g, false, nil
+	}
+	g, err = decodeDag(k, v)
+	return g, err == nil, err
+}
+
+// PastDags yields the ended runs, newest first.
+func (r *Reader) PastDags() iter.Seq2[uint32, Dag] {
+	return func(yield func(uint32, Dag) bool) {
+		c := r.bucket(bPastDag).Cursor()
+		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			g, err := decodeDag(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(be32(k), g) {
+				return
+			}
+		}
+	}
+}
