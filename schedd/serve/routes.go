@@ -141,6 +141,8 @@ func post[In, Out any](s *Server, path, id, summary string, need role, limit int
 func handle[In, Out any](s *Server, method, path, id, summary string, need role, limit int64, do func(context.Context, Identity, *In) (Out, error)) {
 	s.routes = append(s.routes, route{method, path, need})
 	op := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: limit, DefaultStatus: http.StatusOK}
+	// A raw body is looked at by the handler; huma would take it for a string.
+	_, op.SkipValidateBody = reflect.TypeFor[In]().FieldByName("RawBody")
 	huma.Register(s.api, op, func(ctx context.Context, in *In) (*output[Out], error) {
 		id, err := caller(ctx, need)
 		if err != nil {
