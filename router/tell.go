@@ -23,7 +23,7 @@ func (e *Explanation) String() string {
 	case e.Busy > 0:
 		line("%s would take it and %s busy with other jobs.", slots(e.Busy, e.Slots), is(e.Busy))
 	default:
-		line("%s not take it, not even when empty.", doNot(e.Slots))
+		line("%s it, not even when empty.", noneTakes(e.Slots))
 	}
 	clauses(&b, "Its Requirements rule slots out", e.Clauses)
 	clauses(&b, "Requirements of slots rule it out", e.SlotClauses)
@@ -90,11 +90,11 @@ func slots(n, of int) string {
 	return fmt.Sprintf("%d of %d slots", n, of)
 }
 
-func doNot(n int) string {
+func noneTakes(n int) string {
 	if n == 1 {
-		return "The only slot does"
+		return "The only slot does not take"
 	}
-	return fmt.Sprintf("All %d slots do", n)
+	return fmt.Sprintf("None of %d slots takes", n)
 }
 
 func is(n int) string {
