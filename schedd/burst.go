@@ -177,7 +177,7 @@ func (b *Burst) offer() map[string]string {
 // size is what a machine offers when nothing runs on it: memory without what the guest
 // itself needs.
 func (b *Burst) size() router.Resources {
-	return router.Resources{Cpus: int64(max(b.Cores, 1)), MemoryMB: b.MemoryMB - b.MemoryMB/16, DiskKB: b.DiskKB}
+	return router.Resources{Cpus: int64(b.Cores), MemoryMB: b.MemoryMB - b.MemoryMB/16, DiskKB: b.DiskKB}
 }
 
 // members sorts the open overflow claims into those on their way and those that serve.

@@ -36,7 +36,7 @@ func (s *claimStep) provider() (gahp.Provider, error) {
 	if err != nil {
 		return s.d.engines.own(s.res)
 	}
-	return s.d.engines.at(Credential{URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
+	return s.d.engines.at(Credential{Resource: s.res.Name, URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
 }
 
 // hopeless: there is no way to ask the engine.
