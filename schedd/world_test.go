@@ -134,7 +134,7 @@ func (w *world) file(name, text string, mode os.FileMode) string {
 // waitFor follows the events from the beginning until one is wanted.
 func (w *world) waitFor(what string, wanted func(*api.Event) bool) api.Event {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
 	var seen []api.Event
 	for e, err := range w.client.Events(ctx, 0) {
@@ -167,8 +167,9 @@ type worker struct {
 	end  func()
 }
 
-// join connects an agent with that many cpus over an endpoint; nil is the socket.
-func (w *world) join(name string, cpus int, at *wire.Endpoint) *worker {
+// join connects an agent with that many cpus over an endpoint; nil is the socket. Its
+// jobs exit with what code says, nil: 0.
+func (w *world) join(name string, cpus int, at *wire.Endpoint, code func(wire.Start) int32) *worker {
 	w.t.Helper()
 	if at == nil {
 		at = &wire.Endpoint{Network: "unix", Address: filepath.Join(w.c.Dir, "schedd.sock")}
@@ -179,7 +180,7 @@ func (w *world) join(name string, cpus int, at *wire.Endpoint) *worker {
 		cancel()
 		w.t.Fatal(err)
 	}
-	k := &worker{w: w, name: name}
+	k := &worker{w: w, name: name, code: code}
 	s := wire.NewStream(conn, time.Minute)
 	hello := &wire.Hello{Version: wire.Version, Worker: name, Boot: "boot", Session: name, Isolation: wire.ProcessGroups, Advert: wire.Advert{Attrs: map[string]string{
 		"Cpus": fmt.Sprint(cpus), "Memory": "4000", "Disk": "10000000", "Arch": `"X86_64"`, "OpSys": `"LINUX"`, "FileSystemDomain": `"` + w.d.c.Domain + `"`,
@@ -220,7 +221,7 @@ func (w *world) join(name string, cpus int, at *wire.Endpoint) *worker {
 
 func TestJobsRunOnAWorker(t *testing.T) {
 	w := start(t, Config{})
-	w.join("w1", 2, nil)
+	w.join("w1", 2, nil, nil)
 	id := w.submit("executable = /bin/true\nshould_transfer_files = no\nlog = true.log\nqueue 3\n")[0]
 	for proc := range int32(3) {
 		job := grid.JobID{Cluster: id, Proc: proc}

@@ -159,6 +159,30 @@ func (c *Client) again(ctx context.Context, do func() error) error {
 	}
 }
 
+// SubmitDag begins a run of a workflow. When the outcome is not known it asks again, with
+// the same key, until ctx ends.
+func (c *Client) SubmitDag(ctx context.Context, s DagSubmission) (out DagSubmitted, err error) {
+	if s.Key == "" {
+		s.Key = NewKey()
+	}
+	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/dags", s, &out) })
+}
+
+// Dags lists runs of workflows; with past also those that have ended.
+func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags?past=%t", past), nil, &out)
+}
+
+// Dag is a run with its nodes.
+func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
+}
+
+// RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.
+func (c *Client) RemoveDag(ctx context.Context, id uint32) error {
+	return c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/remove", id), nil, nil)
+}
+
 // Act does something to jobs.
 func (c *Client) Act(ctx context.Context, a Action) (out Acted, err error) {
 	return out, c.do(ctx, "POST", "/v1/jobs/act", a, &out)

@@ -84,7 +84,7 @@ func (c *StepDag) apply(t *txn) (any, error) {
 	switch {
 	case !ok:
 		return nil, grid.Errorf(grid.NotFound, "workflow %d does not run", c.Dag)
-	case c.Header.Version != g.Version+1:
+	case c.Version != g.Version || c.Header.Version <= g.Version:
 		return nil, grid.Errorf(grid.Conflict, "workflow %d has changed since", c.Dag)
 	}
 	for i := range c.Nodes {

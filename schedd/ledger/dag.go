@@ -135,12 +135,13 @@ func (c *StartDag) decode(d *dec) {
 	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
 }
 
-// StepDag records what a step of a run has changed: [dag.Change]. It is refused unless
-// it is the run's next.
+// StepDag records what steps of a run have changed, many [dag.Change]s in one. It is
+// refused when the run is not at the version that they began with.
 type StepDag struct {
-	Dag    uint32
-	Header dag.Header
-	Nodes  []NodeChange
+	Dag     uint32
+	Version uint64
+	Header  dag.Header
+	Nodes   []NodeChange
 }
 
 // NodeChange is a node as it is from now on.
@@ -153,6 +154,7 @@ type NodeChange struct {
 func (*StepDag) Kind() Kind { return KindStepDag }
 func (c *StepDag) encode(e *enc) {
 	e.u(uint64(c.Dag))
+	e.u(c.Version)
 	e.header(&c.Header)
 	e.u(uint64(len(c.Nodes)))
 	for i := range c.Nodes {
@@ -163,7 +165,7 @@ func (c *StepDag) encode(e *enc) {
 }
 
 func (c *StepDag) decode(d *dec) {
-	c.Dag, c.Header = d.u32(), d.header()
+	c.Dag, c.Version, c.Header = d.u32(), d.u(), d.header()
 	if n := d.count(11); n > 0 {
 		c.Nodes = make([]NodeChange, n)
 		for i := range c.Nodes {

@@ -214,7 +214,7 @@ func (s *script) workflow(v *View) Body {
 	case 2:
 		return &PassCron{Cron: "nightly", At: rapid.Int64Range(0, 9).Draw(s.t, "pass")}
 	}
-	c := &StepDag{Dag: id, Header: g.Header}
+	c := &StepDag{Dag: id, Version: g.Version, Header: g.Header}
 	c.Header.Version++
 	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5}).Draw(s.t, "status")
 	for range rapid.IntRange(0, 3).Draw(s.t, "changes") {

@@ -95,7 +95,7 @@ func writeGolden(t *testing.T, path string) {
 	do(&StepDag{Dag: run, Header: dag.Header{Version: 1, Status: dag.RunRunning, MaxJobs: 4}, Nodes: []NodeChange{{0, ready, "why"}}})
 	do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Vanilla, Dag: run, Node: 0, Attempt: 1})
 	ready.State, ready.Asked, ready.Cluster, ready.Left = grid.NodeSubmitted, false, 12, 1
-	do(&StepDag{Dag: run, Header: dag.Header{Version: 2, Status: dag.RunStopping, End: dag.RunRemoved, Return: 2}, Nodes: []NodeChange{{0, ready, ""}}})
+	do(&StepDag{Dag: run, Version: 1, Header: dag.Header{Version: 2, Status: dag.RunStopping, End: dag.RunRemoved, Return: 2}, Nodes: []NodeChange{{0, ready, ""}}})
 	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})
