@@ -29,7 +29,9 @@ type world struct {
 	events   []ProcsLeft
 	told     int // events that the run was told
 	finished []Finish
-	removed  bool
+
+	removed   bool
+	atRemoval []Record
 }
 
 type key struct {
@@ -275,6 +277,10 @@ func (w *world) advance() bool {
 	return true
 }
 
+// removedBefore reports whether the removal met node i with a job: it gets no further
+// attempt, so it has failed.
+func (w *world) removedBefore(i int32) bool { return w.atRemoval[i].active() }
+
 // crash loses what is not kept. Events are told again from somewhere before.
 func (w *world) crash() {
 	w.actions = nil
@@ -365,6 +371,9 @@ func TestARemovedRunEndsAndLeavesNoJob(t *testing.T) {
 		for steps := 0; ; steps++ {
 			if steps == at && !w.run.Status.Ended() {
 				w.removed = true
+				for i := range int32(w.g.Len()) {
+					w.atRemoval = append(w.atRemoval, w.run.Record(i))
+				}
 				w.tell(Remove{})
 			}
 			if rapid.IntRange(0, 9).Draw(t, "crash") == 0 && steps < 60 {
@@ -385,8 +394,10 @@ func TestARemovedRunEndsAndLeavesNoJob(t *testing.T) {
 				t.Fatalf("cluster %d is left", c.id)
 			}
 		}
-		if w.run.Active() != 0 {
-			t.Fatalf("%d nodes are active", w.run.Active())
+		for i := range int32(w.g.Len()) {
+			if rec := w.run.Record(i); rec.active() || w.removed && rec.idle() && w.removedBefore(i) {
+				t.Fatalf("node %d is left as %+v", i, rec)
+			}
 		}
 	})
 }
