@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,11 +114,22 @@ func (o *waitOptions) watch(ctx context.Context, d *Deps, runs []grid.Run) error
 	if err != nil {
 		return err
 	}
+	known := false
 	for {
 		pending, after, err := o.pending(ctx, client, runs)
+		if away(err, known) {
+			if err := pause(ctx, time.Second); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil || len(pending) == 0 {
 			return err
 		}
+		if o.status && !known {
+			o.tell(d, fmt.Sprintf("waiting for %d job(s)", len(pending)))
+		}
+		known = true
 		for e, err := range client.Events(ctx, after) {
 			if grid.CodeOf(err) == grid.Gone {
 				break // too much has happened meanwhile: look again
@@ -132,6 +144,23 @@ func (o *waitOptions) watch(ctx context.Context, d *Deps, runs []grid.Run) error
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// away reports whether the schedd is likely to come back: it was there before, or has
+// left its socket.
+func away(err error, known bool) bool {
+	return grid.CodeOf(err) == grid.Unavailable && (known || errors.Is(err, syscall.ECONNREFUSED))
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -212,6 +241,10 @@ func (o *waitOptions) say(d *Deps, id grid.JobID, what, text string) {
 	if text != "" {
 		line += ": " + grid.Printable(text)
 	}
+	o.tell(d, line)
+}
+
+func (o *waitOptions) tell(d *Deps, line string) {
 	fmt.Fprintln(d.Out, line)
 	if d.flush != nil {
 		d.flush()
