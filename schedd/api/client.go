@@ -63,7 +63,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return grid.Errorf(grid.Unavailable, "the schedd's answer broke off: %w", err)
+		return c.unreachable(ctx, method, err) // it has done what was asked, but what was that?
 	}
 	return nil
 }
@@ -301,7 +301,10 @@ func (c *Client) events(ctx context.Context, after *uint64, wait *time.Duration,
 			return false, nil
 		}
 	}
-	return true, lines.Err()
+	if err := lines.Err(); err != nil {
+		return true, c.unreachable(ctx, http.MethodGet, err)
+	}
+	return true, nil
 }
 
 // Log yields entries of the log, from an index on.
