@@ -63,7 +63,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return grid.Errorf(grid.Unavailable, "the schedd's answer broke off: %w", err)
+		return c.unreachable(ctx, method, err) // it has done what was asked, but what was that?
 	}
 	return nil
 }
@@ -101,7 +101,9 @@ func (c *Client) unreachable(ctx context.Context, method string, err error) erro
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e := grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e.Err = err
+		return e
 	case errors.Is(err, os.ErrPermission):
 		return grid.Errorf(grid.Forbidden, "you may not talk to the schedd at %s", c.socket)
 	case method == http.MethodGet:
@@ -338,7 +340,10 @@ func (c *Client) events(ctx context.Context, after *uint64, wait *time.Duration,
 			return false, nil
 		}
 	}
-	return true, lines.Err()
+	if err := lines.Err(); err != nil {
+		return true, c.unreachable(ctx, http.MethodGet, err)
+	}
+	return true, nil
 }
 
 // Log yields entries of the log, from an index on.
