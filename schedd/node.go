@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 
 	"gridburst/dag"
@@ -61,24 +60,9 @@ func reasonText(err error) string {
 }
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
-	dir := run.Dir
-	if n.graph.Dir != "" {
-		dir = filepath.Join(dir, n.graph.Dir)
-		if filepath.IsAbs(n.graph.Dir) {
-			dir = n.graph.Dir
-		}
-	}
-	file := n.graph.File
-	if file == "" {
-		file = run.File // a job block of the workflow's own file
-	}
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
-	}
-	r := jobfile.Request{
-		File: file, Dir: dir, Job: n.graph.Job, Domain: d.c.Domain,
-		Env: []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name},
-	}
+	r := jobfile.Node(&n.graph, run.File, run.Dir)
+	r.Domain = d.c.Domain
+	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
 	for _, x := range n.vars {
 		r.Vars = append(r.Vars, submit.Var(x))
 	}
@@ -90,7 +74,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 		return done, err
 	}
 	if len(specs) != 1 {
-		return done, grid.Errorf(grid.Invalid, "%s makes %d clusters of jobs: a node is one", file, len(specs))
+		return done, grid.Errorf(grid.Invalid, "%s makes %d clusters of jobs: a node is one", r.File, len(specs))
 	}
 	if err := d.admit(&specs[0]); err != nil {
 		return done, err

@@ -172,17 +172,6 @@ func TestWaitingByTheLogOfALargeCluster(t *testing.T) {
 	}
 }
 
-func TestDistribution(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir+"/r", "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"13.1\"\n")
-	if v, whole := distribution(dir + "/r"); v != "13" || whole != "Debian13" {
-		t.Errorf("%q, %q", v, whole)
-	}
-	if v, whole := distribution(dir + "/nosuch"); v != "" || whole != "" {
-		t.Errorf("of nothing: %q, %q", v, whole)
-	}
-}
-
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
