@@ -45,6 +45,8 @@ func HTTPStatus(c grid.Code) int {
 // Status is what a schedd says of itself.
 type Status struct {
 	Name       string   `json:"name"`
+	Domain     string   `json:"domain" doc:"Of its users, and of the machines that share its files"`
+	Dir        string   `json:"dir,omitempty" doc:"Where everything of it lies; told to administrators"`
 	Version    string   `json:"version"`
 	Deployment string   `json:"deployment"`
 	Term       uint64   `json:"term" doc:"Counts the starts of this schedd"`
