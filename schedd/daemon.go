@@ -64,8 +64,11 @@ func (d *Daemon) personal() bool { return d.self != 0 }
 
 func (d *Daemon) now() int64 { return time.Now().UnixMilli() }
 
+// SpoolName is the directory of the ledger within a schedd's directory.
+const SpoolName = "spool"
+
 // spool is where the ledger lies.
-func (d *Daemon) spool() string { return filepath.Join(d.c.Dir, "spool") }
+func (d *Daemon) spool() string { return filepath.Join(d.c.Dir, SpoolName) }
 
 // Run is the daemon's life: it returns nil when ctx has ended and all is quiet, or
 // why it cannot go on. ready is called once the queue answers.

@@ -101,7 +101,9 @@ func (c *Client) unreachable(ctx context.Context, method string, err error) erro
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e := grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e.Err = err
+		return e
 	case errors.Is(err, os.ErrPermission):
 		return grid.Errorf(grid.Forbidden, "you may not talk to the schedd at %s", c.socket)
 	case method == http.MethodGet:

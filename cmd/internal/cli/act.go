@@ -37,7 +37,7 @@ func Hold(d *Deps) *cobra.Command { return holding.command(d) }
 func Release(d *Deps) *cobra.Command { return release.command(d) }
 
 type actOptions struct {
-	asks
+	Asks
 	act         act
 	all         bool
 	constraints []string
@@ -59,7 +59,7 @@ the other; the exit status is 0 when something was done.
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
 	}
 	f := c.Flags()
-	o.flags(c)
+	o.Flags(c)
 	f.BoolVar(&o.all, "all", false, "all jobs that you may act on")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "jobs of which this ClassAd `expression` is true")
 	f.StringVar(&o.reason, "reason", "", "`why`, for the event log and the ads")
@@ -71,7 +71,7 @@ the other; the exit status is 0 when something was done.
 }
 
 func (o *actOptions) run(ctx context.Context, d *Deps, args []string) error {
-	client, err := o.client(d)
+	client, err := o.Client(d)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (o *actOptions) run(ctx context.Context, d *Deps, args []string) error {
 			return said(ExitOf(err))
 		}
 		if o.json {
-			if err := printJSON(d, done); err != nil {
+			if err := PrintJSON(d, done); err != nil {
 				return err
 			}
 		}
@@ -135,7 +135,7 @@ func (o *actOptions) many(ctx context.Context, d *Deps, client *api.Client, ask 
 		return err
 	}
 	if o.json {
-		return printJSON(d, done)
+		return PrintJSON(d, done)
 	}
 	fmt.Fprintf(d.Out, "%d job(s) %s\n", done.Changed, o.act.done)
 	if done.Already > 0 {

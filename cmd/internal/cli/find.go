@@ -60,14 +60,16 @@ func Find(named string, env func(string) string) (string, error) {
 	return personal, nil
 }
 
-// asks is what every command that talks to a schedd has.
-type asks struct{ schedd string }
+// Asks is what every command that talks to a schedd has.
+type Asks struct{ schedd string }
 
-func (a *asks) flags(c *cobra.Command) {
+// Flags adds --schedd.
+func (a *Asks) Flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&a.schedd, "schedd", "", "the schedd's socket or directory (default: $GRIDBURST_SCHEDD, ~/.gridburst, "+SystemDir+")")
 }
 
-func (a *asks) client(d *Deps) (*api.Client, error) {
+// Client is a client of the schedd that is meant.
+func (a *Asks) Client(d *Deps) (*api.Client, error) {
 	socket, err := Find(a.schedd, d.Env)
 	if err != nil {
 		return nil, err

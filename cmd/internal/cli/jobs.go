@@ -17,7 +17,7 @@ import (
 
 // jobOptions is how gq and ghistory choose jobs and print them.
 type jobOptions struct {
-	asks
+	Asks
 	owner       string
 	constraints []string
 	attributes  []string
@@ -28,8 +28,8 @@ type jobOptions struct {
 	limit       int
 }
 
-func (o *jobOptions) flags(c *cobra.Command) {
-	o.asks.flags(c)
+func (o *jobOptions) Flags(c *cobra.Command) {
+	o.Asks.Flags(c)
 	f := c.Flags()
 	f.StringVar(&o.owner, "owner", "", "only jobs of this `user`")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "only jobs of which this ClassAd `expression` is true")

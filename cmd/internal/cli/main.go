@@ -42,20 +42,37 @@ func Execute(ctx context.Context, d *Deps, c *cobra.Command, args []string) int 
 	version := c.Flags().Bool("version", false, "print the version")
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *version {
+		switch {
+		case *version:
 			fmt.Fprintf(d.Out, "%s %s\n", c.Name(), Version())
 			return nil
-		}
-		if run == nil {
-			return usage("a command is missing: " + c.CommandPath() + " --help lists them")
+		case run == nil:
+			return usage("a command is missing; " + c.Name() + " --help lists them")
 		}
 		return run(c, args)
 	}
+	judgeArgs(c)
 	err := c.ExecuteContext(ctx)
-	if err != nil && strings.HasPrefix(err.Error(), "unknown command") {
-		err = usage(err.Error())
-	}
 	return d.fail(c.Name(), err)
+}
+
+// judgeArgs makes what cobra says of arguments errors of usage.
+func judgeArgs(c *cobra.Command) {
+	judge := c.Args
+	if judge == nil && c.HasSubCommands() {
+		judge = cobra.NoArgs
+	}
+	if judge != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := judge(c, args); err != nil {
+				return usage(err.Error())
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		judgeArgs(sub)
+	}
 }
 
 // fail says what went wrong, in one sentence, and gives the exit status.

@@ -34,7 +34,7 @@ X being removed, S suspended.
 		Example: "  gq --why 12.0\n  gq --constraint 'JobStatus == 5' -af:j HoldReason",
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
 	}
-	o.flags(c)
+	o.Flags(c)
 	f := c.Flags()
 	f.BoolVar(&o.allUsers, "allusers", false, "jobs of all users")
 	f.BoolVar(&o.noBatch, "nobatch", false, "one row for each job, as is always done; for HTCondor's habits")
@@ -44,7 +44,7 @@ X being removed, S suspended.
 }
 
 func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
-	client, err := o.client(d)
+	client, err := o.Client(d)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (o *queueOptions) explain(ctx context.Context, d *Deps, client *api.Client)
 		return err
 	}
 	if o.json {
-		return printJSON(d, why)
+		return PrintJSON(d, why)
 	}
 	fmt.Fprint(d.Out, why.Text)
 	return nil

@@ -20,7 +20,7 @@ import (
 )
 
 type submitOptions struct {
-	asks
+	Asks
 	hcl    bool
 	dry    bool
 	terse  bool
@@ -51,7 +51,7 @@ until it knows. --key lets several runs of gsubmit be one submission.
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
 	}
 	f := c.Flags()
-	o.flags(c)
+	o.Flags(c)
 	f.BoolVar(&o.hcl, "hcl", false, "the file is HCL, whatever its name")
 	f.BoolVar(&o.dry, "dry-run", false, "print the jobs' ads; hand in nothing")
 	f.BoolVar(&o.terse, "terse", false, "print only the first and last job of each cluster")
@@ -72,7 +72,7 @@ func (o *submitOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := o.client(d)
+	client, err := o.Client(d)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ const maxDots = 1000
 func (o *submitOptions) tell(d *Deps, out api.Submitted) error {
 	switch {
 	case o.json:
-		return printJSON(d, out)
+		return PrintJSON(d, out)
 	case o.terse:
 		for _, c := range out.Clusters {
 			fmt.Fprintf(d.Out, "%d.0 - %d.%d\n", c.Cluster, c.Cluster, c.Procs-1)
@@ -233,8 +233,8 @@ func (o *submitOptions) show(d *Deps, specs []submit.Spec) error {
 	return nil
 }
 
-// printJSON prints an answer of the API.
-func printJSON(d *Deps, v any) error {
+// PrintJSON prints an answer of the API.
+func PrintJSON(d *Deps, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
