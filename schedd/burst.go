@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -375,6 +376,9 @@ func (b *bursts) why(j *ledger.Job) string {
 		if p, ok := b.pause[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
 		}
+	}
+	if out == "" && b.unmet > 0 {
+		out = fmt.Sprintf("Machines of a resource could run %d of the waiting jobs, and there may be no more of them now.\n", b.unmet)
 	}
 	return out
 }
