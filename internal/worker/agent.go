@@ -88,8 +88,14 @@ func New(c Config, log logrus.FieldLogger) (*Agent, error) {
 	return &Agent{c: c, log: log, session: hex.EncodeToString(b[:]), attempts: map[runner.Key]*attempt{}, idle: make(chan struct{}, 1)}, nil
 }
 
-// SandboxDir is the directory of sandboxes below the state.
-const SandboxDir = "sandbox"
+// Directories of a worker's own: what jobs do not see, and what they live in.
+const (
+	privateDir = "private"
+	SandboxDir = "sandbox"
+)
+
+// private is where the agent keeps what is its own.
+func (a *Agent) private() string { return filepath.Join(a.c.State, privateDir) }
 
 // Run is the agent's life. It returns nil when ctx has ended, or when the schedd has
 // told it to quit. Runners and their jobs go on without it.
@@ -135,12 +141,17 @@ func (a *Agent) Run(ctx context.Context) error {
 // open takes hold of the state directory.
 func (a *Agent) open() error {
 	// Owners pass through to their sandboxes, and see nothing else.
-	for dir, mode := range map[string]os.FileMode{"": 0o711, runner.JournalDir: 0o700, runner.RunnerDir: 0o700, SandboxDir: 0o711} {
-		dir = filepath.Join(a.c.State, dir)
-		if err := os.MkdirAll(dir, mode); err != nil {
+	for _, d := range []struct {
+		dir  string
+		mode os.FileMode
+	}{
+		{a.c.State, 0o711}, {a.private(), 0o700}, {filepath.Join(a.private(), runner.JournalDir), 0o700},
+		{filepath.Join(a.private(), runner.RunnerDir), 0o700}, {filepath.Join(a.c.State, SandboxDir), 0o711},
+	} {
+		if err := os.MkdirAll(d.dir, d.mode); err != nil {
 			return grid.Errorf(grid.Invalid, "make the worker's directory: %w", err)
 		}
-		if err := os.Chmod(dir, mode); err != nil {
+		if err := os.Chmod(d.dir, d.mode); err != nil {
 			return grid.Errorf(grid.Invalid, "the worker's directory: %w", err)
 		}
 	}
@@ -155,7 +166,7 @@ func (a *Agent) open() error {
 	if a.boot, err = bootID(); err != nil {
 		return err
 	}
-	if a.journal, err = os.OpenRoot(filepath.Join(a.c.State, runner.JournalDir)); err != nil {
+	if a.journal, err = os.OpenRoot(filepath.Join(a.private(), runner.JournalDir)); err != nil {
 		return err
 	}
 	if a.term, err = a.readTerm(); err != nil {

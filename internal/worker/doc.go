@@ -9,10 +9,12 @@
 //
 // # What a death leaves
 //
-//	STATE/worker.json              the term, and which agent has the directory
-//	STATE/journal/12.0.3.json      an attempt, written before anything is done about it
-//	STATE/journal/12.0.3.result    what its runner has written
-//	STATE/sandbox/12.0.3/          its files
+//	STATE/private/worker.json             the term
+//	STATE/private/worker.key, .pem        who it is, over TLS
+//	STATE/private/journal/12.0.3.json     an attempt, written before anything is done about it
+//	STATE/private/journal/12.0.3.result   what its runner has written
+//	STATE/private/runner/ID/              a runner
+//	STATE/sandbox/12.0.3/                 an attempt's files; jobs see nothing else of STATE
 //
 // The agent dies: runners and jobs go on. The next agent finds the runners, asks each
 // what it does, and takes the attempts up where they are; one that no runner has and

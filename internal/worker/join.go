@@ -48,16 +48,16 @@ func openIdentity(a *Agent) (*identity, error) {
 	if i.config, err = pki.ClientConfig(pki.Pin{CA: a.c.CA}, i.own); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(a.c.State, keyFile)
+	path := filepath.Join(a.private(), keyFile)
 	if i.key, err = os.ReadFile(path); errors.Is(err, fs.ErrNotExist) {
 		if i.key, err = pki.NewKey(); err == nil {
-			err = writeDurably(a.c.State, keyFile, i.key)
+			err = writeDurably(a.private(), keyFile, i.key)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	pem, err := os.ReadFile(filepath.Join(a.c.State, certFile))
+	pem, err := os.ReadFile(filepath.Join(a.private(), certFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return i, nil
 	}
@@ -146,7 +146,7 @@ func (i *identity) ask(ctx context.Context, path string, q any) error {
 		return err
 	}
 	failpoint.Hit("worker.join.after")
-	if err := writeDurably(i.a.c.State, certFile, []byte(answer.Certificate)); err != nil {
+	if err := writeDurably(i.a.private(), certFile, []byte(answer.Certificate)); err != nil {
 		return err
 	}
 	i.set(cert, time.Duration(answer.ValidMS)*time.Millisecond)

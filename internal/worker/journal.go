@@ -87,7 +87,7 @@ type memory struct {
 const memoryFile = "worker.json"
 
 func (a *Agent) readTerm() (uint64, error) {
-	b, err := os.ReadFile(filepath.Join(a.c.State, memoryFile))
+	b, err := os.ReadFile(filepath.Join(a.private(), memoryFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -96,7 +96,7 @@ func (a *Agent) readTerm() (uint64, error) {
 		err = json.Unmarshal(b, &m)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w; if the worker has no jobs, it may be removed", filepath.Join(a.c.State, memoryFile), err)
+		return 0, fmt.Errorf("read %s: %w; if the worker has no jobs, it may be removed", filepath.Join(a.private(), memoryFile), err)
 	}
 	return m.Term, nil
 }
@@ -108,7 +108,7 @@ func (a *Agent) keepTerm(term uint64) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(a.c.State, memoryFile, b)
+	return writeDurably(a.private(), memoryFile, b)
 }
 
 // writeDurably makes a file of dir, whole or not at all, and sees it on the disk.
