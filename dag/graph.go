@@ -8,7 +8,7 @@ import (
 // Graph is a workflow as written: nodes and edges. It does not change while it
 // runs.
 type Graph struct {
-	Name       string // the file's base name
+	Name       string // the file's base name, or that of the workflow block
 	Nodes      []Node // joins last
 	Joins      int    // how many of Nodes are joins
 	Categories []Category
