@@ -245,6 +245,10 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 			values[name] = v
 		}
 	}
+	if p, ok := r.nodePriority(); ok && !slices.Contains(names, "priority") {
+		values["priority"] = p
+		names = append(names, "priority")
+	}
 	job := &submit.Job{
 		Get:        func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
 		Names:      names,
@@ -256,6 +260,17 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 		return submit.Section{}
 	}
 	return submit.LowerSection(job, r.site, r.files, &r.diags)
+}
+
+// nodePriority is the priority that a workflow gives to a node's job: it holds unless the
+// job has its own, as in a submit file.
+func (r *reader) nodePriority() (submit.Value, bool) {
+	for _, v := range r.site.Vars {
+		if v.Name == "priority" {
+			return submit.Value{Text: v.Value, Pos: submit.Pos{File: "macro " + v.Name}}, true
+		}
+	}
+	return submit.Value{}, false
 }
 
 // custom takes the job's own attributes, and those that the site gives.

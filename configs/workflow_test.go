@@ -9,6 +9,7 @@ import (
 	"gridburst/dag"
 	"gridburst/dag/dagfile"
 	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -45,6 +46,7 @@ workflow "wordcount" {
     after    = [node.split]
     vars     = { part = each.value }
     retries  = 2
+    priority = 7
   }
   node "merge" { after = [node.count] }
 }
@@ -74,13 +76,17 @@ merge wf.hcl:merge retries 0 after count-0 count-1 count-2
 		t.Fatal(err)
 	}
 	for i, want := range []string{"big.txt 3", "count 0", "count 1", "count 2", ""} {
-		vars := map[string]string{}
+		at := site()
 		for _, v := range run.Vars(int32(i)) {
-			vars[v.Name] = v.Value
+			at.Vars = append(at.Vars, submit.Var(v))
 		}
-		j, diags := JobNamed("wf.hcl", []byte(countWords), g.Nodes[i].Job, site(), files(), vars)
+		j, diags := JobNamed("wf.hcl", []byte(countWords), g.Nodes[i].Job, at, files(), nil)
 		if diags.HasErrors() {
 			t.Fatal(diags)
+		}
+		prio := map[bool]string{true: "7", false: "0"}[strings.HasPrefix(g.Nodes[i].Name, "count")]
+		if name, p := ofEach(t, j.Spec, "DAGNodeName"), ofEach(t, j.Spec, "JobPrio"); name != g.Nodes[i].Name || p != prio {
+			t.Errorf("%s: DAGNodeName %s, JobPrio %s", g.Nodes[i].Name, name, p)
 		}
 		if args := ofEach(t, j.Spec, "Arguments"); args != want {
 			t.Errorf("%s has arguments %q, want %q", g.Nodes[i].Name, args, want)
