@@ -47,7 +47,7 @@ func (w *workflow) node(n *nodeBlock) {
 		}
 		w.passOn(&node)
 		*w.builder.Node(i.at) = node
-		if len(w.diags) > 100 { // it is the same for all of them
+		if len(w.diags) > 100 && w.diags.HasErrors() { // they say the same of all of them
 			return
 		}
 	}
