@@ -156,7 +156,7 @@ func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 	for it := v.ElementIterator(); it.Next(); {
 		key, x := it.Element()
 		name := key.AsString()
-		value, ok := text(x)
+		value, ok := textOf(x)
 		_, declared := w.vars.vars[name]
 		switch isAttr := strings.HasPrefix(name, "+") || len(name) > 3 && strings.EqualFold(name[:3], "my."); {
 		case !ok:

@@ -62,8 +62,8 @@ var rangeFunc = function.New(&function.Spec{
 	},
 })
 
-// text is a text, a number or a bool as a text.
-func text(v cty.Value) (string, bool) {
+// textOf is a text, a number or a bool as a text.
+func textOf(v cty.Value) (string, bool) {
 	if v.IsNull() || !v.IsKnown() || !v.Type().IsPrimitiveType() {
 		return "", false
 	}

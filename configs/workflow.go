@@ -208,7 +208,7 @@ func (w *workflow) each(n *nodeBlock, e hclsyntax.Expression) bool {
 		if !keyed {
 			key = cty.NumberIntVal(int64(len(list)))
 		}
-		text, _ := text(key)
+		text, _ := textOf(key)
 		name := label(n.Block) + "-" + text
 		n.instances = append(n.instances, instance{name: name, key: key, value: value})
 		names[text] = cty.StringVal(name)

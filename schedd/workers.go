@@ -53,6 +53,7 @@ const (
 	orderKill
 	orderKillFast
 	orderForget
+	orderQuit
 )
 
 func newConnections(d *Daemon) *connections { return &connections{d: d, by: map[uint32]*connection{}} }
@@ -230,6 +231,9 @@ func (c *connections) forget(worker uint32, job grid.JobID, epoch uint32) {
 	c.give(worker, order{kind: orderForget, job: job, epoch: epoch})
 }
 
+// quit ends the agent of a machine of ours, and with it the guest.
+func (c *connections) quit(worker uint32) { c.give(worker, order{kind: orderQuit}) }
+
 // send carries orders to the worker. What a start needs is read here, so that reading
 // ads holds up nobody else.
 func (c *connections) send(ctx context.Context, k *connection) {
@@ -264,6 +268,8 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 		return k.stream.Send(wire.Message{Start: s})
 	case orderKill, orderKillFast:
 		return k.stream.Send(wire.Message{Kill: &wire.Kill{Term: term, Job: o.job, Epoch: o.epoch, Fast: o.kind == orderKillFast, Reason: o.why}})
+	case orderQuit:
+		return k.stream.Send(wire.Message{Quit: &wire.Quit{Term: term, PowerOff: true}})
 	case orderForget:
 		return k.stream.Send(wire.Message{Forget: &wire.Forget{Term: term, Job: o.job, Epoch: o.epoch}})
 	}

@@ -112,9 +112,7 @@ func (t *txn) token(worker string) (k Token, err error) {
 	if body == nil {
 		return k, err
 	}
-	d := dec{b: body}
-	k = Token{Serial: d.u32(), Until: d.i(), Key: d.bytes()}
-	return k, d.err()
+	return decodeToken(body)
 }
 
 func (c *Invite) apply(t *txn) (any, error) {

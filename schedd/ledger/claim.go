@@ -192,6 +192,12 @@ func (t *Token) encode() *enc {
 	return e
 }
 
+func decodeToken(body []byte) (k Token, err error) {
+	d := dec{b: body}
+	k = Token{Serial: d.u32(), Until: d.i(), Key: d.bytes()}
+	return k, d.err()
+}
+
 // Invite lets a worker that is no machine of ours join once. The result is the serial
 // of its secret, a uint32; an earlier one for the name is void.
 type Invite struct {

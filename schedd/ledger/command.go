@@ -25,6 +25,9 @@ const (
 	KindMove       Kind = 14
 	KindInvite     Kind = 15
 	KindRedeem     Kind = 16
+	KindStartDag   Kind = 17
+	KindStepDag    Kind = 18
+	KindPassCron   Kind = 19
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -62,6 +65,9 @@ var kinds = map[Kind]struct {
 	KindMove:       {"move", func() Body { return new(Move) }, false},
 	KindInvite:     {"invite", func() Body { return new(Invite) }, true},
 	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
+	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
+	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
+	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 }
 
 func (k Kind) String() string {

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -23,7 +24,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 19).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 23).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -49,6 +50,14 @@ func (s *script) draw(v *View) Command {
 		c.Body = s.move(v)
 	case 19:
 		c.Body = s.token(v)
+	case 20, 21:
+		c.Body = s.workflow(v)
+	case 22, 23:
+		sub := s.submit(v)
+		sub.Dag, sub.Node = rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "dag"), rapid.Int32Range(0, 3).Draw(s.t, "node")
+		n, _ := v.Node(sub.Dag, sub.Node)
+		sub.Attempt = n.Attempt
+		c.Body = sub
 	case 15:
 		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
 		case 0:
@@ -190,6 +199,32 @@ func (s *script) token(v *View) Body {
 	}
 	id := rapid.Uint32Range(1, max(v.counters.Claim, 1)).Draw(s.t, "claimed")
 	return &Redeem{Worker: ClaimName(v.Deployment, id), Claim: id, Key: key}
+}
+
+func (s *script) workflow(v *View) Body {
+	id := rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "run")
+	g, _ := v.Dag(id)
+	switch rapid.IntRange(0, 6).Draw(s.t, "workflow") {
+	case 0:
+		return &StartDag{
+			Owner: Owner{"alice", 1000, 100}, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")},
+			Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Stage: rapid.SampledFrom([]uint32{0, 0, 1}).Draw(s.t, "graphs"),
+			Cron: rapid.SampledFrom([]string{"", "nightly"}).Draw(s.t, "cron"), Due: rapid.Int64Range(0, 9).Draw(s.t, "due"),
+		}
+	case 2:
+		return &PassCron{Cron: "nightly", At: rapid.Int64Range(0, 9).Draw(s.t, "pass")}
+	}
+	c := &StepDag{Dag: id, Version: g.Version, Header: g.Header}
+	c.Header.Version++
+	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5}).Draw(s.t, "status")
+	for range rapid.IntRange(0, 3).Draw(s.t, "changes") {
+		i := rapid.Int32Range(0, 3).Draw(s.t, "index")
+		n, _ := v.Node(id, i)
+		n.State = grid.NodeState(rapid.IntRange(0, 7).Draw(s.t, "state"))
+		n.Asked = rapid.Bool().Draw(s.t, "asked")
+		c.Nodes = append(c.Nodes, NodeChange{Index: i, Record: n, Why: "so it went"})
+	}
+	return c
 }
 
 // scratch makes machines for one rapid check. A check runs often: one directory

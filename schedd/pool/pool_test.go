@@ -39,11 +39,11 @@ func TestPartsAreGivenAndTakenBack(t *testing.T) {
 	if u := p.Usage(); u[7] != 3 {
 		t.Errorf("usage %v", u)
 	}
-	p.Take(1, job, 1) // of an older attempt
+	p.Take(1, job, 1, time.Now()) // of an older attempt
 	if s, _ := p.Worker(1); s.Free.Cpus != 1 {
 		t.Error("an old attempt gave back the part of a new one")
 	}
-	p.Take(1, job, 2)
+	p.Take(1, job, 2, time.Now())
 	if s, _ := p.Worker(1); s.Free.Cpus != 4 || len(s.Jobs) != 0 {
 		t.Errorf("after: %+v", s)
 	}
