@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -162,16 +163,28 @@ func TestFaultsQuoteNoSecrets(t *testing.T) {
 	}
 }
 
-// A reader of what others send: no input breaks it, and none prints.
-func FuzzReadFault(f *testing.F) {
-	f.Add([]byte(fault("Cannot run VM. VM is running.")))
-	f.Add([]byte("<action><fault><detail>[x]</detail></fault><status>failed</status></action>"))
-	f.Add([]byte("<action><vm><type>desk"))
-	f.Add([]byte("<html><br></html>"))
+// Readers of what others send: no input breaks them.
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{
+		fault("Cannot run VM. VM is running."),
+		"<action><fault><detail>[x]</detail></fault><status>failed</status></action>",
+		"<action><vm><type>desk", "<html><br></html>", "<vms><vm></vms>",
+		"<vms>" + vmXML("up", "<memory>1</memory><start_time>2019-08-21T09:51:52.775+03:00</start_time>") + "</vms>",
+		"<vms>" + vmXML("up", "<reported_devices><reported_device><ips><ip><address>::1</address></ip></ips></reported_device></reported_devices>") + "</vms>",
+	} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := readFault(body)
-		if s.fault && !s.engine {
+		if s := readFault(body); s.fault && !s.engine {
 			t.Error("a fault that is nobody's")
+		}
+		d, err := open(bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		list, err := readMachines(d, func(string) bool { return true })
+		if err != nil && list != nil {
+			t.Error("a part of a listing beside an error")
 		}
 	})
 }

@@ -110,21 +110,26 @@ func (e *Engine) List(ctx context.Context, prefix string) ([]gahp.VM, error) {
 	return e.machines(ctx, "machines", search(prefix, true), func(n string) bool { return strings.HasPrefix(n, prefix) })
 }
 
-func (e *Engine) machines(ctx context.Context, what string, query url.Values, want func(name string) bool) ([]gahp.VM, error) {
-	var out []gahp.VM
-	err := e.follow(ctx, call{verb: list, what: what, path: "/vms", query: query}, "vms", func(d *document) error {
-		out = nil
-		return d.each("vm", func(start *xml.StartElement) error {
-			v, err := one(d, start, ovirtsdk.XMLVmReadOne)
-			if err != nil {
-				return err
-			}
-			m, err := vmOf(v)
-			if err == nil && want(m.Name) {
-				out = append(out, m)
-			}
+func (e *Engine) machines(ctx context.Context, what string, query url.Values, want func(name string) bool) (out []gahp.VM, err error) {
+	err = e.follow(ctx, call{verb: list, what: what, path: "/vms", query: query}, "vms", func(d *document) (err error) {
+		out, err = readMachines(d, want)
+		return err
+	})
+	return out, err
+}
+
+// readMachines reads a whole <vms>, or nothing.
+func readMachines(d *document, want func(name string) bool) (out []gahp.VM, err error) {
+	err = d.each("vm", func(start *xml.StartElement) error {
+		v, err := one(d, start, ovirtsdk.XMLVmReadOne)
+		if err != nil {
 			return err
-		})
+		}
+		m, err := vmOf(v)
+		if err == nil && want(m.Name) {
+			out = append(out, m)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
