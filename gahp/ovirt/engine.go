@@ -25,12 +25,18 @@ type Config struct {
 	CAFile       string        // PEM; trusted alone. Empty: the system's authorities
 	UserView     bool          // ask as a user who is no administrator of the engine
 	Timeout      time.Duration // of one request; zero: [DefaultTimeout]
+	RefusalPause time.Duration // zero: [DefaultRefusalPause]
 	Log          logrus.FieldLogger
 }
 
 // DefaultTimeout is how long one request may take: making a machine locks several
 // things and takes seconds on a busy engine.
 const DefaultTimeout = 60 * time.Second
+
+// DefaultRefusalPause is how long a password that the engine has refused is not tried
+// again, unless the file holds another by then: engines lock an account after a few
+// failures, and we may be asked every second.
+const DefaultRefusalPause = 5 * time.Minute
 
 // parallel bounds the requests that are at the engine at one time. Further calls
 // wait, and have reached nobody while they do.
@@ -70,6 +76,9 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
+	if cfg.RefusalPause <= 0 {
+		cfg.RefusalPause = DefaultRefusalPause
+	}
 	if cfg.Log == nil {
 		l := logrus.New()
 		l.SetOutput(io.Discard)
@@ -86,7 +95,7 @@ func Open(cfg Config) (*Engine, error) {
 			return nil, grid.Errorf(grid.Invalid, "the CA file %s holds no certificate in PEM; %s", cfg.CAFile, whereCA(u))
 		}
 	}
-	e := &Engine{url: u, cfg: cfg, login: newLogin()}
+	e := &Engine{url: u, cfg: cfg, login: login{sem: make(chan struct{}, 1)}}
 	e.client = &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig:   conf,

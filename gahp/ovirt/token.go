@@ -12,11 +12,6 @@ import (
 	"gridburst/gahp"
 )
 
-// refusalPause is how long a password that the engine has refused is not tried
-// again, unless the file holds another by then: engines lock an account after a few
-// failures, and we may be asked every second.
-const refusalPause = 5 * time.Minute
-
 // login is the credential's state. The holder of sem may read and write the rest.
 type login struct {
 	sem     chan struct{}
@@ -24,10 +19,7 @@ type login struct {
 	refused [sha256.Size]byte // hash of the password that was
 	err     *gahp.Error       // with what answer
 	until   time.Time
-	pause   time.Duration
 }
-
-func newLogin() login { return login{sem: make(chan struct{}, 1), pause: refusalPause} }
 
 // token is a token that is not stale (one that the engine has called invalid), by a
 // new login if need be. One login serves all that wait for it. Whatever goes wrong
@@ -54,7 +46,7 @@ func (e *Engine) token(ctx context.Context, stale string) (string, error) {
 	}
 	token, fail := e.logIn(ctx, password)
 	if fail != nil {
-		l.err, l.refused, l.until = nil, hash, time.Now().Add(l.pause)
+		l.err, l.refused, l.until = nil, hash, time.Now().Add(e.cfg.RefusalPause)
 		if fail.Kind == gahp.Unauthorized {
 			l.err = fail
 		}
