@@ -20,7 +20,7 @@ func (e *Engine) Get(ctx context.Context, id string) (gahp.VM, error) {
 	return m, err
 }
 
-// machine is one machine, and what the SDK makes of it. A name that cannot be one is
+// machine is one machine, and what the SDK makes of it. An id that cannot be one is
 // a failure of v.
 func (e *Engine) machine(ctx context.Context, v verb, id string, ask asking) (m gahp.VM, raw *ovirtsdk.Vm, err error) {
 	path, err := machinePath(v, id)
