@@ -182,7 +182,9 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	case grid.Held, grid.Removed:
 		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
 	case grid.Idle:
-		p.d.conns.start(j.At, id, j.Epoch)
+		if !tracked { // the one who placed it has sent the order already
+			p.d.conns.start(j.At, id, j.Epoch)
+		}
 	}
 }
 

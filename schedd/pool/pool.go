@@ -138,7 +138,7 @@ var roots = [...]string{"requirements", "start", "rank"}
 // classOf finds or makes the class of slots that match like this one.
 func (p *Pool) classOf(slot *ad.Ad) *router.Class {
 	seen := map[string]bool{}
-	todo := append(roots[:], slices.Collect(maps.Keys(p.looks))...)
+	todo := slices.AppendSeq(slices.Clone(roots[:]), maps.Keys(p.looks))
 	all := p.looks["*"]
 	for len(todo) > 0 && !all {
 		n := todo[len(todo)-1]
