@@ -107,7 +107,7 @@ func TestHoldAndRemovalEndTheExecutionFirst(t *testing.T) {
 		t.Errorf("then it was started with epoch %d", again.Epoch)
 	}
 	w.started(again)
-	p.until("1.0", "job_released")
+	p.untilEpoch("1.0", "job_started", 2)
 	p.act("remove", "1")
 	w.kill()
 	w.report(again, wire.Report{Kind: wire.Killed})

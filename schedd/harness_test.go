@@ -184,6 +184,12 @@ func first[T ~[]byte](jobs func(func(T, error) bool)) (a *ad.Ad, err error) {
 // until waits for an event of a job, from the beginning of the log on.
 func (p *place) until(id, event string) api.Event {
 	p.t.Helper()
+	return p.untilEpoch(id, event, 0)
+}
+
+// untilEpoch waits for an event of an execution.
+func (p *place) untilEpoch(id, event string, epoch uint32) api.Event {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	want, err := grid.ParseRun(id)
@@ -197,7 +203,7 @@ func (p *place) until(id, event string) api.Event {
 		}
 		if r, err := grid.ParseRun(e.Jobs); err == nil && r.Cluster == want.Cluster && r.Lo <= want.Lo && want.Hi <= r.Hi {
 			seen = append(seen, e.Type)
-			if e.Type == event {
+			if e.Type == event && (epoch == 0 || e.Epoch == epoch) {
 				return e
 			}
 		}
