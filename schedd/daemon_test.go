@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -324,6 +325,28 @@ queue
 		if b, err := os.ReadFile(filepath.Join(p.dir, name)); err != nil || string(b) != want {
 			t.Errorf("%s is %q, %v", name, b, err)
 		}
+	}
+}
+
+func TestLogOfALargeClusterBeginsWithOneEventForAll(t *testing.T) {
+	p := newPlace(t, nil)
+	p.submit(plainJob + "queue 2000\n")
+	p.logged("job.log", "035")
+	p.act("remove", "1.7")
+	text := p.logged("job.log", "035 000 009")
+	if !strings.Contains(text, "035 (001.-01.000)") || !strings.Contains(text, "000 (001.007.000)") || !strings.Contains(text, "009 (001.007.000)") {
+		t.Errorf("the log is %s", text)
+	}
+	w := p.worker("w1")
+	s := w.start()
+	w.started(s)
+	w.exited(s, 0)
+	p.until(s.Job.String(), "job_left")
+	// Two were placed at once.
+	text = p.logged("job.log", "035 000 009 000 000 001 005")
+	id := fmt.Sprintf(" (001.%03d.000)", s.Job.Proc)
+	if at := strings.Index(text, "000"+id); at < 0 || at > strings.Index(text, "001"+id) {
+		t.Errorf("the submit event of %s does not come first: %s", s.Job, text)
 	}
 }
 
