@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 		"ghistory": func() { os.Exit(cli.Main(cli.History)) },
 		"gstatus":  func() { os.Exit(cli.Main(cli.Pool)) },
 		"gadm":     func() { os.Exit(cli.Main(adm.Command)) },
+		"gdag":     func() { os.Exit(cli.Main(cli.Workflow)) },
+		"gvm":      func() { os.Exit(cli.Main(cli.Machines)) },
+		"gtoken":   func() { os.Exit(cli.Main(cli.Token)) },
 	})
 }
 

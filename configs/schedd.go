@@ -28,7 +28,8 @@ type Schedd struct {
 	KeepKeys    time.Duration
 	MaxProcs    int
 	MaxPerOwner int
-	Reserve     int64 // bytes
+	Reserve     int64         // bytes
+	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
 
 	Resources []Resource
@@ -57,14 +58,17 @@ type Resource struct {
 type Burst struct {
 	Template    string
 	Cluster     string
-	MemoryMB    int64         // 0: as the template
-	Cores       int           // 0: as the template
+	MemoryMB    int64         // of a machine
+	Cores       int           // of a machine
+	DiskKB      int64         // that jobs find there; default 10GiB
+	Attributes  []string      // NAME=EXPR, that its workers offer beside their own
+	Schedd      string        // where guests find the schedd; empty: the first of names
 	MaxVMs      int           // 0: as the resource
 	MinVMs      int           // kept though nobody needs them
 	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
 	Wait        time.Duration // how long a job must have been unservable before it is demand
-	UserData    string        // further cloud-config
+	UserData    string        // a further cloud-config, carried out before ours
 }
 
 // Cron is a timetable that starts a DAG: cron "NAME".
@@ -124,6 +128,7 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"log_wait", span(&c.LogWait)}, {"keep_keys", span(&c.KeepKeys)},
 		{"max_procs", count(&c.MaxProcs)}, {"max_per_owner", count(&c.MaxPerOwner)},
 		{"reserve", size(&c.Reserve, 1)}, {"local_worker", texts(&c.LocalWorker)},
+		{"sweep", span(&c.Sweep)},
 	})
 }
 
@@ -143,10 +148,11 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 }
 
 func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
-	u := Burst{IdleTime: time.Minute, JoinTimeout: 10 * time.Minute}
+	u := Burst{IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
 	f.keys(b, []key{
 		{"template", required(text(&u.Template))}, {"cluster", text(&u.Cluster)},
-		{"memory", size(&u.MemoryMB, 1<<20)}, {"cores", count(&u.Cores)},
+		{"memory", required(size(&u.MemoryMB, 1<<20))}, {"cores", required(count(&u.Cores))},
+		{"disk", size(&u.DiskKB, 1<<10)}, {"attributes", texts(&u.Attributes)}, {"schedd", text(&u.Schedd)},
 		{"max_vms", count(&u.MaxVMs)}, {"min_vms", count(&u.MinVMs)},
 		{"idle_time", span(&u.IdleTime)}, {"join_timeout", span(&u.JoinTimeout)}, {"wait", span(&u.Wait)},
 		{"user_data", text(&u.UserData)},

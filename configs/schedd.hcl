@@ -22,6 +22,7 @@ schedd {
   keep_keys    = "720h"   # how long an idempotency key is known
   max_procs    = 1000000  # jobs of one submission
   # max_per_owner = 100000 # jobs of one user in the queue; no bound
+  sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue
 
   # The command that serves the local universe; the gworker beside gschedd.
@@ -51,7 +52,10 @@ schedd {
 #     idle_time    = "60s"
 #     join_timeout = "10m"
 #     wait         = "0s"
-#     user_data    = "packages: [gcc]"
+#     disk         = "10GiB"                # that jobs find there
+#     attributes   = ["HasGcc = true"]      # what its workers offer beside their own
+#     schedd       = "https://192.0.2.1:9618" # where guests find this schedd; the first of names
+#     user_data    = "#cloud-config\npackages: [gcc]\n" # carried out before ours
 #   }
 # }
 

@@ -30,6 +30,7 @@ schedd {
   max_procs = 5
   max_per_owner = 6
   reserve = "1KiB"
+  sweep = "7s"
   local_worker = ["w", "--x"]
 }
 resource "ovirt" "main" {
@@ -47,6 +48,9 @@ resource "ovirt" "main" {
     cluster = "c"
     memory = "2GiB"
     cores = 2
+    disk = "3MiB"
+    attributes = ["A = 1"]
+    schedd = "https://h:1"
     max_vms = 2
     min_vms = 1
     idle_time = "1s"
@@ -80,12 +84,12 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
-		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, LocalWorker: []string{"w", "--x"},
+		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
 			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
 			Burst: &Burst{
-				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, MaxVMs: 2, MinVMs: 1,
+				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, DiskKB: 3072, Attributes: []string{"A = 1"}, Schedd: "https://h:1", MaxVMs: 2, MinVMs: 1,
 				IdleTime: time.Second, JoinTimeout: 2 * time.Second, Wait: 3 * time.Second, UserData: "x: 1",
 			},
 		}},
@@ -93,7 +97,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 43 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 47 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil
@@ -109,7 +113,11 @@ resource "ovirt" "e" {
   username = "n"
   password_file = "p"
   max_vms = 4
-  burst { template = "t" }
+  burst {
+    template = "t"
+    memory = "1GiB"
+    cores = 1
+  }
 }
 cron "c" {
   schedule = "s"
@@ -119,7 +127,7 @@ cron "c" {
 	want := Schedd{
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
-			Burst: &Burst{Template: "t", MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute},
+			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute},
 		}},
 		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
 	}

@@ -42,8 +42,8 @@ type Provider interface {
 	Shutdown(ctx context.Context, o Order, id string) error
 	Stop(ctx context.Context, o Order, id string) error
 
-	// Remove deletes a machine with its disks; it must be Down ([WrongState]
-	// otherwise). It returns when the engine has taken the order; Get says when the
+	// Remove deletes a machine with its disks; it must be Down ([Locked] while its
+	// disks are being made, [WrongState] otherwise). It returns when the engine has taken the order; Get says when the
 	// machine is gone. Removing what is not there fails with [NotFound].
 	Remove(ctx context.Context, o Order, id string) error
 
@@ -51,10 +51,12 @@ type Provider interface {
 	Templates(ctx context.Context) ([]Template, error)
 }
 
-// Order fences: a receiver keeps the highest term it has seen, and per machine
-// name the highest epoch of that term, and refuses a lower one with [Stale].
+// Order fences: a receiver keeps the highest term it has seen, and per machine the
+// highest claim of that term and its highest epoch, and refuses a lower one with
+// [Stale]. The same order again is none lower. [Fenced] is such a receiver.
 type Order struct {
 	Term  uint64 // grows with each start of the schedd
+	Claim uint32 // of the claims that use one machine, one after another, the later has the higher; 0: of no claim, so the term alone counts
 	Epoch uint32 // grows with each step of the claim
 }
 

@@ -23,7 +23,7 @@ func (e *Explanation) String() string {
 	case e.Busy > 0:
 		line("%s would take it and %s busy with other jobs.", slots(e.Busy, e.Slots), is(e.Busy))
 	default:
-		line("None of %s takes it, not even when empty.", slots(e.Slots, e.Slots))
+		line("%s it, not even when empty.", noneTakes(e.Slots))
 	}
 	clauses(&b, "Its Requirements rule slots out", e.Clauses)
 	clauses(&b, "Requirements of slots rule it out", e.SlotClauses)
@@ -88,6 +88,13 @@ func slots(n, of int) string {
 		return fmt.Sprintf("%d slots", n)
 	}
 	return fmt.Sprintf("%d of %d slots", n, of)
+}
+
+func noneTakes(n int) string {
+	if n == 1 {
+		return "The only slot does not take"
+	}
+	return fmt.Sprintf("None of %d slots takes", n)
 }
 
 func is(n int) string {

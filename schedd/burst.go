@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -177,7 +178,7 @@ func (b *Burst) offer() map[string]string {
 // size is what a machine offers when nothing runs on it: memory without what the guest
 // itself needs.
 func (b *Burst) size() router.Resources {
-	return router.Resources{Cpus: int64(max(b.Cores, 1)), MemoryMB: b.MemoryMB - b.MemoryMB/16, DiskKB: b.DiskKB}
+	return router.Resources{Cpus: int64(b.Cores), MemoryMB: b.MemoryMB - b.MemoryMB/16, DiskKB: b.DiskKB}
 }
 
 // members sorts the open overflow claims into those on their way and those that serve.
@@ -375,6 +376,9 @@ func (b *bursts) why(j *ledger.Job) string {
 		if p, ok := b.pause[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
 		}
+	}
+	if out == "" && b.unmet > 0 {
+		out = fmt.Sprintf("Machines of a resource could run %d of the waiting jobs, and there may be no more of them now.\n", b.unmet)
 	}
 	return out
 }

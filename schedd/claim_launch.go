@@ -9,34 +9,43 @@ import (
 	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/submit"
 )
 
-// machine is what the job that is the machine asks for.
+// machine is what the job that is the machine asks for, also when it has left the queue.
 func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
-	var job, jerr = s.d.ads.Job(s.d.ledger.View(), s.claim.Job)
-	if jerr != nil {
-		return m, owner, jerr
-	}
-	c, _ := s.v.Cluster(s.claim.Job.Cluster)
-	o, _ := s.v.Owner(c.Owner)
-	m, err = submit.MachineOf(job)
-	return m, desk.Owner(o), err
+	v := s.d.ledger.View()
+	err = s.d.ads.Read(v, func(in *jobad.Session) error {
+		job, err := in.Any(s.claim.Job)
+		if err != nil {
+			return err
+		}
+		c, ok := v.Cluster(s.claim.Job.Cluster)
+		if !ok {
+			if c, _, err = in.PastCluster(s.claim.Job.Cluster); err != nil {
+				return err
+			}
+		}
+		o, _ := v.Owner(c.Owner)
+		owner = desk.Owner(o)
+		m, err = submit.MachineOf(job)
+		return err
+	})
+	return m, owner, err
 }
 
 // provider is the engine, asked with the credential of whoever the machine is for.
-// When the job has left the queue, what is left is taken away with the credential that
-// the resource has.
 func (s *claimStep) provider() (gahp.Provider, error) {
 	if s.claim.Kind == ledger.Overflow {
 		return s.d.engines.own(s.res)
 	}
 	m, owner, err := s.machine()
 	if err != nil {
-		return s.d.engines.own(s.res)
+		return nil, err
 	}
-	return s.d.engines.at(Credential{URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
+	return s.d.engines.at(Credential{Resource: s.res.Name, URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
 }
 
 // hopeless: there is no way to ask the engine.

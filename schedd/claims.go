@@ -183,7 +183,9 @@ type claimStep struct {
 }
 
 // order fences what is asked of the engine.
-func (s *claimStep) order() gahp.Order { return gahp.Order{Term: s.v.Term, Epoch: s.claim.Version} }
+func (s *claimStep) order() gahp.Order {
+	return gahp.Order{Term: s.v.Term, Claim: s.id, Epoch: s.claim.Version}
+}
 
 // mark is how a machine of this claim is known as ours, whatever its name.
 func (s *claimStep) mark() string { return markOf(s.v.Deployment, s.id) }

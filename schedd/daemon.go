@@ -45,6 +45,7 @@ type Daemon struct {
 	engines *engines
 	claims  *claims
 	vms     *vmJobs
+	dags    *dags
 	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
@@ -120,6 +121,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("housekeeping", d.keep)
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
+	part("dags", d.dags.run)
 	if len(d.c.Resources) > 0 {
 		part("sweep", d.sweep)
 	}
@@ -177,6 +179,7 @@ func (d *Daemon) open() error {
 	d.engines = newEngines(d)
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
+	d.dags = newDags(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
 	return nil

@@ -196,7 +196,9 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	case grid.Held, grid.Removed:
 		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
 	case grid.Idle:
-		p.d.conns.start(j.At, id, j.Epoch)
+		if !tracked { // otherwise it was told when it was placed
+			p.d.conns.start(j.At, id, j.Epoch)
+		}
 	}
 }
 

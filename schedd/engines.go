@@ -12,6 +12,7 @@ import (
 // Credential is what an engine is asked with. The password file is opened by the
 // process that speaks to the engine, with the rights of User.
 type Credential struct {
+	Resource     string
 	URL          string
 	CAFile       string
 	Username     string
@@ -46,7 +47,7 @@ func (e *engines) at(c Credential) (gahp.Provider, error) {
 
 // own is the daemon's own access to a resource.
 func (e *engines) own(r *Resource) (gahp.Provider, error) {
-	return e.at(Credential{URL: r.URL, CAFile: r.CAFile, Username: r.Username, PasswordFile: r.PasswordFile, User: desk.Owner{Name: "schedd", UID: e.d.self}})
+	return e.at(Credential{Resource: r.Name, URL: r.URL, CAFile: r.CAFile, Username: r.Username, PasswordFile: r.PasswordFile, User: desk.Owner{Name: "schedd", UID: e.d.self}})
 }
 
 // close ends the processes.

@@ -32,7 +32,7 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 		run = append(run, "--attr", n+"="+b.Attrs[n])
 	}
 	// JSON is YAML. The worker goes on when cloud-init has ended.
-	config, err := json.Marshal(map[string]any{
+	config := map[string]any{
 		"hostname": name,
 		"write_files": []map[string]any{
 			{"path": guestDir + "/ca.pem", "content": string(d.ca.PEM()), "permissions": "0644"},
@@ -42,11 +42,28 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 			{"mkdir", "-p", guestState},
 			append([]string{"sh", "-c", `exec setsid "$0" "$@" </dev/null >>` + guestState + `/worker.log 2>&1 &`}, run...),
 		},
-	})
+	}
+	if b.UserData == "" {
+		return cloudConfig("#cloud-config", config)
+	}
+	// Of two parts with one key cloud-init takes the later, unless it is told to join them.
+	config["merge_how"] = "list(append)+dict(no_replace,recurse_list)+str()"
+	ours, err := cloudConfig("#cloud-config", config)
 	if err != nil {
 		return "", err
 	}
-	return "#cloud-config\n" + string(config) + "\n", nil
+	return cloudConfig("#cloud-config-archive", []map[string]string{
+		{"type": "text/cloud-config", "content": b.UserData}, {"type": "text/cloud-config", "content": ours},
+	})
+}
+
+// cloudConfig is user data of a kind that its first line names.
+func cloudConfig(kind string, v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	return kind + "\n" + string(b) + "\n", nil
 }
 
 // address is where guests reach the daemon, unless their resource says otherwise.

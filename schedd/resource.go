@@ -18,7 +18,8 @@ type Resource struct {
 	// it starts by itself. Jobs that are machines bring their own.
 	Username     string
 	PasswordFile string
-	CAFile       string // of the engine's certificate; empty: the system's authorities
+	CAFile       string   // of the engine's certificate; empty: the system's authorities
+	GAHP         []string // the command that speaks to the engine
 
 	MaxVMs    int           // open claims at a time; 0: no bound
 	MaxVMTime time.Duration // how long a machine may be; 0: 7 days
@@ -31,9 +32,9 @@ type Resource struct {
 // Burst is the machines that a resource gives to the pool.
 type Burst struct {
 	Template    string
-	Cluster     string // empty: the template's
-	Cores       int    // of a machine; 0: the template's, which then must be known as 1
-	MemoryMB    int64
+	Cluster     string            // empty: the template's
+	Cores       int               // of a machine
+	MemoryMB    int64             // of a machine
 	DiskKB      int64             // that jobs find there; 0: 10 GiB
 	Attrs       map[string]string // ClassAd expressions that its workers offer beside their own
 	MaxVMs      int               // 0: as many as the resource may have
@@ -41,6 +42,7 @@ type Burst struct {
 	Idle        time.Duration     // before a machine is drained; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
+	UserData    string            // a further cloud-config, carried out before ours
 	Schedd      string            // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
 }
 
@@ -72,6 +74,9 @@ func (r *Resource) complete() error {
 	}
 	if b.Template == "" || r.Username == "" || r.PasswordFile == "" {
 		return bad("burst needs a template, and a username and password_file of the daemon's own")
+	}
+	if b.Cores < 1 || b.MemoryMB < 1 {
+		return bad("burst needs cores and memory: what its machines will offer is decided on")
 	}
 	span(&b.Idle, time.Minute)
 	span(&b.JoinTimeout, 10*time.Minute)

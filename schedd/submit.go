@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -34,7 +35,7 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		}
 		procs += s.Specs[i].Len()
 	}
-	if err := d.quota(who, procs); err != nil {
+	if err := d.quota(who.UID, procs); err != nil {
 		return out, err
 	}
 	for i := range s.Specs {
@@ -71,15 +72,21 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	return nil
 }
 
-// quota keeps one user from filling the queue.
-func (d *Daemon) quota(who serve.Identity, procs int) error {
-	if d.c.MaxPerOwner == 0 || who.Admin && who.UID == 0 {
+// errQuota is a refusal that ends when jobs of the user's do.
+var errQuota = errors.New("over the limit of one user")
+
+// quota keeps one user from filling the queue. Root is no user.
+func (d *Daemon) quota(uid uint32, procs int) error {
+	if d.c.MaxPerOwner == 0 || uid == 0 {
 		return nil
 	}
 	v := d.ledger.View()
-	tally := v.Tally(v.OwnerOf(who.UID))
-	if has := tally.Total(); v.OwnerOf(who.UID) != 0 && has+procs > d.c.MaxPerOwner {
-		return grid.Errorf(grid.Refused, "you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner)
+	tally := v.Tally(v.OwnerOf(uid))
+	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
+		return &grid.Error{
+			Code: grid.Refused, Err: errQuota,
+			Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner),
+		}
 	}
 	return nil
 }
@@ -143,6 +150,11 @@ func (d *Daemon) stage(ctx context.Context, by string, c *ledger.Submit) (uint32
 	}
 	chunks := c.Items
 	c.Items = nil
+	return d.stageChunks(ctx, by, chunks)
+}
+
+// stageChunks puts chunks aside for a later command.
+func (d *Daemon) stageChunks(ctx context.Context, by string, chunks [][]byte) (uint32, error) {
 	r, err := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Stage{}})
 	if err != nil {
 		return 0, err

@@ -52,22 +52,27 @@ func Read(r Request) ([]submit.Spec, grid.Diagnostics, error) {
 	if name == "" {
 		name = r.File
 	}
-	site := r.site()
-	if !IsHCL(name) {
-		specs, diags := submit.Lower(name, src, site, OS{})
-		return specs, diags, nil
+	specs, diags := Lower(name, src, IsHCL(name), r.Job, r.site())
+	return specs, diags, nil
+}
+
+// Lower makes specs of a job file's text, in either tongue. job chooses a job block of
+// an HCL file; empty: all.
+func Lower(name string, src []byte, hcl bool, job string, site submit.Site) ([]submit.Spec, grid.Diagnostics) {
+	if !hcl {
+		return submit.Lower(name, src, site, OS{})
 	}
 	jobs, diags := configs.Jobs(name, src, site, OS{}, nil)
 	var specs []submit.Spec
 	for _, j := range jobs {
-		if r.Job == "" || j.Name == r.Job {
+		if job == "" || j.Name == job {
 			specs = append(specs, j.Spec)
 		}
 	}
-	if len(specs) == 0 && !diags.HasErrors() && r.Job != "" {
-		diags = append(diags, grid.Diagnostic{Summary: `there is no job block "` + r.Job + `"`, File: name})
+	if len(specs) == 0 && !diags.HasErrors() && job != "" {
+		diags = append(diags, grid.Diagnostic{Summary: `there is no job block "` + job + `"`, File: name})
 	}
-	return specs, diags, nil
+	return specs, diags
 }
 
 func readFile(path string) ([]byte, error) {
@@ -112,15 +117,15 @@ func (r *Request) site() submit.Site {
 	return s
 }
 
-// Arch is this machine's, in HTCondor's word.
+// Arch is this machine's, as slots name theirs.
 func Arch() string {
 	switch runtime.GOARCH {
 	case "amd64":
 		return "X86_64"
 	case "arm64":
-		return "AARCH64"
+		return "aarch64"
 	}
-	return strings.ToUpper(runtime.GOARCH)
+	return runtime.GOARCH
 }
 
 // Release is the distribution's version and its name with the version, as in 12 and

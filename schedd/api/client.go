@@ -63,7 +63,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return grid.Errorf(grid.Unavailable, "the schedd's answer broke off: %w", err)
+		return c.unreachable(ctx, method, err) // it has done what was asked, but what was that?
 	}
 	return nil
 }
@@ -159,6 +159,30 @@ func (c *Client) again(ctx context.Context, do func() error) error {
 			return unknown
 		}
 	}
+}
+
+// SubmitDag begins a run of a workflow. When the outcome is not known it asks again, with
+// the same key, until ctx ends.
+func (c *Client) SubmitDag(ctx context.Context, s DagSubmission) (out DagSubmitted, err error) {
+	if s.Key == "" {
+		s.Key = NewKey()
+	}
+	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/dags", s, &out) })
+}
+
+// Dags lists runs of workflows; with past also those that have ended.
+func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags?past=%t", past), nil, &out)
+}
+
+// Dag is a run with its nodes.
+func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
+}
+
+// RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.
+func (c *Client) RemoveDag(ctx context.Context, id uint32) error {
+	return c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/remove", id), nil, nil)
 }
 
 // Act does something to jobs.
@@ -316,7 +340,10 @@ func (c *Client) events(ctx context.Context, after *uint64, wait *time.Duration,
 			return false, nil
 		}
 	}
-	return true, lines.Err()
+	if err := lines.Err(); err != nil {
+		return true, c.unreachable(ctx, http.MethodGet, err)
+	}
+	return true, nil
 }
 
 // Log yields entries of the log, from an index on.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/schedd/submit"
 )
@@ -259,4 +260,54 @@ type Claim struct {
 	Entered  int64  `json:"entered" doc:"When it entered its state"`
 	Reason   string `json:"reason,omitempty"`
 	Waits    string `json:"waits,omitempty" doc:"What it waits for"`
+}
+
+// DagSubmission asks for a run of a workflow.
+type DagSubmission struct {
+	Key   string    `json:"key,omitempty" doc:"Made by the client: the same key again gives the same run"`
+	File  string    `json:"file" doc:"Where the workflow was written; full path"`
+	Dir   string    `json:"dir" doc:"Where its nodes' files are found; full path"`
+	Graph dag.Graph `json:"graph"`
+}
+
+// DagSubmitted is the answer to a [DagSubmission].
+type DagSubmitted struct {
+	Dag uint32 `json:"dag"`
+}
+
+// Dags is runs of workflows.
+type Dags struct {
+	Dags []Dag `json:"dags"`
+}
+
+// Dag is a run of a workflow.
+type Dag struct {
+	ID      uint32 `json:"id"`
+	Name    string `json:"name"`
+	File    string `json:"file"`
+	Owner   string `json:"owner"`
+	Status  string `json:"status" enum:"new,running,stopping,done,failed,removed"`
+	Nodes   int    `json:"nodes"`
+	Done    int    `json:"done"`
+	Failed  int    `json:"failed"`
+	Started int64  `json:"started" doc:"Seconds since 1970"`
+	Ended   int64  `json:"ended,omitempty"`
+	Cron    string `json:"cron,omitempty" doc:"The trigger that began it"`
+	Due     int64  `json:"due,omitempty" doc:"And for which occurrence"`
+	Exit    int32  `json:"exit" doc:"Its exit code, once it has ended"`
+}
+
+// DagDetail is a run with its nodes.
+type DagDetail struct {
+	Dag
+	Detail []DagNode `json:"detail"`
+}
+
+// DagNode is a node of a run.
+type DagNode struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Attempt uint32 `json:"attempt,omitempty" doc:"Attempts begun"`
+	Cluster int32  `json:"cluster,omitempty" doc:"Of the last attempt's jobs"`
+	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed"`
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "gridburst/internal/grid"
+import (
+	"gridburst/dag"
+	"gridburst/internal/grid"
+)
 
 // maxNodes bounds a workflow.
 const maxNodes = 1_000_000
@@ -26,10 +29,9 @@ func (c *StartDag) apply(t *txn) (any, error) {
 	}
 	t.dropStage(c.Stage, len(chunks))
 	g := Dag{
-		Status: DagRunning, Owner: t.owner(c.Owner), Name: c.Name, File: c.File, Dir: c.Dir, Cron: c.Cron, Due: c.Due,
-		Nodes: c.Nodes, Version: 1, Started: t.at,
+		Owner: t.owner(c.Owner), Name: c.Name, File: c.File, Dir: c.Dir, Cron: c.Cron, Due: c.Due, Nodes: c.Nodes, Started: t.at,
 	}
-	t.emit(Event{Type: DagMoved, ID: id, To: uint8(DagRunning), Text: c.Name})
+	t.emit(Event{Type: DagMoved, ID: id, To: uint8(dag.RunNew), Text: c.Name})
 	if c.Cron != "" {
 		t.mark(c.Cron, c.Due)
 		t.emit(Event{Type: CronFired, ID: id, Text: c.Cron})
@@ -51,35 +53,29 @@ func (t *txn) mark(cron string, at int64) {
 	t.put(bCron, []byte(cron), e)
 }
 
-// putNode stores a node and keeps the run's counts in step; the caller stores the run.
-func (t *txn) putNode(id uint32, g *Dag, index int32, n Node) {
-	old, _ := t.v.Node(id, index)
-	counter := func(s grid.NodeState) *int32 {
+// putNode stores a node's record and keeps the run's counts in step; the caller stores
+// the run.
+func (t *txn) putNode(id uint32, g *Dag, c *NodeChange) {
+	old, _ := t.v.Node(id, c.Index)
+	count := func(s grid.NodeState, by int32) {
 		switch s {
 		case grid.NodeDone:
-			return &g.Done
+			g.Done += by
 		case grid.NodeFailed:
-			return &g.Failed
-		case grid.NodeFutile:
-			return &g.Futile
+			g.Failed += by
 		}
-		return nil
 	}
-	if k := counter(old.State); k != nil {
-		*k--
-	}
-	if k := counter(n.State); k != nil {
-		*k++
-	}
+	count(old.State, -1)
+	count(c.Record.State, 1)
 	ns, _ := t.v.nodes.get(id)
 	ns = ns.own(t.ed)
-	ns.recs.set(t.ed, uint32(index), n)
+	ns.recs.set(t.ed, uint32(c.Index), c.Record)
 	t.v.nodes.set(t.ed, id, ns)
-	e := newEnc(16)
-	e.node(&n)
-	t.put(bNode, keyPair(id, uint32(index)), e)
-	if old.State != n.State {
-		t.emit(Event{Type: NodeMoved, ID: id, Node: index, From: uint8(old.State), To: uint8(n.State)})
+	e := newEnc(32)
+	e.node(&c.Record)
+	t.put(bNode, keyPair(id, uint32(c.Index)), e)
+	if old.State != c.Record.State || c.Why != "" {
+		t.emit(Event{Type: NodeMoved, ID: id, Node: c.Index, From: uint8(old.State), To: uint8(c.Record.State), Text: c.Why})
 	}
 }
 
@@ -88,51 +84,31 @@ func (c *StepDag) apply(t *txn) (any, error) {
 	switch {
 	case !ok:
 		return nil, grid.Errorf(grid.NotFound, "workflow %d does not run", c.Dag)
-	case g.Version != c.Version:
+	case c.Version != g.Version || c.Header.Version <= g.Version:
 		return nil, grid.Errorf(grid.Conflict, "workflow %d has changed since", c.Dag)
 	}
-	for i := range c.Changes {
-		if n := c.Changes[i].Index; n < 0 || n >= g.Nodes {
+	for i := range c.Nodes {
+		if n := c.Nodes[i].Index; n < 0 || n >= g.Nodes {
 			return nil, grid.Errorf(grid.Invalid, "workflow %d has no node %d", c.Dag, n)
 		}
 	}
-	for i := range c.Changes {
-		t.putNode(c.Dag, &g, c.Changes[i].Index, c.Changes[i].Node)
+	for i := range c.Nodes {
+		t.putNode(c.Dag, &g, &c.Nodes[i])
 	}
-	g.Version++
-	t.enterDag(c.Dag, &g, c.Status, c.Reason)
-	return g.Version, nil
-}
-
-// enterDag is the only place that changes a run's status, and stores the run.
-func (t *txn) enterDag(id uint32, g *Dag, s DagStatus, reason string) {
-	if s != 0 && s != g.Status {
-		t.emit(Event{Type: DagMoved, ID: id, From: uint8(g.Status), To: uint8(s), Text: reason})
-		g.Status, g.Reason = s, reason
+	was := g.Status
+	g.Header = c.Header
+	if g.Status != was {
+		t.emit(Event{Type: DagMoved, ID: c.Dag, From: uint8(was), To: uint8(g.Status), Text: g.Name})
 	}
 	if !g.Status.Ended() {
-		t.putDag(id, g)
-		return
+		t.putDag(c.Dag, &g)
+		return nil, nil
 	}
 	g.Ended = t.at
-	t.v.dags.del(t.ed, id)
-	t.v.nodes.del(t.ed, id)
-	t.drop(bDag, key4(id))
-	t.put(bPastDag, key4(id), g.encode())
-}
-
-func (c *RemoveDag) apply(t *txn) (any, error) {
-	g, ok := t.v.dags.get(c.Dag)
-	switch {
-	case !ok:
-		return nil, grid.Errorf(grid.NotFound, "workflow %d does not run", c.Dag)
-	case c.Owner != 0 && c.Owner != g.Owner:
-		return nil, grid.Errorf(grid.Forbidden, "workflow %d is another user's", c.Dag)
-	case g.Status != DagRunning:
-		return nil, grid.Errorf(grid.Refused, "workflow %d is being removed already", c.Dag)
-	}
-	g.Version++
-	t.enterDag(c.Dag, &g, DagRemoving, c.Reason)
+	t.v.dags.del(t.ed, c.Dag)
+	t.v.nodes.del(t.ed, c.Dag)
+	t.drop(bDag, key4(c.Dag))
+	t.put(bPastDag, key4(c.Dag), g.encode())
 	return nil, nil
 }
 
@@ -144,18 +120,12 @@ func (c *PassCron) apply(t *txn) (any, error) {
 	return nil, nil
 }
 
-// node is the node whose attempt the cluster is, as it is then. It is refused for one that is not
-// due: so each attempt of a node is submitted once.
-func (c *Submit) node(t *txn) (*Dag, Node, error) {
+// due refuses a cluster that is a node's attempt which nobody asked for, or no more.
+func (c *Submit) due(t *txn) error {
 	g, ok := t.v.dags.get(c.Dag)
-	if !ok || g.Status != DagRunning || c.Node < 0 || c.Node >= g.Nodes {
-		return nil, Node{}, grid.Errorf(grid.Conflict, "workflow %d does not run, or has no node %d", c.Dag, c.Node)
-	}
 	n, _ := t.v.Node(c.Dag, c.Node)
-	next, err := n.State.On(grid.NodeSubmit)
-	if err != nil || c.Attempt != n.Attempt+1 {
-		return nil, n, grid.Errorf(grid.Conflict, "attempt %d of node %d of workflow %d is not due", c.Attempt, c.Node, c.Dag)
+	if !ok || g.Status != dag.RunRunning || !n.Asked || n.Attempt != c.Attempt {
+		return grid.Errorf(grid.Conflict, "attempt %d of node %d of workflow %d is not due", c.Attempt, c.Node, c.Dag)
 	}
-	n.State, n.Attempt = next, c.Attempt
-	return &g, n, nil
+	return nil
 }

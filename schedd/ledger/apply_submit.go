@@ -54,10 +54,8 @@ func (c *Submit) apply(t *txn) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var run *Dag
-	var node Node
 	if c.Dag != 0 {
-		if run, node, err = c.node(t); err != nil {
+		if err := c.due(t); err != nil {
 			return nil, err
 		}
 	}
@@ -92,12 +90,6 @@ func (c *Submit) apply(t *txn) (any, error) {
 	t.emit(Event{
 		Type: JobSubmitted, Jobs: base.Run, To: uint8(cl.Base.Status), Code: c.Procs, ID: c.Dag, Node: c.Node,
 	})
-	if run != nil {
-		node.Cluster = id
-		run.Version++
-		t.putNode(c.Dag, run, c.Node, node)
-		t.putDag(c.Dag, run)
-	}
 	if c.Held {
 		t.emit(Event{
 			Type: JobHeld, Jobs: base.Run, From: uint8(grid.Idle), To: uint8(grid.Held),

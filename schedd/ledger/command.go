@@ -27,8 +27,7 @@ const (
 	KindRedeem     Kind = 16
 	KindStartDag   Kind = 17
 	KindStepDag    Kind = 18
-	KindRemoveDag  Kind = 19
-	KindPassCron   Kind = 20
+	KindPassCron   Kind = 19
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -68,7 +67,6 @@ var kinds = map[Kind]struct {
 	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
 	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
 	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
-	KindRemoveDag:  {"remove_dag", func() Body { return new(RemoveDag) }, false},
 	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 }
 

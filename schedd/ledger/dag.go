@@ -1,11 +1,14 @@
 package ledger
 
-import "gridburst/internal/grid"
+import (
+	"gridburst/dag"
+	"gridburst/internal/grid"
+)
 
 // Dag is a run of a workflow. Its graph does not change and stays on disk; what happens
-// to its nodes is a [Node] each.
+// to its nodes is a [dag.Record] each.
 type Dag struct {
-	Status  DagStatus
+	dag.Header
 	Owner   uint32
 	Name    string // of the workflow
 	File    string // where it was written; full path
@@ -13,70 +16,37 @@ type Dag struct {
 	Cron    string // the trigger that began it; empty: a person
 	Due     int64  // and for which occurrence, ms since 1970
 	Nodes   int32
-	Done    int32 // nodes
-	Failed  int32
-	Futile  int32
-	Version uint32 // grows with every change
-	Started int64  // ms since 1970
-	Ended   int64  // ms since 1970; 0: not yet
-	Reason  string // of the last status
+	Done    int32 // nodes that have a record and are done
+	Failed  int32 // nodes
+	Started int64 // ms since 1970
+	Ended   int64 // ms since 1970; 0: not yet
 }
 
-// DagStatus says where a run is.
-type DagStatus uint8
-
-const (
-	DagRunning  DagStatus = 1
-	DagRemoving DagStatus = 2 // its jobs are being removed; it ends then
-	DagDone     DagStatus = 3
-	DagFailed   DagStatus = 4
-	DagRemoved  DagStatus = 5
-)
-
-// Ended reports whether nothing of the run will happen any more.
-func (s DagStatus) Ended() bool { return s >= DagDone }
-
-func (s DagStatus) String() string {
-	switch s {
-	case DagRunning:
-		return "running"
-	case DagRemoving:
-		return "removing"
-	case DagDone:
-		return "done"
-	case DagFailed:
-		return "failed"
-	case DagRemoved:
-		return "removed"
-	}
-	return "unknown"
+func (e *enc) header(h *dag.Header) {
+	e.u(h.Version)
+	e.b = append(e.b, byte(h.Status), byte(h.End))
+	e.i(int64(h.Return))
+	e.i(int64(h.MaxJobs))
 }
 
-// Node is what has happened to a node of a run, without a pointer.
-type Node struct {
-	State   grid.NodeState
-	Attempt uint32 // attempts begun
-	Cluster int32  // of the current or last attempt's jobs; 0: none
-	Exit    int32  // of the last attempt
+func (d *dec) header() dag.Header {
+	return dag.Header{Version: d.u(), Status: dag.RunStatus(d.byte()), End: dag.RunStatus(d.byte()), Return: d.i32(), MaxJobs: d.i32()}
 }
 
-func (d *Dag) encode() *enc {
+func (g *Dag) encode() *enc {
 	e := newEnc(128)
-	e.byte(byte(d.Status))
-	e.u(uint64(d.Owner))
-	e.str(d.Name)
-	e.str(d.File)
-	e.str(d.Dir)
-	e.str(d.Cron)
-	e.i(d.Due)
-	e.u(uint64(d.Nodes))
-	e.u(uint64(d.Done))
-	e.u(uint64(d.Failed))
-	e.u(uint64(d.Futile))
-	e.u(uint64(d.Version))
-	e.i(d.Started)
-	e.i(d.Ended)
-	e.str(d.Reason)
+	e.header(&g.Header)
+	e.u(uint64(g.Owner))
+	e.str(g.Name)
+	e.str(g.File)
+	e.str(g.Dir)
+	e.str(g.Cron)
+	e.i(g.Due)
+	e.u(uint64(g.Nodes))
+	e.u(uint64(g.Done))
+	e.u(uint64(g.Failed))
+	e.i(g.Started)
+	e.i(g.Ended)
 	return e
 }
 
@@ -87,24 +57,32 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 	}
 	d := dec{b: body}
 	g = Dag{
-		Status: DagStatus(d.byte()), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
-		Nodes: d.id(), Done: d.id(), Failed: d.id(), Futile: d.id(), Version: d.u32(), Started: d.i(), Ended: d.i(), Reason: d.str(),
+		Header: d.header(), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
+		Nodes: d.id(), Done: d.id(), Failed: d.id(), Started: d.i(), Ended: d.i(),
 	}
 	return g, d.err()
 }
 
-func (e *enc) node(n *Node) {
+func (e *enc) node(n *dag.Record) {
 	e.byte(byte(n.State))
+	e.bool(n.Asked)
 	e.u(uint64(n.Attempt))
 	e.u(uint64(n.Cluster))
+	e.i(int64(n.Left))
+	e.i(int64(n.Bad))
 	e.i(int64(n.Exit))
+	e.u(n.Seen.Index)
+	e.u(uint64(n.Seen.Seq))
 }
 
-func (d *dec) node() Node {
-	return Node{State: grid.NodeState(d.byte()), Attempt: d.u32(), Cluster: d.id(), Exit: d.i32()}
+func (d *dec) node() dag.Record {
+	return dag.Record{
+		State: grid.NodeState(d.byte()), Asked: d.bool(), Attempt: d.u32(), Cluster: d.id(), Left: d.i32(), Bad: d.i32(), Exit: d.i32(),
+		Seen: dag.Position{Index: d.u(), Seq: d.u32()},
+	}
 }
 
-func decodeNode(k, v []byte) (n Node, err error) {
+func decodeNode(k, v []byte) (n dag.Record, err error) {
 	body, err := unseal(k, v)
 	if err != nil {
 		return n, err
@@ -114,9 +92,9 @@ func decodeNode(k, v []byte) (n Node, err error) {
 	return n, d.err()
 }
 
-// StartDag adds a run, all of its nodes waiting. The result is its number, a uint32.
-// With Cron set, it is the trigger's run for the occurrence Due, and is refused when
-// that has been fired or passed over already.
+// StartDag adds a run that is new. The result is its number, a uint32. With Cron set, it
+// is the trigger's run for the occurrence Due, and is refused when that has been fired
+// or passed over already.
 type StartDag struct {
 	Owner Owner
 	Name  string
@@ -157,60 +135,44 @@ func (c *StartDag) decode(d *dec) {
 	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
 }
 
-// StepDag records what a step of a run has changed. The step was worked out by the
-// proposer, from the version that it names.
+// StepDag records what steps of a run have changed, many [dag.Change]s in one. It is
+// refused when the run is not at the version that they began with.
 type StepDag struct {
 	Dag     uint32
-	Version uint32
-	Changes []NodeChange
-	Status  DagStatus // 0: as it is
-	Reason  string
+	Version uint64
+	Header  dag.Header
+	Nodes   []NodeChange
 }
 
 // NodeChange is a node as it is from now on.
 type NodeChange struct {
-	Index int32
-	Node
+	Index  int32
+	Record dag.Record
+	Why    string // for people
 }
 
 func (*StepDag) Kind() Kind { return KindStepDag }
 func (c *StepDag) encode(e *enc) {
 	e.u(uint64(c.Dag))
-	e.u(uint64(c.Version))
-	e.u(uint64(len(c.Changes)))
-	for i := range c.Changes {
-		e.u(uint64(c.Changes[i].Index))
-		e.node(&c.Changes[i].Node)
+	e.u(c.Version)
+	e.header(&c.Header)
+	e.u(uint64(len(c.Nodes)))
+	for i := range c.Nodes {
+		e.u(uint64(c.Nodes[i].Index))
+		e.node(&c.Nodes[i].Record)
+		e.str(c.Nodes[i].Why)
 	}
-	e.byte(byte(c.Status))
-	e.str(c.Reason)
 }
 
 func (c *StepDag) decode(d *dec) {
-	c.Dag, c.Version = d.u32(), d.u32()
-	if n := d.count(5); n > 0 {
-		c.Changes = make([]NodeChange, n)
-		for i := range c.Changes {
-			c.Changes[i] = NodeChange{Index: d.id(), Node: d.node()}
+	c.Dag, c.Version, c.Header = d.u32(), d.u(), d.header()
+	if n := d.count(11); n > 0 {
+		c.Nodes = make([]NodeChange, n)
+		for i := range c.Nodes {
+			c.Nodes[i] = NodeChange{Index: d.id(), Record: d.node(), Why: d.str()}
 		}
 	}
-	c.Status, c.Reason = DagStatus(d.byte()), d.str()
 }
-
-// RemoveDag asks for the end of a run. Its jobs are removed, then it ends.
-type RemoveDag struct {
-	Dag    uint32
-	Owner  uint32 // only if it is this owner's; 0: anybody's
-	Reason string
-}
-
-func (*RemoveDag) Kind() Kind { return KindRemoveDag }
-func (c *RemoveDag) encode(e *enc) {
-	e.u(uint64(c.Dag))
-	e.u(uint64(c.Owner))
-	e.str(c.Reason)
-}
-func (c *RemoveDag) decode(d *dec) { *c = RemoveDag{Dag: d.u32(), Owner: d.u32(), Reason: d.str()} }
 
 // PassCron moves a trigger's watermark without a run: nothing up to At will be fired
 // any more.

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -55,7 +56,7 @@ func (s *script) draw(v *View) Command {
 		sub := s.submit(v)
 		sub.Dag, sub.Node = rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "dag"), rapid.Int32Range(0, 3).Draw(s.t, "node")
 		n, _ := v.Node(sub.Dag, sub.Node)
-		sub.Attempt = n.Attempt + 1
+		sub.Attempt = n.Attempt
 		c.Body = sub
 	case 15:
 		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
@@ -210,19 +211,19 @@ func (s *script) workflow(v *View) Body {
 			Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Stage: rapid.SampledFrom([]uint32{0, 0, 1}).Draw(s.t, "graphs"),
 			Cron: rapid.SampledFrom([]string{"", "nightly"}).Draw(s.t, "cron"), Due: rapid.Int64Range(0, 9).Draw(s.t, "due"),
 		}
-	case 1:
-		return &RemoveDag{Dag: id, Owner: rapid.Uint32Range(0, 2).Draw(s.t, "remover"), Reason: "enough"}
 	case 2:
 		return &PassCron{Cron: "nightly", At: rapid.Int64Range(0, 9).Draw(s.t, "pass")}
 	}
-	c := &StepDag{Dag: id, Version: g.Version, Reason: "so it went"}
+	c := &StepDag{Dag: id, Version: g.Version, Header: g.Header}
+	c.Header.Version++
+	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5}).Draw(s.t, "status")
 	for range rapid.IntRange(0, 3).Draw(s.t, "changes") {
 		i := rapid.Int32Range(0, 3).Draw(s.t, "index")
 		n, _ := v.Node(id, i)
 		n.State = grid.NodeState(rapid.IntRange(0, 7).Draw(s.t, "state"))
-		c.Changes = append(c.Changes, NodeChange{Index: i, Node: n})
+		n.Asked = rapid.Bool().Draw(s.t, "asked")
+		c.Nodes = append(c.Nodes, NodeChange{Index: i, Record: n, Why: "so it went"})
 	}
-	c.Status = DagStatus(rapid.SampledFrom([]int{0, 0, 0, 1, 3, 4, 5}).Draw(s.t, "status"))
 	return c
 }
 

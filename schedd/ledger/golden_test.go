@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -90,9 +91,11 @@ func writeGolden(t *testing.T, path string) {
 	serial := do(&Invite{Worker: "node", Until: at + 60_000}).Value.(uint32)
 	do(&Redeem{Worker: "node", Serial: serial, Key: []byte("key")})
 	run := do(&StartDag{Owner: alice, Name: "w", File: "/home/alice/w.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2, Cron: "nightly", Due: at}).Value.(uint32)
-	do(&StepDag{Dag: run, Version: 1, Changes: []NodeChange{{0, Node{State: grid.NodeReady}}}})
+	ready := dag.Record{State: grid.NodeReady, Asked: true, Attempt: 1, Seen: dag.Position{Index: 3, Seq: 1}}
+	do(&StepDag{Dag: run, Header: dag.Header{Version: 1, Status: dag.RunRunning, MaxJobs: 4}, Nodes: []NodeChange{{0, ready, "why"}}})
 	do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Vanilla, Dag: run, Node: 0, Attempt: 1})
-	do(&RemoveDag{Dag: run, Reason: "enough"})
+	ready.State, ready.Asked, ready.Cluster, ready.Left = grid.NodeSubmitted, false, 12, 1
+	do(&StepDag{Dag: run, Version: 1, Header: dag.Header{Version: 2, Status: dag.RunStopping, End: dag.RunRemoved, Return: 2}, Nodes: []NodeChange{{0, ready, ""}}})
 	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})

@@ -5,6 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -191,10 +192,10 @@ func (r *Reader) Graph(dag uint32) ([]byte, error) {
 }
 
 // Nodes yields what has happened to the nodes of a run, ended or not.
-func (r *Reader) Nodes(dag uint32) iter.Seq2[int32, Node] {
-	return func(yield func(int32, Node) bool) {
+func (r *Reader) Nodes(run uint32) iter.Seq2[int32, dag.Record] {
+	return func(yield func(int32, dag.Record) bool) {
 		c := r.bucket(bNode).Cursor()
-		for k, v := c.Seek(keyPair(dag, 0)); k != nil && be32(k) == dag; k, v = c.Next() {
+		for k, v := c.Seek(keyPair(run, 0)); k != nil && be32(k) == run; k, v = c.Next() {
 			n, err := decodeNode(k, v)
 			if err != nil {
 				continue // damage is found and told by the checks

@@ -3,6 +3,7 @@ package ledger
 import (
 	"iter"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -223,7 +224,7 @@ func (v *View) WorkerOf(name string) uint32 { return v.workerOf[name] }
 // nodes is what has happened to the nodes of one run.
 type nodes struct {
 	ed   *editor
-	recs table[Node]
+	recs table[dag.Record]
 }
 
 func (n *nodes) own(ed *editor) *nodes {
@@ -245,10 +246,10 @@ func (v *View) Dag(id uint32) (Dag, bool) { return v.dags.get(id) }
 func (v *View) Dags() iter.Seq2[uint32, *Dag] { return v.dags.from(0) }
 
 // Node is a node of a run that has not ended; false when nothing has happened to it.
-func (v *View) Node(dag uint32, index int32) (Node, bool) {
-	ns, _ := v.nodes.get(dag)
+func (v *View) Node(run uint32, index int32) (dag.Record, bool) {
+	ns, _ := v.nodes.get(run)
 	if ns == nil {
-		return Node{}, false
+		return dag.Record{}, false
 	}
 	return ns.recs.get(uint32(index))
 }

@@ -142,7 +142,7 @@ var roots = [...]string{"requirements", "start", "rank"}
 // classOf finds or makes the class of slots that match like this one.
 func (p *Pool) classOf(slot *ad.Ad) *router.Class {
 	seen := map[string]bool{}
-	todo := append(roots[:], slices.Collect(maps.Keys(p.looks))...)
+	todo := slices.AppendSeq(slices.Clone(roots[:]), maps.Keys(p.looks))
 	all := p.looks["*"]
 	for len(todo) > 0 && !all {
 		n := todo[len(todo)-1]
@@ -201,7 +201,7 @@ func (p *Pool) Heeds() []string {
 		for _, n := range c.Ad.Names() {
 			if e, ok := c.Ad.Expr(n); ok {
 				refs := e.Refs()
-				for _, r := range append(refs.Target, refs.Bare...) {
+				for _, r := range slices.Concat(refs.Target, refs.Bare) {
 					names[r] = true
 				}
 			}

@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"gridburst/configs"
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/jobfile"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
 )
@@ -170,15 +169,7 @@ func readSource(d *Deps, file string) (name string, src []byte, err error) {
 
 // specs reads the jobs in the file's language.
 func (o *submitOptions) specs(name string, src []byte, site submit.Site) ([]submit.Spec, grid.Diagnostics) {
-	if !o.hcl && filepath.Ext(name) != ".hcl" {
-		return submit.Lower(name, src, site, files{})
-	}
-	jobs, diags := configs.Jobs(name, src, site, files{}, nil)
-	specs := make([]submit.Spec, len(jobs))
-	for i := range jobs {
-		specs[i] = jobs[i].Spec
-	}
-	return specs, diags
+	return jobfile.Lower(name, src, o.hcl || jobfile.IsHCL(name), "", site)
 }
 
 // maxDots bounds the dots of a large submission's line.

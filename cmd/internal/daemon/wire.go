@@ -3,9 +3,11 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
+	"gridburst/internal/grid"
 	"gridburst/schedd"
 )
 
@@ -18,7 +20,15 @@ func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
 		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
 		MaxProcs: file.MaxProcs, MaxPerOwner: file.MaxPerOwner,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
+		Sweep:       file.Sweep,
 		LocalWorker: file.LocalWorker,
+	}
+	for i := range file.Resources {
+		r, err := resource(&file.Resources[i], p.config)
+		if err != nil {
+			return c, err
+		}
+		c.Resources = append(c.Resources, r)
 	}
 	if o.dir != "" || c.Dir == "" {
 		c.Dir = p.dir
@@ -61,4 +71,28 @@ func localWorker(socket string) []string {
 		return nil
 	}
 	return []string{worker, "--local", "--schedd", socket}
+}
+
+// resource says a resource in the schedd's words.
+func resource(r *configs.Resource, config string) (schedd.Resource, error) {
+	out := schedd.Resource{
+		Name: r.Name, URL: r.URL, Username: r.Username, PasswordFile: beside(config, r.PasswordFile), CAFile: beside(config, r.CAFile),
+		GAHP: r.GAHP, MaxVMs: r.MaxVMs, MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
+	}
+	b := r.Burst
+	if b == nil {
+		return out, nil
+	}
+	out.Burst = &schedd.Burst{
+		Template: b.Template, Cluster: b.Cluster, Cores: b.Cores, MemoryMB: b.MemoryMB, DiskKB: b.DiskKB, Attrs: map[string]string{},
+		MaxVMs: b.MaxVMs, MinVMs: b.MinVMs, Idle: b.IdleTime, JoinTimeout: b.JoinTimeout, Wait: b.Wait, Schedd: b.Schedd, UserData: b.UserData,
+	}
+	for _, a := range b.Attributes {
+		name, expr, ok := strings.Cut(a, "=")
+		if !ok {
+			return out, grid.Errorf(grid.Invalid, "resource %s: the attribute %q is not NAME=EXPR", r.Name, a)
+		}
+		out.Burst.Attrs[strings.TrimSpace(name)] = strings.TrimSpace(expr)
+	}
+	return out, nil
 }
