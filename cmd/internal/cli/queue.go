@@ -69,9 +69,6 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 			fmt.Fprintln(d.Out, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD")
 		}
 	}
-	if o.totals && tabled && len(q.IDs) == 0 && q.Constraint == "" && o.limit == 0 {
-		return o.footer(ctx, d, client, nil, q.Owner, status.You.User)
-	}
 	var found api.Totals
 	n, err := o.each(d, client.Jobs(ctx, q), func(a *ad.Ad) {
 		r := rowOf(a, d.Now())
@@ -84,7 +81,7 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 		return err
 	}
 	if tabled {
-		if err := o.footer(ctx, d, client, &found, "", status.You.User); err != nil {
+		if err := o.footer(ctx, d, client, found, status.You.User); err != nil {
 			return err
 		}
 	}
@@ -128,36 +125,24 @@ func count(t *api.Totals, s grid.Status) {
 	}
 }
 
-// footer prints the numbers: of what was found, or, when nothing was looked at, of all
-// jobs of an owner, which the schedd has counted.
-func (o *queueOptions) footer(ctx context.Context, d *Deps, client *api.Client, found *api.Totals, owner, user string) error {
+func (o *queueOptions) footer(ctx context.Context, d *Deps, client *api.Client, found api.Totals, user string) error {
 	all, err := client.Totals(ctx)
 	if err != nil {
 		return err
 	}
-	of := func(name string) (t api.Totals) {
-		for _, o := range all.Owners {
-			if o.Owner == name {
-				t = o.Totals
-			}
+	var own api.Totals
+	for _, t := range all.Owners {
+		if t.Owner == user {
+			own = t.Totals
 		}
-		return t
-	}
-	switch {
-	case found != nil:
-	case owner == "":
-		found = &all.All
-	default:
-		t := of(owner)
-		found = &t
 	}
 	line := func(of string, t api.Totals) {
 		fmt.Fprintf(d.Out, "Total for %s: %d jobs; %d completed, %d removed, %d idle, %d running, %d held, %d suspended\n",
 			of, t.Total(), t.Completed, t.Removed, t.Idle, t.Running+t.Transferring, t.Held, t.Suspended)
 	}
 	fmt.Fprintln(d.Out)
-	line("query", *found)
-	line(user, of(user))
+	line("query", found)
+	line(user, own)
 	line("all users", all.All)
 	fmt.Fprintln(d.Out)
 	return nil
