@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
@@ -116,6 +117,9 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return done, "", err
 	}
+	if c.Stage != 0 {
+		failpoint.Hit("submit.staged")
+	}
 	whole := c.Template
 	if d.knownTemplate(c.Hash) {
 		c.Template = nil
@@ -139,6 +143,7 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)
 		}
 	}
+	failpoint.Hit("submit.logged")
 	return done, warning, nil
 }
 
