@@ -50,6 +50,7 @@ type place struct {
 
 // living is one run of it.
 type living struct {
+	d    *Daemon
 	end  context.CancelFunc
 	done chan error
 }
@@ -78,7 +79,7 @@ func (p *place) start() {
 		p.t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	l := &living{end: end, done: make(chan error, 1)}
+	l := &living{d: d, end: end, done: make(chan error, 1)}
 	ready := make(chan struct{})
 	go func() { l.done <- d.Run(ctx, func() { close(ready) }) }()
 	select {
@@ -269,13 +270,19 @@ func holds(s *wire.Start, last wire.Report) wire.Attempt {
 	return wire.Attempt{Job: s.Job, Epoch: s.Epoch, Last: last}
 }
 
-func (p *place) connect(h wire.Hello) *worker {
+func (p *place) connect(h wire.Hello) *worker { return p.connectAt(nil, h) }
+
+// connectAt connects over an endpoint; nil is the socket.
+func (p *place) connectAt(at *wire.Endpoint, h wire.Hello) *worker {
 	p.t.Helper()
-	e, err := wire.ParseEndpoint(filepath.Join(p.c.Dir, "schedd.sock"))
-	if err != nil {
-		p.t.Fatal(err)
+	if at == nil {
+		e, err := wire.ParseEndpoint(filepath.Join(p.c.Dir, "schedd.sock"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		at = &e
 	}
-	rwc, err := wire.Dial(p.t.Context(), e)
+	rwc, err := wire.Dial(p.t.Context(), *at)
 	if err != nil {
 		p.t.Fatal(err)
 	}
