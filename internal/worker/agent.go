@@ -132,9 +132,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.poweredOff() {
 		return errors.Join(err, a.powerOff())
 	}
-	if a.told() {
-		a.runners.quit()
-	}
+	a.runners.quit() // they hold nothing: the next agent makes its own
 	return err
 }
 
@@ -217,12 +215,6 @@ func (a *Agent) look() {
 	case a.idle <- struct{}{}:
 	default:
 	}
-}
-
-func (a *Agent) told() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.quits
 }
 
 func (a *Agent) poweredOff() bool {
