@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"gridburst/gahp"
 	"gridburst/internal/grid"
 )
 
@@ -44,6 +45,13 @@ type Config struct {
 	// LocalWorker is the command that serves the local universe, started when it is
 	// first needed; empty: jobs of that universe are refused.
 	LocalWorker []string
+
+	// Resources are the engines that machines may come from. Engine gives access to
+	// one with a credential; it is needed when there are any. Sweep is how often their
+	// machines are compared with what was wished for; 0: 1 min.
+	Resources []Resource
+	Engine    func(Credential) (gahp.Provider, error)
+	Sweep     time.Duration
 }
 
 func (c *Config) complete() error {
@@ -72,6 +80,21 @@ func (c *Config) complete() error {
 	span(&c.LeaseMargin, time.Minute)
 	span(&c.LogWait, 5*time.Second)
 	span(&c.KeepKeys, 30*24*time.Hour)
+	span(&c.Sweep, time.Minute)
+	names := map[string]bool{}
+	for i := range c.Resources {
+		r := &c.Resources[i]
+		if err := r.complete(); err != nil {
+			return err
+		}
+		if names[r.Name] {
+			return grid.Errorf(grid.Invalid, "two resources are named %s", r.Name)
+		}
+		names[r.Name] = true
+	}
+	if len(c.Resources) > 0 && c.Engine == nil {
+		return grid.Errorf(grid.Invalid, "there are resources, and no way to ask their engines")
+	}
 	if c.MaxProcs == 0 {
 		c.MaxProcs = 1_000_000
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
@@ -40,6 +41,12 @@ type Daemon struct {
 	logs    *logs
 	conns   *connections
 	take    *takeovers
+	secrets *pki.Secrets
+	engines *engines
+	claims  *claims
+	vms     *vmJobs
+	dags    *dags
+	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
 	trouble  trouble
@@ -58,8 +65,11 @@ func (d *Daemon) personal() bool { return d.self != 0 }
 
 func (d *Daemon) now() int64 { return time.Now().UnixMilli() }
 
+// SpoolName is the directory of the ledger within a schedd's directory.
+const SpoolName = "spool"
+
 // spool is where the ledger lies.
-func (d *Daemon) spool() string { return filepath.Join(d.c.Dir, "spool") }
+func (d *Daemon) spool() string { return filepath.Join(d.c.Dir, SpoolName) }
 
 // Run is the daemon's life: it returns nil when ctx has ended and all is quiet, or
 // why it cannot go on. ready is called once the queue answers.
@@ -74,6 +84,14 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer listener.Close()
+	var port net.Listener
+	if d.c.Listen != "" {
+		if port, err = net.Listen("tcp", d.c.Listen); err != nil {
+			return grid.Errorf(grid.Refused, "listen for workers: %w", err)
+		}
+		defer port.Close()
+		d.conns.address.Store(port.Addr().String())
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -109,9 +127,15 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("leases", d.watchLeases)
 	part("takeovers", d.take.run)
 	part("housekeeping", d.keep)
+	part("claims", d.claims.run)
+	part("vm jobs", d.vms.run)
+	part("dags", d.dags.run)
+	if len(d.c.Resources) > 0 {
+		part("sweep", d.sweep)
+	}
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
-	if d.c.Listen != "" {
-		part("tls", d.serveTLS)
+	if port != nil {
+		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
 	if ready != nil {
 		ready()
@@ -119,6 +143,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.log.WithFields(logrus.Fields{"socket": d.c.Socket, "index": d.ledger.View().Index, "term": d.ledger.View().Term}).Info("schedd is ready")
 	<-ctx.Done()
 	wg.Wait()
+	d.engines.close()
 	d.desks.Close()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -147,6 +172,10 @@ func (d *Daemon) open() error {
 		d.ledger.Close()
 		return err
 	}
+	if d.secrets, err = pki.OpenSecrets(d.c.Dir); err != nil {
+		d.ledger.Close()
+		return err
+	}
 	d.born = time.Now()
 	d.ads = &jobad.Ads{Machine: d.ledger.Machine, Domain: d.c.Domain, Name: d.c.Name}
 	d.desks = desk.New(desk.Options{Log: d.log})
@@ -155,6 +184,11 @@ func (d *Daemon) open() error {
 	d.reports = newReports(d)
 	d.logs = newLogs(d)
 	d.take = newTakeovers(d)
+	d.engines = newEngines(d)
+	d.claims = newClaims(d)
+	d.vms = newVMJobs(d)
+	d.dags = newDags(d)
+	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
 	return nil
 }
@@ -211,12 +245,7 @@ func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 }
 
 // serveTLS is the port for workers: nothing but their contract is behind it.
-func (d *Daemon) serveTLS(ctx context.Context) error {
-	l, err := net.Listen("tcp", d.c.Listen)
-	if err != nil {
-		return grid.Errorf(grid.Invalid, "listen for workers: %w", err)
-	}
-	d.conns.address.Store(l.Addr().String())
+func (d *Daemon) serveTLS(ctx context.Context, l net.Listener) error {
 	return serveHTTP(ctx, tlsListener(l, d.ca.ServerConfig(d.c.Names...)), d.conns.handler(true), nil)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/router"
 	"gridburst/schedd/idle"
@@ -32,6 +33,7 @@ type dispatcher struct {
 	seen    uint64                  // events up to here have been followed
 	hellos  chan *arrival
 	asks    chan func()
+	bursts  *bursts
 }
 
 // spot is where an attempt is.
@@ -67,6 +69,7 @@ func (p *dispatcher) ask(ctx context.Context, f func()) error {
 
 func (p *dispatcher) run(ctx context.Context) error {
 	p.rebuild()
+	p.bursts = newBursts(p)
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for {
@@ -76,7 +79,7 @@ func (p *dispatcher) run(ctx context.Context) error {
 		if err := p.plan(ctx); err != nil {
 			return ignoreEnd(ctx, err)
 		}
-		again.Reset(recheck)
+		again.Reset(p.pace())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -89,6 +92,15 @@ func (p *dispatcher) run(ctx context.Context) error {
 			f()
 		}
 	}
+}
+
+// pace is when to plan again though nothing happens. Machines that burst are brought up
+// and let go by the clock too.
+func (p *dispatcher) pace() time.Duration {
+	if p.bursts.configured() {
+		return max(time.Until(p.bursts.next), burstEvery)
+	}
+	return recheck
 }
 
 // ignoreEnd: a proposal that fails because everything ends is no failure.
@@ -133,6 +145,7 @@ func (p *dispatcher) follow(ctx context.Context) error {
 		events, next, err := p.d.ledger.Events(ctx, p.seen, 4096)
 		if grid.CodeOf(err) == grid.Gone {
 			p.rebuild()
+			p.bursts.rebuild()
 			continue
 		}
 		if err != nil {
@@ -141,9 +154,11 @@ func (p *dispatcher) follow(ctx context.Context) error {
 		v = p.d.ledger.View()
 		p.look(p.index.Look(v, jobsOf(events)))
 		for i := range events {
-			if e := &events[i]; e.Jobs.Len() == 1 {
+			e := &events[i]
+			if e.Jobs.Len() == 1 {
 				p.track(v, e.Jobs.First())
 			}
+			p.bursts.hear(v, e)
 		}
 		p.seen = next
 	}
@@ -166,7 +181,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	here := ok && j.Place == ledger.OnSlot
 	old, tracked := p.at[id]
 	if tracked && (!here || old.worker != j.At || old.epoch != j.Epoch) {
-		p.d.pool.Take(old.worker, id, old.epoch)
+		p.d.pool.Take(old.worker, id, old.epoch, time.Now())
 		delete(p.numbers[old.worker], old.number)
 		delete(p.at, id)
 		tracked = false
@@ -182,7 +197,9 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	case grid.Held, grid.Removed:
 		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
 	case grid.Idle:
-		p.d.conns.start(j.At, id, j.Epoch)
+		if !tracked { // the one who placed it has sent the order already
+			p.d.conns.start(j.At, id, j.Epoch)
+		}
 	}
 }
 
@@ -230,7 +247,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 		p.look(p.index.Rebuild(p.d.ledger.View()))
 	}
 	if p.index.Len() == 0 {
-		return nil
+		return p.burst(ctx, nil)
 	}
 	slots := p.d.pool.Slots(pool.Pooled, false)
 	locals := p.d.pool.Slots(pool.Locals, false)
@@ -263,7 +280,19 @@ func (p *dispatcher) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return p.burst(ctx, vanilla.Queues)
+}
+
+// burst decides on machines for the jobs that nothing took.
+func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) error {
+	if !p.bursts.configured() {
+		return nil
+	}
+	if len(queues) > 0 {
+		// As many as all the machines there may be could take, not just what is free.
+		queues, _ = p.index.Queues(p.d.ledger.View(), maxPlan)
+	}
+	return p.bursts.plan(ctx, queues)
 }
 
 // maxPlan bounds one plan, so that its command is no larger than an entry may be.
@@ -302,10 +331,12 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 			},
 		}
 	}
+	failpoint.Hit("dispatch.place.before")
 	r, err := p.d.propose(ctx, &ledger.Place{List: list})
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("dispatch.place.after")
 	for i, epoch := range r.Value.([]uint32) {
 		a := &assign[i]
 		if epoch == 0 {
@@ -332,8 +363,9 @@ func (p *dispatcher) attemptsOn(v *ledger.View, worker uint32) (ids []grid.JobID
 	return ids
 }
 
-// explain is the answer for one job, from the evaluation that plans.
-func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, err error) {
+// explain is the answer for one job, from the evaluation that plans, and what the
+// machines to come mean for it.
+func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, coming string, err error) {
 	asked := p.ask(ctx, func() {
 		v := p.d.ledger.View()
 		var g *router.Group
@@ -346,6 +378,9 @@ func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Expla
 		}
 		p.d.pool.Look(p.index.Looks())
 		e = p.matcher.Explain(ad.At(time.Now()), g, p.d.pool.Slots(kind, true))
+		if j, ok := v.Job(id); ok {
+			coming = p.bursts.why(&j)
+		}
 	})
-	return e, errors.Join(asked, err)
+	return e, coming, errors.Join(asked, err)
 }

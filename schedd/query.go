@@ -19,8 +19,12 @@ import (
 // Status implements [serve.Backend].
 func (d *Daemon) Status(who serve.Identity) api.Status {
 	v := d.ledger.View()
+	dir := ""
+	if who.Admin {
+		dir = d.c.Dir
+	}
 	return api.Status{
-		Name: d.c.Name, Version: d.c.Version, Deployment: v.Deployment, Term: v.Term, Index: v.Index, Since: d.born.Unix(),
+		Name: d.c.Name, Domain: d.c.Domain, Dir: dir, Version: d.c.Version, Deployment: v.Deployment, Term: v.Term, Index: v.Index, Since: d.born.Unix(),
 		You: api.Identity{User: who.Name, UID: who.UID, Admin: who.Admin}, Personal: d.personal(), Warnings: d.trouble.all(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
@@ -44,6 +45,8 @@ func eventOf(e *ledger.Event) api.Event {
 	}
 	name := func(n uint8) string {
 		switch {
+		case e.Type == ledger.DagMoved:
+			return dag.RunStatus(n).String()
 		case n == 0 && e.Type != ledger.NodeMoved:
 			return ""
 		case e.Type == ledger.ClaimMoved:

@@ -2,11 +2,13 @@ package schedd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
@@ -23,6 +25,9 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 	if len(s.Specs) == 0 {
 		return out, grid.Errorf(grid.Invalid, "a submission without jobs")
 	}
+	if d.personal() && who.UID != d.self {
+		return out, grid.Errorf(grid.Forbidden, "this schedd runs as user %d and cannot act for %s: hand the jobs to the machine's schedd", d.self, who.Name)
+	}
 	if len(s.Key) > ledger.MaxKey-8 {
 		return out, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(s.Key), ledger.MaxKey-8)
 	}
@@ -34,7 +39,7 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		}
 		procs += s.Specs[i].Len()
 	}
-	if err := d.quota(who, procs); err != nil {
+	if err := d.quota(who.UID, procs); err != nil {
 		return out, err
 	}
 	for i := range s.Specs {
@@ -71,15 +76,21 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	return nil
 }
 
-// quota keeps one user from filling the queue.
-func (d *Daemon) quota(who serve.Identity, procs int) error {
-	if d.c.MaxPerOwner == 0 || who.Admin && who.UID == 0 {
+// errQuota is a refusal that ends when jobs of the user's do.
+var errQuota = errors.New("over the limit of one user")
+
+// quota keeps one user from filling the queue. Root is no user.
+func (d *Daemon) quota(uid uint32, procs int) error {
+	if d.c.MaxPerOwner == 0 || uid == 0 {
 		return nil
 	}
 	v := d.ledger.View()
-	tally := v.Tally(v.OwnerOf(who.UID))
-	if has := tally.Total(); v.OwnerOf(who.UID) != 0 && has+procs > d.c.MaxPerOwner {
-		return grid.Errorf(grid.Refused, "you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner)
+	tally := v.Tally(v.OwnerOf(uid))
+	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
+		return &grid.Error{
+			Code: grid.Refused, Err: errQuota,
+			Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner),
+		}
 	}
 	return nil
 }
@@ -106,6 +117,9 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return done, "", err
 	}
+	if c.Stage != 0 {
+		failpoint.Hit("submit.staged")
+	}
 	whole := c.Template
 	if d.knownTemplate(c.Hash) {
 		c.Template = nil
@@ -129,6 +143,7 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)
 		}
 	}
+	failpoint.Hit("submit.logged")
 	return done, warning, nil
 }
 
@@ -143,6 +158,11 @@ func (d *Daemon) stage(ctx context.Context, by string, c *ledger.Submit) (uint32
 	}
 	chunks := c.Items
 	c.Items = nil
+	return d.stageChunks(ctx, by, chunks)
+}
+
+// stageChunks puts chunks aside for a later command.
+func (d *Daemon) stageChunks(ctx context.Context, by string, chunks [][]byte) (uint32, error) {
 	r, err := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Stage{}})
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
@@ -27,19 +28,26 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 			return
 		}
 	}
-	r, err := p.d.propose(ctx, &ledger.SeeWorker{Worker: ledger.Worker{Name: h.Worker, Boot: h.Boot, Claim: w.Claim}})
+	claim, drains := p.d.claimed(h.Worker)
+	if a.err = p.d.welcomes(h.Worker); a.err != nil {
+		return
+	}
+	r, err := p.d.propose(ctx, &ledger.SeeWorker{Worker: ledger.Worker{Name: h.Worker, Boot: h.Boot, Claim: claim}})
 	if err != nil {
 		a.err = err
 		return
 	}
 	a.k.id = r.Value.(uint32)
 	info := pool.Info{
-		Name: h.Worker, Boot: h.Boot, Agent: h.Agent, Isolation: h.Isolation, Local: h.Local, Claim: w.Claim, Attrs: h.Advert.Attrs,
+		Name: h.Worker, Boot: h.Boot, Agent: h.Agent, Isolation: h.Isolation, Local: h.Local, Claim: claim, Attrs: h.Advert.Attrs,
 	}
 	if a.err = p.d.pool.Connect(a.k.id, info, time.Now()); a.err != nil {
 		return
 	}
+	p.d.pool.Drain(a.k.id, drains)
+	p.d.claims.poke(claim)
 	p.d.conns.join(a.k)
+	failpoint.Hit("worker.welcome.before")
 	lease := p.d.c.WorkerLease
 	a.err = a.k.stream.Send(wire.Message{Welcome: &wire.Welcome{
 		Version: wire.Version, Term: p.d.ledger.View().Term,
@@ -48,6 +56,7 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 	if a.err != nil {
 		return
 	}
+	failpoint.Hit("worker.welcome.after")
 	a.k.log.WithField("attempts", len(h.Attempts)).Info("worker has come")
 	p.reconcile(ctx, a.k, h)
 }
@@ -117,4 +126,13 @@ func (p *dispatcher) reconcile(ctx context.Context, k *connection, h *wire.Hello
 			}})
 		}
 	}
+}
+
+// claimed is the claim whose machine a worker of that name is, and whether it may not be
+// given anything.
+func (d *Daemon) claimed(worker string) (claim uint32, drains bool) {
+	v := d.ledger.View()
+	id := v.ClaimNamed(worker)
+	c, ok := v.Claim(id)
+	return id, ok && (c.State == grid.ClaimDraining || c.State == grid.ClaimStopping)
 }

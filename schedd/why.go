@@ -51,18 +51,20 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		} else {
 			fmt.Fprintf(&b, "It goes on when it is released: grelease %s\n", id)
 		}
+	case j.Place == ledger.AsVM:
+		b.WriteString(d.whyClaim(v, j.At))
 	case j.Status != grid.Idle:
 		fmt.Fprintf(&b, "It is at %s.\n", a.Text("RemoteHost"))
 	case j.Place == ledger.OnSlot:
 		fmt.Fprintf(&b, "It has been given %s, which is about to start it.\n", a.Text("RemoteHost"))
 	case c.Universe == grid.Grid:
-		d.whyVM(&b, v, id, &j)
+		b.WriteString(d.whyVM(ctx, id))
 	default:
-		e, err := d.dispatch.explain(ctx, id)
+		e, coming, err := d.dispatch.explain(ctx, id)
 		if err != nil {
 			return out, err
 		}
-		b.WriteString(e.String())
+		b.WriteString(e.String() + coming)
 	}
 	out.Text = grid.Printable(b.String())
 	return out, nil
@@ -82,6 +84,23 @@ func (d *Daemon) whyPast(v *ledger.View, id grid.JobID) (out api.Why, err error)
 	return out, err
 }
 
-func (d *Daemon) whyVM(b *strings.Builder, _ *ledger.View, _ grid.JobID, _ *ledger.Job) {
-	b.WriteString("It is a virtual machine that no resource of this schedd makes.\n")
+// whyVM is what a job waits for that is a virtual machine and has none yet.
+func (d *Daemon) whyVM(ctx context.Context, id grid.JobID) string {
+	if why := d.vms.why(ctx, id); why != "" {
+		return "Its machine is not asked for yet: " + why + ".\n"
+	}
+	return "Its machine is about to be asked for.\n"
+}
+
+// whyClaim is where the machine is that a job is.
+func (d *Daemon) whyClaim(v *ledger.View, id uint32) string {
+	c, ok := v.Claim(id)
+	if !ok {
+		return ""
+	}
+	out := fmt.Sprintf("It is machine %s of %s (claim %d, %s).\n", c.Name, c.Resource, id, c.State)
+	if waits := d.claims.waits(id); waits != "" {
+		out += "It waits: " + waits + ".\n"
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
 	"gridburst/internal/wire"
@@ -53,6 +54,7 @@ const (
 	orderKill
 	orderKillFast
 	orderForget
+	orderQuit
 )
 
 func newConnections(d *Daemon) *connections { return &connections{d: d, by: map[uint32]*connection{}} }
@@ -230,6 +232,9 @@ func (c *connections) forget(worker uint32, job grid.JobID, epoch uint32) {
 	c.give(worker, order{kind: orderForget, job: job, epoch: epoch})
 }
 
+// quit ends the agent of a machine of ours, and with it the guest.
+func (c *connections) quit(worker uint32) { c.give(worker, order{kind: orderQuit}) }
+
 // send carries orders to the worker. What a start needs is read here, so that reading
 // ads holds up nobody else.
 func (c *connections) send(ctx context.Context, k *connection) {
@@ -261,9 +266,14 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 			return nil // it is not to start any more
 		}
 		s.Term = term
-		return k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.before")
+		err = k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.after")
+		return err
 	case orderKill, orderKillFast:
 		return k.stream.Send(wire.Message{Kill: &wire.Kill{Term: term, Job: o.job, Epoch: o.epoch, Fast: o.kind == orderKillFast, Reason: o.why}})
+	case orderQuit:
+		return k.stream.Send(wire.Message{Quit: &wire.Quit{Term: term, PowerOff: true}})
 	case orderForget:
 		return k.stream.Send(wire.Message{Forget: &wire.Forget{Term: term, Job: o.job, Epoch: o.epoch}})
 	}

@@ -29,13 +29,13 @@ var floors = []struct {
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
-		"internal/spool", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
+		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
 		"schedd/jobad", "schedd/idle", "schedd/pool",
 	}},
 	{"daemons", "they tie decisions to mechanisms", []string{"schedd", "schedd/serve", "internal/worker"}},
-	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/chaos", "internal/bench", "internal/archtest"}},
+	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},
 }
 
 // beside lists imports within a floor, or words among words, each with its reason.
@@ -48,7 +48,7 @@ var beside = map[string]map[string]string{
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
 	"schedd":                 {"schedd/serve": "the daemon serves its own views"},
 	"schedd/idle":            {"schedd/jobad": "it groups jobs by their ads"},
-	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log"},
+	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log", "internal/jobfile": "and the eye that reads job files"},
 }
 
 // owners: one mechanism, one room, one library. A prefix matches its subpackages.

@@ -23,11 +23,14 @@ const socketFD = 3
 type operation func(args json.RawMessage, file *os.File) (any, error)
 
 var operations = map[string]operation{
-	opAppend: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, appendLogs) },
-	opPack:   func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
-	opStage:  func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
-	opCommit: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
-	opDrop:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
+	opAppend:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, appendLogs) },
+	opRead:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
+	opWorkflow: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
+	opLower:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },
+	opPack:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
+	opStage:    func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
+	opCommit:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
+	opDrop:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
 }
 
 func with[A, R any](args json.RawMessage, do func(A) (R, error)) (any, error) {

@@ -38,6 +38,7 @@ var nodeNext = table[NodeState, NodeVerb]{
 	{NodeReady, NodeSubmit, NodeSubmitted},
 	{NodeReady, NodeSucceed, NodeDone}, // NOOP
 	{NodeReady, NodeFail, NodeFailed},  // could not be submitted
+	{NodeReady, NodeRetry, NodeReady},  // as before, with an attempt left
 	{NodeReady, NodeGiveUp, NodeFutile},
 
 	{NodePre, NodeSubmit, NodeSubmitted},

@@ -136,19 +136,9 @@ func (ca *CA) Sign(csr []byte, name string, now time.Time, life time.Duration) (
 	if !workerName.MatchString(name) {
 		return nil, grid.Errorf(grid.Invalid, "%q is not a worker's name: letters, digits, dots, dashes and underscores are", name)
 	}
-	block, rest := pem.Decode(csr)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, grid.Errorf(grid.Invalid, "what came is not a certificate request")
-	}
-	req, err := x509.ParseCertificateRequest(block.Bytes)
+	req, err := parseRequest(csr)
 	if err != nil {
-		return nil, grid.Errorf(grid.Invalid, "read a certificate request: %w", err)
-	}
-	if err := req.CheckSignature(); err != nil {
-		return nil, grid.Errorf(grid.Invalid, "a certificate request that its key has not signed: %w", err)
-	}
-	if pub, ok := req.PublicKey.(*ecdsa.PublicKey); !ok || pub.Curve != elliptic.P256() {
-		return nil, grid.Errorf(grid.Invalid, "a certificate request for a key that is not ECDSA P-256")
+		return nil, err
 	}
 	// An hour early: the schedd may be restarted by a machine whose clock was put back.
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
@@ -163,6 +153,35 @@ func (ca *CA) Sign(csr []byte, name string, now time.Time, life time.Duration) (
 		return nil, fmt.Errorf("sign the certificate of %s: %w", name, err)
 	}
 	return encodeCert(der), nil
+}
+
+// parseRequest reads a request that its own key has signed.
+func parseRequest(csr []byte) (*x509.CertificateRequest, error) {
+	block, rest := pem.Decode(csr)
+	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, grid.Errorf(grid.Invalid, "what came is not a certificate request")
+	}
+	req, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, grid.Errorf(grid.Invalid, "read a certificate request: %w", err)
+	}
+	if err := req.CheckSignature(); err != nil {
+		return nil, grid.Errorf(grid.Invalid, "a certificate request that its key has not signed: %w", err)
+	}
+	if pub, ok := req.PublicKey.(*ecdsa.PublicKey); !ok || pub.Curve != elliptic.P256() {
+		return nil, grid.Errorf(grid.Invalid, "a certificate request for a key that is not ECDSA P-256")
+	}
+	return req, nil
+}
+
+// RequestKey names the public key of a request (PEM) by its hash.
+func RequestKey(csr []byte) ([]byte, error) {
+	req, err := parseRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(req.RawSubjectPublicKeyInfo)
+	return sum[:], nil
 }
 
 // server makes a key and a certificate for the schedd under names, which may be

@@ -4,8 +4,8 @@
 // that it has signed, and its workers trust nobody's but its own: no pool of the
 // system's is ever consulted. [Open] makes or loads the [CA]; [CA.ServerConfig]
 // and [ClientConfig] are the two ends of TLS 1.3 under it; [CA.Sign] turns a
-// worker's request ([NewKey], [Request]) into a certificate; [NewToken] is the
-// secret that a worker proves itself with before it has one.
+// worker's request ([NewKey], [Request]) into a certificate; [Secrets] make the
+// tokens with which a worker proves itself before it has one.
 //
 // # Names
 //

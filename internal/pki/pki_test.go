@@ -380,15 +380,48 @@ func TestPinsThatPinNothingAreRefused(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
-	a, hash := NewToken()
-	b, _ := NewToken()
+func TestTokensFollowFromTheKeyAndThePurpose(t *testing.T) {
+	dir := t.TempDir()
+	open := func(dir string) *Secrets {
+		s, err := OpenSecrets(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, again, other := open(dir), open(dir), open(t.TempDir())
+	token := one.Token("claim 7")
 	switch {
-	case a == b || len(a) < 43:
+	case len(token) < 43:
 		t.Fatal("a token that is no secret")
-	case !hash.Matches(a) || hash.Matches(b) || hash.Matches("") || hash.Matches(a+"x"):
-		t.Fatal("a hash that matches wrongly")
-	case (TokenHash{}).Matches(""):
-		t.Fatal("no token matches no hash")
+	case again.Token("claim 7") != token:
+		t.Fatal("after a restart the token is another")
+	case !one.Check(token, "claim 7"), one.Check(token, "claim 8"), one.Check("", "claim 7"), one.Check(token+"x", "claim 7"), other.Check(token, "claim 7"):
+		t.Fatal("a token is taken for what it is not")
+	}
+}
+
+func TestKeysOfRequestsAreKnownAgain(t *testing.T) {
+	key, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := func() []byte {
+		csr, err := Request(key, "w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return csr
+	}
+	a, err := RequestKey(request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := RequestKey(request())
+	if err != nil || !bytes.Equal(a, b) {
+		t.Fatalf("two requests of one key give %x and %x (%v)", a, b, err)
+	}
+	if _, err := RequestKey([]byte("x")); grid.CodeOf(err) != grid.Invalid {
+		t.Fatalf("no request: %v", err)
 	}
 }

@@ -63,7 +63,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return grid.Errorf(grid.Unavailable, "the schedd's answer broke off: %w", err)
+		return c.unreachable(ctx, method, err) // it has done what was asked, but what was that?
 	}
 	return nil
 }
@@ -101,7 +101,9 @@ func (c *Client) unreachable(ctx context.Context, method string, err error) erro
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e := grid.Errorf(grid.Unavailable, "no schedd answers at %s: start one with gschedd, or name another with --schedd or GRIDBURST_SCHEDD", c.socket)
+		e.Err = err
+		return e
 	case errors.Is(err, os.ErrPermission):
 		return grid.Errorf(grid.Forbidden, "you may not talk to the schedd at %s", c.socket)
 	case method == http.MethodGet:
@@ -159,6 +161,30 @@ func (c *Client) again(ctx context.Context, do func() error) error {
 	}
 }
 
+// SubmitDag begins a run of a workflow. When the outcome is not known it asks again, with
+// the same key, until ctx ends.
+func (c *Client) SubmitDag(ctx context.Context, s DagSubmission) (out DagSubmitted, err error) {
+	if s.Key == "" {
+		s.Key = NewKey()
+	}
+	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/dags", s, &out) })
+}
+
+// Dags lists runs of workflows; with past also those that have ended.
+func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags?past=%t", past), nil, &out)
+}
+
+// Dag is a run with its nodes.
+func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
+}
+
+// RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.
+func (c *Client) RemoveDag(ctx context.Context, id uint32) error {
+	return c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/remove", id), nil, nil)
+}
+
 // Act does something to jobs.
 func (c *Client) Act(ctx context.Context, a Action) (out Acted, err error) {
 	return out, c.do(ctx, "POST", "/v1/jobs/act", a, &out)
@@ -177,6 +203,21 @@ func (c *Client) Why(ctx context.Context, id string) (w Why, err error) {
 // Slots lists the pool.
 func (c *Client) Slots(ctx context.Context) (s Slots, err error) {
 	return s, c.do(ctx, "GET", "/v1/slots", nil, &s)
+}
+
+// Claims lists virtual machines of ours; with past also those that are gone.
+func (c *Client) Claims(ctx context.Context, past bool) (out Claims, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/claims?past=%t", past), nil, &out)
+}
+
+// ActOnClaim drains a virtual machine of ours, takes that back, or has it stopped.
+func (c *Client) ActOnClaim(ctx context.Context, id uint32, verb string) error {
+	return c.do(ctx, "POST", fmt.Sprintf("/v1/claims/%d/%s", id, url.PathEscape(verb)), nil, nil)
+}
+
+// Invite asks for a one-time token for a worker of another host.
+func (c *Client) Invite(ctx context.Context, worker string) (out Invitation, err error) {
+	return out, c.do(ctx, "POST", "/v1/workers/invite", Invite{Worker: worker}, &out)
 }
 
 // Jobs yields the ads of jobs in the queue, page by page.
@@ -299,7 +340,10 @@ func (c *Client) events(ctx context.Context, after *uint64, wait *time.Duration,
 			return false, nil
 		}
 	}
-	return true, lines.Err()
+	if err := lines.Err(); err != nil {
+		return true, c.unreachable(ctx, http.MethodGet, err)
+	}
+	return true, nil
 }
 
 // Log yields entries of the log, from an index on.

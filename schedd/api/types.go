@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/schedd/submit"
 )
@@ -45,6 +46,8 @@ func HTTPStatus(c grid.Code) int {
 // Status is what a schedd says of itself.
 type Status struct {
 	Name       string   `json:"name"`
+	Domain     string   `json:"domain" doc:"Of its users, and of the machines that share its files"`
+	Dir        string   `json:"dir,omitempty" doc:"Where everything of it lies; told to administrators"`
 	Version    string   `json:"version"`
 	Deployment string   `json:"deployment"`
 	Term       uint64   `json:"term" doc:"Counts the starts of this schedd"`
@@ -221,4 +224,90 @@ type Backup struct {
 	Index      uint64 `json:"index"`
 	Digest     string `json:"digest"`
 	Size       int64  `json:"size"`
+}
+
+// Invite asks for a one-time token with which a worker of another host may join.
+type Invite struct {
+	Worker string `json:"worker" doc:"The name that the worker will have"`
+}
+
+// Invitation is what a worker needs to join.
+type Invitation struct {
+	Worker      string `json:"worker"`
+	Token       string `json:"token" doc:"Good once, for a worker of that name"`
+	Until       int64  `json:"until" doc:"Seconds since 1970"`
+	Schedd      string `json:"schedd" doc:"Where the worker finds the schedd"`
+	CA          string `json:"ca" doc:"The schedd's authority, PEM"`
+	Fingerprint string `json:"fingerprint" doc:"Its SHA-256"`
+}
+
+// Claims is virtual machines of resources.
+type Claims struct {
+	Claims []Claim `json:"claims"`
+}
+
+// Claim is a virtual machine that somebody wished for.
+type Claim struct {
+	ID       uint32 `json:"id"`
+	State    string `json:"state"`
+	Kind     string `json:"kind" enum:"overflow,made,borrowed"`
+	Resource string `json:"resource"`
+	Name     string `json:"name" doc:"The machine's, at its engine"`
+	VM       string `json:"vm,omitempty" doc:"The engine's id of it"`
+	Job      string `json:"job,omitempty" doc:"The job that is the machine"`
+	Worker   string `json:"worker,omitempty" doc:"That has joined from it"`
+	Wanted   int64  `json:"wanted" doc:"Seconds since 1970"`
+	Entered  int64  `json:"entered" doc:"When it entered its state"`
+	Reason   string `json:"reason,omitempty"`
+	Waits    string `json:"waits,omitempty" doc:"What it waits for"`
+}
+
+// DagSubmission asks for a run of a workflow.
+type DagSubmission struct {
+	Key   string    `json:"key,omitempty" doc:"Made by the client: the same key again gives the same run"`
+	File  string    `json:"file" doc:"Where the workflow was written; full path"`
+	Dir   string    `json:"dir" doc:"Where its nodes' files are found; full path"`
+	Graph dag.Graph `json:"graph"`
+}
+
+// DagSubmitted is the answer to a [DagSubmission].
+type DagSubmitted struct {
+	Dag uint32 `json:"dag"`
+}
+
+// Dags is runs of workflows.
+type Dags struct {
+	Dags []Dag `json:"dags"`
+}
+
+// Dag is a run of a workflow.
+type Dag struct {
+	ID      uint32 `json:"id"`
+	Name    string `json:"name"`
+	File    string `json:"file"`
+	Owner   string `json:"owner"`
+	Status  string `json:"status" enum:"new,running,stopping,done,failed,removed"`
+	Nodes   int    `json:"nodes"`
+	Done    int    `json:"done"`
+	Failed  int    `json:"failed"`
+	Started int64  `json:"started" doc:"Seconds since 1970"`
+	Ended   int64  `json:"ended,omitempty"`
+	Cron    string `json:"cron,omitempty" doc:"The trigger that began it"`
+	Due     int64  `json:"due,omitempty" doc:"And for which occurrence"`
+	Exit    int32  `json:"exit" doc:"Its exit code, once it has ended"`
+}
+
+// DagDetail is a run with its nodes.
+type DagDetail struct {
+	Dag
+	Detail []DagNode `json:"detail"`
+}
+
+// DagNode is a node of a run.
+type DagNode struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`
+	Attempt uint32 `json:"attempt,omitempty" doc:"Attempts begun"`
+	Cluster int32  `json:"cluster,omitempty" doc:"Of the last attempt's jobs"`
+	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed"`
 }

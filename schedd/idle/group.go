@@ -190,7 +190,7 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 	for _, n := range out.Names() {
 		if e, ok := out.Expr(n); ok {
 			refs := e.Refs()
-			for _, r := range append(refs.Target, refs.Bare...) {
+			for _, r := range slices.Concat(refs.Target, refs.Bare) {
 				g.looks[r] = true
 			}
 			if refs.Opaque {

@@ -17,6 +17,9 @@ func (c *Begin) apply(t *txn) (any, error) {
 		t.v.counters.Cluster += restoreGap
 		t.v.counters.Worker += restoreGap
 		t.v.counters.Stage += restoreGap
+		t.v.counters.Claim += restoreGap
+		t.v.counters.Dag += restoreGap
+		t.v.counters.Token += restoreGap
 	}
 	return t.v.Term, nil
 }
@@ -50,6 +53,11 @@ func (c *Submit) apply(t *txn) (any, error) {
 	chunks, err := t.staged(c.Stage)
 	if err != nil {
 		return nil, err
+	}
+	if c.Dag != 0 {
+		if err := c.due(t); err != nil {
+			return nil, err
+		}
 	}
 
 	t.v.counters.Cluster++

@@ -21,6 +21,13 @@ const (
 	KindForget     Kind = 10
 	KindCheckpoint Kind = 11
 	KindEdit       Kind = 12
+	KindWant       Kind = 13
+	KindMove       Kind = 14
+	KindInvite     Kind = 15
+	KindRedeem     Kind = 16
+	KindStartDag   Kind = 17
+	KindStepDag    Kind = 18
+	KindPassCron   Kind = 19
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -54,6 +61,13 @@ var kinds = map[Kind]struct {
 	KindForget:     {"forget", func() Body { return new(Forget) }, false},
 	KindCheckpoint: {"checkpoint", func() Body { return new(Checkpoint) }, false},
 	KindEdit:       {"edit", func() Body { return new(Edit) }, false},
+	KindWant:       {"want", func() Body { return new(Want) }, true},
+	KindMove:       {"move", func() Body { return new(Move) }, false},
+	KindInvite:     {"invite", func() Body { return new(Invite) }, true},
+	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
+	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
+	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
+	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 }
 
 func (k Kind) String() string {

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -23,7 +24,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 15).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 23).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -43,6 +44,20 @@ func (s *script) draw(v *View) Command {
 		c.Body = &Edit{Job: j, Attrs: []Attr{{Name: "Rank", Expr: rapid.SampledFrom([]string{"", "1", "Memory"}).Draw(s.t, "expr")}}}
 	case 14:
 		c.Body = &Stage{Stage: rapid.Uint32Range(0, 3).Draw(s.t, "stage"), Seq: rapid.Uint32Range(0, 2).Draw(s.t, "seq"), Data: []byte("row")}
+	case 16, 17:
+		c.Body = s.want(v)
+	case 18:
+		c.Body = s.move(v)
+	case 19:
+		c.Body = s.token(v)
+	case 20, 21:
+		c.Body = s.workflow(v)
+	case 22, 23:
+		sub := s.submit(v)
+		sub.Dag, sub.Node = rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "dag"), rapid.Int32Range(0, 3).Draw(s.t, "node")
+		n, _ := v.Node(sub.Dag, sub.Node)
+		sub.Attempt = n.Attempt
+		c.Body = sub
 	case 15:
 		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
 		case 0:
@@ -136,6 +151,80 @@ func (s *script) report(v *View) *Report {
 		})
 	}
 	return r
+}
+
+func (s *script) want(v *View) *Want {
+	c := &Want{
+		For: ClaimKind(rapid.IntRange(0, 4).Draw(s.t, "for")), Resource: rapid.SampledFrom([]string{"lab", "lab", "far", ""}).Draw(s.t, "resource"),
+		Cap: rapid.Uint32Range(0, 6).Draw(s.t, "cap"), Job: s.job(v), Cpus: 2, MemoryMB: 512, Where: "ovirt lab", Reason: "somebody waits",
+	}
+	j, _ := v.Job(c.Job)
+	c.Version = j.Version
+	if c.For == Borrowed {
+		c.Borrow = rapid.SampledFrom([]string{"a", "b"}).Draw(s.t, "borrow")
+	}
+	for range rapid.IntRange(0, 2).Draw(s.t, "bound") {
+		id := s.job(v)
+		j, _ := v.Job(id)
+		c.Bind = append(c.Bind, Binding{id, j.Version})
+	}
+	return c
+}
+
+func (s *script) move(v *View) *Move {
+	c := &Move{Claim: rapid.Uint32Range(1, max(v.counters.Claim, 1)).Draw(s.t, "claim"), Reason: "because"}
+	claim, _ := v.Claim(c.Claim)
+	c.Version = claim.Version
+	c.Verb = rapid.SampledFrom([]grid.ClaimVerb{
+		"", grid.ClaimLaunch, grid.ClaimStarted, grid.ClaimLost, grid.ClaimFound, grid.ClaimAbsent, grid.ClaimJoin, grid.ClaimDrain,
+		grid.ClaimUndrain, grid.ClaimStop, grid.ClaimGoneNow, grid.ClaimFail,
+	}).Draw(s.t, "verb")
+	c.VM = rapid.SampledFrom([]string{"", "id-1"}).Draw(s.t, "vm")
+	c.Worker = rapid.Uint32Range(0, 1).Draw(s.t, "joined")
+	if claim.Kind != Overflow && rapid.Bool().Draw(s.t, "reports") {
+		r := s.report(v).List[0]
+		r.Job, r.Epoch = claim.Job, claim.Epoch
+		c.Report = []AttemptReport{r}
+	}
+	return c
+}
+
+func (s *script) token(v *View) Body {
+	key := []byte(rapid.SampledFrom([]string{"", "k1", "k2"}).Draw(s.t, "pub"))
+	switch rapid.IntRange(0, 2).Draw(s.t, "token") {
+	case 0:
+		return &Invite{Worker: "node", Until: s.at + 10_000}
+	case 1:
+		return &Redeem{Worker: "node", Serial: rapid.Uint32Range(0, max(v.counters.Token, 1)).Draw(s.t, "serial"), Key: key}
+	}
+	id := rapid.Uint32Range(1, max(v.counters.Claim, 1)).Draw(s.t, "claimed")
+	return &Redeem{Worker: ClaimName(v.Deployment, id), Claim: id, Key: key}
+}
+
+func (s *script) workflow(v *View) Body {
+	id := rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "run")
+	g, _ := v.Dag(id)
+	switch rapid.IntRange(0, 6).Draw(s.t, "workflow") {
+	case 0:
+		return &StartDag{
+			Owner: Owner{"alice", 1000, 100}, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")},
+			Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Stage: rapid.SampledFrom([]uint32{0, 0, 1}).Draw(s.t, "graphs"),
+			Cron: rapid.SampledFrom([]string{"", "nightly"}).Draw(s.t, "cron"), Due: rapid.Int64Range(0, 9).Draw(s.t, "due"),
+		}
+	case 2:
+		return &PassCron{Cron: "nightly", At: rapid.Int64Range(0, 9).Draw(s.t, "pass")}
+	}
+	c := &StepDag{Dag: id, Version: g.Version, Header: g.Header}
+	c.Header.Version++
+	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5}).Draw(s.t, "status")
+	for range rapid.IntRange(0, 3).Draw(s.t, "changes") {
+		i := rapid.Int32Range(0, 3).Draw(s.t, "index")
+		n, _ := v.Node(id, i)
+		n.State = grid.NodeState(rapid.IntRange(0, 7).Draw(s.t, "state"))
+		n.Asked = rapid.Bool().Draw(s.t, "asked")
+		c.Nodes = append(c.Nodes, NodeChange{Index: i, Record: n, Why: "so it went"})
+	}
+	return c
 }
 
 // scratch makes machines for one rapid check. A check runs often: one directory

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -67,6 +68,35 @@ func writeGolden(t *testing.T, path string) {
 	do(&Edit{Job: waits, Attrs: []Attr{{Name: "JobPrio", Expr: "7"}}})
 	do(&Act{Verb: grid.Hold, Runs: []grid.Run{{Cluster: many, Lo: 0, Hi: 2}}, Code: grid.HoldUser, Sub: 1, Reason: "held"})
 	do(&Act{Verb: grid.Remove, Runs: []grid.Run{grid.WholeCluster(many), grid.WholeCluster(99)}, Reason: "removed"})
+	vm := grid.JobID{Cluster: submit(1, false)}
+	j, _ := m.View().Job(vm)
+	made := do(&Want{For: Made, Resource: "lab", Job: vm, Version: j.Version, Cap: 3, Where: "ovirt lab", Reason: "the job is the machine"}).Value.(uint32)
+	move := func(id uint32, v grid.ClaimVerb, reports ...AttemptReport) {
+		c, _ := m.View().Claim(id)
+		do(&Move{Claim: id, Version: c.Version, Verb: v, VM: "5c3e", Worker: 1, Reason: "so it went", Report: reports})
+	}
+	move(made, grid.ClaimLaunch)
+	move(made, grid.ClaimLost)
+	move(made, grid.ClaimFound)
+	move(made, grid.ClaimStarted)
+	move(made, grid.ClaimJoin, AttemptReport{Job: vm, Epoch: 1, Kind: Started, Where: "gb-5f0c-1"})
+	move(made, grid.ClaimStop, AttemptReport{Job: vm, Epoch: 1, Kind: Ended, Verdict: Complete, Exit: Exit{WallMS: 1}})
+	move(made, grid.ClaimGoneNow)
+	bound := grid.JobID{Cluster: submit(1, false)}
+	j, _ = m.View().Job(bound)
+	flow := do(&Want{For: Overflow, Resource: "lab", Bind: []Binding{{bound, j.Version}}, Cpus: 2, MemoryMB: 1024}).Value.(uint32)
+	move(flow, grid.ClaimLaunch)
+	do(&Redeem{Worker: ClaimName("5f0c", flow), Claim: flow, Key: []byte("key")})
+	do(&Want{For: Borrowed, Resource: "lab", Borrow: "theirs", Job: grid.JobID{Cluster: submit(1, false)}, Version: 1})
+	serial := do(&Invite{Worker: "node", Until: at + 60_000}).Value.(uint32)
+	do(&Redeem{Worker: "node", Serial: serial, Key: []byte("key")})
+	run := do(&StartDag{Owner: alice, Name: "w", File: "/home/alice/w.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2, Cron: "nightly", Due: at}).Value.(uint32)
+	ready := dag.Record{State: grid.NodeReady, Asked: true, Attempt: 1, Seen: dag.Position{Index: 3, Seq: 1}}
+	do(&StepDag{Dag: run, Header: dag.Header{Version: 1, Status: dag.RunRunning, MaxJobs: 4}, Nodes: []NodeChange{{0, ready, "why"}}})
+	do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Vanilla, Dag: run, Node: 0, Attempt: 1})
+	ready.State, ready.Asked, ready.Cluster, ready.Left = grid.NodeSubmitted, false, 12, 1
+	do(&StepDag{Dag: run, Version: 1, Header: dag.Header{Version: 2, Status: dag.RunStopping, End: dag.RunRemoved, Return: 2}, Nodes: []NodeChange{{0, ready, ""}}})
+	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})
 	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})

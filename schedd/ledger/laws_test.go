@@ -158,6 +158,16 @@ func describe(v *View) map[string]any {
 	for id, w := range v.workers.from(0) {
 		out[fmt.Sprint("worker ", id)] = []any{*w, v.WorkerOf(w.Name) == id}
 	}
+	for id, c := range v.Claims() {
+		out[fmt.Sprint("claim ", id)] = *c
+	}
+	for id, g := range v.Dags() {
+		out[fmt.Sprint("dag ", id)] = *g
+		for i := range g.Nodes {
+			out[fmt.Sprint("node ", id, i)], _ = v.Node(id, i)
+		}
+	}
+	out["crons"] = fmt.Sprint(v.crons)
 	return out
 }
 

@@ -15,7 +15,7 @@ import (
 // allowed is what a file that applies commands may import.
 var allowed = []string{
 	"crypto/sha256", "encoding/binary", "encoding/hex", "maps", "slices", "strconv", "strings",
-	"go.etcd.io/bbolt", "gridburst/internal/grid",
+	"go.etcd.io/bbolt", "gridburst/internal/grid", "gridburst/dag",
 }
 
 // ordered are our own iterators, which go by ascending id.

@@ -5,6 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -134,6 +135,99 @@ func (r *Reader) LogPositions() iter.Seq2[LogPosition, error] {
 		for k, v := c.First(); k != nil; k, v = c.Next() {
 			p, err := decodeLogPosition(k, v)
 			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// Token is what is known of a worker's token; the zero Token when there is none.
+func (r *Reader) Token(worker string) (k Token, err error) {
+	body, err := r.sealed(bToken, []byte(worker), "the token of "+worker)
+	if body == nil {
+		return k, err
+	}
+	return decodeToken(body)
+}
+
+// PastClaim is the closed claim with number id.
+func (r *Reader) PastClaim(id uint32) (c Claim, ok bool, err error) {
+	k := key4(id)
+	v := r.bucket(bPastClaim).Get(k)
+	if v == nil {
+		return c, false, nil
+	}
+	c, err = decodeClaim(k, v)
+	return c, err == nil, err
+}
+
+// PastClaims yields the closed claims, newest first.
+func (r *Reader) PastClaims() iter.Seq2[uint32, Claim] {
+	return func(yield func(uint32, Claim) bool) {
+		c := r.bucket(bPastClaim).Cursor()
+		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			claim, err := decodeClaim(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(be32(k), claim) {
+				return
+			}
+		}
+	}
+}
+
+// Graph is a run's graph, as it was given in chunks.
+func (r *Reader) Graph(dag uint32) ([]byte, error) {
+	var out []byte
+	c := r.bucket(bGraph).Cursor()
+	for k, v := c.Seek(keyPair(dag, 0)); k != nil && be32(k) == dag; k, v = c.Next() {
+		body, err := unseal(k, v)
+		if err != nil {
+			return nil, grid.Errorf(grid.Internal, "the graph of workflow %d: %w", dag, err)
+		}
+		out = append(out, body...)
+	}
+	return out, nil
+}
+
+// Nodes yields what has happened to the nodes of a run, ended or not.
+func (r *Reader) Nodes(run uint32) iter.Seq2[int32, dag.Record] {
+	return func(yield func(int32, dag.Record) bool) {
+		c := r.bucket(bNode).Cursor()
+		for k, v := c.Seek(keyPair(run, 0)); k != nil && be32(k) == run; k, v = c.Next() {
+			n, err := decodeNode(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(int32(be32(k[4:])), n) {
+				return
+			}
+		}
+	}
+}
+
+// PastDag is the ended run with number id.
+func (r *Reader) PastDag(id uint32) (g Dag, ok bool, err error) {
+	k := key4(id)
+	v := r.bucket(bPastDag).Get(k)
+	if v == nil {
+		return g, false, nil
+	}
+	g, err = decodeDag(k, v)
+	return g, err == nil, err
+}
+
+// PastDags yields the ended runs, newest first.
+func (r *Reader) PastDags() iter.Seq2[uint32, Dag] {
+	return func(yield func(uint32, Dag) bool) {
+		c := r.bucket(bPastDag).Cursor()
+		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			g, err := decodeDag(k, v)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(be32(k), g) {
 				return
 			}
 		}

@@ -22,6 +22,9 @@ func (v *View) encodeState() *enc {
 	e.u(uint64(v.counters.Template))
 	e.u(uint64(v.counters.Worker))
 	e.u(uint64(v.counters.Stage))
+	e.u(uint64(v.counters.Claim))
+	e.u(uint64(v.counters.Token))
+	e.u(uint64(v.counters.Dag))
 	for _, sum := range v.sums {
 		e.u(sum)
 	}
@@ -39,7 +42,7 @@ func (v *View) decodeState(b []byte) error {
 	d := dec{b: body}
 	v.Index, v.At, v.Term, v.Deployment = d.u(), d.i(), d.u(), d.str()
 	v.Marked, v.Checkpoint, v.CheckpointName = d.u(), d.u(), d.str()
-	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32()}
+	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32(), Claim: d.u32(), Token: d.u32(), Dag: d.u32()}
 	for i := range v.sums {
 		v.sums[i] = d.u()
 	}
@@ -71,6 +74,10 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bCluster, l.cluster)
 	l.each(bJob, l.job)
 	l.each(bLeft, l.left)
+	l.each(bClaim, l.claim)
+	l.each(bDag, l.dag)
+	l.each(bNode, l.node)
+	l.each(bCron, l.cron)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -127,6 +134,55 @@ func (l *loader) worker(k, v []byte) error {
 		l.v.workerOf = map[string]uint32{}
 	}
 	l.v.workerOf[w.Name] = be32(k)
+	return nil
+}
+
+func (l *loader) claim(k, v []byte) error {
+	c, err := decodeClaim(k, v)
+	if err != nil {
+		return err
+	}
+	l.v.claims.set(l.ed, be32(k), c)
+	return nil
+}
+
+func (l *loader) dag(k, v []byte) error {
+	g, err := decodeDag(k, v)
+	if err != nil {
+		return err
+	}
+	l.v.dags.set(l.ed, be32(k), g)
+	return nil
+}
+
+func (l *loader) node(k, v []byte) error {
+	if l.v.dags.at(be32(k)) == nil {
+		return nil // of a run that has ended
+	}
+	n, err := decodeNode(k, v)
+	if err != nil {
+		return err
+	}
+	ns, _ := l.v.nodes.get(be32(k))
+	if ns == nil {
+		ns = ns.own(l.ed)
+		l.v.nodes.set(l.ed, be32(k), ns)
+	}
+	ns.recs.set(l.ed, be32(k[4:]), n)
+	return nil
+}
+
+func (l *loader) cron(k, v []byte) error {
+	body, err := unseal(k, v)
+	if err != nil {
+		return err
+	}
+	d := dec{b: body}
+	at := d.i()
+	if err := d.err(); err != nil {
+		return err
+	}
+	l.v.crons = with(l.v.crons, string(k), at)
 	return nil
 }
 

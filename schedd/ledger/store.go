@@ -47,6 +47,14 @@ const (
 	bKeyAge                      // ms(8) index(8) -> key of bKey
 	bStage                       // stage(4) -> ms(8); stage(4) chunk(4) -> bytes
 	bLogPosition                 // uid(4) path -> position
+	bClaim                       // claim(4), open
+	bPastClaim                   // claim(4), closed
+	bToken                       // worker's name -> token
+	bDag                         // dag(4), not ended
+	bPastDag                     // dag(4), ended
+	bGraph                       // dag(4) chunk(4) -> bytes
+	bNode                        // dag(4) node(4), of those that something has happened to
+	bCron                        // trigger's name -> watermark
 )
 
 var stateBuckets = [...][]byte{
@@ -56,6 +64,8 @@ var stateBuckets = [...][]byte{
 	bJob: []byte("job"), bAttrs: []byte("attrs"), bLeft: []byte("left"),
 	bPast: []byte("past"), bPastCluster: []byte("past_cluster"),
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
+	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
+	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
 }
 
 func (b bucket) String() string { return string(stateBuckets[b]) }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"iter"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -29,6 +30,10 @@ type View struct {
 	workers  table[Worker]
 	workerOf map[string]uint32 // name -> worker; replaced, never changed
 	tallies  table[Tally]      // by owner
+	claims   table[Claim]      // open ones
+	dags     table[Dag]        // not ended
+	nodes    table[*nodes]     // of these
+	crons    map[string]int64  // watermarks of triggers; replaced, never changed
 }
 
 // counters give the next durable ids.
@@ -38,6 +43,9 @@ type counters struct {
 	Template uint32
 	Worker   uint32
 	Stage    uint32
+	Claim    uint32
+	Token    uint32
+	Dag      uint32
 }
 
 // procs is what the procs of one cluster do not share.
@@ -212,3 +220,57 @@ func (v *View) Worker(id uint32) (Worker, bool) { return v.workers.get(id) }
 
 // WorkerOf is the number of the worker with that name; 0 when none has been seen.
 func (v *View) WorkerOf(name string) uint32 { return v.workerOf[name] }
+
+// nodes is what has happened to the nodes of one run.
+type nodes struct {
+	ed   *editor
+	recs table[dag.Record]
+}
+
+func (n *nodes) own(ed *editor) *nodes {
+	if n == nil {
+		return &nodes{ed: ed}
+	}
+	if n.ed == ed {
+		return n
+	}
+	c := *n
+	c.ed = ed
+	return &c
+}
+
+// Dag is the run with number id, if it has not ended.
+func (v *View) Dag(id uint32) (Dag, bool) { return v.dags.get(id) }
+
+// Dags yields the runs that have not ended, by ascending number.
+func (v *View) Dags() iter.Seq2[uint32, *Dag] { return v.dags.from(0) }
+
+// Node is a node of a run that has not ended; false when nothing has happened to it.
+func (v *View) Node(run uint32, index int32) (dag.Record, bool) {
+	ns, _ := v.nodes.get(run)
+	if ns == nil {
+		return dag.Record{}, false
+	}
+	return ns.recs.get(uint32(index))
+}
+
+// Cron is a trigger's watermark, ms since 1970: nothing up to it is fired any more. 0:
+// the trigger is new.
+func (v *View) Cron(name string) int64 { return v.crons[name] }
+
+// Claim is the open claim with number id.
+func (v *View) Claim(id uint32) (Claim, bool) { return v.claims.get(id) }
+
+// Claims yields the open claims by ascending number.
+func (v *View) Claims() iter.Seq2[uint32, *Claim] { return v.claims.from(0) }
+
+// ClaimNamed is the number of the open claim whose machine has that name; 0 when none
+// has. It is not for borrowed machines, whose names are unique only within an engine.
+func (v *View) ClaimNamed(name string) uint32 {
+	for id, c := range v.claims.from(0) {
+		if c.Kind != Borrowed && c.Name == name {
+			return id
+		}
+	}
+	return 0
+}

@@ -35,6 +35,7 @@ type worker struct {
 	connected bool
 	drains    bool
 	since     time.Time // when it connected, or was last heard
+	idle      time.Time // since when it has nothing to do
 }
 
 // Info is what a worker says of itself.
@@ -76,7 +77,7 @@ func (p *Pool) wake() {
 func (p *Pool) get(id uint32, now time.Time) *worker {
 	w := p.workers[id]
 	if w == nil {
-		w = &worker{id: id, parts: map[grid.JobID]Part{}, since: now}
+		w = &worker{id: id, parts: map[grid.JobID]Part{}, since: now, idle: now}
 		p.workers[id] = w
 	}
 	return w
@@ -92,6 +93,9 @@ func (p *Pool) Connect(id uint32, info Info, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.get(id, now)
+	if !w.connected {
+		w.idle = now
+	}
 	w.info, w.slot, w.total, w.connected, w.since = info, slot, total, true, now
 	w.class = p.classOf(slot)
 	p.wake()
@@ -138,7 +142,7 @@ var roots = [...]string{"requirements", "start", "rank"}
 // classOf finds or makes the class of slots that match like this one.
 func (p *Pool) classOf(slot *ad.Ad) *router.Class {
 	seen := map[string]bool{}
-	todo := append(roots[:], slices.Collect(maps.Keys(p.looks))...)
+	todo := slices.AppendSeq(slices.Clone(roots[:]), maps.Keys(p.looks))
 	all := p.looks["*"]
 	for len(todo) > 0 && !all {
 		n := todo[len(todo)-1]
@@ -197,7 +201,7 @@ func (p *Pool) Heeds() []string {
 		for _, n := range c.Ad.Names() {
 			if e, ok := c.Ad.Expr(n); ok {
 				refs := e.Refs()
-				for _, r := range append(refs.Target, refs.Bare...) {
+				for _, r := range slices.Concat(refs.Target, refs.Bare) {
 					names[r] = true
 				}
 			}
@@ -239,7 +243,7 @@ func (p *Pool) Give(id uint32, job grid.JobID, part Part, now time.Time) {
 }
 
 // Take gives the part of an attempt back, if it is that of the epoch.
-func (p *Pool) Take(id uint32, job grid.JobID, epoch uint32) {
+func (p *Pool) Take(id uint32, job grid.JobID, epoch uint32, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.workers[id]
@@ -249,6 +253,7 @@ func (p *Pool) Take(id uint32, job grid.JobID, epoch uint32) {
 	if part, ok := w.parts[job]; ok && part.Epoch <= epoch {
 		w.taken = w.taken.Minus(part.Resources)
 		delete(w.parts, job)
+		w.idle = now
 		p.wake()
 	}
 }
@@ -322,6 +327,19 @@ type Status struct {
 	Connected bool
 	Drains    bool
 	Since     time.Time
+	Idle      time.Time // since when it has nothing to do; zero: it has
+}
+
+// OfClaim is the worker of a claim's machine.
+func (p *Pool) OfClaim(claim uint32) (Status, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		if w.info.Claim == claim {
+			return w.status(), true
+		}
+	}
+	return Status{}, false
 }
 
 // Worker is one worker's status.
@@ -346,10 +364,36 @@ func (p *Pool) Workers() []Status {
 }
 
 func (w *worker) status() Status {
-	return Status{
+	s := Status{
 		ID: w.id, Info: w.info, Total: w.total, Free: w.total.Minus(w.taken), Jobs: maps.Clone(w.parts),
 		Connected: w.connected, Drains: w.drains, Since: w.since,
 	}
+	if len(w.parts) == 0 {
+		s.Idle = w.idle
+	}
+	return s
+}
+
+// Slot is a worker as the router sees it, whether it may be given anything or not.
+func (p *Pool) Slot(id uint32) (router.Slot, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.workers[id]
+	if w == nil || w.class == nil {
+		return router.Slot{}, false
+	}
+	return router.Slot{ID: w.id, Class: w.class, Total: w.total, Free: w.total.Minus(w.taken)}, true
+}
+
+// Class is the class of slots with these attributes, as jobs look at them.
+func (p *Pool) Class(attrs map[string]string) (*router.Class, error) {
+	slot, _, err := slotAd(Info{Attrs: attrs})
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.classOf(slot), nil
 }
 
 // Ad is the ad of a worker's slot as jobs see it; nil when there is none.

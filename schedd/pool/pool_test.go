@@ -39,11 +39,11 @@ func TestPartsAreGivenAndTakenBack(t *testing.T) {
 	if u := p.Usage(); u[7] != 3 {
 		t.Errorf("usage %v", u)
 	}
-	p.Take(1, job, 1) // of an older attempt
+	p.Take(1, job, 1, time.Now()) // of an older attempt
 	if s, _ := p.Worker(1); s.Free.Cpus != 1 {
 		t.Error("an old attempt gave back the part of a new one")
 	}
-	p.Take(1, job, 2)
+	p.Take(1, job, 2, time.Now())
 	if s, _ := p.Worker(1); s.Free.Cpus != 4 || len(s.Jobs) != 0 {
 		t.Errorf("after: %+v", s)
 	}
@@ -113,5 +113,19 @@ func TestClassesAreWhatJobsLookAt(t *testing.T) {
 	}
 	if err := p.Connect(4, info("w4", map[string]string{"Start": "1 +"}), t0); grid.CodeOf(err) != grid.Invalid {
 		t.Errorf("a START that is no expression: %v", err)
+	}
+}
+
+func TestMachineThatCameBeforeTheFirstJobKeepsItsRequirements(t *testing.T) {
+	p := New()
+	connect(t, p, 1, info("w1", map[string]string{"Requirements": "START && Big", "Big": "true"}))
+	p.Look(map[string]bool{"arch": true})
+	connect(t, p, 2, info("w2", map[string]string{"Requirements": "START && Big", "Big": "true"}))
+	for _, s := range p.Slots(Pooled, false) {
+		for _, name := range []string{"Requirements", "Start", "Big", "Arch"} {
+			if !s.Class.Ad.Has(name) {
+				t.Errorf("what jobs see of %d lacks %s", s.ID, name)
+			}
+		}
 	}
 }

@@ -26,6 +26,13 @@ type Backend interface {
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)
+	Claims(ctx context.Context, who Identity, past bool) (api.Claims, error)
+	ActOnClaim(ctx context.Context, who Identity, id uint32, verb string) error
+	SubmitDag(context.Context, Identity, api.DagSubmission) (api.DagSubmitted, error)
+	Dags(ctx context.Context, who Identity, past bool) (api.Dags, error)
+	Dag(ctx context.Context, who Identity, id uint32) (api.DagDetail, error)
+	RemoveDag(ctx context.Context, who Identity, id uint32) error
+	Invite(context.Context, Identity, api.Invite) (api.Invitation, error)
 
 	// Events are those of entries after an index that who may see; next is the index
 	// to go on from. Changed is closed when there may be more.

@@ -19,6 +19,19 @@ type jobPath struct {
 	Job string `path:"job" doc:"A job (12.0)"`
 }
 
+type pastQuery struct {
+	Past bool `query:"past" doc:"Also what has ended"`
+}
+
+type claimPath struct {
+	Claim uint32 `path:"claim"`
+	Verb  string `path:"verb" enum:"drain,undrain,stop"`
+}
+
+type dagPath struct {
+	Dag uint32 `path:"dag"`
+}
+
 type body[T any] struct{ Body T }
 
 // register is the table of all routes.
@@ -43,6 +56,35 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
 	get(s, "/v1/slots", "slots", "The pool", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Slots, error) { return b.Slots(ctx, id) })
+
+	get(s, "/v1/claims", "claims", "Virtual machines of ours", anybody,
+		func(ctx context.Context, id Identity, in *pastQuery) (api.Claims, error) {
+			return b.Claims(ctx, id, in.Past)
+		})
+	post(s, "/v1/claims/{claim}/{verb}", "act-on-claim", "Drain or stop a virtual machine of ours", admin, maxBody,
+		func(ctx context.Context, id Identity, in *claimPath) (nothing, error) {
+			return nothing{}, b.ActOnClaim(ctx, id, in.Claim, in.Verb)
+		})
+	post(s, "/v1/workers/invite", "invite", "A one-time token for a worker of another host", admin, maxBody,
+		func(ctx context.Context, id Identity, in *body[api.Invite]) (api.Invitation, error) {
+			return b.Invite(ctx, id, in.Body)
+		})
+	post(s, "/v1/dags", "submit-dag", "Begin a run of a workflow", anybody, maxSubmission,
+		func(ctx context.Context, id Identity, in *body[api.DagSubmission]) (api.DagSubmitted, error) {
+			return b.SubmitDag(ctx, id, in.Body)
+		})
+	get(s, "/v1/dags", "dags", "Runs of workflows", anybody,
+		func(ctx context.Context, id Identity, in *pastQuery) (api.Dags, error) {
+			return b.Dags(ctx, id, in.Past)
+		})
+	get(s, "/v1/dags/{dag}", "dag", "A run and its nodes", anybody,
+		func(ctx context.Context, id Identity, in *dagPath) (api.DagDetail, error) {
+			return b.Dag(ctx, id, in.Dag)
+		})
+	post(s, "/v1/dags/{dag}/remove", "remove-dag", "End a run", anybody, maxBody,
+		func(ctx context.Context, id Identity, in *dagPath) (nothing, error) {
+			return nothing{}, b.RemoveDag(ctx, id, in.Dag)
+		})
 
 	integer := &huma.Schema{Type: huma.TypeInteger}
 	s.stream("/v1/events", "events", "What happens, as server-sent events; a stream resumes behind an index", "text/event-stream", anybody,

@@ -82,7 +82,11 @@ func (p *problem) Error() string  { return p.Message }
 func newProblem(status int, message string, errs ...error) huma.StatusError {
 	p := &problem{Problem: api.Problem{Code: grid.Invalid, Message: message}, status: status}
 	for _, e := range errs {
-		if e != nil {
+		var detail *huma.ErrorDetail
+		switch {
+		case errors.As(e, &detail): // without the value, which may be the whole request
+			p.Message += ": " + detail.Message + " (" + detail.Location + ")"
+		case e != nil:
 			p.Message += ": " + e.Error()
 		}
 	}
@@ -141,6 +145,8 @@ func post[In, Out any](s *Server, path, id, summary string, need role, limit int
 func handle[In, Out any](s *Server, method, path, id, summary string, need role, limit int64, do func(context.Context, Identity, *In) (Out, error)) {
 	s.routes = append(s.routes, route{method, path, need})
 	op := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: limit, DefaultStatus: http.StatusOK}
+	// A body that is taken as it came is not for huma to judge.
+	_, op.SkipValidateBody = reflect.TypeFor[In]().FieldByName("RawBody")
 	huma.Register(s.api, op, func(ctx context.Context, in *In) (*output[Out], error) {
 		id, err := caller(ctx, need)
 		if err != nil {

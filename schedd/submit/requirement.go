@@ -33,7 +33,7 @@ func requirements(user string, list []string) (string, error) {
 			return "", err
 		}
 		refs := e.Refs()
-		named = append(refs.Target, refs.Bare...)
+		named = slices.Concat(refs.Target, refs.Bare)
 		if len(clauses) > 0 {
 			expr = "(" + expr + ")"
 		}

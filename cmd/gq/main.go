@@ -1,0 +1,10 @@
+// Command gq shows the queue.
+package main
+
+import (
+	"os"
+
+	"gridburst/cmd/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(cli.Queue)) }

@@ -1,0 +1,10 @@
+// Command gsubmit hands in jobs.
+package main
+
+import (
+	"os"
+
+	"gridburst/cmd/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(cli.Submit)) }

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+)
+
+// jobOptions is how gq and ghistory choose jobs and print them.
+type jobOptions struct {
+	Asks
+	owner       string
+	constraints []string
+	attributes  []string
+	af          []string
+	afFormat    string
+	long        bool
+	json        bool
+	limit       int
+}
+
+func (o *jobOptions) Flags(c *cobra.Command) {
+	o.Asks.Flags(c)
+	f := c.Flags()
+	f.StringVar(&o.owner, "owner", "", "only jobs of this `user`")
+	f.StringArrayVar(&o.constraints, "constraint", nil, "only jobs of which this ClassAd `expression` is true")
+	f.StringSliceVar(&o.attributes, "attributes", nil, "with --long or --json: only these attributes, `A,B`")
+	f.StringSliceVar(&o.af, "af", nil, "print these attributes, `A,B`, on a line for each job; further ones among the arguments")
+	f.StringVar(&o.afFormat, "af-format", "", "of --af: j id first, h headings, l labels, V quotes, t tabs, `,` commas (-af:jh is --af-format=jh --af)")
+	f.BoolVarP(&o.long, "long", "l", false, "print whole ads")
+	f.BoolVar(&o.json, "json", false, "print whole ads as JSON")
+	f.IntVar(&o.limit, "limit", 0, "print at most so many jobs; 0: all")
+}
+
+// query sorts the arguments: ids, attributes for --af, else a user's name.
+func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
+	q.Owner = o.owner
+	for _, a := range args {
+		switch {
+		case a != "" && a[0] >= '0' && a[0] <= '9':
+			if _, err := grid.ParseRun(a); err != nil {
+				return q, err
+			}
+			q.IDs = append(q.IDs, a)
+		case len(o.af) > 0:
+			o.af = append(o.af, a)
+		case q.Owner == "":
+			q.Owner = a
+		default:
+			return q, usage(fmt.Sprintf("%q is neither a job id nor an option", a))
+		}
+	}
+	var clauses []string
+	for _, c := range o.constraints {
+		clauses = append(clauses, "("+c+")")
+	}
+	q.Constraint = strings.Join(clauses, " && ")
+	q.Attributes = o.attributes
+	switch {
+	case len(o.af) > 0:
+		q.Attributes, q.Evaluate = append([]string{"ClusterId", "ProcId"}, o.af...), true
+	case !o.long && !o.json:
+		q.Attributes, q.Evaluate = rowAttributes, true
+	}
+	if o.limit > 0 && o.limit < 1000 {
+		q.Limit = o.limit
+	}
+	return q, nil
+}
+
+// rowAttributes are those that a row of a table is made of.
+var rowAttributes = []string{
+	"ClusterId", "ProcId", "Owner", "QDate", "JobStatus", "JobPrio", "Cmd", "Args", "Arguments", "RemoteWallClockTime", "ShadowBday",
+	"CompletionDate", "EnteredCurrentStatus", "MemoryUsage", "ImageSize",
+}
+
+// each calls row for every job, or prints jobs in the form that was asked for. It
+// says how many there were.
+func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row func(*ad.Ad)) (n int, err error) {
+	list := adList{d: d, long: o.long}
+	lines := autoformat{d: d, names: o.af, format: o.afFormat}
+	for job, err := range jobs {
+		if err != nil {
+			return n, err
+		}
+		n++
+		if len(o.af) == 0 && (o.long || o.json) {
+			if err := list.raw(job); err != nil {
+				return n, err
+			}
+		} else {
+			a, err := ad.ParseJSON(job)
+			if err != nil {
+				return n, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+			}
+			if len(o.af) > 0 {
+				lines.print(a)
+			} else {
+				row(a)
+			}
+		}
+		if n == o.limit {
+			break
+		}
+	}
+	if len(o.af) == 0 && (o.long || o.json) {
+		list.end()
+	}
+	return n, nil
+}
+
+// tabled reports whether jobs are printed as rows of a table.
+func (o *jobOptions) tabled() bool { return len(o.af) == 0 && !o.long && !o.json }
+
+// jobRow is a job as tables show it.
+type jobRow struct {
+	id        grid.JobID
+	owner     string
+	submitted time.Time
+	runTime   time.Duration
+	status    grid.Status
+	prio      int64
+	sizeMB    float64
+	cmd       string
+	completed time.Time
+}
+
+func rowOf(a *ad.Ad, now time.Time) jobRow {
+	r := jobRow{
+		id:        grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))},
+		owner:     grid.Printable(a.Text("Owner")),
+		submitted: time.Unix(a.Int("QDate", 0), 0),
+		status:    grid.Status(a.Int("JobStatus", 0)),
+		prio:      a.Int("JobPrio", 0),
+		sizeMB:    float64(a.Int("MemoryUsage", 0)),
+	}
+	if wall, ok := a.Literal("RemoteWallClockTime"); ok {
+		seconds, _ := wall.Number()
+		r.runTime = time.Duration(seconds) * time.Second
+	}
+	if since := a.Int("ShadowBday", 0); r.status.Active() && since > 0 {
+		r.runTime += max(now.Sub(time.Unix(since, 0)), 0)
+	}
+	if r.sizeMB == 0 {
+		r.sizeMB = float64(a.Int("ImageSize", 0)) / 1024
+	}
+	if done := a.Int("CompletionDate", 0); done > 0 {
+		r.completed = time.Unix(done, 0)
+	}
+	cmd := a.Text("Cmd")
+	cmd = cmd[strings.LastIndexByte(cmd, '/')+1:]
+	args := a.Text("Args")
+	if args == "" {
+		args = a.Text("Arguments")
+	}
+	r.cmd = strings.TrimSpace(strings.ReplaceAll(grid.Printable(cmd+" "+args), "\n", " "))
+	return r
+}
+
+// moment is a time in the two words of HTCondor's tables.
+func moment(t time.Time) string { return t.Format("01/02 15:04") }
+
+// clock is a duration as D+HH:MM:SS.
+func clock(d time.Duration) string {
+	s := int64(d / time.Second)
+	return fmt.Sprintf("%d+%02d:%02d:%02d", s/86400, s/3600%24, s/60%60, s%60)
+}
+
+// cut shortens a line to the terminal's width.
+func (d *Deps) cut(line string) string {
+	if d.Width <= 0 {
+		return line
+	}
+	if r := []rune(line); len(r) > d.Width {
+		return string(r[:d.Width])
+	}
+	return line
+}
+
+// paint colours a whole line, where colours may be.
+func (d *Deps) paint(colour, line string) string {
+	if !d.Colour || colour == "" {
+		return line
+	}
+	return colour + line + plain
+}
+
+// none is the error when jobs were named and none was there.
+func none(ctx context.Context, ids []string, where, other string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return grid.Errorf(grid.NotFound, "%s: not in the %s; %s %s may know more", strings.Join(ids, " "), where, other, strings.Join(ids, " "))
+}

@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gridburst/cmd/internal/cli"
+	"gridburst/configs"
+	"gridburst/internal/grid"
+	"gridburst/schedd"
+)
+
+// wire says in the schedd's words what file, flags and places say. Flags win. Relative
+// paths of the file rest on its own directory; those of flags on the current one.
+func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
+	c := schedd.Config{
+		Dir: beside(p.config, file.Dir), Socket: file.Socket, Name: file.Name, Host: file.Host, Domain: file.Domain, Version: cli.Version(),
+		Listen: file.Listen, Names: file.Names,
+		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
+		MaxProcs: file.MaxProcs, MaxPerOwner: file.MaxPerOwner,
+		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
+		Sweep:       file.Sweep,
+		LocalWorker: file.LocalWorker,
+	}
+	for i := range file.Resources {
+		r, err := resource(&file.Resources[i], p.config)
+		if err != nil {
+			return c, err
+		}
+		c.Resources = append(c.Resources, r)
+	}
+	if o.dir != "" || c.Dir == "" {
+		c.Dir = p.dir
+	}
+	var err error
+	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+		return c, err
+	}
+	switch {
+	case o.socket != "":
+		c.Socket, err = filepath.Abs(o.socket)
+	case c.Socket == "":
+		c.Socket = filepath.Join(c.Dir, cli.SocketName)
+	case !filepath.IsAbs(c.Socket):
+		c.Socket = filepath.Join(c.Dir, c.Socket)
+	}
+	if c.LocalWorker == nil {
+		c.LocalWorker = localWorker(c.Socket)
+	}
+	return c, err
+}
+
+// beside makes a path of a configuration file absolute.
+func beside(config, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(config), path)
+}
+
+// localWorker is the command that serves the local universe: the gworker beside this
+// program, if there is one.
+func localWorker(socket string) []string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	worker := filepath.Join(filepath.Dir(self), "gworker")
+	if _, err := os.Stat(worker); err != nil {
+		return nil
+	}
+	return []string{worker, "--local", "--schedd", socket}
+}
+
+// resource says a resource in the schedd's words.
+func resource(r *configs.Resource, config string) (schedd.Resource, error) {
+	out := schedd.Resource{
+		Name: r.Name, URL: r.URL, Username: r.Username, PasswordFile: beside(config, r.PasswordFile), CAFile: beside(config, r.CAFile),
+		GAHP: r.GAHP, MaxVMs: r.MaxVMs, MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
+	}
+	b := r.Burst
+	if b == nil {
+		return out, nil
+	}
+	out.Burst = &schedd.Burst{
+		Template: b.Template, Cluster: b.Cluster, Cores: b.Cores, MemoryMB: b.MemoryMB, DiskKB: b.DiskKB, Attrs: map[string]string{},
+		MaxVMs: b.MaxVMs, MinVMs: b.MinVMs, Idle: b.IdleTime, JoinTimeout: b.JoinTimeout, Wait: b.Wait, Schedd: b.Schedd, UserData: b.UserData,
+	}
+	for _, a := range b.Attributes {
+		name, expr, ok := strings.Cut(a, "=")
+		if !ok {
+			return out, grid.Errorf(grid.Invalid, "resource %s: the attribute %q is not NAME=EXPR", r.Name, a)
+		}
+		out.Burst.Attrs[strings.TrimSpace(name)] = strings.TrimSpace(expr)
+	}
+	return out, nil
+}

@@ -1,0 +1,217 @@
+// Package cmd_test runs the scripts of testdata/script over the real commands.
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gridburst/cmd/internal/adm"
+	"gridburst/cmd/internal/cli"
+	"gridburst/cmd/internal/daemon"
+	"gridburst/internal/desk"
+)
+
+// TestMain is also every command, and a desk of the schedd.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == desk.Arg {
+		if err := desk.Serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	testscript.Main(m, map[string]func(){
+		"gschedd":  func() { os.Exit(cli.Main(daemon.Schedd)) },
+		"gsubmit":  func() { os.Exit(cli.Main(cli.Submit)) },
+		"gq":       func() { os.Exit(cli.Main(cli.Queue)) },
+		"grm":      func() { os.Exit(cli.Main(cli.Remove)) },
+		"ghold":    func() { os.Exit(cli.Main(cli.Hold)) },
+		"grelease": func() { os.Exit(cli.Main(cli.Release)) },
+		"gwait":    func() { os.Exit(cli.Main(cli.Wait)) },
+		"ghistory": func() { os.Exit(cli.Main(cli.History)) },
+		"gstatus":  func() { os.Exit(cli.Main(cli.Pool)) },
+		"gadm":     func() { os.Exit(cli.Main(adm.Command)) },
+		"gdag":     func() { os.Exit(cli.Main(cli.Workflow)) },
+		"gvm":      func() { os.Exit(cli.Main(cli.Machines)) },
+		"gtoken":   func() { os.Exit(cli.Main(cli.Token)) },
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			home := filepath.Join(e.WorkDir, "home")
+			e.Setenv("HOME", home)
+			e.Setenv("GRIDBURST_SCHEDD", filepath.Join(e.WorkDir, "g"))
+			e.Setenv("NO_COLOR", "1")
+			if os.Getuid() == 0 { // other users come along
+				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
+				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
+					if err := os.Chmod(dir, 0o755); err != nil {
+						return err
+					}
+				}
+			}
+			e.Values[daemonsKey{}] = &daemons{by: map[string]*exec.Cmd{}}
+			return os.MkdirAll(home, 0o755)
+		},
+		Condition: func(c string) (bool, error) {
+			if c == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("no such condition: %s", c)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start": start, "stop": stop, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate,
+		},
+	})
+}
+
+// daemons are a script's, by the names that it gives them.
+type daemons struct{ by map[string]*exec.Cmd }
+
+type daemonsKey struct{}
+
+func daemonsOf(ts *testscript.TestScript) *daemons { return ts.Value(daemonsKey{}).(*daemons) }
+
+// start NAME COMMAND ARG... starts a daemon and waits until it says that it is ready.
+// What it logs goes to NAME.log. It is killed at the script's end.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME COMMAND ARG...")
+	}
+	notify := ts.MkAbs(args[0] + ".ready")
+	ts.Check(removeIfThere(notify))
+	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	ts.Check(err)
+	defer told.Close()
+	ts.Check(os.Chmod(notify, 0o666)) // the daemon may be another user's
+	log, err := os.OpenFile(ts.MkAbs(args[0]+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	ts.Check(err)
+	defer log.Close()
+	program, err := lookPath(ts, args[1])
+	ts.Check(err)
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Args[0] = args[1]
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = []string{"NOTIFY_SOCKET=" + notify}
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "GRIDBURST_SCHEDD"} {
+		if v := ts.Getenv(name); v != "" {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	ts.Check(cmd.Start())
+	all := daemonsOf(ts)
+	all.by[args[0]] = cmd
+	ts.Defer(func() {
+		if all.by[args[0]] == cmd {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	ts.Check(told.SetReadDeadline(time.Now().Add(time.Minute)))
+	if _, err := told.Read(make([]byte, 64)); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		ts.Fatalf("%s is not ready: %v\n%s", args[0], err, text)
+	}
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func lookPath(ts *testscript.TestScript, name string) (string, error) {
+	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(os.PathListSeparator)) {
+		if p := filepath.Join(dir, name); dir != "" {
+			if _, err := os.Stat(p); err == nil {
+				return p, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s is not in PATH", name)
+}
+
+// stop NAME tells a daemon to end, which it must do with exit status 0.
+func stop(ts *testscript.TestScript, _ bool, args []string) {
+	name := args[0]
+	if err := end(ts, args, syscall.SIGTERM); err != nil {
+		text, _ := os.ReadFile(ts.MkAbs(name + ".log"))
+		ts.Fatalf("%s: %v\n%s", name, err, text)
+	}
+}
+
+// crash NAME kills a daemon at once.
+func crash(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, syscall.SIGKILL) }
+
+func end(ts *testscript.TestScript, args []string, sig syscall.Signal) error {
+	if len(args) != 1 {
+		ts.Fatalf("usage: stop NAME, crash NAME")
+	}
+	all := daemonsOf(ts)
+	cmd := all.by[args[0]]
+	if cmd == nil {
+		ts.Fatalf("there is no %s", args[0])
+	}
+	delete(all.by, args[0])
+	ts.Check(cmd.Process.Signal(sig))
+	return cmd.Wait()
+}
+
+// exits STATUS COMMAND ARG... runs a command that ends with that status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("it exits with %d, not %d", got, want)
+	}
+}
+
+// patch FILE OLD NEW replaces bytes, in hexadecimal, wherever they are.
+func patch(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	before, err := hex.DecodeString(args[1])
+	ts.Check(err)
+	after, err := hex.DecodeString(args[2])
+	ts.Check(err)
+	if !bytes.Contains(b, before) {
+		ts.Fatalf("%s does not hold %s", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.ReplaceAll(b, before, after), 0o600))
+}
+
+// truncate FILE SIZE cuts a file short.
+func truncate(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}

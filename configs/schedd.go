@@ -1,0 +1,194 @@
+package configs
+
+import (
+	"net"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Schedd is a schedd's configuration file. Where a zero means a default, the schedd's
+// own Config says which; the defaults that are named here are filled in.
+type Schedd struct {
+	Dir    string // where everything lies; empty: as the command line or the user says
+	Socket string
+	Name   string
+	Host   string
+	Domain string
+
+	Listen string   // address and port for workers; empty: no port is open
+	Names  []string // host names and addresses by which it is reached
+
+	WorkerLease time.Duration
+	LeaseMargin time.Duration
+	LogWait     time.Duration
+	KeepKeys    time.Duration
+	MaxProcs    int
+	MaxPerOwner int
+	Reserve     int64         // bytes
+	Sweep       time.Duration // how often machines are compared with what was wished for
+	LocalWorker []string
+
+	Resources []Resource
+	Crons     []Cron
+}
+
+// Resource is an engine that makes virtual machines: resource "ovirt" "NAME".
+type Resource struct {
+	Kind         string // "ovirt"
+	Name         string
+	URL          string
+	Username     string
+	PasswordFile string
+	CAFile       string
+	GAHP         []string // the command that talks to it; empty: the one beside the schedd
+
+	MaxVMs    int           // of ours at one time, whatever they are for; default 10
+	MaxVMTime time.Duration // of one; default 168h
+	Borrow    []string      // patterns of names of machines that jobs may start and stop
+	Create    bool          // jobs may create machines with credentials of their own
+
+	Burst *Burst // nil: no machines are made for the pool
+}
+
+// Burst is how a resource makes workers when the pool is not enough.
+type Burst struct {
+	Template    string
+	Cluster     string
+	MemoryMB    int64         // of a machine
+	Cores       int           // of a machine
+	DiskKB      int64         // that jobs find there; default 10GiB
+	Attributes  []string      // NAME=EXPR, that its workers offer beside their own
+	Schedd      string        // where guests find the schedd; empty: the first of names
+	MaxVMs      int           // 0: as the resource
+	MinVMs      int           // kept though nobody needs them
+	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
+	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
+	Wait        time.Duration // how long a job must have been unservable before it is demand
+	UserData    string        // a further cloud-config, carried out before ours
+}
+
+// Cron is a timetable that starts a DAG: cron "NAME".
+type Cron struct {
+	Name          string
+	Schedule      string
+	TimeZone      string // empty: the machine's
+	Owner         string // the user whose it is
+	Dag           string // path of a DAG file or workflow
+	Missed        string // what becomes of instants while the schedd was away: skip (default), once, all
+	Overlap       string // what becomes of one while the last run goes on: skip (default), allow
+	StartDeadline time.Duration
+
+	// At is where the keys stand, for problems that only others can see, such as a
+	// timetable that makes no sense.
+	At map[string]submit.Pos
+}
+
+// ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
+// not to be used.
+func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
+	var c Schedd
+	f, body := parse(filename, src)
+	if body == nil {
+		return c, f.diags
+	}
+	for _, a := range sorted(body.Attributes) {
+		f.fail(a.NameRange, quote(a.Name)+" stands outside of a block", "As in: schedd { "+a.Name+" = ... }")
+	}
+	seen := map[string]bool{}
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "schedd":
+			if f.labels(b, "schedd") && f.single(seen, b, "schedd") {
+				f.schedd(b, &c)
+			}
+		case "resource":
+			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
+				c.Resources = append(c.Resources, f.resource(b))
+			}
+		case "cron":
+			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
+				c.Crons = append(c.Crons, f.cron(b))
+			}
+		default:
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "resource", "cron"})
+		}
+	}
+	return c, f.diags
+}
+
+func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
+	f.keys(b, []key{
+		{"dir", text(&c.Dir)}, {"socket", text(&c.Socket)}, {"name", text(&c.Name)}, {"host", text(&c.Host)}, {"domain", text(&c.Domain)},
+		{"listen", address(&c.Listen)}, {"names", texts(&c.Names)},
+		{"worker_lease", span(&c.WorkerLease)}, {"lease_margin", span(&c.LeaseMargin)},
+		{"log_wait", span(&c.LogWait)}, {"keep_keys", span(&c.KeepKeys)},
+		{"max_procs", count(&c.MaxProcs)}, {"max_per_owner", count(&c.MaxPerOwner)},
+		{"reserve", size(&c.Reserve, 1)}, {"local_worker", texts(&c.LocalWorker)},
+		{"sweep", span(&c.Sweep)},
+	})
+}
+
+func (f *file) resource(b *hclsyntax.Block) Resource {
+	r := Resource{Kind: b.Labels[0], Name: b.Labels[1], MaxVMs: 10, MaxVMTime: 7 * 24 * time.Hour}
+	if r.Kind != "ovirt" {
+		f.unknown(b.LabelRanges[0], "kind of resource", r.Kind, []string{"ovirt"})
+	}
+	f.keys(b, []key{
+		{"url", required(text(&r.URL))}, {"username", required(text(&r.Username))}, {"password_file", required(text(&r.PasswordFile))},
+		{"ca_file", text(&r.CAFile)}, {"gahp", texts(&r.GAHP)},
+		{"max_vms", count(&r.MaxVMs)}, {"max_vm_time", span(&r.MaxVMTime)},
+		{"borrow", texts(&r.Borrow)}, {"create", boolean(&r.Create)},
+		{"burst", inner(func(b *hclsyntax.Block) { r.Burst = f.burst(b, r.MaxVMs) })},
+	})
+	return r
+}
+
+func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
+	u := Burst{IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
+	f.keys(b, []key{
+		{"template", required(text(&u.Template))}, {"cluster", text(&u.Cluster)},
+		{"memory", required(size(&u.MemoryMB, 1<<20))}, {"cores", required(count(&u.Cores))},
+		{"disk", size(&u.DiskKB, 1<<10)}, {"attributes", texts(&u.Attributes)}, {"schedd", text(&u.Schedd)},
+		{"max_vms", count(&u.MaxVMs)}, {"min_vms", count(&u.MinVMs)},
+		{"idle_time", span(&u.IdleTime)}, {"join_timeout", span(&u.JoinTimeout)}, {"wait", span(&u.Wait)},
+		{"user_data", text(&u.UserData)},
+	})
+	if u.MaxVMs == 0 {
+		u.MaxVMs = most
+	}
+	if a := b.Body.Attributes["min_vms"]; a != nil && u.MinVMs > u.MaxVMs {
+		f.fail(a.Expr.Range(), "min_vms is more than max_vms", "")
+	}
+	return &u
+}
+
+func (f *file) cron(b *hclsyntax.Block) Cron {
+	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip", At: map[string]submit.Pos{}}
+	f.keys(b, []key{
+		{"schedule", required(text(&c.Schedule))}, {"time_zone", text(&c.TimeZone)},
+		{"owner", required(text(&c.Owner))}, {"dag", required(text(&c.Dag))},
+		{"missed", choice(&c.Missed, "skip", "once", "all")}, {"overlap", choice(&c.Overlap, "skip", "allow")},
+		{"start_deadline", span(&c.StartDeadline)},
+	})
+	for name, a := range b.Body.Attributes {
+		c.At[name] = f.pos(a.Expr.Range())
+	}
+	return c
+}
+
+// address is host:port, where the host may be left out.
+func address(to *string) setter {
+	return setter{set: func(f *file, e hclsyntax.Expression) {
+		text(to).set(f, e)
+		if *to == "" {
+			return
+		}
+		if _, port, err := net.SplitHostPort(*to); err != nil || port == "" {
+			f.fail(e.Range(), quote(*to)+" is no address to listen at", `As in: ":9618", "192.0.2.1:9618"`)
+		}
+	}}
+}

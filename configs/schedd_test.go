@@ -1,0 +1,220 @@
+package configs
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gridburst/schedd/submit"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// whole is a configuration with every key that there is.
+const whole = `
+schedd {
+  dir = "/d"
+  socket = "/s"
+  name = "n"
+  host = "h"
+  domain = "dom"
+  listen = "[::1]:9618"
+  names = ["a", "b"]
+  worker_lease = "3s"
+  lease_margin = "2s"
+  log_wait = "1s"
+  keep_keys = "1h"
+  max_procs = 5
+  max_per_owner = 6
+  reserve = "1KiB"
+  sweep = "7s"
+  local_worker = ["w", "--x"]
+}
+resource "ovirt" "main" {
+  url = "https://e/api"
+  username = "u@internal"
+  password_file = "/pwd"
+  ca_file = "/ca"
+  gahp = ["g"]
+  max_vms = 3
+  max_vm_time = "2h"
+  borrow = ["kvm_*"]
+  create = true
+  burst {
+    template = "t"
+    cluster = "c"
+    memory = "2GiB"
+    cores = 2
+    disk = "3MiB"
+    attributes = ["A = 1"]
+    schedd = "https://h:1"
+    max_vms = 2
+    min_vms = 1
+    idle_time = "1s"
+    join_timeout = "2s"
+    wait = "3s"
+    user_data = "x: 1"
+  }
+}
+cron "nightly" {
+  schedule = "* * * * *"
+  time_zone = "UTC"
+  owner = "me"
+  dag = "/x.dag"
+  missed = "once"
+  overlap = "allow"
+  start_deadline = "5m"
+}
+`
+
+func read(t *testing.T, src string) Schedd {
+	t.Helper()
+	c, diags := ReadSchedd("schedd.hcl", []byte(src))
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	return c
+}
+
+func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
+	got := read(t, whole)
+	want := Schedd{
+		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
+		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
+		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
+		Resources: []Resource{{
+			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
+			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
+			Burst: &Burst{
+				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, DiskKB: 3072, Attributes: []string{"A = 1"}, Schedd: "https://h:1", MaxVMs: 2, MinVMs: 1,
+				IdleTime: time.Second, JoinTimeout: 2 * time.Second, Wait: 3 * time.Second, UserData: "x: 1",
+			},
+		}},
+		Crons: []Cron{{
+			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
+		}},
+	}
+	if at := got.Crons[0].At["schedule"]; at.Line != 47 || at.Column != 14 {
+		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
+	}
+	got.Crons[0].At = nil
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestDefaultsOfAConfiguration(t *testing.T) {
+	got := read(t, `
+resource "ovirt" "e" {
+  url = "u"
+  username = "n"
+  password_file = "p"
+  max_vms = 4
+  burst {
+    template = "t"
+    memory = "1GiB"
+    cores = 1
+  }
+}
+cron "c" {
+  schedule = "s"
+  owner = "o"
+  dag = "d"
+}`)
+	want := Schedd{
+		Resources: []Resource{{
+			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
+			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute},
+		}},
+		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
+	}
+	got.Crons[0].At = map[string]submit.Pos(nil)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestTheShippedConfigurationNamesEveryKey holds schedd.hcl to the tables: it is read,
+// with its comments and without, and no key is missing from it.
+func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
+	src, err := os.ReadFile("schedd.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, string(src))
+	// A comment whose text is a setting, a block or its end.
+	code := regexp.MustCompile(`(?m)^( *)# ( *(?:\w+ += .*|\w+ (?:"\w+" )*\{.*|\}))$`).ReplaceAllString(string(src), "$1$2")
+	all := read(t, code)
+	if len(all.Resources) != 1 || all.Resources[0].Burst == nil || len(all.Crons) != 1 {
+		t.Fatalf("without its comments it has %d resources and %d crons", len(all.Resources), len(all.Crons))
+	}
+	for _, line := range strings.Split(whole, "\n") {
+		name, _, ok := strings.Cut(strings.TrimSpace(line), " =")
+		if ok && !regexp.MustCompile(`(?m)^[ #]*`+name+` +=`).Match(src) {
+			t.Errorf("%s is not in schedd.hcl", name)
+		}
+	}
+	// whole itself misses none: no field of the decoded structs is zero.
+	var zero func(path string, v reflect.Value)
+	zero = func(path string, v reflect.Value) {
+		switch {
+		case v.IsZero():
+			t.Errorf("%s is in no example", path)
+		case v.Kind() == reflect.Pointer:
+			zero(path, v.Elem())
+		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+			zero(path, v.Index(0))
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				zero(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		}
+	}
+	zero("Schedd", reflect.ValueOf(read(t, whole)))
+}
+
+// badConfigs are configurations with something wrong; what is said of each is in
+// testdata/schedd.golden.
+var badConfigs = []struct{ name, src string }{
+	{"a typing error in a key", "schedd {\n  worker_leese = \"20m\"\n}"},
+	{"a typing error in a block", "scheduler {\n}"},
+	{"a duration without a unit", "schedd {\n  log_wait = 5\n}"},
+	{"a duration that is none", "schedd {\n  log_wait = \"soon\"\n}"},
+	{"a negative duration", "schedd {\n  log_wait = \"-1s\"\n}"},
+	{"a size without a unit", "schedd {\n  reserve = \"64\"\n}"},
+	{"a number that is none", "schedd {\n  max_procs = \"many\"\n}"},
+	{"half a job", "schedd {\n  max_procs = 1.5\n}"},
+	{"a text for a list", "schedd {\n  names = \"a\"\n}"},
+	{"a number in a list", "schedd {\n  names = [\"a\", 1]\n}"},
+	{"an address without a port", "schedd {\n  listen = \"localhost\"\n}"},
+	{"a text without quotes", "schedd {\n  name = grid\n}"},
+	{"a function", "schedd {\n  name = upper(\"grid\")\n}"},
+	{"a key outside", "dir = \"/x\""},
+	{"two schedd blocks", "schedd {\n}\nschedd {\n}"},
+	{"a name that schedd blocks do not have", "schedd \"x\" {\n}"},
+	{"a resource without a name", "resource \"ovirt\" {\n}"},
+	{"an unknown kind of resource", "resource \"ovrit\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n}"},
+	{"a resource that lacks everything", "resource \"ovirt\" \"x\" {\n}"},
+	{"two resources of one name", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n}\nresource \"ovirt\" \"x\" {\n}"},
+	{"burst as a key", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  burst = true\n}"},
+	{"a key as a block", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  borrow {\n  }\n}"},
+	{"more at least than at most", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  burst {\n    template = \"t\"\n    max_vms = 1\n    min_vms = 2\n  }\n}"},
+	{"a word that is none", "cron \"c\" {\n  schedule = \"s\"\n  owner = \"o\"\n  dag = \"d\"\n  missed = \"onec\"\n}"},
+	{"syntax", "schedd {\n  name = \n}"},
+	{"several at once", "schedd {\n  nmae = \"x\"\n  reserve = \"big\"\n}\ncron \"c\" {\n  schedule = 5\n}"},
+}
+
+func TestWhatIsSaidOfBadConfigurations(t *testing.T) {
+	var b strings.Builder
+	for _, c := range badConfigs {
+		_, diags := ReadSchedd("schedd.hcl", []byte(c.src))
+		if !diags.HasErrors() {
+			t.Errorf("%s: nothing is said", c.name)
+		}
+		b.WriteString("=== " + c.name + "\n\n" + diags.String() + "\n")
+	}
+	golden(t, "testdata/schedd.golden", b.String())
+}

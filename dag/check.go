@@ -1,0 +1,56 @@
+package dag
+
+import (
+	"slices"
+
+	"gridburst/internal/grid"
+)
+
+// Check refuses a graph that no [Builder] made: one that came from outside and whose
+// parts contradict each other.
+func (g *Graph) Check() error {
+	bad := func(format string, args ...any) error {
+		return grid.Errorf(grid.Invalid, "the workflow %s: "+format, append([]any{grid.Printable(g.Name)}, args...)...)
+	}
+	if g.Joins < 0 || g.Len() < 1 {
+		return bad("it has no nodes")
+	}
+	names := make(map[string]bool, g.Len())
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		switch join := i >= g.Len(); {
+		case n.Join != join:
+			return bad("node %d stands among those of another kind", i)
+		case join:
+		case n.Name == "" || names[n.Name]:
+			return bad("node %d has no name of its own", i)
+		case !n.Noop && n.File == "" && n.Job == "":
+			return bad("node %s has no job", grid.Printable(n.Name))
+		}
+		names[n.Name] = true
+		for _, list := range [][]int32{n.Parents, n.Children} {
+			for k, j := range list {
+				if j < 0 || int(j) >= len(g.Nodes) || k > 0 && list[k-1] >= j {
+					return bad("the neighbours of node %d are no nodes, or not in order", i)
+				}
+				if n.Join && g.Nodes[j].Join {
+					return bad("join %d stands beside another", i)
+				}
+			}
+		}
+		for _, c := range n.Children {
+			if _, ok := slices.BinarySearch(g.Nodes[c].Parents, int32(i)); !ok {
+				return bad("node %d is no parent of its child %d", i, c)
+			}
+		}
+		for _, p := range n.Parents {
+			if _, ok := slices.BinarySearch(g.Nodes[p].Children, int32(i)); !ok {
+				return bad("node %d is no child of its parent %d", i, p)
+			}
+		}
+	}
+	if c := g.cycle(); c != nil {
+		return bad("%w", c)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package dagfile
+
+import (
+	"slices"
+	"strings"
+
+	"gridburst/dag"
+)
+
+// setVars reads VARS node [PREPEND | APPEND] name="value" ....
+func (r *reader) setVars(l *line, c *command) {
+	nodes, all := r.nodes(l, c)
+	if nodes == nil {
+		return
+	}
+	var vars []dag.Var
+	var names []word
+	back := l.at
+	w, _ := l.word()
+	last := strings.EqualFold(w.text, "APPEND")
+	if !last && !strings.EqualFold(w.text, "PREPEND") {
+		l.at = back
+	}
+	for {
+		name, value, more, ok := r.assignment(l, c)
+		if !ok {
+			return
+		}
+		if !more {
+			break
+		}
+		vars = append(vars, dag.Var{Name: name.text, Value: value, Append: last})
+		names = append(names, name)
+	}
+	if len(vars) == 0 {
+		r.usage(l, word{start: l.at, end: l.at}, c)
+		return
+	}
+	for k, v := range vars {
+		for _, i := range nodes {
+			r.setVar(l, names[k], i, v, all)
+		}
+	}
+}
+
+// setVar gives a node a macro. The last one of a name holds; only if it replaces one
+// that was given to the same node by name, that is worth a word.
+func (r *reader) setVar(l *line, name word, i int32, v dag.Var, all bool) {
+	n := r.builder.Node(i)
+	key := varOf{i, strings.ToLower(v.Name)}
+	if r.vars[key] && !all {
+		r.warn(l, name, v.Name+" is set again for "+quote(n.Name), "The last value holds.")
+	}
+	r.vars[key] = !all
+	n.Vars = append(slices.DeleteFunc(n.Vars, func(x dag.Var) bool { return strings.EqualFold(x.Name, v.Name) }), v)
+}
+
+// assignment reads name = "value", in which \" is a quote and \\ a backslash. more is
+// false at the end of the line.
+func (r *reader) assignment(l *line, c *command) (name word, value string, more, ok bool) {
+	skip := func() {
+		for l.at < len(l.text) && blank(l.text[l.at]) {
+			l.at++
+		}
+	}
+	skip()
+	if l.at == len(l.text) {
+		return name, "", false, true
+	}
+	name.start = l.at
+	for l.at < len(l.text) && !blank(l.text[l.at]) && l.text[l.at] != '=' {
+		l.at++
+	}
+	name.end = l.at
+	name.text = l.text[name.start:name.end]
+	skip()
+	if l.at == len(l.text) || l.text[l.at] != '=' {
+		r.fail(l, name, quote(name.text)+" has no value", "It is written "+c.usage+".")
+		return name, "", false, false
+	}
+	l.at++
+	skip()
+	at := word{start: l.at, end: l.at + 1}
+	if l.at == len(l.text) || l.text[l.at] != '"' {
+		r.fail(l, at, "the value of "+name.text+" does not stand in quotes", "It is written "+c.usage+".")
+		return name, "", false, false
+	}
+	var b strings.Builder
+	for l.at++; l.at < len(l.text); l.at++ {
+		switch c := l.text[l.at]; {
+		case c == '"':
+			l.at++
+			return name, b.String(), true, r.validVar(l, name)
+		case c == '\\' && l.at+1 < len(l.text) && (l.text[l.at+1] == '"' || l.text[l.at+1] == '\\'):
+			l.at++
+			b.WriteByte(l.text[l.at])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	r.fail(l, at, "the value of "+name.text+" is not ended", `A quote within it is written \".`)
+	return name, "", false, false
+}
+
+// validVar reports whether a macro may have a name.
+func (r *reader) validVar(l *line, w word) bool {
+	name, isAttr := strings.CutPrefix(w.text, "+")
+	if !isAttr && len(name) > 3 && strings.EqualFold(name[:3], "my.") {
+		name, isAttr = name[3:], true
+	}
+	valid := name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	switch {
+	case !valid:
+		r.fail(l, w, quote(w.text)+" is no name for a macro", "Names are letters, digits and underscores; + before it makes it an attribute of the job.")
+	case !isAttr && len(name) >= 5 && strings.EqualFold(name[:5], "queue"):
+		r.fail(l, w, "the name of a macro does not begin with queue", "Its line in a submit file would be a queue statement.")
+		valid = false
+	}
+	return valid
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gridburst/schedd/api"
+	"gridburst/schedd/submit"
+)
+
+// gsubmitOne is the whole command, from its start to its end, for one job with a log.
+func (b *bench) gsubmitOne(ctx context.Context) ([]Row, error) {
+	limit, err := b.oneProcess(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.schedd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Stop(calm)
+	dir, err := b.fresh("one")
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "one.sub")
+	err = os.WriteFile(file, []byte("executable = /bin/true\narguments = one $(Cluster)\nlog = "+filepath.Join(dir, "one.log")+"\nqueue\n"), 0o644)
+	if err != nil {
+		return nil, err
+	}
+	r := Row{Name: "gsubmit_one_ms", Unit: "ms", Less: true, Limit: &limit, Peer: number(6.5), Bar: number(25)}
+	for i := range b.count(100) + 1 {
+		begun := time.Now()
+		if _, err := b.rig.Run(ctx, nil, filepath.Join(b.Bin, "gsubmit"), "--schedd", s.Socket, file); err != nil {
+			return nil, err
+		}
+		if i > 0 { // the first finds nothing warm
+			r.Runs = append(r.Runs, millis(time.Since(begun)))
+		}
+	}
+	r.Value = median(r.Runs)
+	r.Note = "machine: a process that does nothing; peer: sbatch, which makes nothing durable (condor_submit: 29)"
+	return []Row{r}, nil
+}
+
+// durable is what clients hand in, each on a connection of its own, waiting for one
+// answer before the next: one job each, with a log and arguments of its own. An answer
+// means that the job is on the disk and its log has its first event.
+func (b *bench) durable(ctx context.Context, clients int) ([]Row, error) {
+	r := Row{Name: fmt.Sprintf("durable_submits_%d_per_s", clients), Unit: "/s"}
+	limit, err := b.rawBatches(clients, 700)
+	if err != nil {
+		return nil, err
+	}
+	r.Limit = &limit
+	r.Note = fmt.Sprintf("machine: the bare storage library, %d records in a transaction", clients)
+	if clients > 1 {
+		r.Bar = number(3000)
+	} else {
+		r.Peer = number(240)
+	}
+	s, err := b.schedd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Stop(calm)
+	dir, err := b.fresh("logs")
+	if err != nil {
+		return nil, err
+	}
+	job, err := b.shapeOf(ctx, s, "executable = /bin/true\narguments = x\nlog = x.log\nqueue\n")
+	if err != nil {
+		return nil, err
+	}
+	submitter := func(client int, api *api.Client) func(context.Context, int) error {
+		log := text("UserLog", filepath.Join(dir, fmt.Sprintf("client%d.log", client)))
+		return func(ctx context.Context, i int) error {
+			return handIn(ctx, api, job.with(text("Args", fmt.Sprintf("client %d job %d", client, i)), log))
+		}
+	}
+	for i := range b.Runs + 1 {
+		n, took, err := b.swarm(ctx, s.Socket, clients, b.count(clients*1000), 3*time.Second, submitter)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			r.Runs = append(r.Runs, float64(n)/took.Seconds())
+		}
+	}
+	r.Value = median(r.Runs)
+	return []Row{r}, nil
+}
+
+func handIn(ctx context.Context, c *api.Client, s submit.Spec) error {
+	out, err := c.Submit(ctx, api.Submission{Specs: []submit.Spec{s}})
+	if err == nil && len(out.Warnings) > 0 {
+		return fmt.Errorf("a submit was accepted with a warning: %s", out.Warnings[0])
+	}
+	return err
+}
+
+// swarm lets clients work until most things are done or the time is over, and gives
+// how many were done and how long it took.
+func (b *bench) swarm(ctx context.Context, socket string, clients, most int, long time.Duration,
+	begin func(client int, c *api.Client) func(context.Context, int) error,
+) (int, time.Duration, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var next, done atomic.Int64
+	begun := time.Now()
+	for n := range clients {
+		wg.Go(func() {
+			c := api.NewClient(socket)
+			do := begin(n, c)
+			for long == 0 || time.Since(begun) < long {
+				i := int(next.Add(1)) - 1
+				if i >= most || ctx.Err() != nil {
+					return
+				}
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return int(done.Load()), time.Since(begun), context.Cause(ctx)
+}

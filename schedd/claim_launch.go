@@ -1,0 +1,264 @@
+package schedd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gridburst/gahp"
+	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
+	"gridburst/internal/grid"
+	"gridburst/schedd/jobad"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
+)
+
+// machine is what the job that is the machine asks for, also when it has left the queue.
+func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
+	v := s.d.ledger.View()
+	err = s.d.ads.Read(v, func(in *jobad.Session) error {
+		job, err := in.Any(s.claim.Job)
+		if err != nil {
+			return err
+		}
+		c, ok := v.Cluster(s.claim.Job.Cluster)
+		if !ok {
+			if c, _, err = in.PastCluster(s.claim.Job.Cluster); err != nil {
+				return err
+			}
+		}
+		o, _ := v.Owner(c.Owner)
+		owner = desk.Owner(o)
+		m, err = submit.MachineOf(job)
+		return err
+	})
+	return m, owner, err
+}
+
+// provider is the engine, asked with the credential of whoever the machine is for.
+func (s *claimStep) provider() (gahp.Provider, error) {
+	if s.claim.Kind == ledger.Overflow {
+		return s.d.engines.own(s.res)
+	}
+	m, owner, err := s.machine()
+	if err != nil {
+		return nil, err
+	}
+	return s.d.engines.at(Credential{Resource: s.res.Name, URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
+}
+
+// hopeless: there is no way to ask the engine.
+func (s *claimStep) hopeless(ctx context.Context, err error) (time.Duration, error) {
+	if s.claim.State == grid.ClaimWanted {
+		return 0, s.move(ctx, grid.ClaimFail, err.Error(), s.held(grid.HoldCloudAdmin, grid.MessageOf(err)))
+	}
+	return steady, err
+}
+
+// launch makes the machine if there is none, and starts it.
+func (s *claimStep) launch(ctx context.Context) (time.Duration, error) {
+	switch {
+	case !s.wanted:
+		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+	case s.late(s.launchLimit()):
+		return 0, s.giveUp(ctx, "it could not be started within "+s.launchLimit().String())
+	case s.claim.VM == "" && s.claim.Kind == ledger.Borrowed:
+		return s.borrow(ctx)
+	case s.claim.VM == "":
+		return s.create(ctx)
+	}
+	return s.start(ctx)
+}
+
+// launchLimit is how long a machine may take from the wish to its start: an overflow
+// machine whose jobs may be served otherwise not long, one that is a job very long.
+func (s *claimStep) launchLimit() time.Duration {
+	if s.claim.Kind == ledger.Overflow && s.res.Burst != nil {
+		return s.res.Burst.JoinTimeout
+	}
+	return 24 * time.Hour
+}
+
+// late reports whether the claim has been in its state for longer.
+func (s *claimStep) late(limit time.Duration) bool {
+	return time.Since(time.UnixMilli(s.claim.Entered)) > limit
+}
+
+// giveUp ends a claim that comes to nothing.
+func (s *claimStep) giveUp(ctx context.Context, why string) error {
+	if s.claim.State == grid.ClaimReady || s.claim.State == grid.ClaimBooting || s.claim.VM != "" {
+		return s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldCloudServer, why))
+	}
+	return s.move(ctx, grid.ClaimFail, why, s.held(grid.HoldCloudServer, why))
+}
+
+func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
+	c := gahp.Create{Name: s.claim.Name, Mark: s.mark()}
+	if s.claim.Kind == ledger.Overflow {
+		b := s.res.Burst
+		if b == nil {
+			return 0, s.move(ctx, grid.ClaimFail, "burst is not configured any more")
+		}
+		data, err := s.d.guestData(s.id, s.claim.Name, b)
+		if err != nil {
+			return 0, err
+		}
+		c.Template, c.Cluster, c.Cores, c.MemoryMB, c.UserData = b.Template, b.Cluster, b.Cores, b.MemoryMB, data
+		c.Description = "overflow worker of " + s.d.c.Name
+	} else {
+		m, owner, err := s.machine()
+		if err != nil {
+			return 0, err
+		}
+		c.Template, c.Cluster, c.Cores, c.MemoryMB, c.UserData = m.Template, m.Cluster, int(m.Cpus), m.MemoryMB, m.UserData
+		c.Description = fmt.Sprintf("job %s of %s at %s", s.claim.Job, owner.Name, s.d.c.Name)
+		if m.UserDataFile != "" {
+			data, err := s.d.desks.ReadFile(ctx, owner, m.UserDataFile, maxUserData)
+			if err != nil {
+				if grid.CodeOf(err) == grid.Unavailable {
+					return 0, err
+				}
+				return 0, s.refused(ctx, err.Error(), grid.HoldInput)
+			}
+			c.UserData = string(data)
+		}
+	}
+	failpoint.Hit("claim.create.before")
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	vm, err := s.engine.Create(limited, s.order(), c)
+	if failpoint.FreshName && kindOf(err) == gahp.NameInUse {
+		c.Name += "-2"
+		vm, err = s.engine.Create(limited, s.order(), c)
+	}
+	failpoint.Hit("claim.create.after")
+	switch kindOf(err) {
+	case gahp.NameInUse, gahp.Unknown:
+		// It may be ours, from a call whose answer was lost.
+		return 0, s.move(ctx, grid.ClaimLost, err.Error())
+	}
+	if err != nil {
+		return s.trouble(ctx, err)
+	}
+	return soon, s.learn(ctx, vm.ID)
+}
+
+// maxUserData bounds what a guest is given, as oVirt does.
+const maxUserData = 256 << 10
+
+// trouble is a failure before there is a machine.
+func (s *claimStep) trouble(ctx context.Context, err error) (time.Duration, error) {
+	if passes(err) {
+		return 0, err
+	}
+	return 0, s.refused(ctx, err.Error(), holdCodeOf(kindOf(err)))
+}
+
+// refused ends a claim whose machine will not be, for a reason that somebody must mend.
+func (s *claimStep) refused(ctx context.Context, why string, code grid.HoldCode) error {
+	verb := grid.ClaimFail
+	if s.claim.VM != "" {
+		verb = grid.ClaimStop
+	}
+	return s.move(ctx, verb, why, s.held(code, why))
+}
+
+// find settles whether the machine exists, by its name.
+func (s *claimStep) find(ctx context.Context) (time.Duration, error) {
+	vm, err := s.lookup(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		if !s.wanted {
+			return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+		}
+		// A create that is still on its way will find the name taken by the next one,
+		// or the next one by it: there is one machine of a name.
+		return soon, s.move(ctx, grid.ClaimAbsent, "no machine has its name")
+	case err != nil:
+		return 0, err
+	case vm.Mark != s.mark():
+		return 0, s.refused(ctx, "a machine that is not ours has the name "+s.claim.Name, grid.HoldCloudServer)
+	}
+	return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimFound, VM: vm.ID, Reason: "it was found by its name"})
+}
+
+func (s *claimStep) lookup(ctx context.Context) (gahp.VM, error) {
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	return s.engine.Find(limited, s.claim.Name)
+}
+
+func (s *claimStep) get(ctx context.Context) (gahp.VM, error) {
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	return s.engine.Get(limited, s.claim.VM)
+}
+
+// borrow finds the machine that is to be borrowed. It is noted before it is started,
+// so that one that is up later is known to have been down.
+func (s *claimStep) borrow(ctx context.Context) (time.Duration, error) {
+	vm, err := s.lookup(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return 0, s.refused(ctx, s.res.Name+" has no machine named "+s.claim.Name, grid.HoldCloudUser)
+	case err != nil:
+		return s.trouble(ctx, err)
+	case vm.State != gahp.Down:
+		return 0, s.refused(ctx, fmt.Sprintf("machine %s of %s is %s: only one that is down can be borrowed", s.claim.Name, s.res.Name, vm.State), grid.HoldCloudUser)
+	}
+	return 0, s.learn(ctx, vm.ID)
+}
+
+// start starts a machine that is there.
+func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
+	vm, err := s.get(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return 0, s.vanished(ctx)
+	case err != nil:
+		return 0, err
+	}
+	switch vm.State {
+	case gahp.Down:
+		if s.hasRun(&vm) {
+			return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
+		}
+	case gahp.ImageLocked, gahp.Unassigned, gahp.NoState:
+		s.waits = "its disks are being made"
+		return soon, nil
+	default:
+		return soon, s.move(ctx, grid.ClaimStarted, "it had been started")
+	}
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	failpoint.Hit("claim.start.before")
+	err = s.engine.Start(limited, s.order(), s.claim.VM, gahp.Start{})
+	failpoint.Hit("claim.start.after")
+	switch kindOf(err) {
+	case gahp.Unknown, gahp.WrongState:
+		return soon, nil // look
+	case gahp.Locked:
+		s.waits = "the engine is busy with it"
+		return soon, nil
+	}
+	if err != nil {
+		return s.trouble(ctx, err)
+	}
+	return soon, s.move(ctx, grid.ClaimStarted, "")
+}
+
+// hasRun reports whether a machine that is down has been up for this claim: its start
+// was asked for, the answer was lost, and its guest has powered off already.
+func (s *claimStep) hasRun(vm *gahp.VM) bool {
+	if s.claim.Kind == ledger.Borrowed {
+		return vm.Started.After(time.UnixMilli(s.claim.Entered))
+	}
+	return !vm.Started.IsZero()
+}
+
+// vanished: the machine is gone, and it was not us.
+func (s *claimStep) vanished(ctx context.Context) error {
+	const why = "its machine is gone from the engine, and this schedd has not removed it"
+	return s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldCloudLost, why))
+}

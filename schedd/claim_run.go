@@ -1,0 +1,177 @@
+package schedd
+
+import (
+	"context"
+	"time"
+
+	"gridburst/gahp"
+	"gridburst/internal/failpoint"
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+)
+
+// boot waits for the worker that joins from the machine, or, when a job is the
+// machine, for the engine to show it up.
+func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
+	if !s.wanted {
+		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+	}
+	if s.claim.Kind == ledger.Overflow {
+		if w, ok := s.d.pool.OfClaim(s.id); ok && w.Connected {
+			return steady, s.propose(ctx, &ledger.Move{Verb: grid.ClaimJoin, Worker: w.ID, Reason: "its worker has joined"})
+		}
+		if s.res.Burst == nil || s.late(s.res.Burst.JoinTimeout) {
+			return 0, s.move(ctx, grid.ClaimStop, "its worker did not join in time")
+		}
+	}
+	vm, err := s.get(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return 0, s.vanished(ctx)
+	case err != nil:
+		return 0, err
+	case s.claim.Kind == ledger.Overflow && vm.State == gahp.Down:
+		return 0, s.move(ctx, grid.ClaimStop, "its guest has ended before its worker joined")
+	case s.claim.Kind == ledger.Overflow:
+		s.waits = "its machine is " + string(vm.State) + "; its worker has not joined"
+		return 2 * soon, nil
+	case vm.State == gahp.Down:
+		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(vm.Started))
+	case vm.State == gahp.Up:
+		up := s.report(ledger.Started)
+		up.Where = s.claim.Name
+		return soon, s.move(ctx, grid.ClaimJoin, "its guest is up", up)
+	}
+	s.waits = "its machine is " + string(vm.State)
+	return soon, nil
+}
+
+// ready watches a machine that is where it should be.
+func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
+	if !s.wanted {
+		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+	}
+	vm, err := s.get(ctx)
+	tooLong := time.Since(time.UnixMilli(s.claim.Wanted)) > s.res.MaxVMTime
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return 0, s.vanished(ctx)
+	case err != nil:
+		return 0, err
+	case s.claim.Kind == ledger.Overflow && vm.State == gahp.Down:
+		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
+	case s.claim.Kind == ledger.Overflow && tooLong:
+		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
+	case s.claim.Kind == ledger.Overflow:
+		return steady, nil
+	case vm.State == gahp.Down:
+		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
+	case tooLong:
+		why := "it ran for longer than the resource's max_vm_time of " + s.res.MaxVMTime.String()
+		return 0, s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldSystemPolicy, why))
+	}
+	if vm.State != gahp.Up {
+		s.waits = "its machine is " + string(vm.State)
+	}
+	return min(guards, max(soon, time.Since(time.UnixMilli(s.claim.Entered))/4)), nil
+}
+
+// drain waits until the worker has nothing to do.
+func (s *claimStep) drain(ctx context.Context) (time.Duration, error) {
+	idle := false
+	err := s.d.dispatch.ask(ctx, func() {
+		// Asked of the dispatcher, which places nothing meanwhile.
+		s.d.pool.Drain(s.claim.Worker, true)
+		idle = len(s.d.dispatch.attemptsOn(s.d.ledger.View(), s.claim.Worker)) == 0
+	})
+	if err != nil {
+		return 0, err
+	}
+	if idle {
+		return 0, s.move(ctx, grid.ClaimStop, "it has nothing to do")
+	}
+	s.waits = "its worker has jobs to end"
+	return soon, nil
+}
+
+// Stopping: the guest is asked, and after grace it is not asked any more. settle is
+// how long a machine whose create may still be on its way is looked for.
+const (
+	grace  = 30 * time.Second
+	settle = 10 * time.Second
+)
+
+// stop takes the machine away, and looks until it is gone.
+func (s *claimStep) stop(ctx context.Context) (time.Duration, error) {
+	if s.claim.VM == "" {
+		return s.stopUnseen(ctx)
+	}
+	vm, err := s.get(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return 0, s.gone(ctx, "the engine shows it no more")
+	case err != nil:
+		return 0, err
+	}
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	switch vm.State {
+	case gahp.Down:
+		if s.claim.Kind == ledger.Borrowed {
+			return 0, s.gone(ctx, "it is down again")
+		}
+		failpoint.Hit("claim.remove.before")
+		err = s.engine.Remove(limited, s.order(), s.claim.VM)
+		failpoint.Hit("claim.remove.after")
+	case gahp.ImageLocked:
+		s.waits = "its disks are being made or removed"
+		return soon, nil
+	default:
+		if s.claim.Kind == ledger.Overflow {
+			s.d.conns.quit(s.claim.Worker)
+		}
+		failpoint.Hit("claim.stop.before")
+		if s.late(grace) || vm.State != gahp.Up {
+			err = s.engine.Stop(limited, s.order(), s.claim.VM)
+		} else {
+			err = s.engine.Shutdown(limited, s.order(), s.claim.VM)
+		}
+		failpoint.Hit("claim.stop.after")
+	}
+	switch kindOf(err) {
+	case gahp.NotFound, gahp.Unknown, gahp.WrongState, gahp.Locked:
+		return soon, nil // look
+	}
+	return soon, err
+}
+
+// stopUnseen looks for a machine whose create was asked for and whose id is not known.
+func (s *claimStep) stopUnseen(ctx context.Context) (time.Duration, error) {
+	vm, err := s.lookup(ctx)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		if s.claim.Kind != ledger.Borrowed && !s.late(settle) {
+			s.waits = "a machine may still appear"
+			return soon, nil
+		}
+		return 0, s.gone(ctx, "no machine has its name")
+	case err != nil:
+		return 0, err
+	case s.claim.Kind == ledger.Borrowed:
+		return 0, s.gone(ctx, "it was not started")
+	case vm.Mark != s.mark():
+		return 0, s.gone(ctx, "the machine of its name is not ours")
+	}
+	return 0, s.learn(ctx, vm.ID)
+}
+
+// gone closes the claim. If the job's attempt was still open (it was held or removed),
+// it is over now.
+func (s *claimStep) gone(ctx context.Context, why string) error {
+	reason := s.claim.Reason
+	if reason == "" {
+		reason = why
+	}
+	failpoint.Hit("claim.gone.before")
+	return s.move(ctx, grid.ClaimGoneNow, reason, s.stopped("its machine was stopped"))
+}

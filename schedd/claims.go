@@ -1,0 +1,323 @@
+package schedd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gridburst/gahp"
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+)
+
+// claims takes every open claim through its life: intend, act, report. Each step looks
+// at the claim as the ledger has it, does at most one thing at the engine, and proposes
+// what came of it, resting on the version that it looked at. A step that died anywhere
+// is done again, by looking first: nothing is ever made twice under one name.
+type claims struct {
+	d     *Daemon
+	woken chan struct{} // has one element when there is something to do
+	wg    sync.WaitGroup
+
+	mu    sync.Mutex
+	known map[uint32]*attention
+}
+
+// attention is what the loop knows of one claim beside the ledger.
+type attention struct {
+	busy    bool
+	version uint32 // of the claim, at the last step
+	wanted  bool   // whether its job wanted it, at the last step
+	again   time.Time
+	tries   int    // troubles in a row
+	waits   string // what it waits for, for people
+}
+
+func newClaims(d *Daemon) *claims {
+	return &claims{d: d, woken: make(chan struct{}, 1), known: map[uint32]*attention{}}
+}
+
+// wake makes the loop look.
+func (c *claims) wake() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+// poke makes the loop look at a claim now.
+func (c *claims) poke(id uint32) {
+	c.mu.Lock()
+	if a := c.known[id]; a != nil {
+		a.again = time.Time{}
+	}
+	c.mu.Unlock()
+	c.wake()
+}
+
+// waits is what a claim waits for; empty when there is nothing to tell.
+func (c *claims) waits(id uint32) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a := c.known[id]; a != nil {
+		return a.waits
+	}
+	return ""
+}
+
+func (c *claims) run(ctx context.Context) error {
+	defer c.wg.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		v := c.d.ledger.View()
+		timer.Reset(c.start(ctx, v))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.d.ledger.Changed(v.Index):
+		case <-c.woken:
+		case <-timer.C:
+		}
+	}
+}
+
+// calm is how long the loop sleeps when it knows of nothing to do.
+const calm = time.Minute
+
+// start begins the steps that are due, and says when the next one is.
+func (c *claims) start(ctx context.Context, v *ledger.View) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	wait := calm
+	for id, cl := range v.Claims() {
+		a := c.known[id]
+		if a == nil {
+			a = &attention{}
+			c.known[id] = a
+		}
+		if a.busy {
+			continue
+		}
+		wanted := wantedBy(v, id, cl)
+		if left := a.again.Sub(now); a.version == cl.Version && a.wanted == wanted && left > 0 {
+			wait = min(wait, left)
+			continue
+		}
+		a.busy, a.version, a.wanted = true, cl.Version, wanted
+		s := &claimStep{d: c.d, v: v, id: id, claim: *cl, wanted: wanted}
+		c.wg.Go(func() { c.step(ctx, s, a) })
+	}
+	for id, a := range c.known {
+		if _, open := v.Claim(id); !open && !a.busy {
+			delete(c.known, id)
+		}
+	}
+	return wait
+}
+
+// wantedBy reports whether the job that is the machine still wants it; of an overflow
+// machine it is true.
+func wantedBy(v *ledger.View, id uint32, c *ledger.Claim) bool {
+	if c.Kind == ledger.Overflow {
+		return true
+	}
+	j, ok := v.Job(c.Job)
+	return ok && j.Place == ledger.AsVM && j.At == id && j.Epoch == c.Epoch && j.Status != grid.Held && j.Status != grid.Removed
+}
+
+// step does one step and notes when to look again.
+func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
+	again, err := s.advance(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.busy = false
+	a.waits = s.waits
+	var e *gahp.Error
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err == nil:
+		a.tries = 0
+	case grid.CodeOf(err) == grid.Conflict || grid.CodeOf(err) == grid.NotFound && !errors.As(err, &e):
+		again = 0 // the claim has changed meanwhile
+	default:
+		a.tries++
+		again = max(again, backOff(a.tries))
+		a.waits = err.Error()
+		log := c.d.log.WithError(err).WithField("claim", s.id)
+		if a.tries == 1 || a.tries%20 == 0 {
+			log.Warn("claim has trouble, and is tried again")
+		} else {
+			log.Debug("claim has trouble, and is tried again")
+		}
+	}
+	a.again = time.Now().Add(again)
+	c.wake()
+}
+
+// backOff is the wait after n troubles in a row.
+func backOff(n int) time.Duration { return min(250*time.Millisecond<<min(n, 10), 30*time.Second) }
+
+// How often an engine is asked about a machine that is on its way, and about one that
+// is where it should be.
+const (
+	soon   = 500 * time.Millisecond
+	steady = 15 * time.Second
+	guards = 3 * time.Second // a job that is a machine: its end should be seen soon
+)
+
+// claimStep is one step of one claim.
+type claimStep struct {
+	d      *Daemon
+	v      *ledger.View
+	id     uint32
+	claim  ledger.Claim
+	wanted bool
+	res    *Resource
+	engine gahp.Provider
+	waits  string
+}
+
+// order fences what is asked of the engine.
+func (s *claimStep) order() gahp.Order {
+	return gahp.Order{Term: s.v.Term, Claim: s.id, Epoch: s.claim.Version}
+}
+
+// mark is how a machine of this claim is known as ours, whatever its name.
+func (s *claimStep) mark() string { return markOf(s.v.Deployment, s.id) }
+
+func markOf(deployment string, claim uint32) string {
+	return fmt.Sprintf("gridburst %s claim %d", deployment, claim)
+}
+
+// advance does what comes next, and says when to look again.
+func (s *claimStep) advance(ctx context.Context) (time.Duration, error) {
+	s.res = s.d.resource(s.claim.Resource)
+	if s.res == nil {
+		s.waits = "resource " + s.claim.Resource + " is not configured any more: name it again, so that its machine can be taken away"
+		return steady, nil
+	}
+	var err error
+	if s.engine, err = s.provider(); err != nil {
+		return s.hopeless(ctx, err)
+	}
+	switch s.claim.State {
+	case grid.ClaimWanted:
+		if !s.wanted {
+			return 0, s.move(ctx, grid.ClaimFail, "it was not wanted any more", s.stopped("the job was ended before its machine was asked for"))
+		}
+		return 0, s.move(ctx, grid.ClaimLaunch, "")
+	case grid.ClaimLaunching:
+		return s.launch(ctx)
+	case grid.ClaimUnknown:
+		return s.find(ctx)
+	case grid.ClaimBooting:
+		return s.boot(ctx)
+	case grid.ClaimReady:
+		return s.ready(ctx)
+	case grid.ClaimDraining:
+		return s.drain(ctx)
+	case grid.ClaimStopping:
+		return s.stop(ctx)
+	}
+	return steady, nil
+}
+
+// move proposes one line of the claim's table, with what it means for its job.
+func (s *claimStep) move(ctx context.Context, verb grid.ClaimVerb, reason string, reports ...ledger.AttemptReport) error {
+	return s.propose(ctx, &ledger.Move{Verb: verb, Reason: reason, Report: reports})
+}
+
+func (s *claimStep) propose(ctx context.Context, m *ledger.Move) error {
+	m.Claim, m.Version = s.id, s.claim.Version
+	if s.claim.Kind == ledger.Overflow {
+		m.Report = nil
+	}
+	r, err := s.d.propose(ctx, m)
+	if err != nil {
+		return err
+	}
+	s.claim.Version = r.Value.(uint32)
+	if m.Verb != "" {
+		s.d.log.WithFields(map[string]any{"claim": s.id, "vm": s.claim.Name, "resource": s.claim.Resource}).Info("claim: " + string(m.Verb))
+	}
+	return nil
+}
+
+// learn notes the engine's id of the machine.
+func (s *claimStep) learn(ctx context.Context, vm string) error {
+	if err := s.propose(ctx, &ledger.Move{VM: vm}); err != nil {
+		return err
+	}
+	s.claim.VM = vm
+	return nil
+}
+
+// report is what the claim's fate means for the job that is the machine.
+func (s *claimStep) report(kind ledger.ReportKind) ledger.AttemptReport {
+	return ledger.AttemptReport{Job: s.claim.Job, Epoch: s.claim.Epoch, Kind: kind}
+}
+
+// stopped says that the attempt was ended on our order.
+func (s *claimStep) stopped(why string) ledger.AttemptReport {
+	r := s.report(ledger.Stopped)
+	r.Vacate, r.Reason = grid.VacateVM, why
+	return r
+}
+
+// held says that the job cannot run, and why.
+func (s *claimStep) held(code grid.HoldCode, why string) ledger.AttemptReport {
+	r := s.report(ledger.Failed)
+	r.HoldCode, r.Reason = code, why
+	return r
+}
+
+// ended says that the guest has powered off: the job has done what it had to.
+func (s *claimStep) ended(started time.Time) ledger.AttemptReport {
+	r := s.report(ledger.Ended)
+	if !started.IsZero() {
+		r.Exit.WallMS = max(time.Since(started).Milliseconds(), 0)
+	}
+	s.d.judge(s.d.ledger.View(), &r)
+	return r
+}
+
+// holdCodeOf is the hold code for what an engine has refused.
+func holdCodeOf(k gahp.Kind) grid.HoldCode {
+	switch k {
+	case gahp.BadPassword:
+		return grid.HoldCredential
+	case gahp.Quota:
+		return grid.HoldCloudAdmin
+	case gahp.EngineDown:
+		return grid.HoldCloudConnection
+	case gahp.Unknown:
+		return grid.HoldCloudLost
+	}
+	return grid.HoldCloudUser
+}
+
+// passes reports whether a failure is one that time may mend.
+func passes(err error) bool {
+	var e *gahp.Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e.Kind {
+	case gahp.Locked, gahp.NoCapacity, gahp.EngineDown, gahp.Unknown, gahp.Stale:
+		return true
+	}
+	return false
+}
+
+func kindOf(err error) gahp.Kind {
+	var e *gahp.Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}

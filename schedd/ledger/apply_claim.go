@@ -1,0 +1,150 @@
+package ledger
+
+import "gridburst/internal/grid"
+
+func (c *Want) apply(t *txn) (any, error) {
+	if c.Resource == "" || (c.For == Borrowed) != (c.Borrow != "") || c.For < Overflow || c.For > Borrowed {
+		return nil, grid.Errorf(grid.Invalid, "a claim of no kind, of no resource, or of a machine without a name")
+	}
+	open := uint32(0)
+	for id, o := range t.v.claims.from(0) {
+		if o.Resource != c.Resource {
+			continue
+		}
+		open++
+		if c.For == Borrowed && o.Kind == Borrowed && o.Name == c.Borrow {
+			return nil, grid.Errorf(grid.Exists, "claim %d has machine %s of %s", id, c.Borrow, c.Resource)
+		}
+	}
+	if c.Cap > 0 && open >= c.Cap {
+		return nil, grid.Errorf(grid.Refused, "%s has %d machines of ours, as many as it may have", c.Resource, open)
+	}
+	var s Stretch
+	var cl Cluster
+	if c.For != Overflow {
+		var ok bool
+		if s, cl, ok = t.stretch(c.Job); !ok || s.Job.Status != grid.Idle || s.Job.Attempt() || s.Job.Version != c.Version {
+			return nil, grid.Errorf(grid.Conflict, "job %s has changed since", c.Job)
+		}
+	}
+	t.v.counters.Claim++
+	id := t.v.counters.Claim
+	claim := Claim{
+		State: grid.ClaimWanted, Kind: c.For, Resource: c.Resource, Name: c.Borrow, Job: c.Job,
+		Cpus: c.Cpus, MemoryMB: c.MemoryMB, Wanted: t.at, Entered: t.at, Version: 1, Reason: c.Reason,
+	}
+	if c.For != Borrowed {
+		claim.Name = ClaimName(t.v.Deployment, id)
+	}
+	t.emit(Event{Type: ClaimMoved, ID: id, To: uint8(claim.State), Text: c.Reason})
+	if c.For != Overflow {
+		s.Job.Place, s.Job.At = AsVM, id
+		s.Job.Epoch++
+		claim.Epoch = s.Job.Epoch
+		t.store(&s, &cl, s.Job.Status, 1)
+		t.emit(Event{Type: JobPlaced, Jobs: s.Run, Fresh: s.fresh, Epoch: s.Job.Epoch, Code: int32(AsVM), ID: id, Text: c.Where})
+	}
+	for _, b := range c.Bind {
+		t.place(&Placement{Job: b.Job, Version: b.Version, Kind: ForClaim, At: id, Where: c.Where})
+	}
+	t.putClaim(id, &claim)
+	return id, nil
+}
+
+func (t *txn) putClaim(id uint32, c *Claim) {
+	t.v.claims.set(t.ed, id, *c)
+	e := newEnc(96)
+	e.claim(c)
+	t.put(bClaim, key4(id), e)
+}
+
+// closeClaim moves a claim of which nothing is left out of the view.
+func (t *txn) closeClaim(id uint32, c *Claim) {
+	t.v.claims.del(t.ed, id)
+	t.drop(bClaim, key4(id))
+	t.drop(bToken, []byte(c.Name))
+	e := newEnc(96)
+	e.claim(c)
+	t.put(bPastClaim, key4(id), e)
+}
+
+func (c *Move) apply(t *txn) (any, error) {
+	claim, ok := t.v.claims.get(c.Claim)
+	switch {
+	case !ok:
+		return nil, grid.Errorf(grid.NotFound, "claim %d is not open", c.Claim)
+	case claim.Version != c.Version:
+		return nil, grid.Errorf(grid.Conflict, "claim %d has changed since", c.Claim)
+	case len(c.Report) > 1, len(c.Report) == 1 && c.Report[0].Job != claim.Job:
+		return nil, grid.Errorf(grid.Invalid, "claim %d and a report of another job", c.Claim)
+	}
+	was := claim.State
+	if c.Verb != "" {
+		next, err := was.On(c.Verb)
+		if err != nil {
+			return nil, err
+		}
+		claim.State, claim.Entered, claim.Reason = next, t.at, c.Reason
+	}
+	if c.VM != "" {
+		claim.VM = c.VM
+	}
+	if c.Worker != 0 {
+		claim.Worker = c.Worker
+	}
+	claim.Version++
+	if c.Verb != "" {
+		t.emit(Event{Type: ClaimMoved, ID: c.Claim, From: uint8(was), To: uint8(claim.State), Text: c.Reason})
+	}
+	for i := range c.Report {
+		t.report(&c.Report[i])
+	}
+	if claim.State.Closed() {
+		t.closeClaim(c.Claim, &claim)
+	} else {
+		t.putClaim(c.Claim, &claim)
+	}
+	return claim.Version, nil
+}
+
+func (t *txn) token(worker string) (k Token, err error) {
+	body, err := t.get(bToken, []byte(worker))
+	if body == nil {
+		return k, err
+	}
+	return decodeToken(body)
+}
+
+func (c *Invite) apply(t *txn) (any, error) {
+	if c.Worker == "" {
+		return nil, grid.Errorf(grid.Invalid, "an invitation for a worker without a name")
+	}
+	t.v.counters.Token++
+	k := Token{Serial: t.v.counters.Token, Until: c.Until}
+	t.put(bToken, []byte(c.Worker), k.encode())
+	return k.Serial, nil
+}
+
+func (c *Redeem) apply(t *txn) (any, error) {
+	k, err := t.token(c.Worker)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Key) == 0 {
+		return nil, grid.Errorf(grid.Invalid, "a token is exchanged for a key")
+	}
+	if c.Claim != 0 {
+		claim, ok := t.v.claims.get(c.Claim)
+		if !ok || claim.Kind != Overflow || claim.Name != c.Worker || claim.State == grid.ClaimStopping {
+			return nil, grid.Errorf(grid.Unauthorized, "the machine of this token is not wanted any more")
+		}
+	} else if k.Serial == 0 || k.Serial != c.Serial || k.Until < t.at {
+		return nil, grid.Errorf(grid.Unauthorized, "the token is not known or has expired: ask for another")
+	}
+	if len(k.Key) > 0 && string(k.Key) != string(c.Key) {
+		return nil, grid.Errorf(grid.Unauthorized, "the token has been used already: ask for another")
+	}
+	k.Key = c.Key
+	t.put(bToken, []byte(c.Worker), k.encode())
+	return nil, nil
+}

@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"gridburst/dag"
+	"gridburst/internal/grid"
+)
+
+// Dag is a run of a workflow. Its graph does not change and stays on disk; what happens
+// to its nodes is a [dag.Record] each.
+type Dag struct {
+	dag.Header
+	Owner   uint32
+	Name    string // of the workflow
+	File    string // where it was written; full path
+	Dir     string // where its nodes' files are found; full path
+	Cron    string // the trigger that began it; empty: a person
+	Due     int64  // and for which occurrence, ms since 1970
+	Nodes   int32
+	Done    int32 // nodes that have a record and are done
+	Failed  int32 // nodes
+	Started int64 // ms since 1970
+	Ended   int64 // ms since 1970; 0: not yet
+}
+
+func (e *enc) header(h *dag.Header) {
+	e.u(h.Version)
+	e.b = append(e.b, byte(h.Status), byte(h.End))
+	e.i(int64(h.Return))
+	e.i(int64(h.MaxJobs))
+}
+
+func (d *dec) header() dag.Header {
+	return dag.Header{Version: d.u(), Status: dag.RunStatus(d.byte()), End: dag.RunStatus(d.byte()), Return: d.i32(), MaxJobs: d.i32()}
+}
+
+func (g *Dag) encode() *enc {
+	e := newEnc(128)
+	e.header(&g.Header)
+	e.u(uint64(g.Owner))
+	e.str(g.Name)
+	e.str(g.File)
+	e.str(g.Dir)
+	e.str(g.Cron)
+	e.i(g.Due)
+	e.u(uint64(g.Nodes))
+	e.u(uint64(g.Done))
+	e.u(uint64(g.Failed))
+	e.i(g.Started)
+	e.i(g.Ended)
+	return e
+}
+
+func decodeDag(k, v []byte) (g Dag, err error) {
+	body, err := unseal(k, v)
+	if err != nil {
+		return g, err
+	}
+	d := dec{b: body}
+	g = Dag{
+		Header: d.header(), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
+		Nodes: d.id(), Done: d.id(), Failed: d.id(), Started: d.i(), Ended: d.i(),
+	}
+	return g, d.err()
+}
+
+func (e *enc) node(n *dag.Record) {
+	e.byte(byte(n.State))
+	e.bool(n.Asked)
+	e.u(uint64(n.Attempt))
+	e.u(uint64(n.Cluster))
+	e.i(int64(n.Left))
+	e.i(int64(n.Bad))
+	e.i(int64(n.Exit))
+	e.u(n.Seen.Index)
+	e.u(uint64(n.Seen.Seq))
+}
+
+func (d *dec) node() dag.Record {
+	return dag.Record{
+		State: grid.NodeState(d.byte()), Asked: d.bool(), Attempt: d.u32(), Cluster: d.id(), Left: d.i32(), Bad: d.i32(), Exit: d.i32(),
+		Seen: dag.Position{Index: d.u(), Seq: d.u32()},
+	}
+}
+
+func decodeNode(k, v []byte) (n dag.Record, err error) {
+	body, err := unseal(k, v)
+	if err != nil {
+		return n, err
+	}
+	d := dec{b: body}
+	n = d.node()
+	return n, d.err()
+}
+
+// StartDag adds a run that is new. The result is its number, a uint32. With Cron set, it
+// is the trigger's run for the occurrence Due, and is refused when that has been fired
+// or passed over already.
+type StartDag struct {
+	Owner Owner
+	Name  string
+	File  string
+	Dir   string
+	Graph [][]byte // in chunks; the ledger does not look into them
+	Stage uint32   // further chunks, staged before; 0: none
+	Nodes int32
+	Cron  string
+	Due   int64
+}
+
+func (*StartDag) Kind() Kind { return KindStartDag }
+func (c *StartDag) encode(e *enc) {
+	e.owner(c.Owner)
+	e.str(c.Name)
+	e.str(c.File)
+	e.str(c.Dir)
+	e.u(uint64(len(c.Graph)))
+	for _, p := range c.Graph {
+		e.bytes(p)
+	}
+	e.u(uint64(c.Stage))
+	e.u(uint64(c.Nodes))
+	e.str(c.Cron)
+	e.i(c.Due)
+}
+
+func (c *StartDag) decode(d *dec) {
+	c.Owner = d.owner()
+	c.Name, c.File, c.Dir = d.str(), d.str(), d.str()
+	if n := d.count(1); n > 0 {
+		c.Graph = make([][]byte, n)
+		for i := range c.Graph {
+			c.Graph[i] = d.bytes()
+		}
+	}
+	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
+}
+
+// StepDag records what steps of a run have changed, many [dag.Change]s in one. It is
+// refused when the run is not at the version that they began with.
+type StepDag struct {
+	Dag     uint32
+	Version uint64
+	Header  dag.Header
+	Nodes   []NodeChange
+}
+
+// NodeChange is a node as it is from now on.
+type NodeChange struct {
+	Index  int32
+	Record dag.Record
+	Why    string // for people
+}
+
+func (*StepDag) Kind() Kind { return KindStepDag }
+func (c *StepDag) encode(e *enc) {
+	e.u(uint64(c.Dag))
+	e.u(c.Version)
+	e.header(&c.Header)
+	e.u(uint64(len(c.Nodes)))
+	for i := range c.Nodes {
+		e.u(uint64(c.Nodes[i].Index))
+		e.node(&c.Nodes[i].Record)
+		e.str(c.Nodes[i].Why)
+	}
+}
+
+func (c *StepDag) decode(d *dec) {
+	c.Dag, c.Version, c.Header = d.u32(), d.u(), d.header()
+	if n := d.count(11); n > 0 {
+		c.Nodes = make([]NodeChange, n)
+		for i := range c.Nodes {
+			c.Nodes[i] = NodeChange{Index: d.id(), Record: d.node(), Why: d.str()}
+		}
+	}
+}
+
+// PassCron moves a trigger's watermark without a run: nothing up to At will be fired
+// any more.
+type PassCron struct {
+	Cron   string
+	At     int64 // ms since 1970
+	Reason string
+}
+
+func (*PassCron) Kind() Kind { return KindPassCron }
+func (c *PassCron) encode(e *enc) {
+	e.str(c.Cron)
+	e.i(c.At)
+	e.str(c.Reason)
+}
+func (c *PassCron) decode(d *dec) { *c = PassCron{Cron: d.str(), At: d.i(), Reason: d.str()} }

@@ -1,0 +1,131 @@
+package schedd
+
+import (
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"gridburst/internal/grid"
+)
+
+// Resource is an engine that the daemon may have virtual machines of.
+type Resource struct {
+	Name string
+	URL  string // of the engine's API
+
+	// Username and PasswordFile are the daemon's own credential, for machines that
+	// it starts by itself. Jobs that are machines bring their own.
+	Username     string
+	PasswordFile string
+	CAFile       string   // of the engine's certificate; empty: the system's authorities
+	GAHP         []string // the command that speaks to the engine
+
+	MaxVMs    int           // open claims at a time; 0: no bound
+	MaxVMTime time.Duration // how long a machine may be; 0: 7 days
+	Create    bool          // jobs may make machines from templates
+	Borrow    []string      // names, as shell patterns, of machines that jobs may borrow
+
+	Burst *Burst // machines for jobs that the pool cannot run soon; nil: none
+}
+
+// Burst is the machines that a resource gives to the pool.
+type Burst struct {
+	Template    string
+	Cluster     string            // empty: the template's
+	Cores       int               // of a machine
+	MemoryMB    int64             // of a machine
+	DiskKB      int64             // that jobs find there; 0: 10 GiB
+	Attrs       map[string]string // ClassAd expressions that its workers offer beside their own
+	MaxVMs      int               // 0: as many as the resource may have
+	MinVMs      int               // kept although they are idle, once they are up
+	Idle        time.Duration     // before a machine is drained; 0: 1 min
+	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
+	Wait        time.Duration     // how long a job waits before it counts
+	UserData    string            // a further cloud-config, carried out before ours
+	Schedd      string            // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
+}
+
+func (r *Resource) complete() error {
+	bad := func(format string, args ...any) error {
+		return grid.Errorf(grid.Invalid, "resource "+r.Name+": "+format, args...)
+	}
+	u, err := url.Parse(r.URL)
+	switch {
+	case r.Name == "" || strings.ContainsAny(r.Name, " /\n"):
+		return grid.Errorf(grid.Invalid, "a resource is named %q: a word is needed", r.Name)
+	case err != nil || u.Host == "":
+		return bad("%q is not the URL of an engine", r.URL)
+	}
+	for _, p := range r.Borrow {
+		if _, err := path.Match(p, ""); err != nil {
+			return bad("borrow: %q is no pattern of names", p)
+		}
+	}
+	span := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	span(&r.MaxVMTime, 7*24*time.Hour)
+	b := r.Burst
+	if b == nil {
+		return nil
+	}
+	if b.Template == "" || r.Username == "" || r.PasswordFile == "" {
+		return bad("burst needs a template, and a username and password_file of the daemon's own")
+	}
+	if b.Cores < 1 || b.MemoryMB < 1 {
+		return bad("burst needs cores and memory: what its machines will offer is decided on")
+	}
+	span(&b.Idle, time.Minute)
+	span(&b.JoinTimeout, 10*time.Minute)
+	if b.DiskKB == 0 {
+		b.DiskKB = 10 << 20
+	}
+	return nil
+}
+
+// borrows reports whether jobs may borrow a machine of that name.
+func (r *Resource) borrows(name string) bool {
+	for _, p := range r.Borrow {
+		if ok, _ := path.Match(p, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// resource finds a configured one by its name.
+func (d *Daemon) resource(name string) *Resource {
+	for i := range d.c.Resources {
+		if d.c.Resources[i].Name == name {
+			return &d.c.Resources[i]
+		}
+	}
+	return nil
+}
+
+// resourceAt finds the configured one that a job's URL means.
+func (d *Daemon) resourceAt(url string) *Resource {
+	for i := range d.c.Resources {
+		if sameURL(d.c.Resources[i].URL, url) {
+			return &d.c.Resources[i]
+		}
+	}
+	return nil
+}
+
+// sameURL compares URLs as their readers understand them.
+func sameURL(a, b string) bool {
+	norm := func(s string) string {
+		u, err := url.Parse(strings.TrimSpace(s))
+		if err != nil {
+			return s
+		}
+		u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+		u.Path = strings.TrimRight(u.Path, "/")
+		return u.String()
+	}
+	return norm(a) == norm(b)
+}

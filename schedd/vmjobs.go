@@ -1,0 +1,177 @@
+package schedd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
+)
+
+// vmJobs wishes for the machines of jobs that are machines.
+type vmJobs struct {
+	d     *Daemon
+	seen  uint64
+	idle  map[grid.JobID]bool
+	waits map[grid.JobID]string // why, of those that could not be placed; read through ask
+	asks  chan func()
+}
+
+func newVMJobs(d *Daemon) *vmJobs { return &vmJobs{d: d, asks: make(chan func())} }
+
+// again is how often jobs that found no room are looked at without an event.
+const again = 5 * time.Second
+
+func (w *vmJobs) run(ctx context.Context) error {
+	w.rebuild()
+	timer := time.NewTimer(again)
+	defer timer.Stop()
+	for {
+		if err := w.follow(ctx); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		for id := range w.idle {
+			if err := w.want(ctx, id); err != nil {
+				return ignoreEnd(ctx, err)
+			}
+		}
+		timer.Reset(again)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.d.ledger.Changed(w.seen):
+		case <-timer.C:
+		case f := <-w.asks:
+			f()
+		}
+	}
+}
+
+func (w *vmJobs) rebuild() {
+	v := w.d.ledger.View()
+	w.seen, w.idle, w.waits = v.Index, map[grid.JobID]bool{}, map[grid.JobID]string{}
+	for id, c := range v.Clusters(0) {
+		if c.Universe == grid.Grid {
+			w.look(v, grid.WholeCluster(id))
+		}
+	}
+}
+
+func (w *vmJobs) follow(ctx context.Context) error {
+	for {
+		v := w.d.ledger.View()
+		if v.Index == w.seen {
+			return nil
+		}
+		events, next, err := w.d.ledger.Events(ctx, w.seen, 4096)
+		if grid.CodeOf(err) == grid.Gone {
+			w.rebuild()
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v = w.d.ledger.View()
+		for r := range jobsOf(events) {
+			if c, ok := v.Cluster(r.Cluster); !ok || c.Universe == grid.Grid {
+				w.look(v, r)
+			}
+		}
+		w.seen = next
+	}
+}
+
+// look brings what is known of jobs up to date.
+func (w *vmJobs) look(v *ledger.View, r grid.Run) {
+	for id := range w.idle {
+		if id.Cluster == r.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi {
+			delete(w.idle, id)
+			delete(w.waits, id)
+		}
+	}
+	for s := range v.Stretches(r) {
+		if s.Job.Status != grid.Idle || s.Job.Attempt() {
+			continue
+		}
+		for p := s.Run.Lo; p < s.Run.Hi; p++ {
+			w.idle[grid.JobID{Cluster: r.Cluster, Proc: p}] = true
+		}
+	}
+}
+
+// want wishes for one job's machine, or holds the job when there can be none.
+func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
+	v := w.d.ledger.View()
+	j, ok := v.Job(id)
+	if !ok || j.Status != grid.Idle || j.Attempt() {
+		return nil // its event is on its way
+	}
+	job, err := w.d.ads.Job(v, id)
+	if err != nil {
+		w.waits[id] = grid.MessageOf(err)
+		return nil
+	}
+	m, err := submit.MachineOf(job)
+	if err != nil {
+		return w.hold(ctx, id, grid.HoldCloudUser, grid.MessageOf(err))
+	}
+	res := w.d.resourceAt(m.URL)
+	switch {
+	case res == nil:
+		return w.hold(ctx, id, grid.HoldCloudAdmin, "no resource with the URL "+m.URL+" is configured here"+w.known())
+	case m.Borrow != "" && !res.borrows(m.Borrow):
+		return w.hold(ctx, id, grid.HoldCloudAdmin, fmt.Sprintf("machine %s of %s may not be borrowed: the resource's borrow list does not name it", m.Borrow, res.Name))
+	case m.Borrow == "" && !res.Create:
+		return w.hold(ctx, id, grid.HoldCloudAdmin, "jobs may not make machines at "+res.Name+": the resource says create = false")
+	}
+	c := &ledger.Want{
+		For: ledger.Made, Resource: res.Name, Borrow: m.Borrow, Cap: uint32(res.MaxVMs), Job: id, Version: j.Version,
+		Cpus: m.Cpus, MemoryMB: m.MemoryMB, Where: "ovirt " + res.URL + " " + res.Name, Reason: "job " + id.String() + " is the machine",
+	}
+	if m.Borrow != "" {
+		c.For = ledger.Borrowed
+	}
+	_, err = w.d.propose(ctx, c)
+	switch grid.CodeOf(err) {
+	case "":
+		delete(w.idle, id)
+		delete(w.waits, id)
+	case grid.Refused, grid.Exists:
+		w.waits[id] = grid.MessageOf(err)
+	case grid.Conflict:
+	default:
+		return err
+	}
+	return nil
+}
+
+// known names the resources there are.
+func (w *vmJobs) known() string {
+	var names []string
+	for i := range w.d.c.Resources {
+		names = append(names, w.d.c.Resources[i].URL)
+	}
+	if len(names) == 0 {
+		return ": there is none at all"
+	}
+	return ": there is " + strings.Join(names, ", ")
+}
+
+func (w *vmJobs) hold(ctx context.Context, id grid.JobID, code grid.HoldCode, why string) error {
+	_, err := w.d.propose(ctx, &ledger.Act{Verb: grid.Hold, Runs: []grid.Run{grid.OneJob(id)}, Code: code, Reason: why})
+	return err
+}
+
+// why says what an idle job waits for.
+func (w *vmJobs) why(ctx context.Context, id grid.JobID) (text string) {
+	done := make(chan struct{})
+	select {
+	case w.asks <- func() { text = w.waits[id]; close(done) }:
+		<-done
+	case <-ctx.Done():
+	}
+	return text
+}
