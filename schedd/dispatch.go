@@ -197,7 +197,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	case grid.Held, grid.Removed:
 		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
 	case grid.Idle:
-		if !tracked { // otherwise it was told when it was placed
+		if !tracked { // the one who placed it has sent the order already
 			p.d.conns.start(j.At, id, j.Epoch)
 		}
 	}

@@ -25,6 +25,9 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 	if len(s.Specs) == 0 {
 		return out, grid.Errorf(grid.Invalid, "a submission without jobs")
 	}
+	if d.personal() && who.UID != d.self {
+		return out, grid.Errorf(grid.Forbidden, "this schedd runs as user %d and cannot act for %s: hand the jobs to the machine's schedd", d.self, who.Name)
+	}
 	if len(s.Key) > ledger.MaxKey-8 {
 		return out, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(s.Key), ledger.MaxKey-8)
 	}

@@ -83,7 +83,17 @@ func (d *Daemon) sendInputs(w http.ResponseWriter, r *http.Request, t transferre
 		d.log.WithError(err).WithField("job", t.id).Warn("inputs broke off")
 		panic(http.ErrAbortHandler)
 	}
-	return err
+	return ofTheJob(err)
+}
+
+// ofTheJob says of a failure whose it is: what the owner can mend is Invalid, which a
+// worker takes for the job's fault; all else it tries again.
+func ofTheJob(err error) error {
+	switch grid.CodeOf(err) {
+	case "", grid.Unavailable, grid.Unknown, grid.Internal:
+		return err
+	}
+	return &grid.Error{Code: grid.Invalid, Message: grid.MessageOf(err), Err: err}
 }
 
 // began notes the first write.
@@ -106,7 +116,7 @@ func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferr
 	defer cancel()
 	staged, err := d.desks.StageOutputs(ctx, t.owner, outputsOf(t.job, t.id, t.epoch), r.Body)
 	if err != nil {
-		return err
+		return ofTheJob(err)
 	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return grid.Errorf(grid.Unavailable, "the outputs broke off: %w", err)
