@@ -58,8 +58,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("GRIDBURST_SCHEDD", filepath.Join(e.WorkDir, "g"))
 			e.Setenv("NO_COLOR", "1")
+			if os.Getuid() == 0 { // other users come along
+				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
+				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
+					if err := os.Chmod(dir, 0o755); err != nil {
+						return err
+					}
+				}
+			}
 			e.Values[daemonsKey{}] = &daemons{by: map[string]*exec.Cmd{}}
 			return os.MkdirAll(home, 0o755)
+		},
+		Condition: func(c string) (bool, error) {
+			if c == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "stop": stop, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate,
@@ -85,6 +99,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
 	ts.Check(err)
 	defer told.Close()
+	ts.Check(os.Chmod(notify, 0o666)) // the daemon may be another user's
 	log, err := os.OpenFile(ts.MkAbs(args[0]+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	ts.Check(err)
 	defer log.Close()

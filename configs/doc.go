@@ -35,4 +35,41 @@
 // arguments = [...] and environment = {...} reach the program as they are, whatever
 // characters they or the items hold. A text in an HCL string is never a macro: only
 // ${...} is. $$(Name) is filled in when the job is matched, as in submit files.
+//
+// # Workflows
+//
+// [Workflow] reads a workflow block into the same graph that a DAGMan file becomes.
+//
+//	workflow "wordcount" {
+//	  node "split" {}
+//	  node "count" {
+//	    for_each = range(40)
+//	    after    = [node.split]
+//	    vars     = { part = each.value }
+//	  }
+//	  node "merge" { after = [node.count] }
+//	}
+//
+// A node's job is the job block that job names, or the one with the node's name, or
+// that of another file: file = "count.sub" (with job, a job block of it). for_each takes
+// a list or a map and makes a node of each element, named count-0, count-1, ... or after
+// the map's keys; each.key and each.value are its own. In after, node.count is all of
+// them and node.count[each.key] is one.
+//
+// vars are values for the variable blocks of the node's file, or macros of its submit
+// file; "+Name" is a job attribute, its value the source of a ClassAd expression. What
+// the file's variables were given from outside goes to its jobs too. A node with nothing
+// to do of its own has noop = true. The other keys are DAGMan's commands by another name:
+//
+//	retries = 2  unless_exit = 4       RETRY n 2 UNLESS-EXIT 4
+//	priority = 10                      PRIORITY n 10
+//	abort { exit = 5  return = 0 }     ABORT-DAG-ON n 5 RETURN 0
+//	category = "io"                    CATEGORY n io
+//	category "io" { max_jobs = 2 }     MAXJOBS io 2, beside the nodes
+//	dir = "run1"  done = true          JOB n ... DIR run1 DONE
+//	max_jobs = 100                     -maxjobs 100, beside the nodes
+//
+// Expressions of a workflow block have HCL's own meaning, for and splats included, and
+// the functions concat, format, join, keys, length, lower, max, merge, min, range,
+// split, upper, values: a workflow is known as a whole before anything runs.
 package configs

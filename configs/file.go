@@ -114,11 +114,15 @@ func (f *file) warn(r hcl.Range, summary, detail string) {
 
 // unknown refuses a name that means nothing, with the nearest that does.
 func (f *file) unknown(r hcl.Range, what, name string, known []string) {
-	detail := ""
+	f.fail(r, "there is no "+what+" "+quote(name), didYouMean(name, known))
+}
+
+// didYouMean is the nearest name to one that means nothing, as a question.
+func didYouMean(name string, known []string) string {
 	if near := grid.Nearest(name, known); near != "" {
-		detail = "Did you mean " + quote(near) + "?"
+		return "Did you mean " + quote(near) + "?"
 	}
-	f.fail(r, "there is no "+what+" "+quote(name), detail)
+	return ""
 }
 
 func quote(s string) string { return `"` + s + `"` }

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,53 +36,71 @@ func Jobs(filename string, src []byte, site submit.Site, files submit.Files, var
 		return nil, f.diags
 	}
 	r := &reader{file: f, site: &site, files: files, vars: newVariables(f)}
-	given := map[string]string{}
-	for _, v := range site.Vars {
-		given[v.Name] = v.Value
+	blocks := r.vars.blocks(body, values(site, vars))
+	if len(blocks.workflows) > 0 {
+		r.fail(blocks.workflows[0].TypeRange, "this file holds a workflow, not only jobs", "Submit it with gdag submit.")
 	}
-	for k, v := range vars {
-		given[k] = v
-	}
-	var jobs []*hclsyntax.Block
-	for _, b := range body.Blocks {
-		switch b.Type {
-		case "job":
-			jobs = append(jobs, b)
-		case "locals":
-			r.vars.addLocals(b)
-		case "variable":
-			r.vars.addVariable(b, given)
-		default:
-			r.unknown(b.TypeRange, "block", b.Type, []string{"job", "locals", "variable"})
-		}
-	}
-	for _, a := range sorted(body.Attributes) {
-		r.fail(a.NameRange, quote(a.Name)+" stands outside of a job block", `As in: job "name" { executable = ... }`)
-	}
-	if len(jobs) == 0 && !r.diags.HasErrors() {
+	if len(blocks.jobs) == 0 && !r.diags.HasErrors() {
 		r.diags = append(r.diags, grid.Diagnostic{Summary: "there is no job block", Detail: `As in: job "name" { executable = ... }`, File: filename})
 	}
 	var out []Job
-	names := map[string]bool{}
-	for _, b := range jobs {
-		name := ""
-		switch {
-		case len(b.Labels) != 1 || b.Labels[0] == "":
-			r.fail(b.TypeRange, "a job block has a name", `As in: job "wordcount" { ... }`)
-		case names[b.Labels[0]]:
-			r.fail(b.LabelRanges[0], "there are two jobs named "+quote(b.Labels[0]), "")
-		default:
-			name = b.Labels[0]
-			names[name] = true
-		}
+	for _, b := range blocks.jobs {
 		if spec, ok := r.job(b); ok {
-			out = append(out, Job{Name: name, Spec: spec})
+			out = append(out, Job{Name: label(b), Spec: spec})
 		}
 	}
 	if r.diags.HasErrors() {
 		return nil, r.diags
 	}
 	return out, r.diags
+}
+
+// JobNamed reads one job block of an HCL file as [Jobs] does, for a node of a workflow;
+// without a name it is the only one. The file's other blocks need not be right, and its
+// variables need a value only where this job uses them.
+func JobNamed(filename string, src []byte, name string, site submit.Site, files submit.Files, vars map[string]string) (Job, grid.Diagnostics) {
+	f, body := parse(filename, src)
+	if body == nil {
+		return Job{}, f.diags
+	}
+	r := &reader{file: f, site: &site, files: files, vars: newVariables(f)}
+	r.vars.lazy = true
+	blocks := r.vars.blocks(body, values(site, vars))
+	var names []string
+	var found *hclsyntax.Block
+	for _, b := range blocks.jobs {
+		if names = append(names, label(b)); label(b) == name || name == "" {
+			found = b
+		}
+	}
+	problem := grid.Diagnostic{File: filename}
+	switch {
+	case r.diags.HasErrors():
+		return Job{}, r.diags
+	case len(names) == 0:
+		problem.Summary, problem.Detail = "there is no job block", `As in: job "name" { executable = ... }`
+	case name == "" && len(names) > 1:
+		problem.Summary, problem.Detail = "there are several jobs, and none is named", "They are "+strings.Join(names, ", ")+"."
+	case found == nil:
+		problem.Summary, problem.Detail = "there is no job "+quote(name), didYouMean(name, names)
+	default:
+		spec, ok := r.job(found)
+		if !ok || r.diags.HasErrors() {
+			return Job{}, r.diags
+		}
+		return Job{Name: label(found), Spec: spec}, r.diags
+	}
+	return Job{}, append(r.diags, problem)
+}
+
+// values are what is given from outside for variable blocks.
+func values(site submit.Site, vars map[string]string) map[string]string {
+	given := map[string]string{}
+	for _, v := range site.Vars {
+		given[v.Name] = v.Value
+	}
+	maps.Copy(given, vars)
+	return given
 }
 
 // setting is a key of a job block under the name of the command that it is.
@@ -226,6 +245,10 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 			values[name] = v
 		}
 	}
+	if p, ok := r.nodePriority(); ok && !slices.Contains(names, "priority") {
+		values["priority"] = p
+		names = append(names, "priority")
+	}
 	job := &submit.Job{
 		Get:        func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
 		Names:      names,
@@ -237,6 +260,17 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 		return submit.Section{}
 	}
 	return submit.LowerSection(job, r.site, r.files, &r.diags)
+}
+
+// nodePriority is the priority that a workflow gives to a node's job: it holds unless the
+// job has its own, as in a submit file.
+func (r *reader) nodePriority() (submit.Value, bool) {
+	for _, v := range r.site.Vars {
+		if v.Name == "priority" {
+			return submit.Value{Text: v.Value, Pos: submit.Pos{File: "macro " + v.Name}}, true
+		}
+	}
+	return submit.Value{}, false
 }
 
 // custom takes the job's own attributes, and those that the site gives.
@@ -290,10 +324,11 @@ func (l *lowering) attribute(a *hclsyntax.Attribute) (submit.Value, bool) {
 	return v, !l.bad
 }
 
-// once drops repetitions: a wrong key is wrong for each queue block.
-func (r *reader) once() {
+// once drops repetitions: a wrong key is wrong for each queue block, and each instance
+// of a node.
+func (f *file) once() {
 	seen := map[grid.Diagnostic]bool{}
-	r.diags = slices.DeleteFunc(r.diags, func(d grid.Diagnostic) bool {
+	f.diags = slices.DeleteFunc(f.diags, func(d grid.Diagnostic) bool {
 		again := seen[d]
 		seen[d] = true
 		return again

@@ -1,10 +1,13 @@
 package configs
 
 import (
+	"maps"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
 // variables are the values of a file that are known before any job: what locals
@@ -15,12 +18,14 @@ type variables struct {
 	vars     map[string]cty.Value
 	known    map[string]cty.Value // of locals
 	computes map[string]bool      // locals that are being computed
+	lacking  map[string]bool      // variables without a value
+	lazy     bool                 // a variable without a value is only wrong where it is used
 }
 
 func newVariables(f *file) *variables {
 	return &variables{
 		file: f, locals: map[string]*hclsyntax.Attribute{}, vars: map[string]cty.Value{},
-		known: map[string]cty.Value{}, computes: map[string]bool{},
+		known: map[string]cty.Value{}, computes: map[string]bool{}, lacking: map[string]bool{},
 	}
 }
 
@@ -78,10 +83,16 @@ func (v *variables) addVariable(b *hclsyntax.Block, given map[string]string) {
 		value = outside
 	}
 	if value == cty.NilVal {
-		v.file.fail(b.LabelRanges[0], "the variable "+quote(name)+" has no value", "Give one from outside, or a default.")
+		if v.lacking[name] = v.lazy; !v.lazy {
+			v.lacks(b.LabelRanges[0], name)
+		}
 		value = cty.DynamicVal
 	}
 	v.vars[name] = value
+}
+
+func (v *variables) lacks(r hcl.Range, name string) {
+	v.file.fail(r, "the variable "+quote(name)+" has no value", "Give one from outside, or a default.")
 }
 
 // value is what local.X or var.X stands for, with what follows it (an attribute, an
@@ -102,6 +113,10 @@ func (v *variables) value(t hcl.Traversal) (cty.Value, bool) {
 			return cty.NilVal, false // said already
 		}
 		v.file.unknown(t.SourceRange(), map[string]string{"local": "local value", "var": "variable"}[root], name, v.names(root))
+		return cty.NilVal, false
+	}
+	if root == "var" && v.lacking[name] {
+		v.lacks(t.SourceRange(), name)
 		return cty.NilVal, false
 	}
 	x, diags := hcl.Traversal(t[2:]).TraverseRel(base)
@@ -150,13 +165,29 @@ func (v *variables) local(name string) (cty.Value, bool) {
 	return x, ok
 }
 
+// scope is what an expression may use beside locals and variables.
+type scope struct {
+	names     map[string]cty.Value
+	functions map[string]function.Function
+	why       string // why other names have no value
+}
+
+var localScope = scope{why: "A local value is known before any job: it rests on local.X and var.X."}
+
 // computed is the value of an expression of locals and variables, by HCL's own rules.
 func (v *variables) computed(e hclsyntax.Expression) (cty.Value, bool) {
-	locals, vars := map[string]cty.Value{}, v.vars
+	return v.computedIn(e, localScope)
+}
+
+func (v *variables) computedIn(e hclsyntax.Expression, s scope) (cty.Value, bool) {
+	locals, names := map[string]cty.Value{}, map[string]cty.Value{}
+	maps.Copy(names, s.names)
 	for _, t := range e.Variables() {
 		name, _ := attribute(t, 1)
-		switch t.RootName() {
-		case "local":
+		root := t.RootName()
+		_, inScope := s.names[root]
+		switch {
+		case root == "local":
 			if _, there := v.locals[name]; !there {
 				v.file.unknown(t.SourceRange(), "local value", name, v.names("local"))
 				return cty.NilVal, false
@@ -166,13 +197,17 @@ func (v *variables) computed(e hclsyntax.Expression) (cty.Value, bool) {
 				return cty.NilVal, false
 			}
 			locals[name] = x
-		case "var":
+		case root == "var" && v.lacking[name]:
+			v.lacks(t.SourceRange(), name)
+			return cty.NilVal, false
+		case root == "var" || inScope:
 		default:
-			v.file.fail(t.SourceRange(), quote(t.RootName())+" has no value here", "A local value is known before any job: it rests on local.X and var.X.")
+			v.file.fail(t.SourceRange(), quote(root)+" has no value here", s.why)
 			return cty.NilVal, false
 		}
 	}
-	x, diags := e.Value(&hcl.EvalContext{Variables: map[string]cty.Value{"local": object(locals), "var": object(vars)}})
+	names["local"], names["var"] = object(locals), object(v.vars)
+	x, diags := e.Value(&hcl.EvalContext{Variables: names, Functions: s.functions})
 	for _, d := range diags {
 		v.file.syntax(d)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // joinEdges is how many edges one statement may make before a join is put in their
@@ -23,6 +24,23 @@ type edge struct{ parent, child int32 }
 
 // bundle is a statement of more than joinEdges edges.
 type bundle struct{ parents, children []int32 }
+
+// MaxNodes bounds the nodes of a graph, joins left out.
+const MaxNodes = 1 << 20
+
+// NameProblem is what is wrong with a node's name, and why that matters; empty: nothing.
+func NameProblem(name string) (summary, detail string) {
+	unseen := func(c rune) bool { return !unicode.IsGraphic(c) || unicode.IsSpace(c) }
+	switch {
+	case strings.EqualFold(name, "PARENT") || strings.EqualFold(name, "CHILD") || strings.EqualFold(name, "ALL_NODES"):
+		return `"` + name + `" cannot be the name of a node`, "It is a word of DAG files."
+	case strings.Contains(name, "+"):
+		return "the name of a node holds no +", "DAGMan joins the names of splices and their nodes with it."
+	case name == "" || strings.ContainsFunc(name, unseen):
+		return "the name of a node has only characters that can be seen", ""
+	}
+	return "", ""
+}
 
 // NewBuilder begins a graph.
 func NewBuilder(name string) *Builder {

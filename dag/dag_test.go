@@ -272,6 +272,23 @@ func TestPriorityAndLimits(t *testing.T) {
 	equal(t, s.ran("d", 0), "done(0)")
 }
 
+func TestTheGraphsOwnLimit(t *testing.T) {
+	b := builder("a b c")
+	b.Limit("", 2)
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, acts := begin(t, g, Header{})
+	equal(t, acts, "a1 b1")
+	again, err := Open(g, s.run.Header, records(s.run.Record(0), s.run.Record(1)))
+	if err != nil || again.MaxJobs != 2 {
+		t.Fatalf("limit %d after a restart, %v", again.MaxJobs, err)
+	}
+	_, acts = begin(t, g, Header{MaxJobs: 1})
+	equal(t, acts, "a1")
+}
+
 func TestNoopAndDoneNodes(t *testing.T) {
 	b := builder("a > n", "n d > c", "w > x")
 	for i := range int32(b.Len()) {

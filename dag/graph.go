@@ -8,7 +8,7 @@ import (
 // Graph is a workflow as written: nodes and edges. It does not change while it
 // runs.
 type Graph struct {
-	Name       string     `json:"name,omitempty"`  // the file's base name
+	Name       string     `json:"name,omitempty"`  // the file's base name, or that of the workflow block
 	Nodes      []Node     `json:"nodes,omitempty"` // joins last
 	Joins      int        `json:"joins,omitempty"` // how many of Nodes are joins
 	Categories []Category `json:"categories,omitempty"`

@@ -84,6 +84,14 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer listener.Close()
+	var port net.Listener
+	if d.c.Listen != "" {
+		if port, err = net.Listen("tcp", d.c.Listen); err != nil {
+			return grid.Errorf(grid.Refused, "listen for workers: %w", err)
+		}
+		defer port.Close()
+		d.conns.address.Store(port.Addr().String())
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -126,8 +134,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		part("sweep", d.sweep)
 	}
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
-	if d.c.Listen != "" {
-		part("tls", d.serveTLS)
+	if port != nil {
+		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
 	if ready != nil {
 		ready()
@@ -237,12 +245,7 @@ func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 }
 
 // serveTLS is the port for workers: nothing but their contract is behind it.
-func (d *Daemon) serveTLS(ctx context.Context) error {
-	l, err := net.Listen("tcp", d.c.Listen)
-	if err != nil {
-		return grid.Errorf(grid.Invalid, "listen for workers: %w", err)
-	}
-	d.conns.address.Store(l.Addr().String())
+func (d *Daemon) serveTLS(ctx context.Context, l net.Listener) error {
 	return serveHTTP(ctx, tlsListener(l, d.ca.ServerConfig(d.c.Names...)), d.conns.handler(true), nil)
 }
 

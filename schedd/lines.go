@@ -41,7 +41,8 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 
 func loggable(t ledger.EventType) bool {
 	switch t {
-	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased, ledger.JobLeft:
+	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
+		ledger.JobRemoved, ledger.JobLeft:
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
@@ -71,10 +72,12 @@ func (r *reports) propose(ctx context.Context, list []report) error {
 		}
 		c.List[i] = *a
 	}
+	failpoint.Hit("report.propose.before")
 	res, err := r.d.propose(ctx, c)
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("report.propose.after")
 	for i, counted := range res.Value.([]bool) {
 		if list[i].done != nil {
 			list[i].done(counted)

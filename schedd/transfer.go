@@ -10,6 +10,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
@@ -75,13 +76,24 @@ const fileLimit = 6 * time.Hour
 func (d *Daemon) sendInputs(w http.ResponseWriter, r *http.Request, t transferred) error {
 	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
 	defer cancel()
+	failpoint.Hit("transfer.inputs.before")
 	out := &began{w: w}
 	err := d.desks.PackInputs(ctx, t.owner, inputsOf(t.job), out)
 	if err != nil && out.begun {
 		d.log.WithError(err).WithField("job", t.id).Warn("inputs broke off")
 		panic(http.ErrAbortHandler)
 	}
-	return err
+	return ofTheJob(err)
+}
+
+// ofTheJob says of a failure whose it is: what the owner can mend is Invalid, which a
+// worker takes for the job's fault; all else it tries again.
+func ofTheJob(err error) error {
+	switch grid.CodeOf(err) {
+	case "", grid.Unavailable, grid.Unknown, grid.Internal:
+		return err
+	}
+	return &grid.Error{Code: grid.Invalid, Message: grid.MessageOf(err), Err: err}
 }
 
 // began notes the first write.
@@ -104,11 +116,12 @@ func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferr
 	defer cancel()
 	staged, err := d.desks.StageOutputs(ctx, t.owner, outputsOf(t.job, t.id, t.epoch), r.Body)
 	if err != nil {
-		return err
+		return ofTheJob(err)
 	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return grid.Errorf(grid.Unavailable, "the outputs broke off: %w", err)
 	}
+	failpoint.Hit("transfer.outputs.after")
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(staged)
 }

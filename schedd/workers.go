@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
 	"gridburst/internal/wire"
@@ -265,7 +266,10 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 			return nil // it is not to start any more
 		}
 		s.Term = term
-		return k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.before")
+		err = k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.after")
+		return err
 	case orderKill, orderKillFast:
 		return k.stream.Send(wire.Message{Kill: &wire.Kill{Term: term, Job: o.job, Epoch: o.epoch, Fast: o.kind == orderKillFast, Reason: o.why}})
 	case orderQuit:

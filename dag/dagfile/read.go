@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"gridburst/dag"
@@ -19,7 +18,6 @@ import (
 // Limits of a reading.
 const (
 	MaxFile     = 64 << 20 // bytes of a file, and of all files together
-	MaxNodes    = 1 << 20
 	maxIncludes = 1000
 	maxProblems = 100 // errors, after which nothing is read on; and as many warnings
 	maxNearest  = 20  // problems for which a name is suggested: it looks at every name
@@ -259,18 +257,12 @@ func (r *reader) open(l *line, w word) ([]byte, bool) {
 
 // define adds a node.
 func (r *reader) define(l *line, name word, n dag.Node) {
-	switch {
-	case reserved(n.Name):
-		r.fail(l, name, quote(n.Name)+" cannot be the name of a node", "It is a word of the language.")
+	if summary, detail := dag.NameProblem(n.Name); summary != "" {
+		r.fail(l, name, summary, detail)
 		return
-	case strings.Contains(n.Name, "+"):
-		r.fail(l, name, "the name of a node holds no +", "DAGMan joins the names of splices and their nodes with it.")
-		return
-	case n.Name == "" || strings.ContainsFunc(n.Name, func(c rune) bool { return !unicode.IsGraphic(c) || unicode.IsSpace(c) }):
-		r.fail(l, name, "the name of a node has only characters that can be seen", "")
-		return
-	case r.builder.Len() == MaxNodes:
-		r.fail(l, name, fmt.Sprintf("there are more than %d nodes", MaxNodes), "")
+	}
+	if r.builder.Len() == dag.MaxNodes {
+		r.fail(l, name, fmt.Sprintf("there are more than %d nodes", dag.MaxNodes), "")
 		return
 	}
 	if _, ok := r.builder.Add(n); !ok {
@@ -280,10 +272,6 @@ func (r *reader) define(l *line, name word, n dag.Node) {
 		return
 	}
 	r.found[n.Name] = found{l, name}
-}
-
-func reserved(name string) bool {
-	return strings.EqualFold(name, "PARENT") || strings.EqualFold(name, "CHILD") || strings.EqualFold(name, allNodes)
 }
 
 const allNodes = "ALL_NODES"

@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
 
@@ -168,7 +169,7 @@ func (d *Desks) start(owner Owner) (*desk, error) {
 	}
 	cmd := exec.Command(program[0], program[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}
+	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}, failpoint.Environ()...)
 	cmd.ExtraFiles = []*os.File{theirs} // the first is descriptor 3
 	cmd.Stderr = os.Stderr
 	if cmd.SysProcAttr, err = become(owner); err != nil {

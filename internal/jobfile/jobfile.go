@@ -62,15 +62,17 @@ func Lower(name string, src []byte, hcl bool, job string, site submit.Site) ([]s
 	if !hcl {
 		return submit.Lower(name, src, site, OS{})
 	}
+	if job != "" {
+		j, diags := configs.JobNamed(name, src, job, site, OS{}, nil)
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		return []submit.Spec{j.Spec}, diags
+	}
 	jobs, diags := configs.Jobs(name, src, site, OS{}, nil)
 	var specs []submit.Spec
 	for _, j := range jobs {
-		if job == "" || j.Name == job {
-			specs = append(specs, j.Spec)
-		}
-	}
-	if len(specs) == 0 && !diags.HasErrors() && job != "" {
-		diags = append(diags, grid.Diagnostic{Summary: `there is no job block "` + job + `"`, File: name})
+		specs = append(specs, j.Spec)
 	}
 	return specs, diags
 }

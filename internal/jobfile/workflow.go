@@ -3,6 +3,7 @@ package jobfile
 import (
 	"path/filepath"
 
+	"gridburst/configs"
 	"gridburst/dag"
 	"gridburst/dag/dagfile"
 	"gridburst/internal/grid"
@@ -17,7 +18,8 @@ func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
 		return nil, nil, err
 	}
 	if IsHCL(file) {
-		return nil, nil, grid.Errorf(grid.Invalid, "%s: workflows in HCL are not read yet", name)
+		g, diags := configs.Workflow(name, src, nil)
+		return g, diags, nil
 	}
 	g, diags := dagfile.Read(name, src, below{filepath.Dir(file)})
 	return g, diags, nil

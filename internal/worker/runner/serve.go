@@ -36,12 +36,12 @@ type Options struct {
 // points are the names that Options.Fail is called with, in the order of a job's
 // life.
 const (
-	FailReady    = "runner/ready"    // set up, before the first order
-	FailTaken    = "runner/taken"    // an order to run was read
-	FailPrepared = "runner/prepared" // files open and mounts made, before the fork
-	FailStarted  = "runner/started"  // the job runs, before the agent is told
-	FailEnded    = "runner/ended"    // nothing of the job is left, before the result is written
-	FailResult   = "runner/result"   // the result is written, before the agent is told
+	FailReady    = "runner.ready"    // set up, before the first order
+	FailTaken    = "runner.taken"    // an order to run was read
+	FailPrepared = "runner.prepared" // files open and mounts made, before the fork
+	FailStarted  = "runner.started"  // the job runs, before the agent is told
+	FailEnded    = "runner.ended"    // nothing of the job is left, before the result is written
+	FailResult   = "runner.result"   // the result is written, before the agent is told
 )
 
 // server is a runner.

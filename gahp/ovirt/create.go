@@ -1,0 +1,54 @@
+package ovirt
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	ovirtsdk "github.com/ovirt/go-ovirt"
+
+	"gridburst/gahp"
+)
+
+// Create makes a machine from a template. If we die after the request, a machine of
+// that name may be there: a second Create fails with NameInUse, and Find tells.
+func (e *Engine) Create(ctx context.Context, _ gahp.Order, c gahp.Create) (gahp.VM, error) {
+	var m gahp.VM
+	t, cluster, err := e.newest(ctx, c.Template)
+	if err != nil {
+		return m, err
+	}
+	if c.Cluster != "" {
+		if cluster, err = e.cluster(ctx, c.Cluster); err != nil {
+			return m, err
+		}
+	}
+	if cluster == "" {
+		return m, noTemplate("template %s belongs to no cluster; name one to make %s in", t.Name, c.Name)
+	}
+	body, err := newMachine(c, t.ID, cluster)
+	if err != nil {
+		return m, err
+	}
+	// Not a clone: the machine's disks are the template's and what it writes.
+	order := call{
+		verb: create, what: "machine " + c.Name, path: "/vms", query: url.Values{"clone": {"false"}},
+		body: body, secrets: lines(c.UserData),
+	}
+	err = e.ask(ctx, order, "vm", func(d *document) error {
+		v, err := one(d, &d.root, ovirtsdk.XMLVmReadOne)
+		if err != nil {
+			return err
+		}
+		m, err = vmOf(v)
+		return err
+	})
+	if err != nil {
+		return gahp.VM{}, err
+	}
+	return m, nil
+}
+
+func noTemplate(format string, args ...any) *gahp.Error {
+	return &gahp.Error{Kind: gahp.NoTemplate, Text: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,397 @@
+package gahp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// ProtocolVersion is the first word of the banner. A client goes with a server whose
+// first number is its own.
+const ProtocolVersion = "1.0.0"
+
+const bannerWord = "$GahpVersion:"
+
+// ServerOptions are how [Serve] serves. The zero value is right for a process of
+// its own.
+type ServerOptions struct {
+	Name       string        // in the banner, of this program; empty: "Gridburst GAHP"
+	Built      time.Time     // in the banner
+	Concurrent int           // calls that the provider works on at once; 0: 16
+	Accepted   int           // requests that are accepted and not yet answered, at most; 0: 1000
+	Deadline   time.Duration // of a request that names none, and the most that one may name; 0: 10 minutes
+	Linger     time.Duration // after the end of the input, for calls at the engine to end; 0: 5 s
+	Log        logrus.FieldLogger
+}
+
+func (o ServerOptions) withDefaults() ServerOptions {
+	if o.Name == "" {
+		o.Name = "Gridburst GAHP"
+	}
+	if o.Concurrent == 0 {
+		o.Concurrent = 16
+	}
+	if o.Accepted == 0 {
+		o.Accepted = 1000
+	}
+	if o.Deadline == 0 {
+		o.Deadline = 10 * time.Minute
+	}
+	if o.Linger == 0 {
+		o.Linger = 5 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = silent()
+	}
+	return o
+}
+
+func silent() logrus.FieldLogger {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return l
+}
+
+// Serve answers the requests that come in until QUIT, the end of in, or the end of
+// ctx, and returns when no call of its making is left. p gets a fence. Calls that
+// wait are then given up at once; those that p works on have Linger to end by
+// themselves, because an answer of which nobody hears is still better than half a
+// machine. The error says what went wrong with in or out, or is a call's that did
+// not end when its context had: p is still busy then and the process should end.
+//
+// Lines that make no sense are answered with E. Nothing else may write to out.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, p Provider, o ServerOptions) error {
+	o = o.withDefaults()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &server{
+		o: o, p: Fenced(p), out: out, slots: make(chan struct{}, o.Concurrent),
+		open: map[string]context.CancelCauseFunc{}, closing: make(chan struct{}),
+	}
+	if err := s.say(s.banner()); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	// A read cannot be called off: if ctx ends first, its goroutine stays with in.
+	lines := make(chan error, 1)
+	go func() { lines <- s.read(ctx, in) }()
+	var err error
+	select {
+	case err = <-lines:
+	case <-ctx.Done():
+	}
+	return errors.Join(err, s.linger(cancel))
+}
+
+// errOver gives up what nobody waits for any more.
+var errOver = &Error{Kind: EngineDown, Text: "the GAHP is ending, and nothing was done"}
+
+// errCancelled is what VM_CANCEL ends a request with.
+var errCancelled = errors.New("the client gave the request up")
+
+type server struct {
+	o       ServerOptions
+	p       Provider
+	slots   chan struct{} // one for each call at the provider
+	calls   sync.WaitGroup
+	closing chan struct{} // closed: what has no slot yet gets none
+
+	mu      sync.Mutex
+	out     io.Writer
+	prefix  string
+	async   bool
+	told    bool                               // R was said and RESULTS not yet asked
+	open    map[string]context.CancelCauseFunc // accepted requests by id; nil when the result waits
+	results []result
+	broken  error // out cannot be written any more
+}
+
+type result struct {
+	id    string
+	lines [][]byte
+}
+
+func (s *server) banner() string {
+	date := s.o.Built
+	if date.IsZero() {
+		return bannerWord + " " + ProtocolVersion + " " + s.o.Name + " $"
+	}
+	return bannerWord + " " + ProtocolVersion + " " + date.Format("Jan 02 2006") + " " + s.o.Name + " $"
+}
+
+// read carries lines out until there are no more.
+func (s *server) read(ctx context.Context, in io.Reader) error {
+	r := newLineReader(in)
+	for {
+		raw, err := r.next()
+		switch {
+		case errors.Is(err, errLong):
+			err = s.reply("E", err.Error())
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			s.o.Log.Warn("input ended in the middle of a line")
+			return nil
+		case err != nil:
+			return fmt.Errorf("read a request: %w", err)
+		default:
+			var quit bool
+			if quit, err = s.line(ctx, raw); quit {
+				return err
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+	}
+}
+
+// line carries one line out. The error is out's.
+func (s *server) line(ctx context.Context, raw []byte) (quit bool, err error) {
+	all, err := splitLine(raw)
+	if err != nil {
+		return false, s.reply("E", err.Error())
+	}
+	if len(all) == 0 {
+		return false, nil // an empty line asks for nothing
+	}
+	verb, w := strings.ToUpper(all[0]), &words{rest: all[1:]}
+	if read, ok := works[verb]; ok {
+		return false, s.accept(ctx, verb, read, w)
+	}
+	var argument string
+	if verb == verbPrefix || verb == verbCancel {
+		argument = w.text("argument")
+	}
+	if !slices.Contains(verbs, verb) {
+		return false, s.reply("E", "there is no such command: COMMANDS lists them")
+	}
+	if err := w.end(); err != nil {
+		return false, s.reply("E", err.Error())
+	}
+	switch verb {
+	case verbCommands:
+		return false, s.reply("S", verbs...)
+	case verbVersion:
+		return false, s.reply("S", s.banner())
+	case verbResults:
+		return false, s.deliver()
+	case verbAsyncOn, verbAsyncOff:
+		return false, s.setAsync(verb == verbAsyncOn)
+	case verbPrefix:
+		return false, s.setPrefix(argument)
+	case verbCancel:
+		s.mu.Lock()
+		giveUp := s.open[argument]
+		s.mu.Unlock()
+		if giveUp != nil {
+			giveUp(errCancelled)
+		}
+		return false, s.reply("S")
+	}
+	return true, s.reply("S") // QUIT
+}
+
+// accept takes a request in, and answers that it has.
+func (s *server) accept(ctx context.Context, verb string, read func(*words) work, w *words) error {
+	id := strconv.FormatUint(w.number("request id", 1<<63), 10)
+	if id == "0" {
+		w.fail("the request id is a number from 1")
+	}
+	const most = uint64(1<<63-1) / uint64(time.Millisecond)
+	limit := time.Duration(w.number("time limit in milliseconds", most)) * time.Millisecond
+	if limit == 0 || limit > s.o.Deadline {
+		limit = s.o.Deadline
+	}
+	do := read(w)
+	if err := w.end(); err != nil {
+		return s.reply("E", verb+": "+err.Error())
+	}
+	s.mu.Lock()
+	if _, used := s.open[id]; used {
+		s.mu.Unlock()
+		return s.reply("E", "request "+id+" is open already")
+	}
+	if len(s.open) >= s.o.Accepted {
+		s.mu.Unlock()
+		return s.reply("F", fmt.Sprintf("%d requests are open: ask for their results first", s.o.Accepted))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the request's time of %s is over", limit))
+	ctx, giveUp := context.WithCancelCause(ctx)
+	s.open[id] = giveUp
+	s.mu.Unlock()
+	err := s.reply("S") // before its result can be told of
+	s.calls.Go(func() {
+		defer cancel()
+		s.settle(id, s.carryOut(ctx, id, verb, do))
+	})
+	return err
+}
+
+// carryOut is the result of a request, as lines.
+func (s *server) carryOut(ctx context.Context, id, verb string, do work) [][]byte {
+	select {
+	case <-s.closing:
+		return failure(id, errOver)
+	case <-ctx.Done():
+		return failure(id, notYet(ctx))
+	case s.slots <- struct{}{}:
+	}
+	defer func() { <-s.slots }()
+	select {
+	case <-s.closing:
+		return failure(id, errOver)
+	default:
+	}
+	if ctx.Err() != nil {
+		return failure(id, notYet(ctx))
+	}
+	a, err := do(ctx, s.p)
+	if err != nil {
+		return failure(id, sorted(err, verb))
+	}
+	lines, err := a.lines(id)
+	if err != nil {
+		return failure(id, sorted(fmt.Errorf("its answer is %w", err), verb))
+	}
+	return lines
+}
+
+func notYet(ctx context.Context) *Error {
+	return &Error{Kind: EngineDown, Text: "nothing was asked of the engine: " + context.Cause(ctx).Error()}
+}
+
+// sorted is err as an [Error]. One that a provider has not sorted says nothing of
+// what was done.
+func sorted(err error, verb string) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e) && slices.Contains(Kinds, e.Kind):
+		return e
+	case hasEffect(verb):
+		return &Error{Kind: Unknown, Text: err.Error()}
+	}
+	return &Error{Kind: EngineDown, Text: err.Error()}
+}
+
+// maxText bounds an error's text on its way.
+const maxText = 4096
+
+// failure is a bad result.
+func failure(id string, e *Error) [][]byte {
+	text := strings.ReplaceAll(e.Text, "\x00", "")
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "..."
+	}
+	line, err := appendLine(nil, id, string(e.Kind), text)
+	if err != nil {
+		panic(err) // neither long nor with a NUL
+	}
+	return [][]byte{line}
+}
+
+// settle keeps a result until it is asked for.
+func (s *server) settle(id string, lines [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[id] = nil
+	s.results = append(s.results, result{id, lines})
+	s.tell()
+}
+
+// tell says once that results wait. s.mu is held.
+func (s *server) tell() {
+	if s.async && !s.told && len(s.results) > 0 {
+		s.told = true
+		s.write([]byte("R"))
+	}
+}
+
+// deliver is the answer to RESULTS.
+func (s *server) deliver() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, r := range s.results {
+		n += len(r.lines)
+		delete(s.open, r.id)
+	}
+	s.write([]byte("S " + strconv.Itoa(n)))
+	for _, r := range s.results {
+		for _, line := range r.lines {
+			s.write(line)
+		}
+	}
+	s.results, s.told = nil, false
+	return s.broken
+}
+
+func (s *server) setAsync(on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.async = on
+	s.write([]byte("S"))
+	s.tell()
+	return s.broken
+}
+
+func (s *server) setPrefix(prefix string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write([]byte("S"))
+	s.prefix = prefix
+	return s.broken
+}
+
+// reply writes a line of words.
+func (s *server) reply(first string, rest ...string) error {
+	line, err := appendLine(nil, append([]string{first}, rest...)...)
+	if err != nil {
+		line = []byte(first) // it quoted what it was sent
+	}
+	return s.say(string(line))
+}
+
+func (s *server) say(line string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write([]byte(line))
+	return s.broken
+}
+
+// write writes a line. s.mu is held.
+func (s *server) write(line []byte) {
+	if s.broken != nil {
+		return
+	}
+	whole := make([]byte, 0, len(s.prefix)+len(line)+1)
+	whole = append(append(append(whole, s.prefix...), line...), '\n')
+	_, s.broken = s.out.Write(whole)
+}
+
+// linger waits for the calls at the provider.
+func (s *server) linger(cancel context.CancelCauseFunc) error {
+	close(s.closing)
+	done := make(chan struct{})
+	go func() { s.calls.Wait(); close(done) }()
+	first, second := time.NewTimer(s.o.Linger), time.NewTimer(2*s.o.Linger)
+	defer first.Stop()
+	defer second.Stop()
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-first.C:
+			cancel(errors.New("the GAHP is ending"))
+		case <-second.C:
+			return fmt.Errorf("%d calls are at the engine and do not end", len(s.slots))
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"gridburst/internal/failpoint"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/internal/worker/sandbox"
+)
+
+// files asks the schedd for an attempt's files and brings them back.
+func (a *Agent) files() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		// TLS, where there is any, is the endpoint's own work.
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return a.c.Schedd.DialContext(ctx) },
+		DisableCompression: true, DisableKeepAlives: true,
+	}}
+}
+
+func (a *Agent) request(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, method, "http://schedd"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	q.Header.Set(wire.SessionHeader, a.session)
+	resp, err := a.files().Do(q)
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.Refusal(resp); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// patiently repeats f until it succeeds, fails for good, or ctx ends. What the schedd
+// calls invalid is for good, and a fault of the job's; all else may be the schedd's, or
+// the way's.
+func (t *attempt) patiently(ctx context.Context, what string, f func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := f()
+		var hold *sandbox.HoldError
+		if err == nil || errors.As(err, &hold) || grid.CodeOf(err) == grid.Invalid {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Info(what + " did not succeed, and is tried again")
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// fetch fills the sandbox.
+func (t *attempt) fetch(ctx context.Context) error {
+	k := t.entry.Key
+	err := t.patiently(ctx, "fetching inputs", func() error {
+		if err := t.box.Create(); err != nil { // what an earlier try has left there goes
+			return err
+		}
+		resp, err := t.a.request(ctx, http.MethodGet, wire.InputsPath(k.Job, k.Epoch), nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = t.box.Unpack(resp.Body, sandbox.Limits{})
+		return err
+	})
+	if grid.CodeOf(err) == grid.Invalid {
+		return sandbox.Hold(grid.HoldInput, nil, "%s", grid.MessageOf(err))
+	}
+	if err == nil {
+		err = t.box.Capture(t.entry.Exec)
+	}
+	if err == nil {
+		err = t.box.WriteAd(t.entry.Exec.Ad)
+	}
+	if err == nil {
+		err = t.box.Remember()
+	}
+	return err
+}
+
+// deliver sends the outputs. A [*sandbox.HoldError] with a digest says that some were
+// missing and the others have been sent.
+func (t *attempt) deliver(ctx context.Context) (staged wire.Staged, err error) {
+	err = t.patiently(ctx, "sending outputs", func() error {
+		staged, err = t.send(ctx)
+		return err
+	})
+	if grid.CodeOf(err) == grid.Invalid {
+		return wire.Staged{}, sandbox.Hold(grid.HoldOutput, nil, "%s", grid.MessageOf(err))
+	}
+	return staged, err
+}
+
+func (t *attempt) send(ctx context.Context) (wire.Staged, error) {
+	type collected struct {
+		wire.Staged
+		err error
+	}
+	k := t.entry.Key
+	r, w := io.Pipe()
+	done := make(chan collected, 1)
+	go func() {
+		s, err := t.box.Collect(w, t.entry.Exec, sandbox.Limits{})
+		var hold *sandbox.HoldError
+		if err == nil || errors.As(err, &hold) {
+			w.Close()
+		} else {
+			w.CloseWithError(err)
+		}
+		done <- collected{s, err}
+	}()
+	failpoint.Hit("worker.outputs.before")
+	resp, err := t.a.request(ctx, http.MethodPut, wire.OutputsPath(k.Job, k.Epoch), r)
+	r.CloseWithError(errors.New("the schedd has hung up")) // Collect must not wait for a reader
+	c := <-done
+	if err != nil {
+		return wire.Staged{}, err
+	}
+	defer resp.Body.Close()
+	failpoint.Hit("worker.outputs.after")
+	var has wire.Staged
+	if err := json.NewDecoder(resp.Body).Decode(&has); err != nil {
+		return wire.Staged{}, fmt.Errorf("read what the schedd has of the outputs: %w", err)
+	}
+	if has.SHA256 != c.SHA256 {
+		return wire.Staged{}, grid.Errorf(grid.Unavailable, "the schedd has other outputs than were sent")
+	}
+	return c.Staged, c.err
+}
