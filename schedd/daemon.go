@@ -136,6 +136,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)
+	if len(d.c.crons) > 0 {
+		part("crons", (&crons{d: d, list: d.c.crons}).run)
+	}
 	if len(d.c.Resources) > 0 {
 		part("sweep", d.sweep)
 	}

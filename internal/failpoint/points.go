@@ -62,6 +62,8 @@ var Points = []Point{
 	{Name: "claim.want.before", Of: Schedd, When: "a machine is about to be wished for"},
 	{Name: "claim.want.after", Of: Schedd, When: "a machine is wished for, and nothing else"},
 	{Name: "claim.create.before", Of: Schedd, When: "an engine is about to be asked for a machine"},
+	{Name: "gahp.order.before", Of: GAHP, When: "an order was taken in, and no engine knows"},
+	{Name: "gahp.order.after", Of: GAHP, When: "an engine has carried an order out or refused it, and the schedd does not know"},
 	{Name: "claim.create.after", Of: Schedd, When: "an engine has answered, and the claim does not know"},
 	{Name: "claim.start.before", Of: Schedd, When: "a machine is about to be started"},
 	{Name: "claim.start.after", Of: Schedd, When: "a machine was started, and the claim does not know"},

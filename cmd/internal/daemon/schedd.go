@@ -65,7 +65,7 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	if err != nil {
 		return err
 	}
-	c, err := wire(&file, o, p)
+	c, err := wire(&file, o, p, log)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,11 @@ func (c *Client) follow() {
 		dead <- err
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.conn.Close()
+		// What it said last is here by now, and is read to its end. The end does not come
+		// if a process between fork and exec still holds the connection.
+		if c.conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+			c.conn.Close()
+		}
 	}()
 	log := c.cfg.Log.WithField("runner", c.name)
 	for {

@@ -201,7 +201,7 @@ func (s *server) start(a *attempt, box sandbox.Sandbox, std sandbox.Stdio, tmp s
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if a.main = pid; a.cause != byItself { // ended in the middle of it
-				s.contain.kill(pid)
+				s.kill(a, a.cause, a.fast, a.reason)
 			}
 			return nil
 		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ETXTBSY):

@@ -53,6 +53,7 @@ type server struct {
 	jobs    chan *attempt // to the launching thread, which takes one at a time
 	quit    chan error    // what ends the runner
 	ready   Ready         // what does not change of it
+	lines   sync.WaitGroup
 
 	mu    sync.Mutex
 	line  *line    // to the agent; nil without one
@@ -69,6 +70,7 @@ type attempt struct {
 	main   int  // the job's first process; 0 before the fork
 	ending bool // main is about to be reaped: no signals any more
 	cause  cause
+	fast   bool // ended from outside without being asked first
 	reason string
 	grace  *time.Timer
 }
@@ -130,11 +132,12 @@ func Serve(ctx context.Context, o Options) error {
 	if s.alarm != nil {
 		s.alarm.Close()
 	}
+	running.Wait()
 	s.mu.Lock()
 	s.part()
 	s.idle.Stop()
 	s.mu.Unlock()
-	running.Wait()
+	s.lines.Wait() // the last news may still be on their way out
 	return err
 }
 
@@ -208,7 +211,7 @@ func (s *server) accept(listener net.Listener, problem error) {
 		}
 		l.out <- News{Ready: &r}
 		s.mu.Unlock()
-		go l.write()
+		s.lines.Go(l.write)
 		go s.listen(l)
 	}
 }
@@ -303,10 +306,11 @@ func (s *server) kill(a *attempt, why cause, fast bool, reason string) {
 	if a.cause == byItself {
 		a.cause, a.reason = why, reason
 	}
+	a.fast = a.fast || fast
 	if a.main == 0 || a.ending {
 		return
 	}
-	if fast {
+	if a.fast {
 		s.contain.kill(a.main)
 		return
 	}
