@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 			return client(t, gahp.Options{Dial: fake.Dial(e)})
 		}},
 		{"in a process", func(t *testing.T, e *fake.Engine) gahp.Provider {
-			return client(t, gahp.Options{Command: fake.Command(t, e)})
+			return client(t, gahp.Options{Command: fake.Command(t, e), Env: []string{fake.Env}})
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
