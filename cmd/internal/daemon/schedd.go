@@ -62,6 +62,9 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 		return err
 	}
 	file, err := p.read(d)
+	if err == nil && p.config != "" {
+		p.config, err = filepath.Abs(p.config) // its relative paths rest on its directory
+	}
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	return c, err
 }
 
-// beside makes a path of a configuration file absolute.
+// beside is where a path of a configuration file leads.
 func beside(config, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
