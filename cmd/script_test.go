@@ -60,6 +60,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("GRIDBURST_SCHEDD", filepath.Join(e.WorkDir, "g"))
 			e.Setenv("NO_COLOR", "1")
+			corpus, err := filepath.Abs("../schedd/submit/testdata/corpus/submit")
+			if err != nil {
+				return err
+			}
+			e.Setenv("CORPUS", corpus)
 			if os.Getuid() == 0 { // other users come along
 				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
 				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
