@@ -83,7 +83,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "launch": launch, "stop": stop, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns,
 		},
 	})
 }
@@ -171,8 +171,8 @@ func lookPath(ts *testscript.TestScript, name string) (string, error) {
 	return "", fmt.Errorf("%s is not in PATH", name)
 }
 
-// stop NAME tells a daemon to end, which it must do with exit status 0.
-func stop(ts *testscript.TestScript, _ bool, args []string) {
+// finish NAME tells a daemon to end, which it must do with exit status 0.
+func finish(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	if err := end(ts, args, syscall.SIGTERM); err != nil {
 		text, _ := os.ReadFile(ts.MkAbs(name + ".log"))
@@ -185,7 +185,7 @@ func crash(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, sys
 
 func end(ts *testscript.TestScript, args []string, sig syscall.Signal) error {
 	if len(args) != 1 {
-		ts.Fatalf("usage: stop NAME, crash NAME")
+		ts.Fatalf("usage: finish NAME, crash NAME")
 	}
 	all := daemonsOf(ts)
 	cmd := all.by[args[0]]
@@ -236,4 +236,30 @@ func truncate(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// netns HERE THERE makes a network of its own, $NETNS, with the address THERE, that sees
+// this one as HERE. It goes at the script's end.
+func netns(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: netns HERE THERE")
+	}
+	name := fmt.Sprintf("gb%d", os.Getpid())
+	ip := func(args ...string) {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			ts.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	ts.Defer(func() {
+		exec.Command("ip", "link", "del", name).Run()
+		exec.Command("ip", "netns", "del", name).Run()
+	})
+	ip("netns", "add", name)
+	ip("link", "add", name, "type", "veth", "peer", "name", "up0", "netns", name)
+	ip("addr", "add", args[0]+"/30", "dev", name)
+	ip("link", "set", name, "up")
+	ip("-n", name, "addr", "add", args[1]+"/30", "dev", "up0")
+	ip("-n", name, "link", "set", "up0", "up")
+	ip("-n", name, "link", "set", "lo", "up")
+	ts.Setenv("NETNS", name)
 }

@@ -242,7 +242,7 @@ func TestAMachineThatDoesNotJoinIsGivenUp(t *testing.T) {
 		t.Errorf("at the engine there is %v", vms)
 	}
 	why, err := l.Why(t.Context(), fmt.Sprintf("%d.0", id))
-	if err != nil || !strings.Contains(why.Text, "did not join in time") {
+	if err != nil || !strings.Contains(why.Text, "came to nothing lately") {
 		t.Errorf("why says %q (%v)", why.Text, err)
 	}
 }
