@@ -15,7 +15,7 @@ type engine struct{}
 
 func (r *run) openEngine(context.Context) error { return errors.New("not yet") }
 
-func (e *engine) config() string { return "" }
+func (e *engine) config(string) string { return "" }
 
 func (e *engine) left(context.Context) string { return "" }
 

@@ -96,14 +96,14 @@ func (l *load) next(most int) (submission, error) {
 		line("queue %d", s.Jobs)
 	case large:
 		// More than one entry of the queue's log may hold.
-		s.Jobs = 3
+		s.Jobs = 10
 		line("should_transfer_files = NO\nrequirements = TARGET.Pool == true")
 		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, s.Code)
 		line("initialdir = %s", s.Dir)
 		line("MY.Words = \"$(Words)\"")
 		line("queue Words from (")
 		for i := range s.Jobs {
-			line("%d-%s", i, strings.Repeat("word", 60_000))
+			line("%d-%s", i, strings.Repeat("word", 15_000))
 		}
 		line(")")
 	case belated:

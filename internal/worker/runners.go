@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
@@ -29,7 +30,7 @@ func newRunners(a *Agent) *runners {
 	return &runners{
 		a: a, max: 16, found: map[runner.Key]*runner.Client{},
 		cfg: runner.Config{
-			State: a.private(), Command: a.c.Runner, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"},
+			State: a.private(), Command: a.c.Runner, Env: append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}, failpoint.Environ()...),
 			Isolation: a.c.Isolation, Boot: a.boot, Log: a.log,
 		},
 	}
