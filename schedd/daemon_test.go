@@ -346,7 +346,7 @@ func TestLogOfALargeClusterBeginsWithOneEventForAll(t *testing.T) {
 		t.Errorf("the submit event of %s does not come first: %s", s.Job, text)
 	}
 	p.act("remove", "1")
-	text = p.logged("job.log", "035 000 009 000 001 005 036")
+	text = p.logged("job.log", "035 000 009 000 001 005 000 009 036")
 	if !strings.Contains(text, "036 (001.-01.000)") || !strings.Contains(text, "Materialized 2000 jobs") {
 		t.Errorf("the log ends %s", text)
 	}
