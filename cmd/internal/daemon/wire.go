@@ -46,7 +46,7 @@ func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
 		c.Socket = filepath.Join(c.Dir, c.Socket)
 	}
 	if c.LocalWorker == nil {
-		c.LocalWorker = localWorker(c.Socket)
+		c.LocalWorker = localWorker(c.Dir, c.Socket)
 	}
 	return c, err
 }
@@ -61,7 +61,7 @@ func beside(config, path string) string {
 
 // localWorker is the command that serves the local universe: the gworker beside this
 // program, if there is one.
-func localWorker(socket string) []string {
+func localWorker(dir, socket string) []string {
 	self, err := os.Executable()
 	if err != nil {
 		return nil
@@ -70,7 +70,7 @@ func localWorker(socket string) []string {
 	if _, err := os.Stat(worker); err != nil {
 		return nil
 	}
-	return []string{worker, "--local", "--schedd", socket}
+	return []string{worker, "--local", "--schedd", socket, "--state", filepath.Join(dir, "local")}
 }
 
 // resource says a resource in the schedd's words.
