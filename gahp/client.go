@@ -224,6 +224,9 @@ func (c *Client) connect(ctx context.Context) (transport, int, error) {
 		}
 		return &conn{ReadWriteCloser: rw, closed: make(chan struct{})}, 0, nil
 	}
+	if len(c.o.Command) == 0 {
+		return nil, 0, errors.New("no command is configured for it")
+	}
 	p, err := startProcess(c.o)
 	if err != nil {
 		return nil, 0, err

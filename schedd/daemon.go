@@ -93,8 +93,14 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		d.conns.address.Store(port.Addr().String())
 	}
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	asked := ctx
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(asked))
 	defer cancel(nil)
+	stop := context.AfterFunc(asked, func() {
+		d.conns.dismissLocal()
+		cancel(context.Cause(asked))
+	})
+	defer stop()
 	var wg sync.WaitGroup
 	// A part that ends by itself ends the daemon.
 	part := func(name string, run func(context.Context) error) {
@@ -130,6 +136,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)
+	if len(d.c.crons) > 0 {
+		part("crons", (&crons{d: d, list: d.c.crons}).run)
+	}
 	if len(d.c.Resources) > 0 {
 		part("sweep", d.sweep)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -150,4 +151,33 @@ func TestWithoutAPortThereIsNothingToJoin(t *testing.T) {
 	if _, err := w.Invite(t.Context(), "node7"); grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "listen") {
 		t.Errorf("an invitation: %v", err)
 	}
+}
+
+// handedOver is what a cloud-config carries for the worker.
+func handedOver(t *testing.T, data string) (token, ca string) {
+	t.Helper()
+	body, ok := strings.CutPrefix(data, "#cloud-config\n")
+	var c struct {
+		WriteFiles []struct{ Path, Content string } `json:"write_files"`
+	}
+	if err := json.Unmarshal([]byte(body), &c); err != nil || !ok {
+		t.Fatalf("the user data %q: %v", data, err)
+	}
+	for _, f := range c.WriteFiles {
+		switch f.Path {
+		case guestDir + "/token":
+			token = strings.TrimSpace(f.Content)
+		case guestDir + "/ca.pem":
+			ca = f.Content
+		}
+	}
+	return token, ca
+}
+
+func currentUser() (string, error) {
+	u, err := user.Current()
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
 }

@@ -37,6 +37,7 @@ type connection struct {
 	stream  *wire.Stream
 	orders  chan order
 	end     context.CancelCauseFunc
+	gone    chan struct{} // closed when it has ended
 	log     logrus.FieldLogger
 }
 
@@ -108,7 +109,7 @@ func (c *connections) accept(w http.ResponseWriter, r *http.Request, name string
 	}
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)
-	k := &connection{stream: wire.NewStream(rwc, c.silence()), orders: make(chan order, 4096), end: end, log: c.d.log}
+	k := &connection{stream: wire.NewStream(rwc, c.silence()), orders: make(chan order, 4096), end: end, gone: make(chan struct{}), log: c.d.log}
 	var sender sync.WaitGroup
 	err = k.stream.Run(ctx, func(m wire.Message) error { return c.handle(ctx, k, name, m, &sender) })
 	end(nil)
@@ -187,6 +188,7 @@ func (c *connections) join(k *connection) {
 }
 
 func (c *connections) leave(k *connection) {
+	defer close(k.gone)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k.id != 0 && c.by[k.id] == k {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
@@ -45,7 +47,7 @@ func newRunners(a *Agent) *runners {
 		log: a.log, max: warm + cpus, starts: make(chan struct{}, warm+cpus), found: map[runner.Key]*runner.Client{},
 		cfg: runner.Config{
 			State: a.private(), Command: a.c.Runner, Isolation: a.c.Isolation, Boot: a.boot, Log: a.log,
-			Env: append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}, a.c.RunnerEnv...),
+			Env: slices.Concat([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}, failpoint.Environ(), a.c.RunnerEnv),
 		},
 	}
 }

@@ -113,7 +113,7 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 }
 
 func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
-	c = worker.Config{State: o.state, Name: o.name, Version: cli.Version(), Local: o.local, RunnerEnv: failpointEnv(d)}
+	c = worker.Config{State: o.state, Name: o.name, Version: cli.Version(), Local: o.local}
 	self, err := os.Executable()
 	if err != nil {
 		return c, err
@@ -175,19 +175,6 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 		return attrs, err
 	}
 	return c, err
-}
-
-// failpointEnv is what a runner has to know of armed failpoints, in a build that has
-// them.
-func failpointEnv(d *cli.Deps) (env []string) {
-	if failpoint.Enabled {
-		for _, name := range []string{"GRIDBURST_FAILPOINTS", "GRIDBURST_FAILPOINT_LOG", "GRIDBURST_FAILPOINT_DIR"} {
-			if v := d.Env(name); v != "" {
-				env = append(env, name+"="+v)
-			}
-		}
-	}
-	return env
 }
 
 func (o *options) endpoint(d *cli.Deps) (e wire.Endpoint, err error) {
