@@ -244,7 +244,10 @@ func (a *Agent) watchLease(ctx context.Context) error {
 	defer stop()
 	first := runner.Clock() + a.c.Patience.Milliseconds()
 	for {
-		until := max(first, a.leaseEnd())
+		until := a.leaseEnd()
+		if until == 0 {
+			until = first
+		}
 		if runner.Clock() >= until {
 			a.mu.Lock()
 			a.quits, a.off = true, true
