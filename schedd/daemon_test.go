@@ -345,6 +345,11 @@ func TestLogOfALargeClusterBeginsWithOneEventForAll(t *testing.T) {
 	if at := strings.Index(text, "000 (001.005.000)"); at < 0 || at > strings.Index(text, "001 (001.005.000)") {
 		t.Errorf("the submit event of %s does not come first: %s", s.Job, text)
 	}
+	p.act("remove", "1")
+	text = p.logged("job.log", "035 000 009 000 001 005 000 009 036")
+	if !strings.Contains(text, "036 (001.-01.000)") || !strings.Contains(text, "Materialized 2000 jobs") {
+		t.Errorf("the log ends %s", text)
+	}
 }
 
 func TestLocalUniverseNeedsItsWorker(t *testing.T) {

@@ -462,3 +462,46 @@ func stop(t *testing.T, c *Client) {
 		return true
 	})
 }
+
+// What an agent wrote last may be read after its successor has come.
+func TestAnOrderOfAReplacedAgentIsNotFollowed(t *testing.T) {
+	w := newWorld(t, wire.ProcessGroups)
+	c := w.spawn(t)
+	old, err := Attach(t.Context(), w.cfg, c.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Leave()
+	stop(t, c)
+	// The runner cannot read before it goes on: the order and the successor's connection
+	// both wait then.
+	j := w.job(t, owner(), `: >ran`)
+	give(t, old, j)
+	met := make(chan *Client, 1)
+	go func() {
+		successor, err := Attach(t.Context(), w.cfg, c.Name())
+		if err != nil {
+			t.Error(err)
+		}
+		met <- successor
+	}()
+	if err := c.process.signal(unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	successor := <-met
+	old.Leave()
+	if successor == nil {
+		return
+	}
+	t.Cleanup(func() { end(t, successor) })
+	if busy := successor.Ready().Busy; busy != nil {
+		// It was read first, which is as good: the successor knows.
+		ended(t, successor, j)
+		return
+	}
+	next := w.job(t, owner(), `exit 3`)
+	give(t, successor, next)
+	if r := ended(t, successor, next); r.Code != 3 || exists(j.file("ran")) {
+		t.Fatalf("%+v; the other ran: %v", r, exists(j.file("ran")))
+	}
+}

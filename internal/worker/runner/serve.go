@@ -229,36 +229,40 @@ func (s *server) listen(l *line) {
 	var buf []byte
 	for {
 		var o Order
-		if err := receive(r, &buf, &o); err != nil {
+		if err := receive(r, &buf, &o); err != nil || !s.follow(l, &o) {
 			return
-		}
-		switch {
-		case o.Run != nil:
-			s.run(*o.Run)
-		case o.Lease != nil:
-			s.extend(*o.Lease)
-		case o.Kill != nil:
-			s.mu.Lock()
-			if s.job != nil && s.job.job.Key == o.Kill.Key {
-				s.kill(s.job, byOrder, o.Kill.Fast, o.Kill.Reason)
-			}
-			s.mu.Unlock()
-		case o.Quit != nil:
-			s.mu.Lock()
-			idle := s.job == nil
-			s.mu.Unlock()
-			if idle {
-				s.end(nil)
-			}
 		}
 	}
 }
 
-// run hands a job to the launching thread.
-func (s *server) run(j Job) {
-	s.o.Fail(FailTaken)
+// follow carries out an order, unless another agent has come since: that one was told
+// what the runner does, and what its predecessor wrote last must not make it untrue.
+func (s *server) follow(l *line, o *Order) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.line != l {
+		return false
+	}
+	switch {
+	case o.Run != nil:
+		s.run(*o.Run)
+	case o.Lease != nil:
+		s.extend(*o.Lease)
+	case o.Kill != nil:
+		if s.job != nil && s.job.job.Key == o.Kill.Key {
+			s.kill(s.job, byOrder, o.Kill.Fast, o.Kill.Reason)
+		}
+	case o.Quit != nil:
+		if s.job == nil {
+			s.end(nil)
+		}
+	}
+	return true
+}
+
+// run hands a job to the launching thread. The caller holds s.mu.
+func (s *server) run(j Job) {
+	s.o.Fail(FailTaken)
 	if s.job != nil {
 		// An agent asks only a runner that it knows to be idle. It learns at once that
 		// this one is not.
@@ -271,12 +275,11 @@ func (s *server) run(j Job) {
 	if err := s.alarm.Set(j.Lease.Until); err != nil {
 		s.kill(s.job, byRunner, true, "set the lease's timer: "+err.Error())
 	}
-	s.jobs <- s.job
+	s.jobs <- s.job // there is room: the thread is done with the one before
 }
 
+// extend gives the job another lease. The caller holds s.mu.
 func (s *server) extend(l Lease) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.lease = l
 	if s.job == nil {
 		return
