@@ -85,9 +85,7 @@ func (r *run) openEngine(ctx context.Context) error {
 	}
 	e.http = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	r.engine = e
-	if !r.Paper {
-		r.load.engine = e.url
-	}
+	r.load.engine, r.load.paper = e.url, r.Paper
 	return nil
 }
 

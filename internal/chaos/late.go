@@ -101,12 +101,9 @@ func (l *lateWorker) start(s *wire.Stream, job grid.JobID, epoch uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.jobs[job]
-	if b == nil {
+	if b == nil || b.old == epoch { // asked again when the schedd died before it knew
 		l.jobs[job] = &belief{old: epoch}
 		return s.Send(wire.Message{Report: &wire.Report{Job: job, Epoch: epoch, Kind: wire.Lost, Vacate: grid.VacateStarter, Reason: "given up"}})
-	}
-	if b.old == epoch {
-		return nil // asked again for what it has given up
 	}
 	b.now = epoch
 	if b.judged {
