@@ -44,31 +44,6 @@ func process(t *testing.T, m Model, o Options) *Sim {
 	return s
 }
 
-// until waits for a machine to come to a status, and fails if it is gone before.
-func until(t *testing.T, s *Sim, name string, want Status) {
-	t.Helper()
-	for n := int64(0); ; {
-		entries, more := s.Journal(n)
-		for _, e := range entries {
-			n = e.N
-			if e.Name != name {
-				continue
-			}
-			if e.What == Gone {
-				t.Fatalf("%s is gone and was not %s", name, want)
-			}
-			if e.Status == want && e.What == Moved {
-				return
-			}
-		}
-		select {
-		case <-more:
-		case <-t.Context().Done():
-			t.Fatalf("%s does not become %s", name, want)
-		}
-	}
-}
-
 const cloudInitStart = "<action><use_cloud_init>true</use_cloud_init></action>"
 
 // scripted is a machine with user data, down.
@@ -96,13 +71,7 @@ runcmd:
 	dir := s.Machines()[0].Dir
 	c.do("POST", "/vms/"+v.ID+"/start", cloudInitStart, 200)
 	until(t, s, "gb-1", PoweringUp)
-	down := "moved=down moved=wait_for_launch started moved=powering_up moved=up moved=down"
-	for n := 0; !strings.HasSuffix(happened(s, "gb-1"), down); n++ {
-		_, more := s.Journal(1 << 40)
-		if !strings.HasSuffix(happened(s, "gb-1"), down) {
-			<-more
-		}
-	}
+	await(t, s, func(e Entry) bool { return e.Why == "its guest powered off" })
 	b, err := os.ReadFile(filepath.Join(dir, "disk/root/out"))
 	if got := strings.Fields(string(b)); err != nil || strings.Join(got, " ") != "tool t0ken on gb-1 MemTotal: 262144 kB" {
 		t.Errorf("it wrote %q (%v)", got, err)
@@ -173,15 +142,14 @@ func TestABorrowedMachineRunsItsImage(t *testing.T) {
 	}, Options{State: t.TempDir()})
 	c := logged(t, s)
 	id := idOf("vm", "kvm_test_image_64")
+	started := int64(0)
 	for range 2 {
 		c.do("POST", "/vms/"+id+"/start", "<action/>", 200)
-		for {
-			_, more := s.Journal(1 << 40)
-			if c.status(id) == "down" {
-				break
-			}
-			<-more
-		}
+		after := started
+		await(t, s, func(e Entry) bool {
+			started = e.N
+			return e.N > after && e.Why == "its guest powered off"
+		})
 	}
 	b, err := os.ReadFile(filepath.Join(s.Machines()[0].Dir, "disk/root/boots"))
 	if err != nil || string(b) != "booted\nbooted\n" {
