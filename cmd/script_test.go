@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gridburst/cmd/internal/adm"
+	"gridburst/cmd/internal/agent"
 	"gridburst/cmd/internal/cli"
 	"gridburst/cmd/internal/daemon"
 	"gridburst/internal/desk"
@@ -44,6 +45,7 @@ func TestMain(m *testing.M) {
 		"ghistory": func() { os.Exit(cli.Main(cli.History)) },
 		"gstatus":  func() { os.Exit(cli.Main(cli.Pool)) },
 		"gadm":     func() { os.Exit(cli.Main(adm.Command)) },
+		"gworker":  func() { os.Exit(cli.Main(agent.Worker)) },
 		"gdag":     func() { os.Exit(cli.Main(cli.Workflow)) },
 		"gvm":      func() { os.Exit(cli.Main(cli.Machines)) },
 		"gtoken":   func() { os.Exit(cli.Main(cli.Token)) },
@@ -58,11 +60,30 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("GRIDBURST_SCHEDD", filepath.Join(e.WorkDir, "g"))
 			e.Setenv("NO_COLOR", "1")
+			corpus, err := filepath.Abs("../schedd/submit/testdata/corpus/submit")
+			if err != nil {
+				return err
+			}
+			e.Setenv("CORPUS", corpus)
+			if os.Getuid() == 0 { // other users come along
+				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
+				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
+					if err := os.Chmod(dir, 0o755); err != nil {
+						return err
+					}
+				}
+			}
 			e.Values[daemonsKey{}] = &daemons{by: map[string]*exec.Cmd{}}
 			return os.MkdirAll(home, 0o755)
 		},
+		Condition: func(c string) (bool, error) {
+			if c == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("no such condition: %s", c)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "stop": stop, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after,
 		},
 	})
 }
@@ -75,9 +96,8 @@ type daemonsKey struct{}
 func daemonsOf(ts *testscript.TestScript) *daemons { return ts.Value(daemonsKey{}).(*daemons) }
 
 // start NAME COMMAND ARG... starts a daemon and waits until it says that it is ready.
-// What it logs goes to NAME.log. It is killed at the script's end.
-func start(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+func start(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
 		ts.Fatalf("usage: start NAME COMMAND ARG...")
 	}
 	notify := ts.MkAbs(args[0] + ".ready")
@@ -85,6 +105,26 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
 	ts.Check(err)
 	defer told.Close()
+	ts.Check(os.Chmod(notify, 0o666)) // the daemon may be another user's
+	begin(ts, args, "NOTIFY_SOCKET="+notify)
+	ts.Check(told.SetReadDeadline(time.Now().Add(time.Minute)))
+	if _, err := told.Read(make([]byte, 64)); err != nil {
+		text, _ := os.ReadFile(ts.MkAbs(args[0] + ".log"))
+		ts.Fatalf("%s is not ready: %v\n%s", args[0], err, text)
+	}
+}
+
+// launch NAME COMMAND ARG... starts a daemon that tells nobody when it is ready.
+func launch(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: launch NAME COMMAND ARG...")
+	}
+	begin(ts, args)
+}
+
+// begin starts a daemon. What it logs goes to NAME.log. At the script's end it is told
+// to end.
+func begin(ts *testscript.TestScript, args []string, env ...string) {
 	log, err := os.OpenFile(ts.MkAbs(args[0]+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	ts.Check(err)
 	defer log.Close()
@@ -94,7 +134,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Args[0] = args[1]
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = []string{"NOTIFY_SOCKET=" + notify}
+	cmd.Env = env
 	for _, name := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "GRIDBURST_SCHEDD"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
@@ -103,17 +143,15 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	all := daemonsOf(ts)
 	all.by[args[0]] = cmd
+	ts.Setenv("PID_"+args[0], strconv.Itoa(cmd.Process.Pid))
 	ts.Defer(func() {
 		if all.by[args[0]] == cmd {
-			cmd.Process.Kill()
+			cmd.Process.Signal(syscall.SIGTERM)
+			kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
 			cmd.Wait()
+			kill.Stop()
 		}
 	})
-	ts.Check(told.SetReadDeadline(time.Now().Add(time.Minute)))
-	if _, err := told.Read(make([]byte, 64)); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		ts.Fatalf("%s is not ready: %v\n%s", args[0], err, text)
-	}
 }
 
 func removeIfThere(path string) error {
@@ -134,8 +172,8 @@ func lookPath(ts *testscript.TestScript, name string) (string, error) {
 	return "", fmt.Errorf("%s is not in PATH", name)
 }
 
-// stop NAME tells a daemon to end, which it must do with exit status 0.
-func stop(ts *testscript.TestScript, _ bool, args []string) {
+// finish NAME tells a daemon to end, which it must do with exit status 0.
+func finish(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	if err := end(ts, args, syscall.SIGTERM); err != nil {
 		text, _ := os.ReadFile(ts.MkAbs(name + ".log"))
@@ -148,7 +186,7 @@ func crash(ts *testscript.TestScript, _ bool, args []string) { end(ts, args, sys
 
 func end(ts *testscript.TestScript, args []string, sig syscall.Signal) error {
 	if len(args) != 1 {
-		ts.Fatalf("usage: stop NAME, crash NAME")
+		ts.Fatalf("usage: finish NAME, crash NAME")
 	}
 	all := daemonsOf(ts)
 	cmd := all.by[args[0]]
@@ -199,4 +237,42 @@ func truncate(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// netns HERE THERE makes a network of its own, $NETNS, with the address THERE, that sees
+// this one as HERE. It goes at the script's end.
+func netns(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: netns HERE THERE")
+	}
+	name := fmt.Sprintf("gb%d", os.Getpid())
+	ip := func(args ...string) {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			ts.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	ts.Defer(func() {
+		exec.Command("ip", "link", "del", name).Run()
+		exec.Command("ip", "netns", "del", name).Run()
+	})
+	ip("netns", "add", name)
+	ip("link", "add", name, "type", "veth", "peer", "name", "up0", "netns", name)
+	ip("addr", "add", args[0]+"/30", "dev", name)
+	ip("link", "set", name, "up")
+	ip("-n", name, "addr", "add", args[1]+"/30", "dev", "up0")
+	ip("-n", name, "link", "set", "up0", "up")
+	ip("-n", name, "link", "set", "lo", "up")
+	ts.Setenv("NETNS", name)
+}
+
+// after COMMAND ARG... runs a command when the script has ended, however it did.
+func after(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(".")
+	ts.Defer(func() {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			ts.Logf("%v: %v: %s", args, err, out)
+		}
+	})
 }

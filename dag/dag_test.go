@@ -222,8 +222,12 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 	}
 	version := s.run.Version
 	for _, h := range []Happening{
-		once, Submitted{0, 1, 1, 3}, SubmitFailed{0, 1, "late"}, Submitted{1, 1, 5, 1},
-		ProcsLeft{Node: 0, Cluster: 77, At: Position{Index: 10}, Procs: 1}, ProcsLeft{Node: 1, Cluster: 5, At: Position{Index: 10}, Procs: 1},
+		once,
+		Submitted{0, 1, 1, 3},
+		SubmitFailed{0, 1, "late"},
+		Submitted{1, 1, 5, 1},
+		ProcsLeft{Node: 0, Cluster: 77, At: Position{Index: 10}, Procs: 1},
+		ProcsLeft{Node: 1, Cluster: 5, At: Position{Index: 10}, Procs: 1},
 	} {
 		equal(t, s.tell(h), "")
 	}
@@ -270,6 +274,23 @@ func TestPriorityAndLimits(t *testing.T) {
 	equal(t, s.ran("b", 0), "d1")
 	equal(t, s.ran("c", 0), "")
 	equal(t, s.ran("d", 0), "done(0)")
+}
+
+func TestTheGraphsOwnLimit(t *testing.T) {
+	b := builder("a b c")
+	b.Limit("", 2)
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, acts := begin(t, g, Header{})
+	equal(t, acts, "a1 b1")
+	again, err := Open(g, s.run.Header, records(s.run.Record(0), s.run.Record(1)))
+	if err != nil || again.MaxJobs != 2 {
+		t.Fatalf("limit %d after a restart, %v", again.MaxJobs, err)
+	}
+	_, acts = begin(t, g, Header{MaxJobs: 1})
+	equal(t, acts, "a1")
 }
 
 func TestNoopAndDoneNodes(t *testing.T) {

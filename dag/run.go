@@ -3,6 +3,7 @@ package dag
 import (
 	"cmp"
 	"iter"
+	"math"
 	"slices"
 
 	"gridburst/internal/grid"
@@ -49,8 +50,12 @@ type tally struct {
 const MaxAsked = 200
 
 // Open makes a run of what was kept of it: a zero header and no records begin a new
-// one. Records that do not fit the graph are [grid.Invalid].
+// one, with the graph's MaxJobs if the header has none. Records that do not fit the graph
+// are [grid.Invalid].
 func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
+	if h.Status == RunNew && h.MaxJobs == 0 {
+		h.MaxJobs = int32(min(g.MaxJobs, math.MaxInt32))
+	}
 	r := &Run{Graph: g, Header: h, nodes: make([]node, len(g.Nodes))}
 	r.sort()
 	r.tally.states[grid.NodeWaiting] = int32(g.Len())

@@ -40,8 +40,11 @@ func (o Options) withDefaults() Options {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&o.Answer, 20 * time.Second}, {&o.Call, 5 * time.Minute}, {&o.Grace, 10 * time.Second},
-		{&o.Backoff, 30 * time.Second}, {&o.End, 12 * time.Second},
+		{&o.Answer, 20 * time.Second},
+		{&o.Call, 5 * time.Minute},
+		{&o.Grace, 10 * time.Second},
+		{&o.Backoff, 30 * time.Second},
+		{&o.End, 12 * time.Second},
 	} {
 		if *d.v == 0 {
 			*d.v = d.d
@@ -223,6 +226,9 @@ func (c *Client) connect(ctx context.Context) (transport, int, error) {
 			return nil, 0, err
 		}
 		return &conn{ReadWriteCloser: rw, closed: make(chan struct{})}, 0, nil
+	}
+	if len(c.o.Command) == 0 {
+		return nil, 0, errors.New("no command is configured for it")
 	}
 	p, err := startProcess(c.o)
 	if err != nil {

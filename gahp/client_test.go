@@ -2,6 +2,7 @@ package gahp_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type script struct {
 	banner   string                                  // empty: the right one
 	commands string                                  // beside the usual ones; "-": none
 	reply    func(id, line string, say func(string)) // of a request, with the prefix set
+	prefix   *string                                 // is told it, if wanted
 }
 
 func (s script) dial(context.Context) (io.ReadWriteCloser, error) {
@@ -55,6 +57,9 @@ func (s script) speak(c net.Conn) {
 		case "RESPONSE_PREFIX":
 			say("S")
 			prefix = words[1]
+			if s.prefix != nil {
+				*s.prefix = prefix
+			}
 		case "VERSION":
 			say("S " + strings.ReplaceAll(s.banner, " ", `\ `))
 		case "COMMANDS":
@@ -78,8 +83,27 @@ func (s script) speak(c net.Conn) {
 	}
 }
 
+// saying is a GAHP that greets properly, and to the first request says what it is
+// told to, and is gone.
+func saying(text []byte) func(context.Context) (io.ReadWriteCloser, error) {
+	return func(context.Context) (io.ReadWriteCloser, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			var prefix string
+			s := script{prefix: &prefix}
+			s.reply = func(string, string, func(string)) {
+				for line := range bytes.Lines(text) {
+					io.WriteString(theirs, prefix+string(line))
+				}
+				theirs.Close()
+			}
+			s.speak(theirs)
+		}()
+		return ours, nil
+	}
+}
+
 func TestAGahpThatCannotBeUnderstoodIsReplaced(t *testing.T) {
-	const fine = "VM_PING"
 	taken := func(id, line string, say func(string)) {
 		say("S")
 		say("R")

@@ -13,6 +13,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
+
+	"gridburst/internal/failpoint"
 )
 
 // process is a GAHP as a child of this process.
@@ -29,13 +31,17 @@ type process struct {
 	dead chan struct{} // closed when it has been reaped
 	cmd  *exec.Cmd
 	how  string // of its end; set before dead is closed
+
+	heard chan struct{} // closed when its log has ended, with last
+	last  string        // what it said in its log
 }
 
 func startProcess(o Options) (*process, error) {
-	p := &process{dead: make(chan struct{})}
+	p := &process{dead: make(chan struct{}), heard: make(chan struct{})}
 	// Only PATH and the language come from us: what else is in our environment is none
 	// of its business, and could be a secret.
 	env := append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}, o.Env...)
+	env = append(env, failpoint.Environ()...)
 	p.cmd = exec.Command(o.Command[0], o.Command[1:]...)
 	p.cmd.Env, p.cmd.Dir = env, o.Dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -73,7 +79,7 @@ func startProcess(o Options) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", o.Command[0], err), p.in.Close(), stdout.Close(), stderr.Close())
 	}
-	go listen(stderr, o.Log.WithField("pid", p.cmd.Process.Pid))
+	go p.listen(stderr, o.Log.WithField("pid", p.cmd.Process.Pid))
 	return p, nil
 }
 
@@ -96,22 +102,31 @@ func (p *process) epitaph() string {
 	defer t.Stop()
 	select {
 	case <-p.dead:
-		return p.how
 	case <-t.C:
 		return "it closed its output"
 	}
+	select {
+	case <-p.heard:
+		if p.last != "" {
+			return p.how + ", having said: " + p.last
+		}
+	case <-t.C:
+	}
+	return p.how
 }
 
 func (p *process) release() { p.out.Close() }
 
 // A GAHP's own log goes into ours, line by line.
 const (
-	maxLogLine  = 2000 // bytes
-	linesAtOnce = 200
-	linesPerSec = 20
+	maxLogLine   = 2000 // bytes
+	maxLastWords = 500  // bytes, of what an error says of its end
+	linesAtOnce  = 200
+	linesPerSec  = 20
 )
 
-func listen(stderr io.ReadCloser, log logrus.FieldLogger) {
+func (p *process) listen(stderr io.ReadCloser, log logrus.FieldLogger) {
+	defer close(p.heard)
 	defer stderr.Close()
 	r := bufio.NewReaderSize(stderr, maxLogLine)
 	limit := rate.NewLimiter(linesPerSec, linesAtOnce)
@@ -125,6 +140,7 @@ func listen(stderr io.ReadCloser, log logrus.FieldLogger) {
 		for cut && err == nil {
 			_, cut, err = r.ReadLine()
 		}
+		p.last = text[:min(len(text), maxLastWords)]
 		if !limit.Allow() {
 			dropped++
 			continue

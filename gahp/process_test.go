@@ -86,7 +86,7 @@ func (s *stuck) Stop(ctx context.Context, _ gahp.Order, _ string) error {
 
 func TestAGahpThatIsKilled(t *testing.T) {
 	p := &stuck{Provider: newEngine(), there: make(chan struct{}, 1)}
-	c := startClient(t, gahp.Options{Command: fake.Command(t, p)})
+	c := startClient(t, gahp.Options{Command: fake.Command(t, p), Env: []string{fake.Env}})
 	ctx := within(t)
 	stop := make(chan error, 1)
 	go func() { stop <- c.Stop(ctx, order, "fake-1") }()
@@ -109,7 +109,7 @@ func TestAGahpThatIsKilled(t *testing.T) {
 }
 
 func TestAGahpThatIsStopped(t *testing.T) {
-	c := startClient(t, gahp.Options{Command: fake.Command(t, newEngine()), Answer: time.Second, Grace: time.Millisecond})
+	c := startClient(t, gahp.Options{Command: fake.Command(t, newEngine()), Env: []string{fake.Env}, Grace: time.Millisecond})
 	ctx := within(t)
 	if err := c.Ping(ctx); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,9 @@ func TestAGahpThatIsStopped(t *testing.T) {
 	pid := c.Stats().PID
 	gone := openPID(t, pid)
 	syscall.Kill(pid, syscall.SIGSTOP)
-	wantKind(t, "a stop in a GAHP that stands still", c.Stop(ctx, order, "fake-1"), gahp.Unknown)
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	wantKind(t, "a stop in a GAHP that stands still", c.Stop(short, order, "fake-1"), gahp.Unknown)
 	waitGone(t, gone, "the GAHP that stood still")
 	if err := c.Ping(ctx); err != nil {
 		t.Errorf("in the next GAHP: %v", err)
@@ -225,10 +227,12 @@ func TestAProgramThatIsNoGahp(t *testing.T) {
 		{[]string{"/nowhere/ovirt_gahp"}, "no such file"},
 		{[]string{"/bin/false"}, "exit status 1"},
 		{[]string{"/bin/sh", "-c", "echo nonsense; exit 3"}, "exit status 3"},
+		{[]string{"/bin/sh", "-c", "echo 'unknown flag: --tea' >&2; exit 2"}, "exit status 2, having said: unknown flag: --tea"},
+		{nil, "no command"},
 	} {
 		cl := startClient(t, gahp.Options{Command: c.command})
 		err := cl.Ping(within(t))
-		wantKind(t, c.command[0], err, gahp.EngineDown)
+		wantKind(t, fmt.Sprint(c.command), err, gahp.EngineDown)
 		if err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v does not say %q", err, c.says)
 		}

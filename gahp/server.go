@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"gridburst/internal/failpoint"
 )
 
 // ProtocolVersion is the first word of the banner. A client goes with a server whose
@@ -253,7 +255,13 @@ func (s *server) carryOut(ctx context.Context, id, verb string, do work) [][]byt
 	if ctx.Err() != nil {
 		return failure(id, notYet(ctx))
 	}
+	if hasEffect(verb) {
+		failpoint.Hit("gahp.order.before")
+	}
 	a, err := do(ctx, s.p)
+	if hasEffect(verb) {
+		failpoint.Hit("gahp.order.after")
+	}
 	if err != nil {
 		return failure(id, sorted(err, verb))
 	}

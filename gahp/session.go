@@ -68,7 +68,7 @@ type request struct {
 	id    string
 	verb  string
 	until time.Time   // the GAHP has its result by then, or hangs
-	timer *time.Timer // fires then
+	timer *time.Timer // fires then; nil: it was not taken in yet
 	sent  bool        // a byte of it may have been read
 	words []string    // of the result, so far
 	err   error
@@ -254,13 +254,18 @@ func (s *session) giveUp(r *request, why error) ([]string, error) {
 		s.finish(r, &lostError{why: why})
 		return nil, r.err
 	}
-	r.until = time.Now().Add(s.o.Grace)
-	if r.timer != nil && r.timer.Stop() {
-		r.timer.Reset(s.o.Grace)
-	}
+	s.expect(r, time.Now().Add(s.o.Grace))
 	line, _ := appendLine(nil, verbCancel, r.id) // neither long nor with a NUL
 	s.enqueue(&command{line: line, then: func([]string) error { return nil }})
 	return nil, &lostError{sent: true, why: why}
+}
+
+// expect has the GAHP hang if there is no result of r by then. s.mu is held.
+func (s *session) expect(r *request, until time.Time) {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.timer = time.AfterFunc(time.Until(until), func() { s.hangs("no result of " + r.verb + " within its time") })
 }
 
 // finish ends a request. s.mu is held.
@@ -375,7 +380,9 @@ func (s *session) taken(r *request, words []string) error {
 	text := strings.Join(words[1:], " ")
 	switch words[0] {
 	case "S":
-		r.timer = time.AfterFunc(time.Until(r.until), func() { s.hangs("no result of " + r.verb + " within its time") })
+		if r.timer == nil { // nobody has given it up
+			s.expect(r, r.until)
+		}
 	case "E":
 		s.finish(r, &Error{Kind: Refused, Text: "the GAHP does not understand: " + text})
 	case "F":

@@ -22,8 +22,10 @@ func (e *Explanation) String() string {
 		line("%s would take it now: it is about to start, or others go first.", slots(e.Now, e.Slots))
 	case e.Busy > 0:
 		line("%s would take it and %s busy with other jobs.", slots(e.Busy, e.Slots), is(e.Busy))
+	case e.Slots == 1:
+		line("The only slot does not take it, not even when empty.")
 	default:
-		line("%s it, not even when empty.", noneTakes(e.Slots))
+		line("None of %d slots takes it, not even when empty.", e.Slots)
 	}
 	clauses(&b, "Its Requirements rule slots out", e.Clauses)
 	clauses(&b, "Requirements of slots rule it out", e.SlotClauses)
@@ -88,13 +90,6 @@ func slots(n, of int) string {
 		return fmt.Sprintf("%d slots", n)
 	}
 	return fmt.Sprintf("%d of %d slots", n, of)
-}
-
-func noneTakes(n int) string {
-	if n == 1 {
-		return "The only slot does not take"
-	}
-	return fmt.Sprintf("None of %d slots takes", n)
 }
 
 func is(n int) string {

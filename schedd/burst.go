@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/router"
 	"gridburst/router/burst"
@@ -164,7 +165,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 
 // offer is the attributes of a machine that does not exist yet.
 func (b *Burst) offer() map[string]string {
-	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`}
+	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true"}
 	for n, e := range b.Attrs {
 		attrs[n] = e
 	}
@@ -317,7 +318,12 @@ func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error
 		c.Bind = append(c.Bind, ledger.Binding{Job: j.ID, Version: j.Version})
 		ids[i] = j.ID
 	}
+	if failpoint.IntentLate {
+		b.makeEarly(ctx, r)
+	}
+	failpoint.Hit("claim.want.before")
 	res, err := b.p.d.propose(ctx, c)
+	failpoint.Hit("claim.want.after")
 	if code := grid.CodeOf(err); code == grid.Refused || code == grid.NoSpace {
 		return nil
 	}

@@ -128,6 +128,10 @@ func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
 	limited, cancel := engineContext(ctx)
 	defer cancel()
 	vm, err := s.engine.Create(limited, s.order(), c)
+	if failpoint.FreshName && kindOf(err) == gahp.NameInUse {
+		c.Name += "-2"
+		vm, err = s.engine.Create(limited, s.order(), c)
+	}
 	failpoint.Hit("claim.create.after")
 	switch kindOf(err) {
 	case gahp.NameInUse, gahp.Unknown:

@@ -130,11 +130,13 @@ func (s *claimStep) stop(ctx context.Context) (time.Duration, error) {
 		if s.claim.Kind == ledger.Overflow {
 			s.d.conns.quit(s.claim.Worker)
 		}
+		failpoint.Hit("claim.stop.before")
 		if s.late(grace) || vm.State != gahp.Up {
 			err = s.engine.Stop(limited, s.order(), s.claim.VM)
 		} else {
 			err = s.engine.Shutdown(limited, s.order(), s.claim.VM)
 		}
+		failpoint.Hit("claim.stop.after")
 	}
 	switch kindOf(err) {
 	case gahp.NotFound, gahp.Unknown, gahp.WrongState, gahp.Locked:
@@ -170,5 +172,6 @@ func (s *claimStep) gone(ctx context.Context, why string) error {
 	if reason == "" {
 		reason = why
 	}
+	failpoint.Hit("claim.gone.before")
 	return s.move(ctx, grid.ClaimGoneNow, reason, s.stopped("its machine was stopped"))
 }

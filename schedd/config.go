@@ -52,6 +52,11 @@ type Config struct {
 	Resources []Resource
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
+
+	// Crons are timetables that start workflows.
+	Crons []Cron
+
+	crons []*cron
 }
 
 func (c *Config) complete() error {
@@ -94,6 +99,19 @@ func (c *Config) complete() error {
 	}
 	if len(c.Resources) > 0 && c.Engine == nil {
 		return grid.Errorf(grid.Invalid, "there are resources, and no way to ask their engines")
+	}
+	c.crons = nil
+	known := map[string]bool{}
+	for i := range c.Crons {
+		k, err := c.Crons[i].parse()
+		if err != nil {
+			return err
+		}
+		if known[k.Name] {
+			return grid.Errorf(grid.Invalid, "two crons are named %s", k.Name)
+		}
+		known[k.Name] = true
+		c.crons = append(c.crons, k)
 	}
 	if c.MaxProcs == 0 {
 		c.MaxProcs = 1_000_000

@@ -84,9 +84,23 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer listener.Close()
+	var port net.Listener
+	if d.c.Listen != "" {
+		if port, err = net.Listen("tcp", d.c.Listen); err != nil {
+			return grid.Errorf(grid.Refused, "listen for workers: %w", err)
+		}
+		defer port.Close()
+		d.conns.address.Store(port.Addr().String())
+	}
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	asked := ctx
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(asked))
 	defer cancel(nil)
+	stop := context.AfterFunc(asked, func() {
+		d.conns.dismissLocal()
+		cancel(context.Cause(asked))
+	})
+	defer stop()
 	var wg sync.WaitGroup
 	// A part that ends by itself ends the daemon.
 	part := func(name string, run func(context.Context) error) {
@@ -122,12 +136,15 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)
+	if len(d.c.crons) > 0 {
+		part("crons", (&crons{d: d, list: d.c.crons}).run)
+	}
 	if len(d.c.Resources) > 0 {
 		part("sweep", d.sweep)
 	}
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
-	if d.c.Listen != "" {
-		part("tls", d.serveTLS)
+	if port != nil {
+		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
 	if ready != nil {
 		ready()
@@ -237,12 +254,7 @@ func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 }
 
 // serveTLS is the port for workers: nothing but their contract is behind it.
-func (d *Daemon) serveTLS(ctx context.Context) error {
-	l, err := net.Listen("tcp", d.c.Listen)
-	if err != nil {
-		return grid.Errorf(grid.Invalid, "listen for workers: %w", err)
-	}
-	d.conns.address.Store(l.Addr().String())
+func (d *Daemon) serveTLS(ctx context.Context, l net.Listener) error {
 	return serveHTTP(ctx, tlsListener(l, d.ca.ServerConfig(d.c.Names...)), d.conns.handler(true), nil)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // diamond is a workflow of four nodes, whose jobs name themselves.
-func (w *world) diamond(retries int) api.DagSubmission {
+func (w *place) diamond(retries int) api.DagSubmission {
 	w.t.Helper()
 	w.file("node.sub", "executable = /bin/true\narguments = $(JOB) $(RETRY)\nshould_transfer_files = no\nqueue\n", 0o644)
 	b := dag.NewBuilder("diamond.dag")
@@ -28,7 +28,7 @@ func (w *world) diamond(retries int) api.DagSubmission {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	dir := filepath.Join(w.c.Dir, "home")
+	dir := w.dir
 	return api.DagSubmission{File: filepath.Join(dir, "diamond.dag"), Dir: dir, Graph: *g}
 }
 
@@ -47,12 +47,12 @@ func (r *record) code(s wire.Start) int32 {
 	return r.codes[name]
 }
 
-func (w *world) dagEnd(id uint32) api.DagDetail {
+func (w *place) dagEnd(id uint32) api.DagDetail {
 	w.t.Helper()
 	w.waitFor("the workflow to end", func(e *api.Event) bool {
 		return e.Type == "dag_moved" && e.ID == id && (e.To == "done" || e.To == "failed" || e.To == "removed")
 	})
-	d, err := w.client.Dag(w.t.Context(), id)
+	d, err := w.Dag(w.t.Context(), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -68,16 +68,16 @@ func states(d api.DagDetail) string {
 }
 
 func TestAWorkflowRunsInItsOrder(t *testing.T) {
-	w := start(t, Config{})
+	w := newPlace(t, nil)
 	r := &record{}
-	w.join("w1", 2, nil, r.code)
+	w.crew("w1", 2, nil, r.code)
 	s := w.diamond(0)
 	s.Key = "key"
-	out, err := w.client.SubmitDag(t.Context(), s)
+	out, err := w.SubmitDag(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := w.client.SubmitDag(t.Context(), s); err != nil || again != out {
+	if again, err := w.SubmitDag(t.Context(), s); err != nil || again != out {
 		t.Errorf("the same key again gives %+v (%v)", again, err)
 	}
 	d := w.dagEnd(out.Dag)
@@ -90,10 +90,10 @@ func TestAWorkflowRunsInItsOrder(t *testing.T) {
 }
 
 func TestFailedNodesAreTriedAgainAndThenEndWhatIsBehindThem(t *testing.T) {
-	w := start(t, Config{})
+	w := newPlace(t, nil)
 	r := &record{codes: map[string]int32{"a 0": 1, "b 0": 7, "b 1": 7}}
-	w.join("w1", 2, nil, r.code)
-	out, err := w.client.SubmitDag(t.Context(), w.diamond(1))
+	w.crew("w1", 2, nil, r.code)
+	out, err := w.SubmitDag(t.Context(), w.diamond(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +104,8 @@ func TestFailedNodesAreTriedAgainAndThenEndWhatIsBehindThem(t *testing.T) {
 }
 
 func TestARunGoesOnAfterARestart(t *testing.T) {
-	w := start(t, Config{})
-	out, err := w.client.SubmitDag(t.Context(), w.diamond(0))
+	w := newPlace(t, nil)
+	out, err := w.SubmitDag(t.Context(), w.diamond(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +115,11 @@ func TestARunGoesOnAfterARestart(t *testing.T) {
 	w.waitFor("the first node", submitted(0))
 	w.restart()
 	r := &record{}
-	k := w.join("w1", 1, nil, r.code)
+	k := w.crew("w1", 1, nil, r.code)
 	w.waitFor("a later node", submitted(1))
-	k.end()
+	k.hangUp()
 	w.restart()
-	w.join("w1", 1, nil, r.code)
+	w.crew("w1", 1, nil, r.code)
 	d := w.dagEnd(out.Dag)
 	if d.Status != "done" {
 		t.Errorf("it ended %s: %s", d.Status, states(d))
@@ -128,35 +128,35 @@ func TestARunGoesOnAfterARestart(t *testing.T) {
 	if nodes := slices.Compact(r.nodes); len(nodes) != 4 {
 		t.Errorf("ran %v", nodes)
 	}
-	totals, err := w.client.Totals(t.Context())
+	totals, err := w.Totals(t.Context())
 	if err != nil || totals.All.Total() != 0 {
 		t.Errorf("the queue has %+v (%v)", totals, err)
 	}
 }
 
 func TestARemovedRunRemovesItsJobs(t *testing.T) {
-	w := start(t, Config{})
-	out, err := w.client.SubmitDag(t.Context(), w.diamond(0))
+	w := newPlace(t, nil)
+	out, err := w.SubmitDag(t.Context(), w.diamond(0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.waitFor("the first node's job", func(e *api.Event) bool { return e.Type == "node_moved" && e.To == "submitted" })
-	if err := w.client.RemoveDag(t.Context(), out.Dag); err != nil {
+	if err := w.RemoveDag(t.Context(), out.Dag); err != nil {
 		t.Fatal(err)
 	}
 	if d := w.dagEnd(out.Dag); d.Status != "removed" {
 		t.Errorf("it ended %s: %s", d.Status, states(d))
 	}
-	if err := w.client.RemoveDag(t.Context(), out.Dag); grid.CodeOf(err) != grid.NotFound {
+	if err := w.RemoveDag(t.Context(), out.Dag); grid.CodeOf(err) != grid.NotFound {
 		t.Errorf("again: %v", err)
 	}
 }
 
 func TestANodeWhoseFileIsWrongFailsWithTheReason(t *testing.T) {
-	w := start(t, Config{})
+	w := newPlace(t, nil)
 	s := w.diamond(0)
 	w.file("node.sub", "executable = /bin/true\nrequirements = Foo ==\nqueue\n", 0o644)
-	out, err := w.client.SubmitDag(t.Context(), s)
+	out, err := w.SubmitDag(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

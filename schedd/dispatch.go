@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/router"
 	"gridburst/schedd/idle"
@@ -196,7 +197,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	case grid.Held, grid.Removed:
 		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
 	case grid.Idle:
-		if !tracked { // otherwise it was told when it was placed
+		if !tracked { // the one who placed it has sent the order already
 			p.d.conns.start(j.At, id, j.Epoch)
 		}
 	}
@@ -330,10 +331,12 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 			},
 		}
 	}
+	failpoint.Hit("dispatch.place.before")
 	r, err := p.d.propose(ctx, &ledger.Place{List: list})
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("dispatch.place.after")
 	for i, epoch := range r.Value.([]uint32) {
 		a := &assign[i]
 		if epoch == 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
 	"gridburst/internal/wire"
@@ -51,6 +52,7 @@ func (d *Daemon) join(w http.ResponseWriter, r *http.Request) {
 			return "", nil, err
 		}
 		_, err = d.propose(r.Context(), c)
+		failpoint.Hit("join.redeem.after")
 		return q.Worker, []byte(q.CSR), err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -84,9 +85,9 @@ func (g *guest) renew(name string) error {
 }
 
 func TestAWorkerOfAnotherHostJoinsOnceWithItsToken(t *testing.T) {
-	w := start(t, Config{Listen: "127.0.0.1:0", Names: []string{"127.0.0.1"}})
+	w := newPlace(t, func(c *Config) { c.Listen, c.Names = "127.0.0.1:0", []string{"127.0.0.1"} })
 	invite := func(name string) api.Invitation {
-		inv, err := w.client.Invite(t.Context(), name)
+		inv, err := w.Invite(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,7 @@ func TestAWorkerOfAnotherHostJoinsOnceWithItsToken(t *testing.T) {
 	}
 	w.restart() // what the token was exchanged for is remembered
 	inv2 := inv
-	inv2.Schedd, _ = w.d.address()
+	inv2.Schedd, _ = w.live.d.address()
 	late := newGuest(t, inv2)
 	if err := late.join("node7", inv.Token); grid.CodeOf(err) != grid.Unauthorized {
 		t.Errorf("the token a second time, after a restart: %v", err)
@@ -127,8 +128,8 @@ func TestAWorkerOfAnotherHostJoinsOnceWithItsToken(t *testing.T) {
 	if err := g.renew("node7"); err != nil {
 		t.Errorf("renewing: %v", err)
 	}
-	w.join("node7", 1, &g.at, nil)
-	id := w.submit("executable = /bin/true\nshould_transfer_files = no\nqueue\n")[0]
+	w.crew("node7", 1, &g.at, nil)
+	id := w.submit("executable = /bin/true\nshould_transfer_files = no\nqueue\n")
 	if e := w.left(grid.JobID{Cluster: id}); e.To != "completed" {
 		t.Errorf("its job: %+v", e)
 	}
@@ -140,14 +141,43 @@ func TestAWorkerOfAnotherHostJoinsOnceWithItsToken(t *testing.T) {
 	if err := g.renew("node7"); grid.CodeOf(err) != grid.Unauthorized {
 		t.Errorf("renewing with a key that another has followed: %v", err)
 	}
-	if _, err := w.client.Invite(t.Context(), "gb-x"); grid.CodeOf(err) != grid.Invalid {
+	if _, err := w.Invite(t.Context(), "gb-x"); grid.CodeOf(err) != grid.Invalid {
 		t.Errorf("an invitation for a name of ours: %v", err)
 	}
 }
 
 func TestWithoutAPortThereIsNothingToJoin(t *testing.T) {
-	w := start(t, Config{})
-	if _, err := w.client.Invite(t.Context(), "node7"); grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "listen") {
+	w := newPlace(t, nil)
+	if _, err := w.Invite(t.Context(), "node7"); grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "listen") {
 		t.Errorf("an invitation: %v", err)
 	}
+}
+
+// handedOver is what a cloud-config carries for the worker.
+func handedOver(t *testing.T, data string) (token, ca string) {
+	t.Helper()
+	body, ok := strings.CutPrefix(data, "#cloud-config\n")
+	var c struct {
+		WriteFiles []struct{ Path, Content string } `json:"write_files"`
+	}
+	if err := json.Unmarshal([]byte(body), &c); err != nil || !ok {
+		t.Fatalf("the user data %q: %v", data, err)
+	}
+	for _, f := range c.WriteFiles {
+		switch f.Path {
+		case guestDir + "/token":
+			token = strings.TrimSpace(f.Content)
+		case guestDir + "/ca.pem":
+			ca = f.Content
+		}
+	}
+	return token, ca
+}
+
+func currentUser() (string, error) {
+	u, err := user.Current()
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
 }

@@ -41,7 +41,8 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 
 func loggable(t ledger.EventType) bool {
 	switch t {
-	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased, ledger.JobLeft:
+	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
+		ledger.JobRemoved, ledger.JobLeft:
 		return true
 	}
 	return false
@@ -73,6 +74,19 @@ func (l *logs) lines(s *jobad.Session, v *ledger.View, e *ledger.Event, out map[
 			put(grid.JobID{Cluster: first.Cluster, Proc: -1}, userlog.Event{Number: grid.EventClusterSubmit, Host: l.d.c.Host}, job)
 		}
 		return
+	}
+	if lazy && e.Type == ledger.JobLeft && e.Code > 0 {
+		defer func() {
+			job, err := s.Any(first)
+			if err != nil {
+				return
+			}
+			items := 1
+			if c.HasItems {
+				items = int(c.Procs)
+			}
+			put(grid.JobID{Cluster: first.Cluster, Proc: -1}, userlog.Event{Number: grid.EventClusterRemove, Jobs: int(c.Procs), Items: items}, job)
+		}()
 	}
 	if lazy && !e.Fresh && e.Jobs.Len() > 1 {
 		return // jobs that nothing has happened to alone have no line of their own

@@ -12,7 +12,7 @@ import (
 // localWorker is the agent that serves the local universe on this host: a worker like
 // any other, started when a job first needs it. It is not the daemon's to keep: it
 // outlives a crash of the daemon, comes back to the next one, and ends when it is
-// told to or has been alone for its lease.
+// told to.
 type localWorker struct {
 	mu    sync.Mutex
 	since time.Time // when it was last started
@@ -45,4 +45,22 @@ func (c *connections) wantLocal(context.Context) {
 			c.d.log.WithError(err).Warn("the local worker has ended")
 		}
 	}()
+}
+
+// dismissLocal lets the local worker end with the daemon when it runs nothing, and
+// waits for it a little. One that runs something stays, and comes back to the next
+// daemon.
+func (c *connections) dismissLocal() {
+	soon := time.After(2 * time.Second)
+	for _, w := range c.d.pool.Workers() {
+		k := c.get(w.ID)
+		if !w.Info.Local || len(w.Jobs) > 0 || k == nil {
+			continue
+		}
+		c.quit(w.ID)
+		select {
+		case <-k.gone:
+		case <-soon:
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/userlog"
@@ -174,7 +175,9 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 		owner := w.owner
 		l.mu.Unlock()
 		limited, cancel := context.WithTimeout(ctx, logLimit)
+		failpoint.Hit("logs.append.before")
 		done, err := l.d.desks.AppendLogs(limited, owner, asks)
+		failpoint.Hit("logs.append.after")
 		cancel()
 		if ctx.Err() != nil {
 			return // the next start goes on from the mark
@@ -291,6 +294,7 @@ func (l *logs) mark(ctx context.Context) {
 		}
 	}
 	l.mu.Unlock()
+	failpoint.Hit("logs.mark.before")
 	if _, err := l.d.propose(ctx, m); err != nil && ctx.Err() == nil {
 		l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
 	}

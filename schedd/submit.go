@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
@@ -23,6 +24,9 @@ func byUser(uid uint32) string { return "user:" + strconv.FormatUint(uint64(uid)
 func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submission) (out api.Submitted, err error) {
 	if len(s.Specs) == 0 {
 		return out, grid.Errorf(grid.Invalid, "a submission without jobs")
+	}
+	if d.personal() && who.UID != d.self {
+		return out, grid.Errorf(grid.Forbidden, "this schedd runs as user %d and cannot act for %s: hand the jobs to the machine's schedd", d.self, who.Name)
 	}
 	if len(s.Key) > ledger.MaxKey-8 {
 		return out, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(s.Key), ledger.MaxKey-8)
@@ -113,6 +117,9 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return done, "", err
 	}
+	if c.Stage != 0 {
+		failpoint.Hit("submit.staged")
+	}
 	whole := c.Template
 	if d.knownTemplate(c.Hash) {
 		c.Template = nil
@@ -136,6 +143,7 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)
 		}
 	}
+	failpoint.Hit("submit.logged")
 	return done, warning, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
@@ -75,6 +76,7 @@ const fileLimit = 6 * time.Hour
 func (d *Daemon) sendInputs(w http.ResponseWriter, r *http.Request, t transferred) error {
 	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
 	defer cancel()
+	failpoint.Hit("transfer.inputs.before")
 	out := &began{w: w}
 	err := d.desks.PackInputs(ctx, t.owner, inputsOf(t.job), out)
 	if err != nil && out.begun {
@@ -119,6 +121,7 @@ func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferr
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return grid.Errorf(grid.Unavailable, "the outputs broke off: %w", err)
 	}
+	failpoint.Hit("transfer.outputs.after")
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(staged)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
@@ -46,6 +47,7 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 	p.d.pool.Drain(a.k.id, drains)
 	p.d.claims.poke(claim)
 	p.d.conns.join(a.k)
+	failpoint.Hit("worker.welcome.before")
 	lease := p.d.c.WorkerLease
 	a.err = a.k.stream.Send(wire.Message{Welcome: &wire.Welcome{
 		Version: wire.Version, Term: p.d.ledger.View().Term,
@@ -54,6 +56,7 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 	if a.err != nil {
 		return
 	}
+	failpoint.Hit("worker.welcome.after")
 	a.k.log.WithField("attempts", len(h.Attempts)).Info("worker has come")
 	p.reconcile(ctx, a.k, h)
 }

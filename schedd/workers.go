@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
 	"gridburst/internal/wire"
@@ -36,6 +37,7 @@ type connection struct {
 	stream  *wire.Stream
 	orders  chan order
 	end     context.CancelCauseFunc
+	gone    chan struct{} // closed when it has ended
 	log     logrus.FieldLogger
 }
 
@@ -107,7 +109,7 @@ func (c *connections) accept(w http.ResponseWriter, r *http.Request, name string
 	}
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)
-	k := &connection{stream: wire.NewStream(rwc, c.silence()), orders: make(chan order, 4096), end: end, log: c.d.log}
+	k := &connection{stream: wire.NewStream(rwc, c.silence()), orders: make(chan order, 4096), end: end, gone: make(chan struct{}), log: c.d.log}
 	var sender sync.WaitGroup
 	err = k.stream.Run(ctx, func(m wire.Message) error { return c.handle(ctx, k, name, m, &sender) })
 	end(nil)
@@ -186,6 +188,7 @@ func (c *connections) join(k *connection) {
 }
 
 func (c *connections) leave(k *connection) {
+	defer close(k.gone)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k.id != 0 && c.by[k.id] == k {
@@ -265,7 +268,10 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 			return nil // it is not to start any more
 		}
 		s.Term = term
-		return k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.before")
+		err = k.stream.Send(wire.Message{Start: s})
+		failpoint.Hit("worker.order.after")
+		return err
 	case orderKill, orderKillFast:
 		return k.stream.Send(wire.Message{Kill: &wire.Kill{Term: term, Job: o.job, Epoch: o.epoch, Fast: o.kind == orderKillFast, Reason: o.why}})
 	case orderQuit:

@@ -51,6 +51,10 @@ func child(socket string) error {
 // linger is for calls whose GAHP is dead, at this end of its connection.
 const linger = 100 * time.Millisecond
 
+// Env is for the environment of what [Command] starts: a program built with the race
+// detector waits a second at its end otherwise.
+const Env = "GORACE=atexit_sleep_ms=0"
+
 // Command starts a GAHP that drives p, as gahp.Options.Command. Every process that
 // it starts drives the same p, which lives in the test, until the test ends.
 func Command(t testing.TB, p gahp.Provider) []string {

@@ -114,6 +114,8 @@ func (e *Engine) plan(c gahp.Create) (*machine, error) {
 	switch {
 	case !goodName.MatchString(c.Name):
 		return nil, fail(gahp.Refused, "a machine cannot be named %q", c.Name)
+	case strings.Contains(c.UserData, "\x00"):
+		return nil, fail(gahp.Refused, "a NUL in the user data of %s", c.Name)
 	case e.making[c.Name] || e.named(c.Name) != nil:
 		return nil, fail(gahp.NameInUse, "there is a machine %s", c.Name)
 	case !ok:

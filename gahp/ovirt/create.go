@@ -14,19 +14,19 @@ import (
 // that name may be there: a second Create fails with NameInUse, and Find tells.
 func (e *Engine) Create(ctx context.Context, _ gahp.Order, c gahp.Create) (gahp.VM, error) {
 	var m gahp.VM
-	t, cluster, err := e.newest(ctx, c.Template)
+	from, err := e.newest(ctx, c.Template)
 	if err != nil {
 		return m, err
 	}
 	if c.Cluster != "" {
-		if cluster, err = e.cluster(ctx, c.Cluster); err != nil {
+		if from.cluster, err = e.cluster(ctx, c.Cluster); err != nil {
 			return m, err
 		}
 	}
-	if cluster == "" {
-		return m, noTemplate("template %s belongs to no cluster; name one to make %s in", t.Name, c.Name)
+	if from.cluster == "" {
+		return m, noTemplate("template %s belongs to no cluster; name one to make %s in", from.Name, c.Name)
 	}
-	body, err := newMachine(c, t.ID, cluster)
+	body, err := newMachine(c, from)
 	if err != nil {
 		return m, err
 	}

@@ -31,16 +31,17 @@ func TestCreate(t *testing.T) {
 		return "<vm><cluster id=" + cluster + "></cluster><comment>gridburst d1/17</comment>"
 	}
 	base := gahp.Create{Name: "gb-1", Template: "template_cd2", Mark: "gridburst d1/17", Description: "for <job> 41.0 & others"}
+	named := "<initialization><host_name>gb-1</host_name></initialization>"
 	end := "<name>gb-1</name><template id=" + templateID + "></template></vm>"
 	described := "<delete_protected>false</delete_protected><description>for <job> 41.0 & others</description>" + tail
 	for name, c := range map[string]struct {
 		change func(*gahp.Create)
 		want   string
 	}{
-		"as the template says": {func(*gahp.Create) {}, head(clusterID) + described + end},
-		"in another cluster":   {func(c *gahp.Create) { c.Cluster = "Default" }, head(defaultID) + described + end},
+		"as the template says": {func(*gahp.Create) {}, head(clusterID) + described + named + end},
+		"in another cluster":   {func(c *gahp.Create) { c.Cluster = "Default" }, head(defaultID) + described + named + end},
 		"with memory and cores": {func(c *gahp.Create) { c.MemoryMB, c.Cores = 2048, 3 }, head(clusterID) +
-			"<cpu><topology><cores>3</cores><sockets>1</sockets><threads>1</threads></topology></cpu>" + described +
+			"<cpu><topology><cores>3</cores><sockets>1</sockets><threads>1</threads></topology></cpu>" + described + named +
 			"<memory>2147483648</memory><memory_policy><guaranteed>2147483648</guaranteed><max>2147483648</max></memory_policy>" + end},
 		"with user data": {func(c *gahp.Create) { c.UserData = "write_files:\n- content: \"<&>\t]]>\"\r\n" }, head(clusterID) + described +
 			"<initialization><custom_script>write_files:\n- content: \"<&>\t]]>\"\r\n</custom_script><host_name>gb-1</host_name></initialization>" + end},
@@ -114,6 +115,30 @@ func TestCreateTakesTheNewestVersion(t *testing.T) {
 				t.Errorf("made from another: %s", bodies[len(bodies)-1])
 			}
 		})
+	}
+}
+
+// What a template tells its machines' guests is kept, unless there is more to say.
+func TestCreateKeepsTheTemplatesInitialization(t *testing.T) {
+	for own, kept := range map[string]bool{
+		"": false, "<initialization/>": false, "<initialization><custom_script></custom_script><nic_configurations/></initialization>": false,
+		"<initialization><authorized_ssh_keys>ssh-ed25519 x</authorized_ssh_keys></initialization>":                                          true,
+		"<initialization><nic_configurations><nic_configuration><name>eth0</name></nic_configuration></nic_configurations></initialization>": true,
+	} {
+		s := newStub(t)
+		s.handle("GET /api/templates", reply(http.StatusOK, `<templates><template id="`+templateID+`"><name>worker</name><cluster id="`+clusterID+`"/>`+own+`</template></templates>`))
+		s.handle("POST /api/vms", reply(http.StatusCreated, vmXML("down", "")))
+		e := s.engine(t)
+		for _, c := range []gahp.Create{{Name: "gb-1", Template: "worker"}, {Name: "gb-1", Template: "worker", HostName: "node7"}} {
+			if _, err := e.Create(t.Context(), order, c); err != nil {
+				t.Fatal(err)
+			}
+			_, bodies := s.requests()
+			ours := strings.Contains(bodies[len(bodies)-1], "<initialization>")
+			if want := !kept || c.HostName != ""; ours != want {
+				t.Errorf("template with %q, %+v: ours is sent: %v, want %v", own, c, ours, want)
+			}
+		}
 	}
 }
 

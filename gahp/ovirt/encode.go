@@ -62,14 +62,14 @@ func (w *writer) initialization(userData, hostName string) *ovirtsdk.Initializat
 }
 
 // newMachine is the body of a create.
-func newMachine(c gahp.Create, template, cluster string) ([]byte, error) {
+func newMachine(c gahp.Create, from base) ([]byte, error) {
 	var w writer
 	b := ovirtsdk.NewVmBuilder().
 		Name(w.text("the name", c.Name)).
 		Comment(w.text("the mark", c.Mark)).
 		Description(w.text("the description", c.Description)).
-		TemplateBuilder(ovirtsdk.NewTemplateBuilder().Id(template)).
-		ClusterBuilder(ovirtsdk.NewClusterBuilder().Id(cluster)).
+		TemplateBuilder(ovirtsdk.NewTemplateBuilder().Id(from.ID)).
+		ClusterBuilder(ovirtsdk.NewClusterBuilder().Id(from.cluster)).
 		// The template may say otherwise of both, and then an engine would start
 		// again what we have stopped, or keep what we want gone.
 		HighAvailabilityBuilder(ovirtsdk.NewHighAvailabilityBuilder().Enabled(false)).
@@ -85,8 +85,9 @@ func newMachine(c gahp.Create, template, cluster string) ([]byte, error) {
 		b.CpuBuilder(ovirtsdk.NewCpuBuilder().TopologyBuilder(
 			ovirtsdk.NewCpuTopologyBuilder().Sockets(1).Cores(int64(c.Cores)).Threads(1)))
 	}
-	if c.UserData != "" || c.HostName != "" {
-		// Otherwise the template's own is left: one of ours would replace all of it.
+	if c.UserData != "" || c.HostName != "" || !from.initialized {
+		// One of ours replaces all of the template's, its keys and passwords too, so
+		// a name alone is not worth it.
 		b.Initialization(w.initialization(c.UserData, orElse(c.HostName, c.Name)))
 	}
 	vm, err := b.Build()

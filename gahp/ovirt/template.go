@@ -36,33 +36,53 @@ func (e *Engine) templates(ctx context.Context, query url.Values, f func(*ovirts
 	})
 }
 
-// newest is the template of that name, of several versions the newest, with the
-// cluster that it belongs to ("" if to none).
-func (e *Engine) newest(ctx context.Context, name string) (t gahp.Template, cluster string, err error) {
+// base is what a machine is made from.
+type base struct {
+	gahp.Template
+	cluster     string // id; "" if it belongs to none
+	initialized bool   // its machines' guests are told something by it
+}
+
+// newest is the template of that name, of several versions the newest.
+func (e *Engine) newest(ctx context.Context, name string) (b base, err error) {
 	found := false
 	err = e.templates(ctx, search(name, false), func(v *ovirtsdk.Template) error {
-		u, err := templateOf(v)
+		t, err := templateOf(v)
 		if err != nil {
 			return err
 		}
-		if u.Name != name || found && u.Version < t.Version {
+		if t.Name != name || found && t.Version < b.Version {
 			return nil
 		}
-		found, t, cluster = true, u, ""
+		found, b = true, base{Template: t}
 		if c, ok := v.Cluster(); ok {
-			cluster, _ = c.Id()
+			b.cluster, _ = c.Id()
+		}
+		if i, ok := v.Initialization(); ok {
+			b.initialized = says(i)
 		}
 		return nil
 	})
 	switch {
 	case err != nil:
-		return t, "", before(err)
+		return b, before(err)
 	case !found:
-		return t, "", noTemplate("the engine at %s has no template %s; templates are named exactly, and %s must be allowed to see it", e.url.Host, name, e.cfg.Username)
-	case t.State != "" && t.State != "ok":
-		return t, "", noTemplate("template %s (version %d) cannot be used: it is %s", name, t.Version, t.State)
+		return b, noTemplate("the engine at %s has no template %s; templates are named exactly, and %s must be allowed to see it", e.url.Host, name, e.cfg.Username)
+	case b.State != "" && b.State != "ok":
+		return b, noTemplate("template %s (version %d) cannot be used: it is %s", name, b.Version, b.State)
 	}
-	return t, cluster, nil
+	return b, nil
+}
+
+// says: there is something in it; an engine may send an empty one.
+func says(i *ovirtsdk.Initialization) bool {
+	for _, field := range []func() (string, bool){i.CustomScript, i.HostName, i.UserName, i.RootPassword, i.AuthorizedSshKeys, i.DnsServers, i.Timezone} {
+		if s, ok := field(); ok && s != "" {
+			return true
+		}
+	}
+	nics, ok := i.NicConfigurations()
+	return ok && len(nics.Slice()) > 0
 }
 
 // cluster is the id of the cluster of that name.

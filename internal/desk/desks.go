@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
 
@@ -168,7 +169,7 @@ func (d *Desks) start(owner Owner) (*desk, error) {
 	}
 	cmd := exec.Command(program[0], program[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}
+	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}, failpoint.Environ()...)
 	cmd.ExtraFiles = []*os.File{theirs} // the first is descriptor 3
 	cmd.Stderr = os.Stderr
 	if cmd.SysProcAttr, err = become(owner); err != nil {
@@ -189,13 +190,21 @@ func (d *Desks) start(owner Owner) (*desk, error) {
 	return k, nil
 }
 
-// become is how a child gets the owner's rights. As an ordinary user there is
-// nobody else to become.
+// become is how a child gets the owner's rights.
 func become(owner Owner) (*syscall.SysProcAttr, error) {
-	attr := &syscall.SysProcAttr{Setsid: true}
+	credential, err := CredentialOf(owner)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.SysProcAttr{Setsid: true, Credential: credential}, nil
+}
+
+// CredentialOf is the owner's rights, for a process that acts as the owner; nil when
+// they are this process's own. An ordinary user can become nobody else.
+func CredentialOf(owner Owner) (*syscall.Credential, error) {
 	self := os.Geteuid()
 	if self == int(owner.UID) {
-		return attr, nil
+		return nil, nil
 	}
 	if self != 0 {
 		return nil, grid.Errorf(grid.Forbidden, "this schedd runs as user %d and cannot act for user %d: run it as root", self, owner.UID)
@@ -204,8 +213,7 @@ func become(owner Owner) (*syscall.SysProcAttr, error) {
 	if err != nil {
 		return nil, err
 	}
-	attr.Credential = &syscall.Credential{Uid: owner.UID, Gid: owner.GID, Groups: groups}
-	return attr, nil
+	return &syscall.Credential{Uid: owner.UID, Gid: owner.GID, Groups: groups}, nil
 }
 
 // groupsOf looks the groups up now: who was taken out of one has lost it.

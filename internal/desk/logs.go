@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/userlog"
 )
@@ -40,7 +41,9 @@ func appendLogs(logs []LogAppend) ([]LogAppended, error) {
 			done[i].Error = "the path of a log must be absolute: " + l.Path
 			continue
 		}
+		failpoint.Hit("desk.append.before")
 		at, err := userlog.Append(l.Path, l.Texts, l.After)
+		failpoint.Hit("desk.append.after")
 		done[i].Position = at
 		if err != nil {
 			done[i].Error = err.Error()

@@ -4,6 +4,7 @@ package failpoint
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,11 +19,12 @@ var state struct {
 	armed map[string]int // name -> hits left
 	seen  map[string]bool
 	log   string
+	dir   string
 }
 
 func init() {
 	state.armed, state.seen = map[string]int{}, map[string]bool{}
-	state.log = os.Getenv("GRIDBURST_FAILPOINT_LOG")
+	state.log, state.dir = os.Getenv("GRIDBURST_FAILPOINT_LOG"), os.Getenv("GRIDBURST_FAILPOINT_DIR")
 	for _, f := range strings.Split(os.Getenv("GRIDBURST_FAILPOINTS"), ",") {
 		if name, n, ok := strings.Cut(f, "="); ok {
 			if hits, err := strconv.Atoi(n); err == nil {
@@ -36,23 +38,41 @@ func init() {
 func Hit(name string) {
 	state.Lock()
 	defer state.Unlock()
-	n, armed := state.armed[name]
-	if !state.seen[name] || armed && n == 1 {
+	if !state.seen[name] {
 		state.seen[name] = true
-		note(name, armed && n == 1)
+		note(name + " hit\n")
 	}
-	if !armed {
-		return
+	if state.armed[name] > 0 {
+		if state.armed[name]--; state.armed[name] == 0 {
+			die(name)
+		}
 	}
-	if n--; n == 0 {
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+	// Whoever removes the file is the one that dies.
+	if state.dir != "" && os.Remove(filepath.Join(state.dir, name)) == nil {
+		die(name)
 	}
-	state.armed[name] = n
+}
+
+func die(name string) {
+	note(name + " killed\n")
+	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	// The first process of a namespace is not killed by itself.
+	syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 128+uintptr(syscall.SIGKILL), 0, 0)
+}
+
+// Environ is the variables that a child with an environment of its own needs for its
+// failpoints.
+func Environ() (env []string) {
+	for _, name := range []string{"GRIDBURST_FAILPOINTS", "GRIDBURST_FAILPOINT_DIR", "GRIDBURST_FAILPOINT_LOG"} {
+		if v := os.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
 }
 
 // note appends in one write, which O_APPEND keeps whole among processes.
-func note(name string, fatal bool) {
+func note(line string) {
 	if state.log == "" {
 		return
 	}
@@ -61,9 +81,5 @@ func note(name string, fatal bool) {
 		return
 	}
 	defer f.Close()
-	line := name + " hit\n"
-	if fatal {
-		line = name + " killed\n"
-	}
 	f.WriteString(line)
 }

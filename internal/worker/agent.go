@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
-	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
@@ -28,21 +26,27 @@ type Config struct {
 	Name    string // of the worker
 	Schedd  wire.Endpoint
 	Version string
-	Local   bool // it serves the local universe
+	Local   bool // it serves the local universe, and ends when its lease does
 
-	Attrs     map[string]string // what the machine offers, as ClassAd expressions: see [Machine]
-	Runner    []string          // the command of a runner
-	Isolation wire.Isolation    // empty: the strongest that is to be had
+	// Offer is what the machine offers, as ClassAd expressions: see [Machine]. It is
+	// asked at the start, and now and then while there is no job.
+	Offer func() (map[string]string, error)
+
+	Runner    []string       // the command of a runner
+	RunnerEnv []string       // of runners, beside what they need
+	Isolation wire.Isolation // empty: the strongest that is to be had
 
 	// CA and Token are for a schedd that is asked over TLS: its authority in PEM, and
 	// the one-time token, which is needed until the worker has a certificate.
 	CA    []byte
 	Token func() (string, error)
 
-	// PowerOff ends the machine: it is one of ours. Nil: it is not.
+	// PowerOff is the command that ends the machine, which is one of ours. Nil: it is
+	// not.
 	PowerOff []string
 
-	// Patience is how long a machine of ours waits for its first lease; 0: 30 min.
+	// Patience is how long a machine of ours, or a local worker, waits for its first
+	// lease; 0: 30 min.
 	Patience time.Duration
 }
 
@@ -54,20 +58,25 @@ type Agent struct {
 	session string
 	journal *os.Root
 	runners *runners
+	owners  *owners
 	tls     *identity // nil on a Unix socket
+	files   *http.Client
 	lock    *os.File
 	wg      sync.WaitGroup // of attempts
+	looks   chan struct{}  // holds one token when watch has something to look at
+	asks    chan struct{}  // holds one token when a beat is due before its time
 
 	mu       sync.Mutex
 	term     uint64
 	attempts map[runner.Key]*attempt
 	line     *wire.Stream // nil without one
-	lease    int64        // until when, by [runner.Clock]; 0: none yet
+	attrs    map[string]string
+	lease    int64 // until when, by [runner.Clock]
 	span     time.Duration
+	renewed  chan struct{} // closed when the lease is
 	drains   bool
 	quits    bool
 	off      bool // and the machine is to be powered off
-	idle     chan struct{}
 }
 
 // New makes an agent. Run does everything.
@@ -79,63 +88,62 @@ func New(c Config, log logrus.FieldLogger) (*Agent, error) {
 		return nil, grid.Errorf(grid.Invalid, "a worker needs the command of its runners")
 	case c.Name == "":
 		return nil, grid.Errorf(grid.Invalid, "a worker needs a name")
+	case c.Offer == nil:
+		return nil, grid.Errorf(grid.Invalid, "a worker needs something to offer")
 	}
 	if c.Patience == 0 {
 		c.Patience = 30 * time.Minute
 	}
 	var b [16]byte
 	rand.Read(b[:]) // never fails, as its documentation says
-	return &Agent{c: c, log: log, session: hex.EncodeToString(b[:]), attempts: map[runner.Key]*attempt{}, idle: make(chan struct{}, 1)}, nil
+	a := &Agent{
+		c: c, log: log, session: hex.EncodeToString(b[:]), attempts: map[runner.Key]*attempt{},
+		looks: make(chan struct{}, 1), asks: make(chan struct{}, 1), renewed: make(chan struct{}),
+	}
+	a.files = a.client()
+	return a, nil
 }
 
 // Directories of a worker's own: what jobs do not see, and what they live in.
 const (
 	privateDir = "private"
-	SandboxDir = "sandbox"
+	sandboxDir = "sandbox"
 )
 
 // private is where the agent keeps what is its own.
 func (a *Agent) private() string { return filepath.Join(a.c.State, privateDir) }
 
-// Run is the agent's life. It returns nil when ctx has ended, or when the schedd has
-// told it to quit. Runners and their jobs go on without it.
+// Run is the agent's life. It returns nil when ctx has ended, when the schedd has told
+// it to quit, or when there was no schedd for longer than it waits. Runners that are
+// busy, and their jobs, go on without it.
 func (a *Agent) Run(ctx context.Context) error {
 	if err := a.open(); err != nil {
 		return err
 	}
 	defer a.lock.Close()
 	defer a.journal.Close()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if err := a.runners.open(ctx); err != nil {
-		return err
+	defer a.files.CloseIdleConnections()
+	living, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer a.runners.close()
+	err := a.runners.open(living)
+	if err == nil {
+		err = a.recall(living)
 	}
-	if err := a.recall(ctx); err != nil {
+	if err != nil {
+		end(err)
+		a.wg.Wait()
 		return err
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { cancel(a.stayConnected(ctx)) })
-	wg.Go(func() { cancel(a.awaitQuit(ctx)) })
+	wg.Go(func() { end(a.stayConnected(living)) })
+	wg.Go(func() { end(a.watch(living)) })
 	if a.tls != nil {
-		wg.Go(func() { a.tls.stayValid(ctx) })
+		wg.Go(func() { a.tls.stayValid(living) })
 	}
-	if len(a.c.PowerOff) > 0 {
-		wg.Go(func() { cancel(a.watchLease(ctx)) })
-	}
-	<-ctx.Done()
 	wg.Wait()
 	a.wg.Wait()
-	err := context.Cause(ctx)
-	if errors.Is(err, context.Canceled) || errors.Is(err, errQuit) {
-		err = nil
-	}
-	if a.poweredOff() {
-		return errors.Join(err, a.powerOff())
-	}
-	if a.told() {
-		a.runners.quit()
-	}
-	return err
+	return a.farewell(ctx, context.Cause(living))
 }
 
 // open takes hold of the state directory.
@@ -145,8 +153,11 @@ func (a *Agent) open() error {
 		dir  string
 		mode os.FileMode
 	}{
-		{a.c.State, 0o711}, {a.private(), 0o700}, {filepath.Join(a.private(), runner.JournalDir), 0o700},
-		{filepath.Join(a.private(), runner.RunnerDir), 0o700}, {filepath.Join(a.c.State, SandboxDir), 0o711},
+		{a.c.State, 0o711},
+		{a.private(), 0o700},
+		{filepath.Join(a.private(), runner.JournalDir), 0o700},
+		{filepath.Join(a.private(), runner.RunnerDir), 0o700},
+		{filepath.Join(a.c.State, sandboxDir), 0o711},
 	} {
 		if err := os.MkdirAll(d.dir, d.mode); err != nil {
 			return grid.Errorf(grid.Invalid, "make the worker's directory: %w", err)
@@ -159,27 +170,52 @@ func (a *Agent) open() error {
 	if a.lock, err = os.Open(a.c.State); err != nil {
 		return err
 	}
-	if err := unix.Flock(int(a.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = a.unlocked()
+	if err != nil {
 		a.lock.Close()
+	}
+	return err
+}
+
+// unlocked is open, once the directory is; it closes what it leaves unfinished.
+func (a *Agent) unlocked() (err error) {
+	if err := unix.Flock(int(a.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return grid.Errorf(grid.Refused, "another worker has %s; stop that one first", a.c.State)
 	}
 	if a.boot, err = bootID(); err != nil {
 		return err
 	}
-	if a.journal, err = os.OpenRoot(filepath.Join(a.private(), runner.JournalDir)); err != nil {
+	if a.term, err = a.readTerm(); err != nil {
 		return err
 	}
-	if a.term, err = a.readTerm(); err != nil {
+	if a.attrs, err = a.c.Offer(); err != nil {
 		return err
 	}
 	if a.c.Schedd.Network == "tcp" {
 		if a.tls, err = openIdentity(a); err != nil {
 			return err
 		}
-		a.c.Schedd.TLS = a.tls.config
+	}
+	if a.owners, err = newOwners(a.tls == nil); err != nil {
+		return err
+	}
+	if a.mortal() {
+		if a.lease, err = a.readLease(); err != nil {
+			return err
+		}
 	}
 	a.runners = newRunners(a)
-	return nil
+	a.journal, err = os.OpenRoot(filepath.Join(a.private(), runner.JournalDir))
+	return err
+}
+
+// schedd is where the schedd is asked now.
+func (a *Agent) schedd() wire.Endpoint {
+	e := a.c.Schedd
+	if a.tls != nil {
+		e.TLS = a.tls.config()
+	}
+	return e
 }
 
 // bootID tells one start of the machine from another.
@@ -189,87 +225,4 @@ func bootID() (string, error) {
 		return "", fmt.Errorf("find the machine's boot id: %w", err)
 	}
 	return strings.TrimSpace(string(b)), nil
-}
-
-// errQuit ends an agent that the schedd has told to.
-var errQuit = errors.New("told to quit")
-
-// awaitQuit returns when the agent is to quit and holds nothing any more.
-func (a *Agent) awaitQuit(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.idle:
-		}
-		a.mu.Lock()
-		over := a.quits && len(a.attempts) == 0
-		a.mu.Unlock()
-		if over {
-			return errQuit
-		}
-	}
-}
-
-// look makes awaitQuit look.
-func (a *Agent) look() {
-	select {
-	case a.idle <- struct{}{}:
-	default:
-	}
-}
-
-func (a *Agent) told() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.quits
-}
-
-func (a *Agent) poweredOff() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.off && len(a.c.PowerOff) > 0
-}
-
-func (a *Agent) powerOff() error {
-	a.log.Warn("this machine is powered off")
-	failpoint.Hit("worker.poweroff.before")
-	out, err := exec.Command(a.c.PowerOff[0], a.c.PowerOff[1:]...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("power this machine off: %w: %s", err, out)
-	}
-	return nil
-}
-
-// watchLease powers a machine of ours off when its lease has ended and nobody has
-// renewed it: whoever started it may be gone for good, and it costs money.
-func (a *Agent) watchLease(ctx context.Context) error {
-	alarm, err := runner.NewAlarm()
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { alarm.Close() })
-	defer stop()
-	first := runner.Clock() + a.c.Patience.Milliseconds()
-	for {
-		until := max(first, a.leaseEnd())
-		if runner.Clock() >= until {
-			a.mu.Lock()
-			a.quits, a.off = true, true
-			a.mu.Unlock()
-			return grid.Errorf(grid.Unavailable, "the schedd has not been heard until this machine's lease ended")
-		}
-		if err := alarm.Set(until); err != nil {
-			return err
-		}
-		if err := alarm.Wait(); err != nil {
-			return nil // ctx has ended
-		}
-	}
-}
-
-func (a *Agent) leaseEnd() int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.lease
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
@@ -14,58 +15,33 @@ import (
 	"gridburst/internal/worker/sandbox"
 )
 
-// attempt is one execution that the worker holds.
+// attempt is one execution that the worker holds. One goroutine takes it from Start to
+// Forget; what is below mu others may change too.
 //
 // Its mutex is taken after the agent's, never before.
 type attempt struct {
-	a     *Agent
-	entry *entry
-	box   sandbox.Sandbox
+	a         *Agent
+	entry     *entry
+	box       sandbox.Sandbox
+	forgotten chan struct{} // closed by Forget
+	over      chan struct{} // closed when nothing of it runs any more
+	received  int64         // bytes of inputs
 
-	mu        sync.Mutex
-	last      wire.Report
-	runner    *runner.Client // that has it now
-	stop      context.CancelCauseFunc
-	killed    *wire.Kill // ordered
-	forgotten chan struct{}
-	forgets   bool
+	mu      sync.Mutex
+	last    wire.Report
+	runner  *runner.Client          // that has it now
+	lease   runner.Lease            // that the runner was given last
+	stop    context.CancelCauseFunc // of what is done without a runner
+	killed  *wire.Kill              // ordered
+	forgets bool
 }
 
 func (a *Agent) newAttempt(e *entry) *attempt {
 	return &attempt{
-		a: a, entry: e, forgotten: make(chan struct{}),
-		box:  sandbox.Sandbox{Dir: filepath.Join(a.c.State, SandboxDir, e.Key.String()), User: e.User},
+		a: a, entry: e, forgotten: make(chan struct{}), over: make(chan struct{}),
+		box:  sandbox.Sandbox{Dir: filepath.Join(a.c.State, sandboxDir, e.Key.String()), User: e.User},
 		last: wire.Report{Job: e.Key.Job, Epoch: e.Key.Epoch, Kind: wire.Accepted},
 	}
-}
-
-// begin takes an order to start in. It has been admitted.
-func (a *Agent) begin(ctx context.Context, s *wire.Start) {
-	k := runner.Key{Job: s.Job, Epoch: s.Epoch}
-	e := &entry{Key: k, Boot: a.boot, Exec: s.Execution}
-	user, err := userOf(s.Owner)
-	e.User = user
-	failpoint.Hit("worker.journal.before")
-	if err == nil {
-		err = a.write(e)
-	}
-	failpoint.Hit("worker.journal.after")
-	if err != nil {
-		// Nothing is kept of it: the report is all there is.
-		a.log.WithError(err).WithField("job", k.Job).Error("an attempt cannot be begun")
-		a.report(lost(k, grid.VacateStarter, err.Error()))
-		return
-	}
-	t := a.newAttempt(e)
-	a.hold(t)
-	a.wg.Go(func() { t.run(ctx, nil) })
-}
-
-// hold makes the attempt one that the worker has.
-func (a *Agent) hold(t *attempt) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.attempts[t.entry.Key] = t
 }
 
 func lost(k runner.Key, code grid.VacateCode, why string) wire.Report {
@@ -74,62 +50,30 @@ func lost(k runner.Key, code grid.VacateCode, why string) wire.Report {
 
 // short keeps a sentence within what a report may carry.
 func short(s string) string {
-	if len(s) > wire.MaxReason {
-		return s[:wire.MaxReason-3] + "..."
+	if len(s) <= wire.MaxReason {
+		return s
 	}
-	return s
+	s = s[:wire.MaxReason-len("...")]
+	for len(s) > 0 && !utf8.ValidString(s[len(s)-min(len(s), utf8.UTFMax):]) {
+		s = s[:len(s)-1]
+	}
+	return s + "..."
 }
 
-// recall takes up the attempts of earlier agents.
-func (a *Agent) recall(ctx context.Context) error {
-	entries, err := a.entries()
-	if err != nil {
-		return err
+// begin takes an attempt from its order to start to its end. Earlier attempts of the
+// same job end first, whatever their schedd thinks of them.
+func (t *attempt) begin(ctx context.Context, earlier []*attempt) {
+	r, early := t.prepare(ctx, earlier)
+	switch {
+	case early == nil:
+		t.run(ctx, r)
+	case ctx.Err() == nil:
+		t.decide(ctx, *early)
 	}
-	for _, e := range entries {
-		t := a.newAttempt(e)
-		a.hold(t)
-		r := a.runners.adopt(e.Key)
-		result, ended := runner.Result(a.journal, e.Key)
-		switch {
-		case e.Final != nil:
-			a.wg.Go(func() { t.conclude(ctx, *e.Final) })
-		case r != nil:
-			a.wg.Go(func() { t.run(ctx, r) })
-		case ended:
-			a.wg.Go(func() { t.ended(ctx, result) })
-		case e.Boot != a.boot:
-			a.wg.Go(func() { t.decide(ctx, lost(e.Key, grid.VacateMachine, "the machine has started anew")) })
-		default:
-			a.wg.Go(func() {
-				t.decide(ctx, lost(e.Key, grid.VacateStarter, "its runner died, or it had not been given to one when the agent died"))
-			})
-		}
-	}
-	for _, r := range a.runners.strays() {
-		// The entry was forgotten and the runner had not heard of it.
-		a.log.WithField("runner", r.Name()).Warn("a runner has a job that nobody waits for")
-		if err := r.KillRunner(); err != nil {
-			return err
-		}
-		a.runners.end(r)
-	}
-	return nil
 }
 
-// run takes an attempt from its beginning, or from where a runner has it, to its end.
+// run follows a runner to the attempt's end.
 func (t *attempt) run(ctx context.Context, r *runner.Client) {
-	if r == nil {
-		var early *wire.Report
-		if r, early = t.prepare(ctx); early != nil {
-			if ctx.Err() == nil {
-				t.decide(ctx, *early)
-			}
-			return
-		}
-	} else {
-		t.resume(r)
-	}
 	if result, ok := t.await(ctx, r); ok {
 		t.ended(ctx, result)
 	}
@@ -147,28 +91,22 @@ func (t *attempt) killable(ctx context.Context) (context.Context, context.Cancel
 	return ctx, stop
 }
 
-// errKilled stops what prepares an attempt.
-var errKilled = errors.New("killed before its start")
+// errKilled stops what is done for an attempt that no runner has.
+var errKilled = errors.New("killed while nothing of it ran")
 
 // prepare makes the sandbox and gives the attempt to a runner. A report is why that
 // could not be.
-func (t *attempt) prepare(ctx context.Context) (*runner.Client, *wire.Report) {
+func (t *attempt) prepare(ctx context.Context, earlier []*attempt) (*runner.Client, *wire.Report) {
 	ctx, done := t.killable(ctx)
 	defer done(nil)
-	err := t.box.Create()
-	if err == nil && t.entry.Exec.Transfer {
-		err = t.fetch(ctx)
-	}
-	var r *runner.Client
-	if err == nil {
-		r, err = t.a.runners.take(ctx)
-	}
+	r, err := t.ready(ctx, earlier)
 	if err == nil {
 		failpoint.Hit("worker.run.before")
-		if err = t.give(r); err != nil {
+		err = t.give(r)
+		failpoint.Hit("worker.run.after")
+		if errors.Is(err, errKilled) {
 			t.a.runners.put(r)
 		}
-		failpoint.Hit("worker.run.after")
 	}
 	if err == nil {
 		return r, nil
@@ -176,46 +114,94 @@ func (t *attempt) prepare(ctx context.Context) (*runner.Client, *wire.Report) {
 	return nil, t.early(ctx, err)
 }
 
+// ready is everything before the runner is told.
+func (t *attempt) ready(ctx context.Context, earlier []*attempt) (*runner.Client, error) {
+	user, err := t.a.owners.of(t.entry.Exec.Owner)
+	if err != nil {
+		return nil, err
+	}
+	t.entry.User, t.box.User = user, user
+	failpoint.Hit("worker.journal.before")
+	err = t.a.write(t.entry)
+	failpoint.Hit("worker.journal.after")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range earlier {
+		select {
+		case <-e.over:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if err := t.box.Create(); err != nil {
+		return nil, err
+	}
+	if t.entry.Exec.Transfer {
+		if err := t.fetch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.a.fresh(ctx, &t.entry.Exec); err != nil {
+		return nil, err
+	}
+	return t.a.runners.take(ctx)
+}
+
 // early is the report of an attempt that no runner was given.
 func (t *attempt) early(ctx context.Context, err error) *wire.Report {
 	k := t.entry.Key
-	r := &wire.Report{Job: k.Job, Epoch: k.Epoch}
 	var hold *sandbox.HoldError
 	switch {
-	case errors.Is(context.Cause(ctx), errKilled) || errors.Is(err, errKilled):
-		r = t.asKilled()
+	case errors.Is(context.Cause(ctx), errKilled), errors.Is(err, errKilled):
+		return t.asKilled()
 	case errors.As(err, &hold):
-		r.Kind, r.Hold = wire.Failed, hold.Hold
-		r.Hold.Reason = short(r.Hold.Reason)
-	default:
-		*r = lost(k, grid.VacateStarter, err.Error())
+		return &wire.Report{Job: k.Job, Epoch: k.Epoch, Kind: wire.Failed, Hold: hold.Hold}
 	}
-	return r
+	r := lost(k, grid.VacateStarter, err.Error())
+	if ctx.Err() == nil {
+		t.a.log.WithError(err).WithField("job", k.Job).Error("an attempt could not be begun")
+		if !t.slowly(ctx) {
+			return t.asKilled()
+		}
+	}
+	return &r
+}
+
+// slowly waits before an attempt is given up for a fault of this machine's: the job is
+// placed anew then, and likely here. It reports whether the attempt was left alone.
+func (t *attempt) slowly(ctx context.Context) bool {
+	return pause(ctx, 2*time.Second) || !errors.Is(context.Cause(ctx), errKilled)
 }
 
 // asKilled is the report of an attempt that was killed while no runner had it.
 func (t *attempt) asKilled() *wire.Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &wire.Report{Job: t.entry.Key.Job, Epoch: t.entry.Key.Epoch, Kind: wire.Killed, Reason: short(t.killed.Reason)}
+	return &wire.Report{Job: t.entry.Key.Job, Epoch: t.entry.Key.Epoch, Kind: wire.Killed, Reason: t.killed.Reason}
 }
 
 // give hands the attempt to a runner, unless it was killed meanwhile.
 func (t *attempt) give(r *runner.Client) error {
-	job := runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.a.leaseFor(&t.entry.Exec)}
+	t.a.mu.Lock()
+	lease := t.a.leaseOf(&t.entry.Exec)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.a.mu.Unlock()
 	if t.killed != nil {
 		return errKilled
 	}
-	if err := r.Run(job); err != nil {
-		return err
+	t.runner, t.lease = r, lease
+	err := r.Run(runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.lease})
+	if err != nil {
+		// It may have got the order or not. Its death makes that certain.
+		t.a.log.WithError(err).Warn("a runner takes no orders, and is killed")
+		return r.KillRunner()
 	}
-	t.runner = r
 	return nil
 }
 
-// resume goes on with a runner that has the attempt already.
+// resume goes on with a runner of an earlier agent, which has the attempt.
 func (t *attempt) resume(r *runner.Client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -223,66 +209,68 @@ func (t *attempt) resume(r *runner.Client) {
 	if r.Ready().Running {
 		t.last.Kind = wire.Started
 	}
-	if t.killed != nil {
-		t.order(r)
-	}
 }
 
-// extend gives the attempt's runner a new lease.
-func (t *attempt) extend(l runner.Lease) {
+// extend gives the attempt's runner the lease of now.
+func (t *attempt) extend() {
+	t.a.mu.Lock()
+	lease := t.a.leaseOf(&t.entry.Exec)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.runner == nil {
+	t.a.mu.Unlock() // not before: two of these must not overtake each other
+	if t.runner == nil || lease == t.lease {
 		return
 	}
-	if err := t.runner.Lease(l); err != nil {
+	t.lease = lease
+	if err := t.runner.Lease(t.lease); err != nil {
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Debug("a lease did not reach its runner")
-	}
-}
-
-// order tells a runner of a kill; t.mu is held.
-func (t *attempt) order(r *runner.Client) {
-	err := r.Kill(runner.Kill{Key: t.entry.Key, Fast: t.killed.Fast, Reason: t.killed.Reason})
-	if err != nil {
-		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("a runner does not take an order")
 	}
 }
 
 // await follows the runner until the attempt has ended. ok is false when the agent
 // ends first.
 func (t *attempt) await(ctx context.Context, r *runner.Client) (result wire.Report, ok bool) {
-	defer func() {
-		t.mu.Lock()
-		t.runner = nil
-		t.mu.Unlock()
-	}()
+	k := t.entry.Key
 	for {
 		select {
 		case <-ctx.Done():
+			r.Leave()
 			return result, false
 		case n, open := <-r.News():
 			switch {
 			case !open:
+				t.let()
 				t.a.runners.discard(r)
 				// It may have written the result before it died.
-				if result, ok := runner.Result(t.a.journal, t.entry.Key); ok {
-					return result, true
+				if result, ok = runner.Result(t.a.journal, k); !ok {
+					result = lost(k, grid.VacateStarter, "its runner died")
 				}
-				return lost(t.entry.Key, grid.VacateStarter, "its runner died"), true
-			case n.Started != nil && *n.Started == t.entry.Key:
-				t.tell(wire.Report{Job: t.entry.Key.Job, Epoch: t.entry.Key.Epoch, Kind: wire.Started})
-			case n.Ended != nil && n.Ended.Job == t.entry.Key.Job && n.Ended.Epoch == t.entry.Key.Epoch:
+				return result, true
+			case n.Started != nil && *n.Started == k:
+				t.tell(wire.Report{Job: k.Job, Epoch: k.Epoch, Kind: wire.Started})
+			case n.Ended != nil && n.Ended.Job == k.Job && n.Ended.Epoch == k.Epoch:
+				t.let()
 				t.a.runners.put(r)
 				return *n.Ended, true
+			default:
+				// It speaks of what it did before: the order was lost with a line.
+				if err := r.KillRunner(); err != nil {
+					t.a.log.WithError(err).Error("a runner cannot be killed")
+				}
 			}
 		}
 	}
 }
 
+// let says that the runner has the attempt no more.
+func (t *attempt) let() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runner = nil
+}
+
 // tell reports and remembers what is new of the attempt.
 func (t *attempt) tell(r wire.Report) {
-	r.Reason = short(r.Reason)
-	r.Hold.Reason = short(r.Hold.Reason)
 	t.mu.Lock()
 	t.last = r
 	t.mu.Unlock()
@@ -291,56 +279,69 @@ func (t *attempt) tell(r wire.Report) {
 
 // ended goes on from what a runner said: outputs travel before the schedd is told.
 func (t *attempt) ended(ctx context.Context, r wire.Report) {
-	if r.Kind != wire.Exited || !t.entry.Exec.Transfer {
-		t.conclude(ctx, r)
-		return
-	}
-	sending, done := t.killable(ctx)
-	defer done(nil)
-	staged, err := t.deliver(sending)
-	var hold *sandbox.HoldError
 	switch {
-	case ctx.Err() != nil:
-		return // the next agent sends them
-	case errors.Is(err, errKilled):
-		t.decide(ctx, *t.asKilled())
-		return
-	case errors.As(err, &hold):
-		r.Kind, r.Hold = wire.Failed, hold.Hold
-		if staged.SHA256 != "" {
-			r.Staged = &staged
+	case r.Kind == wire.Exited && t.entry.Exec.Transfer:
+		sending, done := t.killable(ctx)
+		defer done(nil)
+		t.bring(sending, &r)
+		if ctx.Err() == nil {
+			t.decide(ctx, r) // else the next agent sends them
 		}
-	case err != nil:
-		r = lost(t.entry.Key, grid.VacateStarter, err.Error())
+	case r.Kind == wire.Lost && r.Vacate == grid.VacateStarter && t.again().Kind == wire.Accepted:
+		// Its runner is there, and could not run it.
+		waiting, done := t.killable(ctx)
+		defer done(nil)
+		t.slowly(waiting)
+		t.conclude(ctx, r)
 	default:
-		r.Staged = &staged
+		t.conclude(ctx, r)
 	}
-	r.Usage.Sent = staged.Bytes
-	t.conclude(ctx, r)
 }
 
-// decide is the end of an attempt that no runner's result tells of.
+// bring delivers the outputs of an attempt that has exited, and makes r its report.
+func (t *attempt) bring(ctx context.Context, r *wire.Report) {
+	staged, err := t.deliver(ctx)
+	r.Usage.Sent, r.Usage.Received = staged.Bytes, t.received
+	if staged.SHA256 != "" {
+		r.Staged = &staged
+	}
+	var hold *sandbox.HoldError
+	switch {
+	case err == nil:
+	case errors.Is(err, errKilled):
+		*r = *t.asKilled()
+	case errors.As(err, &hold):
+		r.Kind, r.Hold = wire.Failed, hold.Hold
+	default:
+		*r = lost(t.entry.Key, grid.VacateStarter, err.Error())
+	}
+}
+
+// decide is the end of an attempt that no runner's result tells of, or not all. It is
+// written down first: a next agent must not come to another end.
 func (t *attempt) decide(ctx context.Context, r wire.Report) {
 	t.entry.Final = &r
 	if err := t.a.write(t.entry); err != nil {
 		t.a.log.WithError(err).WithField("job", r.Job).Error("an attempt's end is not written down")
 	}
+	failpoint.Hit("worker.decide.after")
 	t.conclude(ctx, r)
 }
 
 // conclude reports the end and waits until the schedd has it.
 func (t *attempt) conclude(ctx context.Context, r wire.Report) {
+	r.Reason, r.Hold.Reason = short(r.Reason), short(r.Hold.Reason)
+	close(t.over)
 	t.tell(r)
 	select {
 	case <-ctx.Done():
-		return
 	case <-t.forgotten:
+		t.clear(ctx)
 	}
-	t.clear(ctx)
 }
 
 // clear removes everything of an attempt, and gives its place free. What cannot be
-// removed now is tried again.
+// removed now is tried again, later by the next agent.
 func (t *attempt) clear(ctx context.Context) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := t.box.Remove()
@@ -352,18 +353,11 @@ func (t *attempt) clear(ctx context.Context) {
 			break
 		}
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("an attempt's files cannot be removed now")
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return
 		}
 	}
-	t.a.mu.Lock()
-	delete(t.a.attempts, t.entry.Key)
-	t.a.mu.Unlock()
-	t.a.look()
+	t.a.release(t)
 }
 
 // kill ends the attempt, wherever it is.
@@ -373,12 +367,18 @@ func (t *attempt) kill(k *wire.Kill) {
 	if t.killed != nil && (t.killed.Fast || !k.Fast) || t.last.Kind.Final() {
 		return
 	}
+	if t.killed != nil {
+		k.Reason = t.killed.Reason
+	}
 	t.killed = k
-	switch {
-	case t.runner != nil:
-		t.order(t.runner)
-	case t.stop != nil:
-		t.stop(errKilled)
+	if t.runner == nil {
+		if t.stop != nil {
+			t.stop(errKilled)
+		}
+		return
+	}
+	if err := t.runner.Kill(runner.Kill{Key: t.entry.Key, Fast: k.Fast, Reason: short(k.Reason)}); err != nil {
+		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("a kill did not reach its runner")
 	}
 }
 

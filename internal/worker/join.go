@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,29 +28,45 @@ import (
 // worker that dies after its token was redeemed asks again with the same key, which the
 // schedd grants.
 type identity struct {
-	a      *Agent
-	config *tls.Config
-	key    []byte
+	a   *Agent
+	key []byte
 
-	mu    sync.Mutex
-	cert  *tls.Certificate
-	since time.Time // when it was given, or loaded
-	until time.Time
+	mu      sync.Mutex
+	cert    *tls.Certificate // nil: none yet
+	has     certificate
+	tls     *tls.Config
+	refused bool // the schedd did not take the certificate
+}
+
+// certificate is what the worker was given, as its file has it. Times are this
+// machine's, whose clock may be wrong: the schedd says how long the certificate lives.
+type certificate struct {
+	Worker string          `json:"worker"`
+	Given  time.Time       `json:"given"`
+	Answer wire.JoinAnswer `json:"answer"`
 }
 
 const (
 	keyFile  = "worker.key"
-	certFile = "worker.pem"
+	certFile = "certificate.json"
 )
+
+// over is the part of the certificate's life that is over; more than 1 for one that
+// has ended, or was given by a clock that was ahead.
+func (c *certificate) over(now time.Time) float64 {
+	if now.Before(c.Given) || c.Answer.ValidMS <= 0 {
+		return 2
+	}
+	return float64(now.Sub(c.Given).Milliseconds()) / float64(c.Answer.ValidMS)
+}
+
+// renewAt is the part of its life after which a certificate is renewed.
+const renewAt = 2.0 / 3
 
 func openIdentity(a *Agent) (*identity, error) {
 	i := &identity{a: a}
 	var err error
-	if i.config, err = pki.ClientConfig(pki.Pin{CA: a.c.CA}, i.own); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(a.private(), keyFile)
-	if i.key, err = os.ReadFile(path); errors.Is(err, fs.ErrNotExist) {
+	if i.key, err = os.ReadFile(filepath.Join(a.private(), keyFile)); errors.Is(err, fs.ErrNotExist) {
 		if i.key, err = pki.NewKey(); err == nil {
 			err = writeDurably(a.private(), keyFile, i.key)
 		}
@@ -57,49 +74,103 @@ func openIdentity(a *Agent) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	pem, err := os.ReadFile(filepath.Join(a.private(), certFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return i, nil
+	var has certificate
+	b, err := os.ReadFile(filepath.Join(a.private(), certFile))
+	if err == nil {
+		err = json.Unmarshal(b, &has)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	cert, err := pki.KeyPair(pem, i.key)
-	if err != nil {
-		return nil, err
+	if has.Worker != a.c.Name { // none, or one under a name that the worker had
+		has = certificate{}
 	}
-	i.set(cert, time.Until(cert.Leaf.NotAfter))
-	return i, nil
+	return i, i.take(has)
 }
 
-// own is the certificate for a handshake.
-func (i *identity) own() *tls.Certificate {
+// take makes a certificate, or none, the one that is shown.
+func (i *identity) take(has certificate) error {
+	var cert *tls.Certificate
+	var err error
+	if has.Answer.Certificate != "" {
+		if cert, err = pki.KeyPair([]byte(has.Answer.Certificate), i.key); err != nil {
+			return err
+		}
+	}
+	// The authority that was given by hand stays, whatever the schedd named since.
+	trusted := slices.Concat(i.a.c.CA, []byte("\n"), []byte(has.Answer.CA))
+	config, err := pki.ClientConfig(pki.Pin{CA: trusted}, func() *tls.Certificate { return cert })
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	i.cert, i.has, i.tls, i.refused = cert, has, config, false
+	i.mu.Unlock()
+	i.a.files.CloseIdleConnections() // they showed another one
+	return nil
+}
+
+// config is for the next handshake.
+func (i *identity) config() *tls.Config {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.cert
+	return i.tls
 }
 
-func (i *identity) set(cert *tls.Certificate, life time.Duration) {
+// judge looks whether a connection failed because the schedd does not take the
+// certificate: its life was told wrong, or the authority is another one.
+func (i *identity) judge(err error) {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" { // an alert of TLS
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.refused = true
+	}
+}
+
+// refusedError is a schedd that will not have this worker.
+type refusedError struct{ Err error }
+
+func (e *refusedError) Error() string { return e.Err.Error() }
+
+func (e *refusedError) Unwrap() error { return e.Err }
+
+// ensure gets a certificate where there is none that holds: by the old one, or else by
+// the token. The error is a [*refusedError] when neither can ever do.
+func (i *identity) ensure(ctx context.Context) error {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.cert, i.since = cert, time.Now()
-	i.until = i.since.Add(life)
-}
-
-// valid reports whether there is a certificate that has not ended.
-func (i *identity) valid() bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.cert != nil && time.Now().Before(i.until)
-}
-
-// join exchanges the token for a certificate, unless there is one.
-func (i *identity) join(ctx context.Context) error {
-	if i.valid() {
+	old, have, over, refused := i.has, i.cert != nil, i.has.over(time.Now()), i.refused
+	i.mu.Unlock()
+	if have && !refused && over < renewAt {
 		return nil
 	}
+	if have && !refused && (i.renew(ctx) == nil || over < 1) {
+		return nil // or it is tried again soon
+	}
+	// A certificate that does not hold must not be shown, with whatever request.
+	if err := i.take(certificate{}); err != nil {
+		return err
+	}
+	err := i.join(ctx)
+	if err == nil {
+		return nil
+	}
+	if have {
+		// The schedd may think better of it.
+		i.a.log.WithError(err).Warn("the worker's certificate does not hold, and there is no other")
+		return i.take(old)
+	}
+	switch grid.CodeOf(err) {
+	case grid.Unauthorized, grid.Forbidden, grid.Refused, grid.Conflict, grid.Invalid, grid.NotFound, grid.Gone:
+		return &refusedError{err}
+	}
+	return err
+}
+
+// join exchanges the token for a certificate.
+func (i *identity) join(ctx context.Context) error {
 	if i.a.c.Token == nil {
-		return grid.Errorf(grid.Unauthorized, "this worker has no certificate and no token to get one with: ask for a token with gtoken %s", i.a.c.Name)
+		return grid.Errorf(grid.Unauthorized, "this worker has no certificate that holds, and no token to get one with: ask for a token with gtoken %s", i.a.c.Name)
 	}
 	token, err := i.a.c.Token()
 	if err != nil {
@@ -113,6 +184,18 @@ func (i *identity) join(ctx context.Context) error {
 	return i.ask(ctx, wire.JoinPath, wire.JoinRequest{Token: token, Worker: i.a.c.Name, CSR: string(csr)})
 }
 
+// renew exchanges the certificate for a younger one.
+func (i *identity) renew(ctx context.Context) error {
+	csr, err := pki.Request(i.key, i.a.c.Name)
+	if err == nil {
+		err = i.ask(ctx, wire.RenewPath, wire.RenewRequest{CSR: string(csr)})
+	}
+	if err != nil && ctx.Err() == nil {
+		i.a.log.WithError(err).Warn("the worker's certificate could not be renewed, which is tried again")
+	}
+	return err
+}
+
 // ask sends a request for a certificate, and keeps what is given.
 func (i *identity) ask(ctx context.Context, path string, q any) error {
 	ctx, cancel := context.WithTimeout(ctx, firstSilence)
@@ -121,65 +204,41 @@ func (i *identity) ask(ctx context.Context, path string, q any) error {
 	if err != nil {
 		return err
 	}
-	c := http.Client{Transport: &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return i.a.c.Schedd.DialContext(ctx) },
-		DisableKeepAlives: true,
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://schedd"+path, bytes.NewReader(body))
+	resp, err := i.a.request(ctx, http.MethodPost, path, bytes.NewReader(body))
 	if err != nil {
-		return err
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return err
+		var known *grid.Error
+		if errors.As(err, &known) {
+			return err
+		}
+		return grid.Errorf(grid.Unavailable, "ask the schedd for a certificate: %w", err)
 	}
 	defer resp.Body.Close()
-	if err := wire.Refusal(resp); err != nil {
-		return err
-	}
-	var answer wire.JoinAnswer
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	has := certificate{Worker: i.a.c.Name, Given: time.Now().Truncate(time.Millisecond)}
+	if err := json.NewDecoder(resp.Body).Decode(&has.Answer); err != nil {
 		return grid.Errorf(grid.Unavailable, "the answer to a request for a certificate broke off: %w", err)
 	}
-	cert, err := pki.KeyPair([]byte(answer.Certificate), i.key)
+	failpoint.Hit("worker.join.after")
+	if _, err := pki.KeyPair([]byte(has.Answer.Certificate), i.key); err != nil {
+		return grid.Errorf(grid.Internal, "the schedd gave a certificate that does not hold: %w", err)
+	}
+	b, err := json.Marshal(has)
 	if err != nil {
 		return err
 	}
-	failpoint.Hit("worker.join.after")
-	if err := writeDurably(i.a.private(), certFile, []byte(answer.Certificate)); err != nil {
+	if err := writeDurably(i.a.private(), certFile, b); err != nil {
 		return err
 	}
-	i.set(cert, time.Duration(answer.ValidMS)*time.Millisecond)
-	return nil
+	return i.take(has)
 }
 
-// stayValid renews the certificate when two thirds of its life are over, until ctx ends.
+// stayValid renews the certificate in time, until ctx ends.
 func (i *identity) stayValid(ctx context.Context) {
-	for {
+	for pause(ctx, time.Minute) {
 		i.mu.Lock()
-		life := i.until.Sub(i.since)
-		wait := time.Until(i.since.Add(life * 2 / 3))
-		have := i.cert != nil
+		due := i.cert != nil && i.has.over(time.Now()) >= renewAt
 		i.mu.Unlock()
-		if !have {
-			wait = time.Minute
-		}
-		t := time.NewTimer(max(wait, time.Minute))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-t.C:
-		}
-		if !i.valid() {
-			continue // joining is the way then
-		}
-		csr, err := pki.Request(i.key, i.a.c.Name)
-		if err == nil && time.Until(i.since.Add(life*2/3)) <= 0 {
-			err = i.ask(ctx, wire.RenewPath, wire.RenewRequest{CSR: string(csr)})
-		}
-		if err != nil && ctx.Err() == nil {
-			i.a.log.WithError(err).Warn("the worker's certificate could not be renewed, and is tried again")
+		if due {
+			_ = i.renew(ctx) // it has said what is wrong
 		}
 	}
 }

@@ -20,10 +20,13 @@ type entry struct {
 	Boot  string         `json:"boot"`
 	User  sandbox.User   `json:"user"`
 	Exec  wire.Execution `json:"exec"`
-	Final *wire.Report   `json:"final,omitempty"` // of one whose end the agent itself decided
+	Final *wire.Report   `json:"final,omitempty"` // of one whose end is not just what its runner wrote
 }
 
-const entryExt = ".json"
+const (
+	entryExt = ".json"
+	newExt   = ".new" // of a file that is not whole yet
+)
 
 func (a *Agent) write(e *entry) error {
 	b, err := json.Marshal(e)
@@ -31,10 +34,10 @@ func (a *Agent) write(e *entry) error {
 		return err
 	}
 	name := e.Key.String() + entryExt
-	if err := a.journal.WriteFile(name+".new", b, 0o600); err != nil {
+	if err := a.journal.WriteFile(name+newExt, b, 0o600); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
-	return a.journal.Rename(name+".new", name)
+	return a.journal.Rename(name+newExt, name)
 }
 
 // erase ends what the journal knows of an attempt. The entry goes last: without it
@@ -50,33 +53,103 @@ func (a *Agent) erase(k runner.Key) error {
 	return err
 }
 
-// entries reads the journal. An entry that cannot be read was being written when its
-// agent died: nothing had been done about it.
-func (a *Agent) entries() (list []*entry, err error) {
-	names, err := fs.Glob(a.journal.FS(), "*"+entryExt)
+// entries reads the journal, and removes what belongs to no entry. An entry is renamed
+// into place, so one that cannot be read is what a power cut left: its attempt died with
+// the machine.
+func (a *Agent) entries() (map[runner.Key]*entry, error) {
+	files, err := fs.ReadDir(a.journal.FS(), ".")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the journal: %w", err)
 	}
-	for _, name := range names {
-		k, ok := runner.ParseKey(strings.TrimSuffix(name, entryExt))
-		if !ok {
+	held := map[runner.Key]*entry{}
+	for _, f := range files {
+		k, ext := split(f.Name())
+		if ext != entryExt {
 			continue
 		}
-		b, err := a.journal.ReadFile(name)
+		b, err := a.journal.ReadFile(f.Name())
 		if err != nil {
 			return nil, err
 		}
 		e := new(entry)
 		if json.Unmarshal(b, e) != nil || e.Key != k {
-			a.log.WithField("entry", name).Error("a journal entry cannot be read and is dropped")
-			if err := a.erase(k); err != nil {
-				return nil, err
-			}
+			a.log.WithField("entry", f.Name()).Error("a journal entry cannot be read and is dropped")
 			continue
 		}
-		list = append(list, e)
+		held[k] = e
 	}
-	return list, nil
+	for _, f := range files {
+		// The runner of an attempt that is held may just be writing its result.
+		if k, ext := split(f.Name()); held[k] == nil || ext == entryExt+newExt {
+			if err := a.journal.Remove(f.Name()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return held, nil
+}
+
+// split takes the name of a file in the journal apart; ext is empty for one that is
+// nobody's.
+func split(name string) (k runner.Key, ext string) {
+	for _, ext := range []string{entryExt, entryExt + newExt, runner.ResultExt, runner.ResultExt + newExt} {
+		if stem, ok := strings.CutSuffix(name, ext); ok {
+			if k, ok := runner.ParseKey(stem); ok {
+				return k, ext
+			}
+		}
+	}
+	return runner.Key{}, ""
+}
+
+// stray lists the sandboxes that belong to no entry.
+func (a *Agent) stray(held map[runner.Key]*entry) (boxes []sandbox.Sandbox, err error) {
+	dir := filepath.Join(a.c.State, sandboxDir)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for sandboxes: %w", err)
+	}
+	for _, f := range files {
+		if k, ok := runner.ParseKey(f.Name()); !ok || held[k] == nil {
+			boxes = append(boxes, sandbox.Sandbox{Dir: filepath.Join(dir, f.Name()), User: sandbox.Self()})
+		}
+	}
+	return boxes, nil
+}
+
+// tenure is how long a machine of ours has leave to run. A new agent on it does not
+// begin to wait anew.
+type tenure struct {
+	Boot  string `json:"boot"`
+	Until int64  `json:"until"` // by runner.Clock
+}
+
+const leaseFile = "lease.json"
+
+func (a *Agent) readLease() (int64, error) {
+	var t tenure
+	b, err := os.ReadFile(filepath.Join(a.private(), leaseFile))
+	if err == nil && json.Unmarshal(b, &t) == nil && t.Boot == a.boot && !a.c.Local {
+		return t.Until, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	until := runner.Clock() + a.c.Patience.Milliseconds()
+	return until, a.keepLease(until)
+}
+
+// keepLease is not synced: the lease of a machine that has crashed is over.
+func (a *Agent) keepLease(until int64) error {
+	b, err := json.Marshal(tenure{Boot: a.boot, Until: until})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(a.private(), leaseFile)
+	if err := os.WriteFile(path+newExt, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+newExt, path)
 }
 
 // memory is what a worker keeps of itself.
@@ -113,7 +186,7 @@ func (a *Agent) keepTerm(term uint64) error {
 
 // writeDurably makes a file of dir, whole or not at all, and sees it on the disk.
 func writeDurably(dir, name string, b []byte) error {
-	f, err := os.OpenFile(filepath.Join(dir, name+".new"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, name+newExt), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -124,7 +197,7 @@ func writeDurably(dir, name string, b []byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)); err != nil {
+	if err := os.Rename(filepath.Join(dir, name+newExt), filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	d, err := os.Open(dir)

@@ -16,12 +16,12 @@ import (
 	"gridburst/internal/worker/sandbox"
 )
 
-// files asks the schedd for an attempt's files and brings them back.
-func (a *Agent) files() *http.Client {
+// client asks the schedd beside the line.
+func (a *Agent) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		// TLS, where there is any, is the endpoint's own work.
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return a.c.Schedd.DialContext(ctx) },
-		DisableCompression: true, DisableKeepAlives: true,
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return a.schedd().DialContext(ctx) },
+		DisableCompression: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second,
 	}}
 }
 
@@ -31,7 +31,7 @@ func (a *Agent) request(ctx context.Context, method, path string, body io.Reader
 		return nil, err
 	}
 	q.Header.Set(wire.SessionHeader, a.session)
-	resp, err := a.files().Do(q)
+	resp, err := a.files.Do(q)
 	if err != nil {
 		return nil, err
 	}
@@ -42,25 +42,32 @@ func (a *Agent) request(ctx context.Context, method, path string, body io.Reader
 	return resp, nil
 }
 
+// ownError is a failure of this machine's in the midst of a transfer.
+type ownError struct{ error }
+
+func (e *ownError) Unwrap() error { return e.error }
+
 // patiently repeats f until it succeeds, fails for good, or ctx ends. What the schedd
-// calls invalid is for good, and a fault of the job's; all else may be the schedd's, or
-// the way's.
+// calls invalid is for good, and a fault of the job's; this machine's own failures are
+// for good after some tries; all else may be the schedd's, or the way's.
 func (t *attempt) patiently(ctx context.Context, what string, f func() error) error {
+	const ownTries = 5
+	own := 0
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := f()
 		var hold *sandbox.HoldError
-		if err == nil || errors.As(err, &hold) || grid.CodeOf(err) == grid.Invalid {
+		var mine *ownError
+		if errors.As(err, &mine) {
+			own++
+		}
+		if err == nil || errors.As(err, &hold) || grid.CodeOf(err) == grid.Invalid || own == ownTries {
 			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Info(what + " did not succeed, and is tried again")
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}
@@ -69,16 +76,20 @@ func (t *attempt) patiently(ctx context.Context, what string, f func() error) er
 // fetch fills the sandbox.
 func (t *attempt) fetch(ctx context.Context) error {
 	k := t.entry.Key
+	again := false
 	err := t.patiently(ctx, "fetching inputs", func() error {
-		if err := t.box.Create(); err != nil { // what an earlier try has left there goes
-			return err
+		if again { // what an earlier try has left there goes
+			if err := t.box.Create(); err != nil {
+				return &ownError{err}
+			}
 		}
+		again = true
 		resp, err := t.a.request(ctx, http.MethodGet, wire.InputsPath(k.Job, k.Epoch), nil)
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
-		_, err = t.box.Unpack(resp.Body, sandbox.Limits{})
+		t.received, err = t.box.Unpack(resp.Body, sandbox.Limits{})
 		return err
 	})
 	if grid.CodeOf(err) == grid.Invalid {
@@ -93,6 +104,7 @@ func (t *attempt) fetch(ctx context.Context) error {
 	if err == nil {
 		err = t.box.Remember()
 	}
+	failpoint.Hit("worker.inputs.after")
 	return err
 }
 
@@ -114,6 +126,7 @@ func (t *attempt) send(ctx context.Context) (wire.Staged, error) {
 		wire.Staged
 		err error
 	}
+	hungUp := errors.New("the schedd reads no more")
 	k := t.entry.Key
 	r, w := io.Pipe()
 	done := make(chan collected, 1)
@@ -123,15 +136,19 @@ func (t *attempt) send(ctx context.Context) (wire.Staged, error) {
 		if err == nil || errors.As(err, &hold) {
 			w.Close()
 		} else {
-			w.CloseWithError(err)
+			w.CloseWithError(err) // the stream must not look whole
 		}
 		done <- collected{s, err}
 	}()
 	failpoint.Hit("worker.outputs.before")
 	resp, err := t.a.request(ctx, http.MethodPut, wire.OutputsPath(k.Job, k.Epoch), r)
-	r.CloseWithError(errors.New("the schedd has hung up")) // Collect must not wait for a reader
+	r.CloseWithError(hungUp) // Collect must not wait for a reader
 	c := <-done
 	if err != nil {
+		var hold *sandbox.HoldError
+		if c.err != nil && !errors.As(c.err, &hold) && !errors.Is(c.err, hungUp) {
+			return wire.Staged{}, &ownError{c.err}
+		}
 		return wire.Staged{}, err
 	}
 	defer resp.Body.Close()

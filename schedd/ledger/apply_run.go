@@ -3,6 +3,7 @@ package ledger
 import (
 	"strconv"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
 
@@ -69,7 +70,7 @@ func (c *Report) apply(t *txn) (any, error) {
 func (t *txn) report(r *AttemptReport) bool {
 	s, cl, ok := t.stretch(r.Job)
 	j := &s.Job
-	if !ok || !j.Attempt() || j.Epoch != r.Epoch {
+	if !ok || !j.Attempt() || j.Epoch != r.Epoch && !failpoint.AnyEpoch {
 		return false
 	}
 	a := attempt{t: t, s: &s, cl: &cl, r: r, was: j.Status, attrs: s.attrs}

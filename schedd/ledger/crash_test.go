@@ -128,6 +128,8 @@ func TestMain(m *testing.M) {
 		err = write(dir, os.Getenv("LEDGER_ROUND"))
 	} else if path := os.Getenv("LEDGER_READ"); path != "" {
 		err = readDamaged(path)
+	} else if do := os.Getenv("LEDGER_COPY"); do != "" && copies != nil {
+		err = copies(do, os.Getenv("LEDGER_COPY_DIR"))
 	} else {
 		os.Exit(m.Run())
 	}
@@ -136,6 +138,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 }
+
+// copies makes copies in a child that dies at a failpoint; nil in a build without them.
+var copies func(do, dir string) error
 
 // write is eight clients that submit, hold and remove as fast as they can, and
 // print what was acknowledged.

@@ -146,6 +146,14 @@ func (l *Ledger) Run(ctx context.Context) error {
 	defer close(l.stopped)
 	index := l.View().Index
 	var batch []proposal
+	answer := func(results []Result) {
+		for i := range batch {
+			batch[i].reply <- results[i]
+		}
+	}
+	if failpoint.AckEarly {
+		l.early = answer
+	}
 	for {
 		select {
 		case p := <-l.proposals:
@@ -166,8 +174,8 @@ func (l *Ledger) Run(ctx context.Context) error {
 		failpoint.Hit("ledger.apply.before")
 		results := l.ApplyBatch(entries)
 		failpoint.Hit("ledger.answer.before")
-		for i := range batch {
-			batch[i].reply <- results[i]
+		if !failpoint.AckEarly {
+			answer(results)
 		}
 		if l.dead != nil {
 			return l.dead

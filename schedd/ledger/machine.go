@@ -40,7 +40,8 @@ type Machine struct {
 	hub  hub
 
 	damage []Damage
-	dead   error // set once, by a commit whose outcome is not known
+	dead   error          // set once, by a commit whose outcome is not known
+	early  func([]Result) // of the planted bug failpoint.AckEarly
 }
 
 // OpenMachine opens or creates the file at path and builds the view.
@@ -112,6 +113,9 @@ func (m *Machine) ApplyBatch(entries []Entry) []Result {
 		t.v.LogFirst = entries[0].Index
 	}
 	store(tx.Bucket(bMeta), kState, t.v.encodeState())
+	if failpoint.AckEarly && m.early != nil {
+		m.early(results)
+	}
 	failpoint.Hit("ledger.commit.before")
 	if err := tx.Commit(); err != nil {
 		return stopped(results, m.stop(err))

@@ -115,3 +115,17 @@ func TestClassesAreWhatJobsLookAt(t *testing.T) {
 		t.Errorf("a START that is no expression: %v", err)
 	}
 }
+
+func TestMachineThatCameBeforeTheFirstJobKeepsItsRequirements(t *testing.T) {
+	p := New()
+	connect(t, p, 1, info("w1", map[string]string{"Requirements": "START && Big", "Big": "true"}))
+	p.Look(map[string]bool{"arch": true})
+	connect(t, p, 2, info("w2", map[string]string{"Requirements": "START && Big", "Big": "true"}))
+	for _, s := range p.Slots(Pooled, false) {
+		for _, name := range []string{"Requirements", "Start", "Big", "Arch"} {
+			if !s.Class.Ad.Has(name) {
+				t.Errorf("what jobs see of %d lacks %s", s.ID, name)
+			}
+		}
+	}
+}

@@ -54,7 +54,7 @@ and, until the worker has a certificate, a one-time token (gtoken) in --token-fi
 	}
 	f := c.Flags()
 	f.StringVar(&o.schedd, "schedd", "", "the schedd's socket or directory, or https://HOST:PORT (default: as for every command)")
-	f.StringVar(&o.state, "state", "", "the `directory` of what it has to remember (default: worker in the schedd's default directory)")
+	f.StringVar(&o.state, "state", "", "the `directory` of what it has to remember (default: worker, or with --local local, in the schedd's default directory)")
 	f.StringVar(&o.name, "name", "", "the worker's name (default: the host's)")
 	f.IntVar(&o.cpus, "cpus", 0, "cpus to offer (default: all)")
 	f.StringVar(&o.memory, "memory", "", "memory to offer, as in 4GiB (default: all)")
@@ -136,6 +136,9 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 			return c, err
 		}
 		c.State = filepath.Join(dir, "worker")
+		if o.local {
+			c.State = filepath.Join(dir, "local")
+		}
 	}
 	if c.State, err = filepath.Abs(c.State); err != nil {
 		return c, err
@@ -163,7 +166,14 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 			return c, grid.Errorf(grid.Invalid, "the schedd's authority: %w", err)
 		}
 	}
-	c.Attrs, err = o.offers(c.State)
+	fixed, err := o.fixed()
+	c.Offer = func() (map[string]string, error) {
+		attrs, err := worker.Machine(c.State)
+		if err == nil {
+			o.adjust(attrs, fixed)
+		}
+		return attrs, err
+	}
 	return c, err
 }
 
@@ -189,14 +199,14 @@ func (o *options) readToken() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// offers is what the machine offers, as found and as told.
-func (o *options) offers(state string) (map[string]string, error) {
-	attrs, err := worker.Machine(state)
-	if err != nil {
-		return nil, err
+// fixed is what the command line says of the machine, whatever is found.
+func (o *options) fixed() (map[string]string, error) {
+	fixed := map[string]string{}
+	if o.cpus < 0 {
+		return nil, grid.Errorf(grid.Invalid, "--cpus %d: it is a number of processors", o.cpus)
 	}
 	if o.cpus > 0 {
-		attrs["Cpus"] = strconv.Itoa(o.cpus)
+		fixed["Cpus"] = strconv.Itoa(o.cpus)
 	}
 	for name, x := range map[string]struct {
 		text string
@@ -209,7 +219,7 @@ func (o *options) offers(state string) (map[string]string, error) {
 		if !ok {
 			return nil, grid.Errorf(grid.Invalid, "--%s %s is not a size: write 4GiB", strings.ToLower(name), x.text)
 		}
-		attrs[name] = strconv.FormatInt(n, 10)
+		fixed[name] = strconv.FormatInt(n, 10)
 	}
 	for _, a := range o.attrs {
 		name, expr, ok := strings.Cut(a, "=")
@@ -224,12 +234,36 @@ func (o *options) offers(state string) (map[string]string, error) {
 		if err != nil {
 			return nil, grid.Errorf(grid.Invalid, "--attr %s: %w", name, err)
 		}
-		for known := range maps.Clone(attrs) {
-			if strings.EqualFold(known, name) {
-				delete(attrs, known)
+		set(fixed, name, e.String())
+	}
+	return fixed, nil
+}
+
+// localShare is how many times its processors and memory a machine offers to jobs of
+// the local universe. They are helpers that start and watch others, and are not meant
+// to wait for each other.
+const localShare = 16
+
+// adjust makes what was found of the machine what it offers.
+func (o *options) adjust(attrs, fixed map[string]string) {
+	if o.local {
+		for _, name := range []string{"Cpus", "Memory"} {
+			if n, err := strconv.ParseInt(attrs[name], 10, 64); err == nil {
+				attrs[name] = strconv.FormatInt(n*localShare, 10)
 			}
 		}
-		attrs[name] = e.String()
 	}
-	return attrs, nil
+	for name, expr := range fixed {
+		set(attrs, name, expr)
+	}
+}
+
+// set sets an attribute, whose name has no case.
+func set(attrs map[string]string, name, expr string) {
+	for known := range maps.Clone(attrs) {
+		if strings.EqualFold(known, name) {
+			delete(attrs, known)
+		}
+	}
+	attrs[name] = expr
 }

@@ -150,8 +150,11 @@ func (o *actOptions) many(ctx context.Context, d *Deps, client *api.Client, ask 
 // tell says what became of one target.
 func (o *actOptions) tell(d *Deps, r grid.Run, done api.Acted) int {
 	what, verb := "Job "+r.String(), o.act.done
-	if r.Len() > 1 {
+	switch {
+	case r.Whole():
 		what, verb = "All jobs in cluster "+r.String(), o.act.allDone
+	case r.Len() > 1:
+		what, verb = "Jobs "+r.String(), o.act.allDone
 	}
 	out := d.Out
 	if o.json {

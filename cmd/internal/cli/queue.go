@@ -69,6 +69,9 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 			fmt.Fprintln(d.Out, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD")
 		}
 	}
+	if tabled && o.totals && len(q.IDs) == 0 && q.Constraint == "" {
+		return o.numbers(ctx, d, client, q.Owner, status.You.User)
+	}
 	var found api.Totals
 	n, err := o.each(d, client.Jobs(ctx, q), func(a *ad.Ad) {
 		r := rowOf(a, d.Now())
@@ -125,27 +128,49 @@ func count(t *api.Totals, s grid.Status) {
 	}
 }
 
+// footer prints the numbers of what was found, of the user and of all.
 func (o *queueOptions) footer(ctx context.Context, d *Deps, client *api.Client, found api.Totals, user string) error {
 	all, err := client.Totals(ctx)
 	if err != nil {
 		return err
 	}
-	var own api.Totals
+	printTotals(d, found, all, user)
+	return nil
+}
+
+// numbers are those of an owner ("": of all), without looking at jobs.
+func (o *queueOptions) numbers(ctx context.Context, d *Deps, client *api.Client, owner, user string) error {
+	all, err := client.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	printTotals(d, totalsOf(all, owner), all, user)
+	return nil
+}
+
+// totalsOf are an owner's; of all without a name.
+func totalsOf(all api.QueueTotals, owner string) api.Totals {
+	if owner == "" {
+		return all.All
+	}
 	for _, t := range all.Owners {
-		if t.Owner == user {
-			own = t.Totals
+		if t.Owner == owner {
+			return t.Totals
 		}
 	}
+	return api.Totals{}
+}
+
+func printTotals(d *Deps, found api.Totals, all api.QueueTotals, user string) {
 	line := func(of string, t api.Totals) {
 		fmt.Fprintf(d.Out, "Total for %s: %d jobs; %d completed, %d removed, %d idle, %d running, %d held, %d suspended\n",
 			of, t.Total(), t.Completed, t.Removed, t.Idle, t.Running+t.Transferring, t.Held, t.Suspended)
 	}
 	fmt.Fprintln(d.Out)
 	line("query", found)
-	line(user, own)
+	line(user, totalsOf(all, user))
 	line("all users", all.All)
 	fmt.Fprintln(d.Out)
-	return nil
 }
 
 func (o *queueOptions) explain(ctx context.Context, d *Deps, client *api.Client) error {

@@ -62,10 +62,13 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 		return err
 	}
 	file, err := p.read(d)
+	if err == nil && p.config != "" {
+		p.config, err = filepath.Abs(p.config) // its relative paths rest on its directory
+	}
 	if err != nil {
 		return err
 	}
-	c, err := wire(&file, o, p)
+	c, err := wire(&file, o, p, log)
 	if err != nil {
 		return err
 	}

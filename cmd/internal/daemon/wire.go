@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
 	"gridburst/internal/grid"
@@ -13,7 +15,7 @@ import (
 
 // wire says in the schedd's words what file, flags and places say. Flags win. Relative
 // paths of the file rest on its own directory; those of flags on the current one.
-func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
+func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (schedd.Config, error) {
 	c := schedd.Config{
 		Dir: beside(p.config, file.Dir), Socket: file.Socket, Name: file.Name, Host: file.Host, Domain: file.Domain, Version: cli.Version(),
 		Listen: file.Listen, Names: file.Names,
@@ -29,6 +31,10 @@ func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
 			return c, err
 		}
 		c.Resources = append(c.Resources, r)
+	}
+	c.Engine = engine(c.Resources, log)
+	for i := range file.Crons {
+		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
 	}
 	if o.dir != "" || c.Dir == "" {
 		c.Dir = p.dir
@@ -46,12 +52,12 @@ func wire(file *configs.Schedd, o *options, p places) (schedd.Config, error) {
 		c.Socket = filepath.Join(c.Dir, c.Socket)
 	}
 	if c.LocalWorker == nil {
-		c.LocalWorker = localWorker(c.Socket)
+		c.LocalWorker = localWorker(c.Dir, c.Socket)
 	}
 	return c, err
 }
 
-// beside makes a path of a configuration file absolute.
+// beside is where a path of a configuration file leads.
 func beside(config, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
@@ -61,7 +67,7 @@ func beside(config, path string) string {
 
 // localWorker is the command that serves the local universe: the gworker beside this
 // program, if there is one.
-func localWorker(socket string) []string {
+func localWorker(dir, socket string) []string {
 	self, err := os.Executable()
 	if err != nil {
 		return nil
@@ -70,7 +76,15 @@ func localWorker(socket string) []string {
 	if _, err := os.Stat(worker); err != nil {
 		return nil
 	}
-	return []string{worker, "--local", "--schedd", socket}
+	return []string{worker, "--local", "--schedd", socket, "--state", filepath.Join(dir, "local")}
+}
+
+// cron says a timetable in the schedd's words.
+func cron(k *configs.Cron, config string) schedd.Cron {
+	return schedd.Cron{
+		Name: k.Name, Schedule: k.Schedule, TimeZone: k.TimeZone, Owner: k.Owner, Dag: beside(config, k.Dag),
+		Missed: k.Missed, Overlap: k.Overlap, StartDeadline: k.StartDeadline,
+	}
 }
 
 // resource says a resource in the schedd's words.

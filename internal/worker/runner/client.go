@@ -32,6 +32,7 @@ type Client struct {
 	mu   sync.Mutex
 	conn net.Conn
 	r    *bufio.Reader
+	left bool
 }
 
 func newClient(cfg Config, name string) *Client {
@@ -45,7 +46,11 @@ func (c *Client) Name() string { return c.name }
 func (c *Client) Isolation() wire.Isolation { return c.id.Isolation }
 
 // Ready is what the runner said when this agent met it.
-func (c *Client) Ready() Ready { return c.ready }
+func (c *Client) Ready() Ready {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ready
+}
 
 // News is what the runner says. The channel is closed when its process is dead and
 // nothing of its job lives any more. Somebody has to read it while the runner is
@@ -63,6 +68,15 @@ func (c *Client) Kill(k Kill) error { return c.order(Order{Kill: &k}) }
 
 // Quit ends the runner, if it is idle.
 func (c *Client) Quit() error { return c.order(Order{Quit: &Quit{}}) }
+
+// Leave lets go of the runner, which goes on without this agent. The channel of news is
+// closed then, and says nothing about its process.
+func (c *Client) Leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+	c.conn.Close()
+}
 
 // KillRunner ends the runner's process, and so its job, without its consent: for a
 // runner that was stopped and cannot keep its lease.
@@ -128,25 +142,34 @@ func (c *Client) connect(ctx context.Context) error {
 // follow passes the runner's news on until its process is dead.
 func (c *Client) follow() {
 	defer close(c.news)
-	dead := make(chan error, 1)
+	dead := make(chan struct{})
 	go func() {
-		err := c.process.wait(context.Background())
-		dead <- err
+		c.process.wait(context.Background())
+		if c.child {
+			unix.Wait4(c.id.PID, nil, 0, nil)
+		}
+		c.process.close()
+		close(dead)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.conn.Close()
+		// What it said last is here by now, and is read to its end. The end does not come
+		// if a process between fork and exec still holds the connection.
+		if c.conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+			c.conn.Close()
+		}
 	}()
 	log := c.cfg.Log.WithField("runner", c.name)
 	for {
 		c.read()
+		if c.hasLeft() {
+			return
+		}
 		select {
 		case <-dead:
-			if c.child {
-				unix.Wait4(c.id.PID, nil, 0, nil)
-			}
-			c.process.close()
-			if err := c.bury(); err != nil {
+			// Until it is certain that nothing lives, the death is not told.
+			for err := c.bury(); err != nil && !c.hasLeft(); err = c.bury() {
 				log.WithError(err).Error("what a dead runner's job left could not be killed")
+				time.Sleep(time.Second)
 			}
 			return
 		case <-time.After(100 * time.Millisecond):
@@ -158,6 +181,12 @@ func (c *Client) follow() {
 		}
 		c.catchUp()
 	}
+}
+
+func (c *Client) hasLeft() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 // read passes news on until the connection breaks.

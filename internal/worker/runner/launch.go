@@ -201,7 +201,7 @@ func (s *server) start(a *attempt, box sandbox.Sandbox, std sandbox.Stdio, tmp s
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if a.main = pid; a.cause != byItself { // ended in the middle of it
-				s.contain.kill(pid)
+				s.kill(a, a.cause, a.fast, a.reason)
 			}
 			return nil
 		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ETXTBSY):
@@ -365,8 +365,8 @@ func (s *server) finish(a *attempt, r wire.Report, broken error) {
 	}
 }
 
-// resultExt is the extension of a result in the journal.
-const resultExt = ".result"
+// ResultExt is the extension of a result in the journal.
+const ResultExt = ".result"
 
 // writeResult makes the result's file, whole or not at all. It is not synced: it
 // outlives every process, and with the machine the attempt is lost anyway.
@@ -375,7 +375,7 @@ func writeResult(dir *os.Root, r wire.Report) error {
 	if err != nil {
 		return err
 	}
-	name := Key{r.Job, r.Epoch}.String() + resultExt
+	name := Key{r.Job, r.Epoch}.String() + ResultExt
 	if err := dir.WriteFile(name+".new", b, 0o600); err != nil {
 		return fmt.Errorf("write a result: %w", err)
 	}
@@ -385,7 +385,7 @@ func writeResult(dir *os.Root, r wire.Report) error {
 // Result reads what a runner wrote of an attempt; false if it has not.
 func Result(journal *os.Root, k Key) (wire.Report, bool) {
 	var r wire.Report
-	b, err := journal.ReadFile(k.String() + resultExt)
+	b, err := journal.ReadFile(k.String() + ResultExt)
 	if err != nil || json.Unmarshal(b, &r) != nil || (Key{r.Job, r.Epoch}) != k {
 		return wire.Report{}, false // an empty file after a power cut is none either
 	}
@@ -394,7 +394,7 @@ func Result(journal *os.Root, k Key) (wire.Report, bool) {
 
 // ForgetResult removes a result.
 func ForgetResult(journal *os.Root, k Key) error {
-	err := journal.Remove(k.String() + resultExt)
+	err := journal.Remove(k.String() + ResultExt)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func TestAKilledJobIsAskedFirst(t *testing.T) {
 		"with the signal that it chose":   {`trap 'echo asked; exit 7' USR1; : >ready; while :; do sleep 0.01; done`, func(j *Job) { j.Exec.KillSig = int(unix.SIGUSR1) }, 7, false, "asked\n"},
 		"and is killed if it does not":    {`trap '' TERM; : >ready; while :; do sleep 0.01; done`, func(j *Job) { j.Exec.KillMS = 50 }, 9, true, ""},
 		"even when it is stopped":         {`trap 'echo asked; exit 7' TERM; : >ready; kill -STOP $$; exit 1`, nil, 7, false, "asked\n"},
-		"with all of its session":         {`(trap 'echo child; exit' TERM; : >ready; while :; do sleep 0.01; done) & trap 'wait; exit 7' TERM; wait`, nil, 7, false, "child\n"},
+		"with all of its session":         {`trap 'wait; exit 7' TERM; (trap 'echo child; exit' TERM; : >ready; while :; do sleep 0.01; done) & wait`, nil, 7, false, "child\n"},
 		"but not if there is a signal 99": {`trap 'echo asked; exit 7' TERM; : >ready; while :; do sleep 0.01; done`, func(j *Job) { j.Exec.KillSig = 99 }, 7, false, "asked\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -297,9 +298,7 @@ func TestARunnerThatDoesNotAnswerIsKilled(t *testing.T) {
 		give(t, c, j)
 		started(t, c, j)
 		until(t, "the daemon", func() bool { return exists(j.file("away")) })
-		if err := c.process.signal(unix.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		stop(t, c)
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		if _, err := Attach(ctx, w.cfg, c.Name()); grid.CodeOf(err) != grid.NotFound {
@@ -436,5 +435,73 @@ func TestAllOfThisAsAnOrdinaryUser(t *testing.T) {
 		if strings.Contains(line, "SKIP") || strings.Contains(line, "needs") {
 			t.Log(strings.TrimSpace(line))
 		}
+	}
+}
+
+// stop stops a runner. A signal only asks for that: until each thread has come to
+// its stop, one of them may still answer.
+func stop(t *testing.T, c *Client) {
+	t.Helper()
+	if err := c.process.signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the runner stops", func() bool {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", c.id.PID))
+		if err != nil || len(tasks) == 0 {
+			t.Fatal(tasks, err)
+		}
+		for _, task := range tasks {
+			b, err := os.ReadFile(task)
+			if err != nil {
+				return false
+			}
+			if s, err := parseStat(b); err != nil || s.state != 'T' {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// What an agent wrote last may be read after its successor has come.
+func TestAnOrderOfAReplacedAgentIsNotFollowed(t *testing.T) {
+	w := newWorld(t, wire.ProcessGroups)
+	c := w.spawn(t)
+	old, err := Attach(t.Context(), w.cfg, c.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Leave()
+	stop(t, c)
+	// The runner cannot read before it goes on: the order and the successor's connection
+	// both wait then.
+	j := w.job(t, owner(), `: >ran`)
+	give(t, old, j)
+	met := make(chan *Client, 1)
+	go func() {
+		successor, err := Attach(t.Context(), w.cfg, c.Name())
+		if err != nil {
+			t.Error(err)
+		}
+		met <- successor
+	}()
+	if err := c.process.signal(unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	successor := <-met
+	old.Leave()
+	if successor == nil {
+		return
+	}
+	t.Cleanup(func() { end(t, successor) })
+	if busy := successor.Ready().Busy; busy != nil {
+		// It was read first, which is as good: the successor knows.
+		ended(t, successor, j)
+		return
+	}
+	next := w.job(t, owner(), `exit 3`)
+	give(t, successor, next)
+	if r := ended(t, successor, next); r.Code != 3 || exists(j.file("ran")) {
+		t.Fatalf("%+v; the other ran: %v", r, exists(j.file("ran")))
 	}
 }

@@ -36,12 +36,12 @@ type Options struct {
 // points are the names that Options.Fail is called with, in the order of a job's
 // life.
 const (
-	FailReady    = "runner/ready"    // set up, before the first order
-	FailTaken    = "runner/taken"    // an order to run was read
-	FailPrepared = "runner/prepared" // files open and mounts made, before the fork
-	FailStarted  = "runner/started"  // the job runs, before the agent is told
-	FailEnded    = "runner/ended"    // nothing of the job is left, before the result is written
-	FailResult   = "runner/result"   // the result is written, before the agent is told
+	FailReady    = "runner.ready"    // set up, before the first order
+	FailTaken    = "runner.taken"    // an order to run was read
+	FailPrepared = "runner.prepared" // files open and mounts made, before the fork
+	FailStarted  = "runner.started"  // the job runs, before the agent is told
+	FailEnded    = "runner.ended"    // nothing of the job is left, before the result is written
+	FailResult   = "runner.result"   // the result is written, before the agent is told
 )
 
 // server is a runner.
@@ -53,6 +53,7 @@ type server struct {
 	jobs    chan *attempt // to the launching thread, which takes one at a time
 	quit    chan error    // what ends the runner
 	ready   Ready         // what does not change of it
+	lines   sync.WaitGroup
 
 	mu    sync.Mutex
 	line  *line    // to the agent; nil without one
@@ -69,6 +70,7 @@ type attempt struct {
 	main   int  // the job's first process; 0 before the fork
 	ending bool // main is about to be reaped: no signals any more
 	cause  cause
+	fast   bool // ended from outside without being asked first
 	reason string
 	grace  *time.Timer
 }
@@ -130,11 +132,12 @@ func Serve(ctx context.Context, o Options) error {
 	if s.alarm != nil {
 		s.alarm.Close()
 	}
+	running.Wait()
 	s.mu.Lock()
 	s.part()
 	s.idle.Stop()
 	s.mu.Unlock()
-	running.Wait()
+	s.lines.Wait() // the last news may still be on their way out
 	return err
 }
 
@@ -208,7 +211,7 @@ func (s *server) accept(listener net.Listener, problem error) {
 		}
 		l.out <- News{Ready: &r}
 		s.mu.Unlock()
-		go l.write()
+		s.lines.Go(l.write)
 		go s.listen(l)
 	}
 }
@@ -226,36 +229,40 @@ func (s *server) listen(l *line) {
 	var buf []byte
 	for {
 		var o Order
-		if err := receive(r, &buf, &o); err != nil {
+		if err := receive(r, &buf, &o); err != nil || !s.follow(l, &o) {
 			return
-		}
-		switch {
-		case o.Run != nil:
-			s.run(*o.Run)
-		case o.Lease != nil:
-			s.extend(*o.Lease)
-		case o.Kill != nil:
-			s.mu.Lock()
-			if s.job != nil && s.job.job.Key == o.Kill.Key {
-				s.kill(s.job, byOrder, o.Kill.Fast, o.Kill.Reason)
-			}
-			s.mu.Unlock()
-		case o.Quit != nil:
-			s.mu.Lock()
-			idle := s.job == nil
-			s.mu.Unlock()
-			if idle {
-				s.end(nil)
-			}
 		}
 	}
 }
 
-// run hands a job to the launching thread.
-func (s *server) run(j Job) {
-	s.o.Fail(FailTaken)
+// follow carries out an order, unless another agent has come since: that one was told
+// what the runner does, and what its predecessor wrote last must not make it untrue.
+func (s *server) follow(l *line, o *Order) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.line != l {
+		return false
+	}
+	switch {
+	case o.Run != nil:
+		s.run(*o.Run)
+	case o.Lease != nil:
+		s.extend(*o.Lease)
+	case o.Kill != nil:
+		if s.job != nil && s.job.job.Key == o.Kill.Key {
+			s.kill(s.job, byOrder, o.Kill.Fast, o.Kill.Reason)
+		}
+	case o.Quit != nil:
+		if s.job == nil {
+			s.end(nil)
+		}
+	}
+	return true
+}
+
+// run hands a job to the launching thread. The caller holds s.mu.
+func (s *server) run(j Job) {
+	s.o.Fail(FailTaken)
 	if s.job != nil {
 		// An agent asks only a runner that it knows to be idle. It learns at once that
 		// this one is not.
@@ -268,12 +275,11 @@ func (s *server) run(j Job) {
 	if err := s.alarm.Set(j.Lease.Until); err != nil {
 		s.kill(s.job, byRunner, true, "set the lease's timer: "+err.Error())
 	}
-	s.jobs <- s.job
+	s.jobs <- s.job // there is room: the thread is done with the one before
 }
 
+// extend gives the job another lease. The caller holds s.mu.
 func (s *server) extend(l Lease) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.lease = l
 	if s.job == nil {
 		return
@@ -303,10 +309,11 @@ func (s *server) kill(a *attempt, why cause, fast bool, reason string) {
 	if a.cause == byItself {
 		a.cause, a.reason = why, reason
 	}
+	a.fast = a.fast || fast
 	if a.main == 0 || a.ending {
 		return
 	}
-	if fast {
+	if a.fast {
 		s.contain.kill(a.main)
 		return
 	}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gridburst/cmd/internal/cli"
+	"gridburst/internal/chaos"
+	"gridburst/internal/grid"
+)
+
+type options struct {
+	chaos.Options
+	out   string
+	short bool
+}
+
+func command(d *cli.Deps) *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "gchaos",
+		Short: "Kill a grid's programs while jobs run on it, and judge",
+		Long: `Kill the programs of a grid in a sandbox while jobs run on it, at random instants and
+at every named failpoint, and judge from outside whether anything was lost, doubled or
+left behind. Run it in the source tree. It fails when something is wrong, and when
+nobody died at one of the failpoints.
+` + cli.ExitHelp,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), d) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.Dir, "dir", "build/chaos", "the sandbox")
+	f.StringVar(&o.Bin, "bin", "", "the `directory` of programs built with -tags failpoints (default: they are built)")
+	f.StringVar(&o.out, "out", "build/chaos.json", "the report, as JSON")
+	f.Uint64Var(&o.Seed, "seed", 0, "makes the jobs and the order of faults (default: a new one)")
+	f.IntVar(&o.Jobs, "jobs", 500, "at least so many jobs")
+	f.IntVar(&o.Kills, "kills", 60, "at least so many kills")
+	f.DurationVar(&o.Pause, "pause", 300*time.Millisecond, "between faults, on the average")
+	f.DurationVar(&o.Limit, "limit", 10*time.Minute, "no faults after this")
+	f.BoolVar(&o.short, "short", false, "fewer jobs and shorter pauses, for a minute or so")
+	f.BoolVar(&o.NoVMs, "no-vms", false, "the pool alone, without an engine")
+	f.BoolVar(&o.Paper, "paper", false, "the engine's machines have no guests")
+	c.AddCommand(proof(d))
+	return c
+}
+
+func (o *options) run(ctx context.Context, d *cli.Deps) (err error) {
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()>>40 + 1
+	}
+	if o.short {
+		o.Jobs, o.Pause, o.Limit = min(o.Jobs, 200), min(o.Pause, 100*time.Millisecond), min(o.Limit, 3*time.Minute)
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return err
+	}
+	journal, end, err := open(o.Dir, "journal")
+	if err != nil {
+		return err
+	}
+	defer end()
+	o.Log = journal
+	fmt.Fprintf(d.Err, "seed %d; what happens is told in %s\n", o.Seed, filepath.Join(o.Dir, "journal"))
+	rep, err := chaos.Run(ctx, o.Options)
+	if err != nil {
+		return err
+	}
+	if err := write(o.out, rep); err != nil {
+		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	}
+	return tell(d, rep)
+}
+
+// open is a file below dir that is written to as things happen.
+func open(dir, name string) (io.Writer, func() error, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return nil, nil, err
+	}
+	return &stamped{f, time.Now()}, f.Close, nil
+}
+
+// stamped puts the time before each write, which is a line.
+type stamped struct {
+	w     io.Writer
+	begun time.Time
+}
+
+func (s *stamped) Write(p []byte) (int, error) {
+	if _, err := fmt.Fprintf(s.w, "%8.3f %s", time.Since(s.begun).Seconds(), p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func write(path string, rep *chaos.Report) error {
+	b, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}
+
+// tell prints what came of a run; it is an error if that was not right.
+func tell(d *cli.Deps, rep *chaos.Report) error {
+	fmt.Fprintln(d.Out, rep.Line())
+	for _, p := range rep.Points {
+		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d  come by %3d\n", p.Name, p.Of, p.Killed, p.Hit)
+	}
+	for _, of := range rep.Programs() {
+		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d\n", "at a random instant", of, rep.Random[of])
+	}
+	for _, w := range rep.Wrong {
+		fmt.Fprintln(d.Out, "wrong:", w)
+	}
+	missed := rep.Missed()
+	for _, m := range missed {
+		fmt.Fprintln(d.Out, "wrong: nobody died at", m)
+	}
+	if n := len(rep.Wrong) + len(missed); n > 0 {
+		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", n, rep.Seed)
+	}
+	return nil
+}

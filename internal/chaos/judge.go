@@ -1,0 +1,290 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+	"gridburst/schedd/userlog"
+)
+
+// judge compares what the three observers saw with what the queue says at the end.
+func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
+	rep := &Report{Seed: r.Seed}
+	hit, died, err := r.house.passed()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range r.killer.points {
+		rep.Points = append(rep.Points, Passed{p, hit[p.Name], died[p.Name]})
+	}
+	rep.Random = r.killer.random
+	rep.Faults = r.killer.total(died)
+	if stuck != "" {
+		rep.wrong("it did not come to rest: %s", stuck)
+	}
+	for _, s := range r.house.strange {
+		rep.wrong("%s", s)
+	}
+	for _, w := range r.late.wrong {
+		rep.Duplicated++
+		rep.wrong("%s", w)
+	}
+	rep.Late = r.late.lies
+	if rep.Overlap = len(r.witness.Overlaps()); rep.Overlap > 0 {
+		for _, o := range r.witness.Overlaps() {
+			rep.wrong("%s", o)
+		}
+	}
+	q, err := r.queue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := &jury{run: r, rep: rep, queue: q, runs: map[string][]Execution{}}
+	for _, e := range r.witness.Executions() {
+		j.runs[e.Job] = append(j.runs[e.Job], e)
+	}
+	j.jobs()
+	if err := r.flows.judge(ctx, rep, j.runs); err != nil {
+		return nil, err
+	}
+	for _, w := range r.comers.wrong {
+		rep.wrong("%s", w)
+	}
+	rep.PoweredOff = r.comers.ended
+	if err := j.keys(ctx); err != nil {
+		return nil, err
+	}
+	if r.engine != nil {
+		if err := r.engine.judge(ctx, rep, q); err != nil {
+			return nil, err
+		}
+	}
+	return rep, nil
+}
+
+// queue is what the queue and its log say at the end.
+type queue struct {
+	status   map[string]int // by job: its status, in the queue or the history
+	copies   map[string]int // by job: how often it is in either
+	node     map[string]bool
+	done     map[string][]time.Time // by job: when it was counted complete
+	wished   map[uint32]time.Time   // by claim: when it was wished for
+	deployed string
+}
+
+func (r *run) queue(ctx context.Context) (*queue, error) {
+	q := &queue{
+		status: map[string]int{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
+	}
+	c := r.house.socket.Client()
+	status, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.deployed = status.Deployment
+	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "DAGNodeName"}, Limit: 5000}
+	for _, list := range []func(func(json.RawMessage, error) bool){c.Jobs(ctx, ask), c.History(ctx, ask)} {
+		for raw, err := range list {
+			if err != nil {
+				return nil, err
+			}
+			var a struct {
+				ClusterId, ProcId int32
+				JobStatus         int
+				DAGNodeName       *string
+			}
+			if err := json.Unmarshal(raw, &a); err != nil {
+				return nil, err
+			}
+			id := grid.JobID{Cluster: a.ClusterId, Proc: a.ProcId}.String()
+			q.status[id] = a.JobStatus
+			q.copies[id]++
+			q.node[id] = a.DAGNodeName != nil
+		}
+	}
+	for e, err := range c.Log(ctx, 1) {
+		if err != nil {
+			return nil, err
+		}
+		for _, ev := range e.Events {
+			switch {
+			case ev.Type == "job_completed":
+				jobs, err := grid.ParseRun(ev.Jobs)
+				if err != nil {
+					return nil, err
+				}
+				for p := jobs.Lo; p < jobs.Hi; p++ {
+					id := grid.JobID{Cluster: jobs.Cluster, Proc: p}.String()
+					q.done[id] = append(q.done[id], time.UnixMilli(ev.Time))
+				}
+			case ev.Type == "claim_moved" && e.Kind == "want":
+				q.wished[ev.ID] = time.UnixMilli(e.Time)
+			}
+		}
+	}
+	return q, nil
+}
+
+// jury judges the jobs.
+type jury struct {
+	run   *run
+	rep   *Report
+	queue *queue
+	runs  map[string][]Execution
+}
+
+func (j *jury) jobs() {
+	expected := map[string]bool{}
+	for _, h := range j.run.client.all() {
+		if h.Cluster == 0 {
+			continue // not acknowledged: it may be there, whole, or not
+		}
+		for p := range h.Jobs {
+			id := grid.JobID{Cluster: h.Cluster, Proc: int32(p)}.String()
+			expected[id] = true
+			j.rep.Acked++
+			j.job(&h, id)
+		}
+		j.log(&h)
+	}
+	for id := range j.queue.copies {
+		if !expected[id] && !j.queue.node[id] {
+			j.rep.Unexpected++
+			j.rep.wrong("job %s is there, and nobody was told of it", id)
+		}
+	}
+}
+
+// slack is how much later than it was counted a program's own end may be seen.
+const slack = 200 * time.Millisecond
+
+func (j *jury) job(h *handed, id string) {
+	name := id
+	if h.Shape == machine {
+		name = h.Key
+	}
+	done := j.queue.done[id]
+	switch n := j.queue.copies[id]; {
+	case n == 0:
+		j.rep.Lost++
+		j.rep.wrong("job %s of %s was acknowledged, and is gone", id, h.Key)
+		return
+	case n > 1 || len(done) > 1:
+		j.rep.Duplicated++
+		j.rep.wrong("job %s is there %d times, and was counted complete %d times", id, n, len(done))
+		return
+	case len(done) == 0:
+		j.rep.wrong("job %s of %s did not complete: its status is %s", id, h.Key, grid.Status(j.queue.status[id]))
+		return
+	}
+	if h.Shape == belated {
+		return
+	}
+	ended := 0
+	for _, e := range j.runs[name] {
+		if e.Ended {
+			ended++
+		}
+		if e.Begin.After(done[0].Add(slack)) {
+			j.rep.Duplicated++
+			j.rep.wrong("job %s began again, as %s, %s after it was counted complete", id, e.Nonce, e.Begin.Sub(done[0]))
+		}
+		if e.End.IsZero() || !e.Ended && e.End.After(done[0].Add(slack)) {
+			j.rep.Overlap++
+			j.rep.wrong("job %s ran on as %s after it was counted complete", id, e.Nonce)
+		}
+	}
+	if ended == 0 {
+		j.rep.wrong("job %s was counted complete, and nobody saw it do all", id)
+	}
+	j.outputs(h, id)
+}
+
+// outputs looks whether what is in place is all of one execution that did all.
+func (j *jury) outputs(h *handed, id string) {
+	_, proc, _ := strings.Cut(id, ".")
+	var names []string
+	switch h.Shape {
+	case moved, anywhere:
+		names = []string{"out", "one", "two"}
+	case inPlace, bare, retried:
+		names = []string{"out", "one"}
+	case large:
+		names = []string{"one"}
+	}
+	seen := map[string]bool{}
+	for _, n := range names {
+		b, err := os.ReadFile(filepath.Join(h.Dir, n+"."+proc))
+		if err != nil {
+			j.rep.wrong("job %s is complete without its output: %v", id, err)
+			return
+		}
+		seen[strings.TrimSpace(string(b))] = true
+	}
+	if len(seen) == 0 {
+		return
+	}
+	for _, e := range j.runs[id] {
+		if e.Ended && len(seen) == 1 && seen[id+" "+e.Nonce] {
+			return
+		}
+	}
+	j.rep.wrong("outputs of job %s are not those of one execution that did all: %q", id, slices.Sorted(maps.Keys(seen)))
+}
+
+// log looks whether a submission's event log tells of each job's submit and end once.
+func (j *jury) log(h *handed) {
+	if h.Log == "" {
+		return
+	}
+	b, err := os.ReadFile(h.Log)
+	if err != nil {
+		j.rep.wrong("the event log of %s: %v", h.Key, err)
+		return
+	}
+	submitted, ended := map[string]int{}, map[string]int{}
+	events, whole := userlog.Read(b)
+	if whole != len(b) {
+		j.rep.wrong("the event log %s ends in the midst of an event", h.Log)
+	}
+	for _, e := range events {
+		switch e.Number {
+		case grid.EventSubmit:
+			submitted[e.Job.String()]++
+		case grid.EventTerminated:
+			ended[e.Job.String()]++
+		}
+	}
+	for p := range h.Jobs {
+		id := grid.JobID{Cluster: h.Cluster, Proc: int32(p)}.String()
+		if submitted[id] != 1 || ended[id] != len(j.queue.done[id]) {
+			j.rep.wrong("the event log %s tells %d submits and %d ends of job %s", h.Log, submitted[id], ended[id], id)
+		}
+	}
+}
+
+// keys looks whether keys still give what they gave.
+func (j *jury) keys(ctx context.Context) error {
+	for i, h := range j.run.client.all() {
+		if h.Cluster == 0 || i%5 != 0 {
+			continue
+		}
+		wrong, err := j.run.client.again(ctx, h)
+		if err != nil {
+			return err
+		}
+		if wrong != "" {
+			j.rep.Duplicated++
+			j.rep.wrong("%s", wrong)
+		}
+	}
+	return nil
+}

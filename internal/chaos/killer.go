@@ -1,0 +1,110 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"gridburst/internal/failpoint"
+)
+
+// killer ends processes: at random instants, and at failpoints that it arms one after
+// another.
+type killer struct {
+	house  *house
+	rand   *rand.Rand
+	log    io.Writer
+	points []failpoint.Point // in the order of this seed
+	again  bool              // they are armed again and again, and nothing else is killed
+	pause  time.Duration     // between faults, on the average
+
+	random map[failpoint.Program]int // that were killed at random instants
+}
+
+// patience is how long a point is waited for before the next fault; it stays armed.
+const patience = 3 * time.Second
+
+// run goes on until every point has killed somebody, at least so many kills were made
+// in all, and ctx has not ended.
+func (k *killer) run(ctx context.Context, kills int) error {
+	k.random = map[failpoint.Program]int{}
+	left := k.points
+	programs := []failpoint.Program{failpoint.Schedd, failpoint.Agent, failpoint.Runner, failpoint.GAHP, failpoint.Desk}
+	for {
+		_, died, err := k.house.passed()
+		if err != nil {
+			return err
+		}
+		missing := 0
+		for _, p := range k.points {
+			if died[p.Name] == 0 {
+				missing++
+			}
+		}
+		if missing == 0 && k.total(died) >= kills {
+			return nil
+		}
+		if k.again && len(left) == 0 {
+			left = k.points
+		}
+		if len(left) > 0 {
+			if err := k.at(ctx, left[0]); err != nil {
+				return err
+			}
+			left = left[1:]
+		}
+		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
+			return err
+		}
+		if k.again {
+			continue
+		}
+		if err := k.anyOf(programs[k.rand.IntN(len(programs))]); err != nil {
+			return err
+		}
+		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
+			return err
+		}
+	}
+}
+
+// at arms a point and waits for a death there, for a while.
+func (k *killer) at(ctx context.Context, p failpoint.Point) error {
+	if err := k.house.arm(p); err != nil {
+		return err
+	}
+	fmt.Fprintf(k.log, "arm %s\n", p.Name)
+	for begun := time.Now(); k.house.armedNow(p.Name) && time.Since(begun) < patience; {
+		if err := wait(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// anyOf kills one process of the program, if there is one.
+func (k *killer) anyOf(of failpoint.Program) error {
+	list, err := k.house.victims(of)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	p := list[k.rand.IntN(len(list))]
+	if p.Kill() {
+		k.random[of]++
+		fmt.Fprintf(k.log, "kill %s %d\n", of, p.PID)
+	}
+	return nil
+}
+
+// total is how many processes were killed.
+func (k *killer) total(died map[string]int) (n int) {
+	for _, c := range died {
+		n += c
+	}
+	for _, c := range k.random {
+		n += c
+	}
+	return n
+}
