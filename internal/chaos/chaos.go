@@ -31,6 +31,7 @@ type Options struct {
 	Limit  time.Duration // of the faults; 0: 10 min
 	Drain  time.Duration // of what comes after the last fault; 0: 5 min
 	NoVMs  bool          // the pool alone, without an engine
+	Paper  bool          // machines have no guests: they come to nothing, and must go
 	Log    io.Writer
 }
 
@@ -220,6 +221,9 @@ func (r *run) storm(ctx context.Context) error {
 	defer stop()
 	wg.Go(func() { r.flows.diamonds(aside) })
 	wg.Go(func() { r.comers.do(aside) })
+	if r.engine != nil {
+		wg.Go(func() { r.engine.haunt(aside) })
+	}
 	wg.Go(func() {
 		defer close(faults)
 		limited, end := context.WithTimeout(ctx, r.Limit)
@@ -323,8 +327,5 @@ func (r *run) left(ctx context.Context) string {
 
 // reachable reports whether this run's load can come by the point.
 func (r *run) reachable(p failpoint.Point) bool {
-	if r.engine != nil {
-		return true
-	}
-	return !slices.ContainsFunc([]string{"claim.", "sweep.", "gahp."}, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) })
+	return r.engine != nil || !slices.ContainsFunc([]string{"claim.", "sweep.", "gahp."}, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) })
 }

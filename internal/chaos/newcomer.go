@@ -26,10 +26,13 @@ type newcomers struct {
 	wrong []string
 }
 
-// go on until ctx ends.
+// newcomerName begins their names.
+const newcomerName = "newcomer"
+
+// do lets one after another come, until ctx ends.
 func (n *newcomers) do(ctx context.Context) {
 	for i := 1; ctx.Err() == nil; i++ {
-		if err := n.one(ctx, fmt.Sprintf("newcomer%d", i)); err != nil && ctx.Err() == nil {
+		if err := n.one(ctx, fmt.Sprintf(newcomerName+"%d", i)); err != nil && ctx.Err() == nil {
 			n.note(err.Error())
 			return
 		}
@@ -83,9 +86,12 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 				n.mu.Unlock()
 				return nil
 			}
+			n.run.house.explain(name, p.Ended())
+			if came {
+				return nil // it died at its very end; one that starts now waits long for its first lease
+			}
 			// It was killed: a machine's service manager starts it again, with the
 			// same key or, if it had none, the same token.
-			n.run.house.explain(name, p.Ended())
 			if p, err = start(); err != nil {
 				return err
 			}

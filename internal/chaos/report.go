@@ -28,6 +28,7 @@ type Report struct {
 	Orphans     int                       `json:"orphans_at_end"`
 	Foreign     int                       `json:"foreign_touched"`
 	Late        int                       `json:"late_reports"`
+	Ghosts      int                       `json:"ghosts_swept"`
 	Workflows   int                       `json:"workflows"`
 	Occurrences int                       `json:"timetable_occurrences"`
 	PoweredOff  int                       `json:"workers_powered_off"`

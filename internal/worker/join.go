@@ -139,26 +139,30 @@ func (e *refusedError) Unwrap() error { return e.Err }
 // the token. The error is a [*refusedError] when neither can ever do.
 func (i *identity) ensure(ctx context.Context) error {
 	i.mu.Lock()
-	has, over, refused := i.cert != nil, i.has.over(time.Now()), i.refused
+	old, have, over, refused := i.has, i.cert != nil, i.has.over(time.Now()), i.refused
 	i.mu.Unlock()
-	if has && !refused && over < renewAt {
+	if have && !refused && over < renewAt {
 		return nil
 	}
-	if has && !refused {
-		err := i.renew(ctx)
-		if err == nil || over < 1 {
-			return nil // it is tried again soon
-		}
+	if have && !refused && (i.renew(ctx) == nil || over < 1) {
+		return nil // or it is tried again soon
+	}
+	// A certificate that does not hold must not be shown, with whatever request.
+	if err := i.take(certificate{}); err != nil {
+		return err
 	}
 	err := i.join(ctx)
+	if err == nil {
+		return nil
+	}
+	if have {
+		// The schedd may think better of it.
+		i.a.log.WithError(err).Warn("the worker's certificate does not hold, and there is no other")
+		return i.take(old)
+	}
 	switch grid.CodeOf(err) {
 	case grid.Unauthorized, grid.Forbidden, grid.Refused, grid.Conflict, grid.Invalid, grid.NotFound, grid.Gone:
-		if !has {
-			return &refusedError{err}
-		}
-	}
-	if has && refused {
-		return nil // the schedd may think better of it
+		return &refusedError{err}
 	}
 	return err
 }

@@ -22,19 +22,19 @@ import (
 type runners struct {
 	cfg    runner.Config
 	log    logrus.FieldLogger
-	max    int            // idle ones that are kept
 	starts chan struct{}  // bounds those that start at one time
 	wg     sync.WaitGroup // of what goes on beside the attempts
 
 	mu    sync.Mutex
-	idle  []*runner.Client
+	idle  []*runner.Client              // the one used last at the end
+	low   int                           // the fewest of them since trim has looked
 	found map[runner.Key]*runner.Client // of an earlier agent, with what they do
 	over  bool
 }
 
 const (
-	// warm is how many runners are started before there is a job. One more is started
-	// when the last idle one is taken.
+	// warm is how many runners are started before there is a job, and kept whatever
+	// happens. One more is started when the last idle one is taken.
 	warm = 2
 	// answer is how long a runner of an earlier agent may take to say what it does. One
 	// that does not was stopped, cannot keep a lease, and is killed.
@@ -44,7 +44,7 @@ const (
 func newRunners(a *Agent) *runners {
 	cpus := runtime.NumCPU()
 	return &runners{
-		log: a.log, max: warm + cpus, starts: make(chan struct{}, warm+cpus), found: map[runner.Key]*runner.Client{},
+		log: a.log, starts: make(chan struct{}, warm+cpus), found: map[runner.Key]*runner.Client{},
 		cfg: runner.Config{
 			State: a.private(), Command: a.c.Runner, Isolation: a.c.Isolation, Boot: a.boot, Log: a.log,
 			Env: slices.Concat([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}, failpoint.Environ(), a.c.RunnerEnv),
@@ -182,7 +182,10 @@ func (r *runners) pop(ctx context.Context) *runner.Client {
 		return nil
 	}
 	c := r.idle[n-1] // the one whose memory is warmest
-	if r.idle = r.idle[:n-1]; n == 1 && !r.over {
+	r.idle = r.idle[:n-1]
+	r.low = min(r.low, n-1)
+	if n == 1 && !r.over {
+		ctx := context.WithoutCancel(ctx) // it is not for this attempt
 		r.wg.Go(func() { r.spare(ctx) })
 	}
 	return c
@@ -218,11 +221,23 @@ func (r *runners) alive(c *runner.Client) bool {
 func (r *runners) put(c *runner.Client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over && len(r.idle) < r.max && c.Isolation() == r.cfg.Isolation {
+	if !r.over && c.Isolation() == r.cfg.Isolation {
 		r.idle = append(r.idle, c)
 		return
 	}
 	r.end(c)
+}
+
+// trim ends the runners that nobody has needed since it was called last.
+func (r *runners) trim() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spare := min(max(r.low-warm, 0), len(r.idle))
+	for _, c := range r.idle[:spare] {
+		r.end(c)
+	}
+	r.idle = slices.Delete(r.idle, 0, spare)
+	r.low = len(r.idle)
 }
 
 // end lets an idle runner end, and removes what is left of it then.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -66,7 +67,7 @@ func scheddAt(t testing.TB, at wire.Endpoint) *schedd {
 }
 
 func (s *schedd) serve(l net.Listener) {
-	srv := &http.Server{Handler: s.mux}
+	srv := &http.Server{Handler: s.mux, ErrorLog: log.New(io.Discard, "", 0)}
 	s.wg.Go(func() { srv.Serve(l) })
 	s.t.Cleanup(func() {
 		srv.Close()

@@ -20,8 +20,8 @@ var (
 )
 
 const (
-	lookEvery  = time.Second
-	offerEvery = time.Minute
+	lookEvery = time.Second
+	rareEvery = time.Minute
 	// overdue is how much longer than its lease a runner may have its job. It ends a job
 	// at once: one that has not was stopped, or waits for a disk that does not answer.
 	overdue = 5 * time.Second
@@ -34,7 +34,7 @@ func (a *Agent) watch(ctx context.Context) error {
 	// machine sleeps.
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	offered := time.Now()
+	rarely := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,9 +59,12 @@ func (a *Agent) watch(ctx context.Context) error {
 		for _, t := range a.held() {
 			t.enforce()
 		}
-		if idle && time.Since(offered) >= offerEvery {
-			offered = time.Now()
-			a.offer()
+		if time.Since(rarely) >= rareEvery {
+			rarely = time.Now()
+			a.runners.trim()
+			if idle {
+				a.offer()
+			}
 		}
 	}
 }

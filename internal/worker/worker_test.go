@@ -350,8 +350,8 @@ func TestWhatTheOwnerCanMendHoldsTheJob(t *testing.T) {
 		staged bool
 	}{
 		"an input that is not there": {nil, func(w *world) wire.Execution { return wire.Execution{Cmd: "run", Transfer: true} }, grid.HoldInput, "/home/x/data", false},
-		"an input that leads out": {[]file{{"../x", "", 0o644}}, func(w *world) wire.Execution { return wire.Execution{Cmd: "run", Transfer: true} }, grid.HoldInput, "../x", false},
-		"a program that is none": {nil, func(w *world) wire.Execution { return wire.Execution{Cmd: w.file("none"), Iwd: w.home} }, grid.HoldNoProcess, "none", false},
+		"an input that leads out":    {[]file{{"../x", "", 0o644}}, func(w *world) wire.Execution { return wire.Execution{Cmd: "run", Transfer: true} }, grid.HoldInput, "../x", false},
+		"a program that is none":     {nil, func(w *world) wire.Execution { return wire.Execution{Cmd: w.file("none"), Iwd: w.home} }, grid.HoldNoProcess, "none", false},
 		"an output that was not made": {[]file{{"run", "#!/bin/sh\necho x >a\n", 0o755}}, func(w *world) wire.Execution {
 			return wire.Execution{Cmd: "run", Transfer: true, Outputs: []string{"a", "b"}}
 		}, grid.HoldOutput, "b", true},
