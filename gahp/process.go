@@ -13,6 +13,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
+
+	"gridburst/internal/failpoint"
 )
 
 // process is a GAHP as a child of this process.
@@ -39,6 +41,7 @@ func startProcess(o Options) (*process, error) {
 	// Only PATH and the language come from us: what else is in our environment is none
 	// of its business, and could be a secret.
 	env := append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8"}, o.Env...)
+	env = append(env, failpoint.Environ()...)
 	p.cmd = exec.Command(o.Command[0], o.Command[1:]...)
 	p.cmd.Env, p.cmd.Dir = env, o.Dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{

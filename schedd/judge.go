@@ -38,6 +38,9 @@ func (d *Daemon) judge(v *ledger.View, a *ledger.AttemptReport) {
 		job.Delete("ExitSignal")
 	}
 	job.SetInt("NumJobCompletions", ends)
+	if j.Status == grid.Idle { // its start is in the same batch, or was not told
+		job.SetInt("NumJobStarts", int64(j.Starts)+1)
+	}
 	now := ad.At(time.Now())
 	switch {
 	case ad.Truth(now.Attr("OnExitHold", job, nil)):

@@ -75,6 +75,19 @@ func (l *logs) lines(s *jobad.Session, v *ledger.View, e *ledger.Event, out map[
 		}
 		return
 	}
+	if lazy && e.Type == ledger.JobLeft && e.Code > 0 {
+		defer func() {
+			job, err := s.Any(first)
+			if err != nil {
+				return
+			}
+			items := 1
+			if c.HasItems {
+				items = int(c.Procs)
+			}
+			put(grid.JobID{Cluster: first.Cluster, Proc: -1}, userlog.Event{Number: grid.EventClusterRemove, Jobs: int(c.Procs), Items: items}, job)
+		}()
+	}
 	if lazy && !e.Fresh && e.Jobs.Len() > 1 {
 		return // jobs that nothing has happened to alone have no line of their own
 	}

@@ -2,7 +2,9 @@ package schedd
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"time"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/failpoint"
@@ -48,18 +50,41 @@ func (r *reports) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for more := true; more && len(list) < batch; {
-			select {
-			case rep := <-r.in:
-				list = append(list, rep)
-			default:
-				more = false
-			}
-		}
+		list = r.gather(list)
 		if err := r.propose(ctx, list); err != nil {
 			return ignoreEnd(ctx, err)
 		}
 	}
+}
+
+// startWait is how long a start waits for company: the end of a quick job is right behind
+// it, and both are one commit then.
+const startWait = 2 * time.Millisecond
+
+// gather adds to list what else has come.
+func (r *reports) gather(list []report) []report {
+	var wait <-chan time.Time
+	for len(list) < batch {
+		select {
+		case rep := <-r.in:
+			list = append(list, rep)
+			continue
+		default:
+		}
+		if slices.ContainsFunc(list, func(rep report) bool { return rep.Kind != ledger.Started }) {
+			return list
+		}
+		if wait == nil {
+			wait = time.After(startWait)
+		}
+		select {
+		case rep := <-r.in:
+			list = append(list, rep)
+		case <-wait:
+			return list
+		}
+	}
+	return list
 }
 
 func (r *reports) propose(ctx context.Context, list []report) error {

@@ -1,8 +1,11 @@
 package schedd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +36,7 @@ func (w *vmJobs) run(ctx context.Context) error {
 		if err := w.follow(ctx); err != nil {
 			return ignoreEnd(ctx, err)
 		}
-		for id := range w.idle {
+		for _, id := range slices.SortedFunc(maps.Keys(w.idle), func(a, b grid.JobID) int { return cmp.Compare(a.Key(), b.Key()) }) {
 			if err := w.want(ctx, id); err != nil {
 				return ignoreEnd(ctx, err)
 			}
@@ -127,6 +130,12 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 	case m.Borrow == "" && !res.Create:
 		return w.hold(ctx, id, grid.HoldCloudAdmin, "jobs may not make machines at "+res.Name+": the resource says create = false")
 	}
+	// Asked of the view first: a refusal is an entry of the log too, and jobs that wait
+	// for room may be many.
+	if why := noRoom(v, res, m.Borrow); why != "" {
+		w.waits[id] = why
+		return nil
+	}
 	c := &ledger.Want{
 		For: ledger.Made, Resource: res.Name, Borrow: m.Borrow, Cap: uint32(res.MaxVMs), Job: id, Version: j.Version,
 		Cpus: m.Cpus, MemoryMB: m.MemoryMB, Where: "ovirt " + res.URL + " " + res.Name, Reason: "job " + id.String() + " is the machine",
@@ -146,6 +155,24 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 		return err
 	}
 	return nil
+}
+
+// noRoom is why a resource can give no machine now; empty when it may.
+func noRoom(v *ledger.View, r *Resource, borrow string) string {
+	open := 0
+	for id, c := range v.Claims() {
+		if c.Resource != r.Name {
+			continue
+		}
+		open++
+		if borrow != "" && c.Kind == ledger.Borrowed && c.Name == borrow {
+			return fmt.Sprintf("machine %s of %s is lent to job %s (claim %d)", borrow, r.Name, c.Job, id)
+		}
+	}
+	if r.MaxVMs > 0 && open >= r.MaxVMs {
+		return fmt.Sprintf("%s has %d machines of ours, as many as it may have", r.Name, open)
+	}
+	return ""
 }
 
 // known names the resources there are.

@@ -47,6 +47,7 @@ nobody died at one of the failpoints.
 	f.DurationVar(&o.Limit, "limit", 10*time.Minute, "no faults after this")
 	f.BoolVar(&o.short, "short", false, "fewer jobs and shorter pauses, for a minute or so")
 	f.BoolVar(&o.NoVMs, "no-vms", false, "the pool alone, without an engine")
+	f.BoolVar(&o.Paper, "paper", false, "the engine's machines have no guests")
 	c.AddCommand(proof(d))
 	return c
 }

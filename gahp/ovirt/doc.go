@@ -11,8 +11,8 @@
 //
 // The engine's model is go-ovirt's: its types, builders, XML readers and writers.
 // Its Connection and the Send methods that need one are not used, because what they
-// do cannot be mended from outside (sdk_test.go shows each of these on the pinned
-// version; when one of its tests fails, look here again):
+// do cannot be mended from outside (sdk_test.go shows it on the pinned version, but
+// for the race; when one of its tests fails, look here again):
 //
 //   - They take no context and follow every redirect with the bearer token, to
 //     plain HTTP too.

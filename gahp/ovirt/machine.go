@@ -150,7 +150,7 @@ func (e *Engine) Start(ctx context.Context, _ gahp.Order, id string, s gahp.Star
 	switch m.State {
 	case gahp.Down:
 	case gahp.ImageLocked:
-		return &gahp.Error{Kind: gahp.Locked, Text: "start machine " + m.Name + ": its disks are still being made"}
+		return locked(start, m)
 	default:
 		// An engine would also resume a paused machine and wake a suspended one.
 		return &gahp.Error{Kind: gahp.WrongState, Text: "start machine " + m.Name + ": it is not down but " + orElse(string(m.State), "in a state without a name")}
@@ -169,12 +169,31 @@ func (e *Engine) Start(ctx context.Context, _ gahp.Order, id string, s gahp.Star
 
 // Shutdown asks the guest to power off.
 func (e *Engine) Shutdown(ctx context.Context, _ gahp.Order, id string) error {
-	return e.order(ctx, shutdown, id, emptyAction, nil)
+	return e.off(ctx, shutdown, id)
 }
 
 // Stop switches a machine off.
 func (e *Engine) Stop(ctx context.Context, _ gahp.Order, id string) error {
-	return e.order(ctx, stop, id, emptyAction, nil)
+	return e.off(ctx, stop, id)
+}
+
+// off tells the engine to have a machine stop. Of one whose disks are being made an
+// engine says that it is not running, as of others that will never stop either; a
+// look at it tells whether to try again.
+func (e *Engine) off(ctx context.Context, v verb, id string) error {
+	err := e.order(ctx, v, id, []byte("<action/>"), nil)
+	var ge *gahp.Error
+	if !errors.As(err, &ge) || ge.Kind != gahp.WrongState {
+		return err
+	}
+	if m, _, fail := e.machine(ctx, v, id, e.ask); fail == nil && m.State == gahp.ImageLocked {
+		return locked(v, m)
+	}
+	return err
+}
+
+func locked(v verb, m gahp.VM) *gahp.Error {
+	return &gahp.Error{Kind: gahp.Locked, Text: string(v) + " machine " + m.Name + ": its disks are still being made"}
 }
 
 // Remove deletes a machine that is down, with its disks: they go with it unless an
@@ -182,8 +201,6 @@ func (e *Engine) Stop(ctx context.Context, _ gahp.Order, id string) error {
 func (e *Engine) Remove(ctx context.Context, _ gahp.Order, id string) error {
 	return e.order(ctx, remove, id, nil, nil)
 }
-
-var emptyAction = []byte("<action/>")
 
 // order tells the engine to do v with a machine.
 func (e *Engine) order(ctx context.Context, v verb, id string, body []byte, secrets []string) error {

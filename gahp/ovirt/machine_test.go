@@ -196,6 +196,18 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// An engine says of both that they are not running.
+func TestStopTellsALockedMachineFromOneThatCannotStop(t *testing.T) {
+	for state, kind := range map[string]gahp.Kind{"image_locked": gahp.Locked, "unknown": gahp.WrongState} {
+		s := newStub(t)
+		s.handle("POST /api/vms/{id}/{order}", reply(http.StatusConflict, fault("Cannot stop VM. VM is not running.")))
+		s.handle("GET /api/vms/{id}", reply(http.StatusOK, vmXML(state, "")))
+		e := s.engine(t)
+		want(t, e.Stop(t.Context(), order, vmID), kind)
+		want(t, e.Shutdown(t.Context(), order, vmID), kind)
+	}
+}
+
 // unescaped reads a document as a strict reader does, and writes it down without
 // escapes.
 func unescaped(t *testing.T, body string) string {

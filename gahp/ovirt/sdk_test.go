@@ -111,6 +111,24 @@ func TestSDKLogsTheTokenAndBreaksPosts(t *testing.T) {
 	}
 }
 
+func TestSDKKeepsADeadToken(t *testing.T) {
+	s := newStub(t)
+	s.handle("GET /api", reply(http.StatusOK, "<api/>"))
+	c := sdkConnection(t, s, nil)
+	if err := c.Test(); err != nil {
+		t.Fatal(err)
+	}
+	s.set(password, "token-2")
+	for range 2 {
+		if err := c.Test(); err == nil {
+			t.Error("mended: it logs in again")
+		}
+	}
+	if err := s.engine(t).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSDKWritesTextAsItIs(t *testing.T) {
 	vm, err := ovirtsdk.NewVmBuilder().Name("<&>").Build()
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +31,7 @@ type Options struct {
 	Limit  time.Duration // of the faults; 0: 10 min
 	Drain  time.Duration // of what comes after the last fault; 0: 5 min
 	NoVMs  bool          // the pool alone, without an engine
+	Paper  bool          // machines have no guests: they come to nothing, and must go
 	Log    io.Writer
 }
 
@@ -60,6 +63,8 @@ type run struct {
 	load    *load
 	killer  *killer
 	late    *lateWorker
+	flows   *workflows
+	comers  *newcomers
 	engine  *engine // nil without machines
 }
 
@@ -144,7 +149,21 @@ func (r *run) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := os.WriteFile(r.house.config, []byte(r.config()), 0o644); err != nil {
+	if r.flows, err = newWorkflows(r); err != nil {
+		return err
+	}
+	// The port is one that was free a moment ago.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	r.comers = &newcomers{run: r, addr: l.Addr().String()}
+	l.Close()
+	config, err := r.config()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.house.config, []byte(config), 0o644); err != nil {
 		return err
 	}
 	if err := r.house.keep(ctx, "gschedd", r.house.startSchedd); err != nil {
@@ -169,13 +188,18 @@ func (r *run) open(ctx context.Context) (err error) {
 }
 
 // config is the schedd's.
-func (r *run) config() string {
-	c := "schedd {\n  name         = \"chaos\"\n  worker_lease = \"10s\"\n  lease_margin = \"3s\"\n"
+func (r *run) config() (string, error) {
+	c := fmt.Sprintf("schedd {\n  name         = \"chaos\"\n  worker_lease = \"10s\"\n  lease_margin = \"3s\"\n  sweep        = %q\n  listen       = %q\n  names        = [\"127.0.0.1\"]\n}\n",
+		sweepEvery, r.comers.addr)
 	if r.engine != nil {
-		return c + r.engine.config()
+		c += r.engine.config(r.comers.addr)
 	}
-	return c + "}\n"
+	cron, err := r.flows.cron()
+	return c + cron, err
 }
+
+// sweepEvery is how often the schedd looks for machines without a claim.
+const sweepEvery = 2 * time.Second
 
 // tidy takes leave of ended processes that nobody waits for.
 func (r *run) tidy(ctx context.Context) {
@@ -193,6 +217,13 @@ func (r *run) storm(ctx context.Context) error {
 	var wg sync.WaitGroup
 	faults := make(chan struct{})
 	var failed error
+	aside, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { r.flows.diamonds(aside) })
+	wg.Go(func() { r.comers.do(aside) })
+	if r.engine != nil {
+		wg.Go(func() { r.engine.haunt(aside) })
+	}
 	wg.Go(func() {
 		defer close(faults)
 		limited, end := context.WithTimeout(ctx, r.Limit)
@@ -219,6 +250,7 @@ func (r *run) storm(ctx context.Context) error {
 	}
 	err := r.feed(ctx, next, faults)
 	close(next)
+	stop()
 	wg.Wait()
 	for range cap(errs) {
 		err = errors.Join(err, <-errs)
@@ -284,6 +316,9 @@ func (r *run) left(ctx context.Context) string {
 	if n := t.All.Total(); n > 0 {
 		return fmt.Sprintf("%d jobs are in the queue: %+v", n, t.All)
 	}
+	if busy := r.flows.busy(ctx); busy != "" {
+		return busy
+	}
 	if r.engine != nil {
 		return r.engine.left(ctx)
 	}
@@ -292,13 +327,5 @@ func (r *run) left(ctx context.Context) string {
 
 // reachable reports whether this run's load can come by the point.
 func (r *run) reachable(p failpoint.Point) bool {
-	if r.engine != nil {
-		return true
-	}
-	for _, prefix := range []string{"claim.", "sweep.", "join.", "gahp."} {
-		if len(p.Name) > len(prefix) && p.Name[:len(prefix)] == prefix {
-			return false
-		}
-	}
-	return true
+	return r.engine != nil || !slices.ContainsFunc([]string{"claim.", "sweep.", "gahp."}, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) })
 }

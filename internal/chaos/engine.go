@@ -1,22 +1,312 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"gridburst/internal/rig"
 )
 
 // What the simulated engine has.
 const (
-	engineUser   = "admin@internal"
-	templateName = "worker"
+	engineUser     = "admin@internal"
+	enginePassword = "chaos-canary-2b7e"
+	templateName   = "worker"
+	foreignVMs     = 20
 )
 
-type engine struct{}
+// engine is the simulator, with what is known of it from outside.
+type engine struct {
+	run     *run
+	url     string
+	ca      string // its authority's file
+	journal string
+	http    http.Client
 
-func (r *run) openEngine(context.Context) error { return errors.New("not yet") }
+	mu     sync.Mutex
+	ghosts map[string]bool // marks of machines that this run has made behind the schedd's back
+}
 
-func (e *engine) config() string { return "" }
+// openEngine starts the simulator, with machines of other people on it.
+func (r *run) openEngine(ctx context.Context) error {
+	dir := filepath.Join(r.rig.Dir, "engine")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	e := &engine{run: r, ca: file("ca.pem"), journal: file("journal"), ghosts: map[string]bool{}}
+	model, err := json.MarshalIndent(e.model(), "", "  ")
+	if err != nil {
+		return err
+	}
+	r.load.password = file("password")
+	for path, text := range map[string][]byte{file("model.json"): model, r.load.password: []byte(enginePassword + "\n")} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+	}
+	err = r.house.keep(ctx, "ovirtsim", func(context.Context) (*rig.Process, error) {
+		return r.rig.Start("ovirtsim.log", nil, filepath.Join(r.Bin, "ovirtsim"), "--listen", "127.0.0.1:0", "--state", file("state"),
+			"--model", file("model.json"), "--ca-out", e.ca, "--url-file", file("url"), "--journal", e.journal)
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		b, err := os.ReadFile(file("url"))
+		if err == nil {
+			e.url = strings.TrimSpace(string(b))
+			break
+		}
+		if err := wait(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	pem, err := os.ReadFile(e.ca)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return errors.New("the engine's authority cannot be read")
+	}
+	e.http = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	r.engine = e
+	r.load.engine, r.load.paper = e.url, r.Paper
+	return nil
+}
 
-func (e *engine) left(context.Context) string { return "" }
+// model is what the engine has at first.
+func (e *engine) model() any {
+	type object = map[string]any
+	var foreign []object
+	for i := range foreignVMs {
+		status := "down"
+		if i%2 == 0 {
+			status = "up"
+		}
+		foreign = append(foreign, object{"name": fmt.Sprintf("gb-foreign-%d", i), "status": status, "comment": "somebody else's"})
+	}
+	body := "process"
+	if e.run.Paper {
+		body = "paper"
+	}
+	return object{
+		"users": []object{{"name": engineUser, "password": enginePassword}},
+		"templates": []object{
+			{"name": "desktop", "body": "paper"},
+			{"name": templateName, "memory_mb": 512, "cores": 2, "body": body, "os": "rhel_9x64", "image": object{
+				"files": map[string]string{"/usr/local/bin/gworker": filepath.Join(e.run.rig.Bin, "gworker")},
+			}},
+		},
+		"vms":   foreign,
+		"body":  "paper",
+		"times": object{"lock": "300ms", "launch": "200ms", "boot": "300ms", "power_off": "300ms", "remove": "200ms"},
+	}
+}
 
-func (e *engine) judge(context.Context, *Report, *queue) error { return nil }
+// config is the schedd's of it; workers is where guests find the schedd.
+func (e *engine) config(workers string) string {
+	join := "30s"
+	if e.run.Paper {
+		join = "3s" // nobody will come
+	}
+	return fmt.Sprintf(`resource "ovirt" "sim" {
+  url           = %q
+  username      = %q
+  password_file = %q
+  ca_file       = %q
+  max_vms       = 6
+  create        = true
+  burst {
+    template     = %q
+    memory       = "512MiB"
+    cores        = 2
+    max_vms      = 4
+    idle_time    = "3s"
+    join_timeout = %q
+    disk         = "1GiB"
+    schedd       = "https://%s"
+  }
+}
+`, e.url, engineUser, e.run.load.password, e.ca, templateName, join, workers)
+}
+
+// entry is a line of the engine's journal.
+type entry struct {
+	At      time.Time `json:"at"`
+	What    string    `json:"what"`
+	VM      string    `json:"vm"`
+	Name    string    `json:"name"`
+	Comment string    `json:"comment"`
+	Foreign bool      `json:"foreign"`
+}
+
+func (e *engine) read() (list []entry, err error) {
+	b, err := os.ReadFile(e.journal)
+	if err != nil {
+		return nil, err
+	}
+	for d := json.NewDecoder(bytes.NewReader(b)); ; {
+		var n entry
+		if err := d.Decode(&n); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return list, nil
+		} else if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+}
+
+// left says how many machines of ours there are; empty: none.
+func (e *engine) left(context.Context) string {
+	list, err := e.read()
+	if err != nil {
+		return err.Error()
+	}
+	if n := len(alive(list)); n > 0 {
+		return fmt.Sprintf("%d machines of ours are at the engine", n)
+	}
+	return ""
+}
+
+// alive is the machines that were made and are not gone, by id, with their marks.
+func alive(list []entry) map[string]string {
+	there := map[string]string{}
+	for _, n := range list {
+		switch {
+		case n.Foreign:
+		case n.What == "created":
+			there[n.VM] = n.Comment
+		case n.What == "gone":
+			delete(there, n.VM)
+		}
+	}
+	return there
+}
+
+// judge reads the engine's own record.
+func (e *engine) judge(_ context.Context, rep *Report, q *queue) error {
+	list, err := e.read()
+	if err != nil {
+		return err
+	}
+	created, ended := map[string]entry{}, map[string]bool{}
+	by := map[string]map[string]bool{} // marks of machines that are there
+	for _, n := range list {
+		switch {
+		case n.Foreign:
+			switch n.What {
+			case "started", "told-off", "stopped", "updated", "removed", "gone":
+				rep.Foreign++
+				rep.wrong("machine %s of somebody else was %s", n.Name, n.What)
+			}
+			continue
+		case n.What == "created":
+			created[n.VM] = n
+			e.intended(rep, q, n)
+			if by[n.Comment] == nil {
+				by[n.Comment] = map[string]bool{}
+			}
+			if by[n.Comment][n.VM] = true; len(by[n.Comment]) > 1 {
+				rep.wrong("%s has %d machines at one time, the last is %s", n.Comment, len(by[n.Comment]), n.Name)
+			}
+		case n.What == "started":
+			rep.VMs++
+		case n.What == "gone":
+			delete(by[created[n.VM].Comment], n.VM)
+		}
+		c := created[n.VM]
+		if (n.What == "stopped" || n.What == "removed") && e.ghost(c.Comment) && !ended[n.VM] {
+			ended[n.VM] = true
+			rep.Ghosts++
+			if age := n.At.Sub(c.At); age < sweepEvery {
+				rep.wrong("machine %s, which no claim stood for, was taken away after %s: that is one listing", c.Name, age)
+			}
+		}
+	}
+	there := alive(list)
+	rep.Orphans = len(there)
+	for vm, mark := range there {
+		rep.wrong("machine %s is left: %s", created[vm].Name, mark)
+	}
+	return nil
+}
+
+// intended looks whether a machine was wished for before it was made.
+func (e *engine) intended(rep *Report, q *queue, n entry) {
+	if e.ghost(n.Comment) {
+		return
+	}
+	rest, ok := strings.CutPrefix(n.Comment, "gridburst "+q.deployed+" claim ")
+	id, err := strconv.ParseUint(rest, 10, 32)
+	if !ok || err != nil {
+		rep.wrong("machine %s was made without a mark of ours: %q", n.Name, n.Comment)
+		return
+	}
+	wished, known := q.wished[uint32(id)]
+	switch {
+	case !known:
+		rep.wrong("machine %s was made, and claim %d was never wished for", n.Name, id)
+	case n.At.Before(wished):
+		rep.wrong("machine %s was made %s before it was wished for", n.Name, wished.Sub(n.At))
+	}
+}
+
+func (e *engine) ghost(mark string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ghosts[mark]
+}
+
+// haunt makes a machine with our mark now and then for which no claim stands, as a
+// queue that was lost would leave it. The sweep has to find it.
+func (e *engine) haunt(ctx context.Context) {
+	for n := 900_001; wait(ctx, 3*time.Second) == nil; n++ {
+		if err := e.makeGhost(ctx, n); err != nil && ctx.Err() == nil {
+			fmt.Fprintf(e.run.Log, "no ghost: %v\n", err)
+		}
+	}
+}
+
+func (e *engine) makeGhost(ctx context.Context, n int) error {
+	status, err := e.run.house.socket.Client().Status(ctx)
+	if err != nil {
+		return err
+	}
+	mark := fmt.Sprintf("gridburst %s claim %d", status.Deployment, n)
+	e.mu.Lock()
+	e.ghosts[mark] = true
+	e.mu.Unlock()
+	body := fmt.Sprintf("<vm><name>gb-%s-%d</name><comment>%s</comment><template><name>desktop</name></template><cluster><name>Default</name></cluster></vm>",
+		status.Deployment[:8], n, mark)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/vms", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/xml")
+	req.Header.Set("Accept", "application/xml")
+	req.SetBasicAuth(engineUser, enginePassword)
+	resp, err := e.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if b, _ := io.ReadAll(io.LimitReader(resp.Body, 500)); resp.StatusCode >= 300 {
+		return fmt.Errorf("the engine answered %s: %s", resp.Status, b)
+	}
+	return nil
+}

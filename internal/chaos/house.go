@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -121,7 +122,8 @@ func (h *house) startWorker(name string, cpus int) func(context.Context) (*rig.P
 	}
 }
 
-// victims are the processes that are that program now, apart from those of guests.
+// victims are the processes that are that program now, apart from those of guests, and
+// from newcomers, whose agents have nobody who starts them again once they are cut off.
 func (h *house) victims(of failpoint.Program) ([]rig.Proc, error) {
 	all, err := h.rig.Below()
 	if err != nil {
@@ -136,13 +138,15 @@ func (h *house) victims(of failpoint.Program) ([]rig.Proc, error) {
 		if guests[p.Parent] {
 			guests[p.PID] = true
 		}
-		if guests[p.PID] || p.Zombie || programOf(&p) != of {
+		if guests[p.PID] || p.Zombie || programOf(&p) != of || slices.ContainsFunc(p.Args, isNewcomer) {
 			continue
 		}
 		out = append(out, p)
 	}
 	return out, nil
 }
+
+func isNewcomer(arg string) bool { return strings.HasPrefix(arg, newcomerName) }
 
 // programOf tells what a process is by its command line.
 func programOf(p *rig.Proc) failpoint.Program {

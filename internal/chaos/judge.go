@@ -52,6 +52,13 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 		j.runs[e.Job] = append(j.runs[e.Job], e)
 	}
 	j.jobs()
+	if err := r.flows.judge(ctx, rep, j.runs); err != nil {
+		return nil, err
+	}
+	for _, w := range r.comers.wrong {
+		rep.wrong("%s", w)
+	}
+	rep.PoweredOff = r.comers.ended
 	if err := j.keys(ctx); err != nil {
 		return nil, err
 	}

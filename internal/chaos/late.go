@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
@@ -50,6 +51,10 @@ func (l *lateWorker) run(ctx context.Context) error {
 }
 
 func (l *lateWorker) session(ctx context.Context) error {
+	status, err := l.house.socket.Client().Status(ctx)
+	if err != nil {
+		return err
+	}
 	conn, err := wire.Dial(ctx, wire.Endpoint{Network: "unix", Address: l.house.socket.Socket})
 	if err != nil {
 		return err
@@ -68,6 +73,7 @@ func (l *lateWorker) session(ctx context.Context) error {
 		Version: wire.Version, Worker: lateName, Boot: "late", Session: hex.EncodeToString(session), Agent: "chaos", Isolation: wire.ProcessGroups,
 		Advert: wire.Advert{Attrs: map[string]string{
 			"Cpus": "1", "Memory": "64", "Disk": "100000", "Late": "true", "Arch": `"X86_64"`, "OpSys": `"LINUX"`, "Machine": `"late"`,
+			"FileSystemDomain": ad.Quote(status.Domain),
 		}},
 	}
 	if err := s.Send(wire.Message{Hello: &hello}); err != nil {
@@ -95,12 +101,9 @@ func (l *lateWorker) start(s *wire.Stream, job grid.JobID, epoch uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.jobs[job]
-	if b == nil {
+	if b == nil || b.old == epoch { // asked again when the schedd died before it knew
 		l.jobs[job] = &belief{old: epoch}
 		return s.Send(wire.Message{Report: &wire.Report{Job: job, Epoch: epoch, Kind: wire.Lost, Vacate: grid.VacateStarter, Reason: "given up"}})
-	}
-	if b.old == epoch {
-		return nil // asked again for what it has given up
 	}
 	b.now = epoch
 	if b.judged {

@@ -43,6 +43,7 @@ type load struct {
 	n       int
 
 	engine, password string // the engine's URL and the file with its password; empty: no machines
+	paper            bool   // machines have no guests, so no job is one
 }
 
 func newLoad(dir string, port int, seed uint64) (*load, error) {
@@ -96,14 +97,14 @@ func (l *load) next(most int) (submission, error) {
 		line("queue %d", s.Jobs)
 	case large:
 		// More than one entry of the queue's log may hold.
-		s.Jobs = 3
+		s.Jobs = 10
 		line("should_transfer_files = NO\nrequirements = TARGET.Pool == true")
 		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, s.Code)
 		line("initialdir = %s", s.Dir)
 		line("MY.Words = \"$(Words)\"")
 		line("queue Words from (")
 		for i := range s.Jobs {
-			line("%d-%s", i, strings.Repeat("word", 60_000))
+			line("%d-%s", i, strings.Repeat("word", 15_000))
 		}
 		line(")")
 	case belated:
@@ -125,7 +126,7 @@ func (l *load) next(most int) (submission, error) {
 func (l *load) pick() shape {
 	first := []shape{belated, inPlace, bare, moved, large, retried, anywhere, anywhere, machine}
 	if l.n <= len(first) {
-		if s := first[l.n-1]; l.engine != "" || s != anywhere && s != machine {
+		if s := first[l.n-1]; s != anywhere && s != machine || l.engine != "" && (s == anywhere || !l.paper) {
 			return s
 		}
 		return inPlace
@@ -135,7 +136,7 @@ func (l *load) pick() shape {
 	}
 	n := l.rand.IntN(100)
 	switch {
-	case l.engine != "" && n < 2:
+	case l.engine != "" && !l.paper && n < 2:
 		return machine
 	case l.engine != "" && n < 40:
 		return anywhere

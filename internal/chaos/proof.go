@@ -26,7 +26,7 @@ var Bugs = []Bug{
 	},
 	{
 		Name: "intent_late", What: "a machine is made before the ledger knows that it was wished for",
-		Options: Options{Jobs: 60, Kills: 1, Points: []string{"claim.want.before"}}, Sign: "before it was wished for",
+		Options: Options{Paper: true, Jobs: 60, Kills: 1, Points: []string{"claim.want.before"}}, Sign: "before it was wished for",
 	},
 	{
 		Name: "any_epoch", What: "reports of older executions count",
@@ -34,11 +34,11 @@ var Bugs = []Bug{
 	},
 	{
 		Name: "fresh_name", What: "a name that is in use is answered with another name",
-		Options: Options{Jobs: 100, Kills: 3, Points: []string{"claim.create.after"}}, Sign: "machines at one time",
+		Options: Options{Paper: true, Jobs: 100, Kills: 3, Points: []string{"claim.create.after"}}, Sign: "machines at one time",
 	},
 	{
 		Name: "hasty_sweep", What: "one listing is enough to take a machine away",
-		Options: Options{Jobs: 20, Kills: 1, Points: []string{"sweep.remove.before"}}, Sign: "one listing",
+		Options: Options{Paper: true, Jobs: 20, Kills: 1, Points: []string{"sweep.remove.before"}}, Sign: "one listing",
 	},
 }
 

@@ -17,20 +17,24 @@ type Passed struct {
 
 // Report is what came of a run.
 type Report struct {
-	Seed       uint64                    `json:"seed"`
-	Faults     int                       `json:"faults"`
-	Acked      int                       `json:"acked"`
-	Lost       int                       `json:"lost"`
-	Unexpected int                       `json:"unexpected"`
-	Duplicated int                       `json:"duplicated"`
-	Overlap    int                       `json:"overlap"`
-	VMs        int                       `json:"vms_started"`
-	Orphans    int                       `json:"orphans_at_end"`
-	Foreign    int                       `json:"foreign_touched"`
-	Late       int                       `json:"late_reports"`
-	Random     map[failpoint.Program]int `json:"killed_at_random"`
-	Points     []Passed                  `json:"points"`
-	Wrong      []string                  `json:"wrong"`
+	Seed        uint64                    `json:"seed"`
+	Faults      int                       `json:"faults"`
+	Acked       int                       `json:"acked"`
+	Lost        int                       `json:"lost"`
+	Unexpected  int                       `json:"unexpected"`
+	Duplicated  int                       `json:"duplicated"`
+	Overlap     int                       `json:"overlap"`
+	VMs         int                       `json:"vms_started"`
+	Orphans     int                       `json:"orphans_at_end"`
+	Foreign     int                       `json:"foreign_touched"`
+	Late        int                       `json:"late_reports"`
+	Ghosts      int                       `json:"ghosts_swept"`
+	Workflows   int                       `json:"workflows"`
+	Occurrences int                       `json:"timetable_occurrences"`
+	PoweredOff  int                       `json:"workers_powered_off"`
+	Random      map[failpoint.Program]int `json:"killed_at_random"`
+	Points      []Passed                  `json:"points"`
+	Wrong       []string                  `json:"wrong"`
 }
 
 func (r *Report) wrong(format string, args ...any) {

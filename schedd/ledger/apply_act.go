@@ -90,7 +90,7 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	if s.Job.Place == ForClaim {
 		s.Job.Place, s.Job.At = Nowhere, 0
 	}
-	ev := Event{Fresh: s.fresh, Epoch: s.Job.Epoch, From: uint8(was), To: uint8(next), Text: c.Reason}
+	ev := Event{Epoch: s.Job.Epoch, From: uint8(was), To: uint8(next), Text: c.Reason}
 	attrs := s.attrs
 	switch c.Verb {
 	case grid.Hold:
@@ -106,7 +106,8 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	t.setAttrs(s, attrs)
 	t.store(s, cl, was, n)
 	for _, r := range runs {
-		ev.Jobs = r
+		// One that is left between others is alone, too.
+		ev.Jobs, ev.Fresh = r, s.fresh || s.Base && cl.Procs > 1 && r.Len() == 1
 		t.emit(ev)
 	}
 	if next == grid.Removed && !s.Job.Attempt() {

@@ -16,7 +16,7 @@ const (
 	JobHeld      EventType = 8  // Code, Sub, Text
 	JobReleased  EventType = 9  // Text
 	JobRemoved   EventType = 10 // Text
-	JobLeft      EventType = 11 // it is in the history now; To: its last status; Text: why it was removed
+	JobLeft      EventType = 11 // it is in the history now; To: its last status; Code: of its cluster's last, how many that had; Text: why it was removed
 	JobEdited    EventType = 12 // Text: attribute names
 
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why

@@ -314,6 +314,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 		c.Touched--
 	}
 	if c.Live == 0 {
+		t.events[len(t.events)-1].Code = c.Procs // the cluster leaves with it
 		t.endCluster(s.Run.Cluster, c)
 		return
 	}

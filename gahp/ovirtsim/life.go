@@ -1,0 +1,135 @@
+package ovirtsim
+
+import "net/http"
+
+// Status is a machine's state, in the API's words.
+type Status string
+
+// States.
+const (
+	ImageLocked    Status = "image_locked"
+	Down           Status = "down"
+	WaitForLaunch  Status = "wait_for_launch"
+	PoweringUp     Status = "powering_up"
+	Up             Status = "up"
+	PoweringDown   Status = "powering_down"
+	Rebooting      Status = "reboot_in_progress"
+	Paused         Status = "paused"
+	Migrating      Status = "migrating"
+	Suspended      Status = "suspended"
+	SavingState    Status = "saving_state"
+	RestoringState Status = "restoring_state"
+	NotResponding  Status = "not_responding"
+	Unknown        Status = "unknown"
+	Unassigned     Status = "unassigned"
+)
+
+var statuses = []Status{
+	ImageLocked, Down, WaitForLaunch, PoweringUp, Up, PoweringDown, Rebooting, Paused, Migrating,
+	Suspended, SavingState, RestoringState, NotResponding, Unknown, Unassigned,
+}
+
+// running: a host has it.
+func (s Status) running() bool {
+	switch s {
+	case ImageLocked, Down, Suspended:
+		return false
+	}
+	return true
+}
+
+// answer is what an order meets in a state: it is carried out, there is nothing to do,
+// or the engine refuses it with a fault.
+type answer struct {
+	do, nothing bool
+	fault       string // key in [faults]
+}
+
+var (
+	do      = answer{do: true}
+	nothing = answer{nothing: true}
+)
+
+func no(fault string) answer { return answer{fault: fault} }
+
+// table says what each order meets in each state. It is the engine's action matrix
+// with what its command validators add. A pair that is not here is refused because of
+// the state.
+var table = map[Status]map[Op]answer{
+	Down:           {OpStart: do, OpStop: nothing, OpShutdown: nothing, OpRemove: do},
+	WaitForLaunch:  {OpStop: do, OpShutdown: do, OpStart: no("VM_IS_RUNNING"), OpRemove: no("VM_IS_RUNNING")},
+	PoweringUp:     {OpStop: do, OpShutdown: do, OpStart: no("VM_IS_RUNNING"), OpRemove: no("VM_IS_RUNNING")},
+	Up:             {OpStop: do, OpShutdown: do, OpStart: no("VM_IS_RUNNING"), OpRemove: no("VM_IS_RUNNING")},
+	PoweringDown:   {OpStop: do, OpShutdown: do, OpStart: no("VM_STATUS_ILLEGAL"), OpRemove: no("VM_IS_RUNNING")},
+	Rebooting:      {OpStop: do, OpShutdown: do, OpRemove: no("VM_IS_RUNNING")},
+	Paused:         {OpStart: do, OpStop: do, OpShutdown: do, OpRemove: no("VM_IS_RUNNING")},
+	Suspended:      {OpStart: do, OpStop: do, OpShutdown: do, OpRemove: no("STATUS_IS_NOT_DOWN")},
+	SavingState:    {OpStop: no("VM_IS_SAVING_RESTORING"), OpShutdown: no("VM_IS_SAVING_RESTORING")},
+	RestoringState: {OpStop: no("VM_IS_SAVING_RESTORING"), OpShutdown: no("VM_IS_SAVING_RESTORING")},
+	ImageLocked:    {OpStart: no("VM_IS_LOCKED"), OpStop: no("VM_IS_NOT_RUNNING"), OpRemove: no("VM_IS_LOCKED")},
+	NotResponding:  {OpStop: do, OpShutdown: do, OpRemove: no("VM_IS_RUNNING")},
+	Unassigned:     {OpRemove: do},
+}
+
+// legal is what an order meets.
+func legal(s Status, op Op) answer {
+	if a, ok := table[s][op]; ok {
+		return a
+	}
+	return no("VM_STATUS_ILLEGAL")
+}
+
+// words is a state as fault texts say it.
+func (s Status) words() string {
+	if w, ok := map[Status]string{
+		ImageLocked: "Image Locked", WaitForLaunch: "Wait for Launch", PoweringUp: "Powering Up", PoweringDown: "Powering Down",
+		Rebooting: "Reboot in Progress", SavingState: "Saving State", RestoringState: "Restoring State", NotResponding: "Not Responding",
+	}[s]; ok {
+		return w
+	}
+	return title(string(s))
+}
+
+// faultText is an engine's message: its status, and its sentence, in which {order} is what was to be
+// done, as in "run VM", and {what} what it is about.
+type faultText struct {
+	status int
+	detail string
+}
+
+// faults are the messages that this engine gives, by the last part of their keys.
+// Programs sort by these sentences, there being nothing else to sort by.
+var faults = map[string]faultText{
+	"NAME_ALREADY_USED":        {http.StatusConflict, "Cannot {order}. The VM name is already in use, please choose a unique name and try again."},
+	"OBJECT_LOCKED":            {http.StatusConflict, "Cannot {order}. Related operation is currently in progress. Please try again later."},
+	"VM_IS_LOCKED":             {http.StatusConflict, "Cannot {order}: VM is locked. Please try again in a few minutes."},
+	"DISKS_LOCKED":             {http.StatusConflict, "Cannot {order}: The following disks are locked: {what}. Please try again in a few minutes."},
+	"VM_STATUS_ILLEGAL":        {http.StatusConflict, "Cannot {order} because the VM is in {what} status."},
+	"VM_IS_RUNNING":            {http.StatusConflict, "Cannot {order}. VM is running."},
+	"VM_IS_NOT_RUNNING":        {http.StatusConflict, "Cannot {order}. VM is not running."},
+	"VM_IS_SAVING_RESTORING":   {http.StatusConflict, "Cannot {order}. VM is in saving/restoring state.\n-Please wait until the VM's status has changed."},
+	"STATUS_IS_NOT_DOWN":       {http.StatusConflict, "Cannot {order}. The VM status is not down."},
+	"DELETE_PROTECTION":        {http.StatusConflict, "Cannot {order}. Delete protection is enabled. In order to delete, disable Delete protection first."},
+	"DETACH_BASED_ON_TEMPLATE": {http.StatusConflict, "Cannot {order}. VM disks cannot be detached: they are based on a Template."},
+	"ALL_HOSTS_FILTERED_OUT":   {http.StatusConflict, "Cannot {order}. There is no host that satisfies current scheduling constraints. See below for details:, {what}"},
+	"NO_HOSTS":                 {http.StatusConflict, "Cannot {order}. There are no hosts to use. Check that the cluster contains at least one host in Up state."},
+	"QUOTA_CLUSTER_LIMIT":      {http.StatusConflict, "Cannot {order}. Quota's cluster limit is exceeded: not enough memory or virtual CPUs are left in quota {what}."},
+	"QUOTA_STORAGE_LIMIT":      {http.StatusConflict, "Cannot {order}. Quota's storage limit is exceeded: not enough storage is left in quota {what}."},
+	"TEMPLATE_IMAGE_IS_LOCKED": {http.StatusConflict, "Cannot {order}. Template's Image is locked (temporarily)."},
+	"TEMPLATE_DOES_NOT_EXIST":  {http.StatusBadRequest, "Cannot {order}. Template does not exist."},
+	"TEMPLATE_IS_DISABLED":     {http.StatusConflict, "Cannot {order}. The Template is disabled, please try to enable the template first and try again."},
+	"CLUSTER_IS_NOT_VALID":     {http.StatusBadRequest, "Cannot {order}. The Cluster is not valid: it does not exist."},
+	"NAME_SPECIAL_CHARS":       {http.StatusBadRequest, "Cannot {order}. The given name contains special characters. Only lower-case and upper-case letters, numbers, '_', '-', '.' are allowed., Attribute: vmStatic.name"},
+	"NAME_TOO_LONG":            {http.StatusBadRequest, "Cannot {order}. The given name is too long., Attribute: vmStatic.name"},
+	"MIN_MEMORY":               {http.StatusBadRequest, "Cannot {order}. Physical Memory Guaranteed cannot exceed Memory Size."},
+	"MAX_MEMORY":               {http.StatusConflict, "Cannot {order}. Maximum memory size cannot be lower than memory size."},
+	"CUSTOM_PROPERTIES":        {http.StatusBadRequest, "Cannot {order}. Custom properties are invalid: {what} is not a configured key."},
+	"WITHOUT_DISK":             {http.StatusConflict, "Cannot {order} without at least one bootable disk.\nAlternatives:\n-Create a disk for this VM, and rerun the VM."},
+	"CLOUD_INIT_AND_SYSPREP":   {http.StatusConflict, "Cannot {order}. Cloud-Init and Sysprep cannot be used at once."},
+	"VM_NOT_FOUND":             {http.StatusBadRequest, "Cannot {order}. VM is not found."},
+	"DISK_SPACE_LOW":           {http.StatusConflict, "Cannot {order}. Low disk space on Storage Domain {what}."},
+	"NOT_ENOUGH_MAC":           {http.StatusConflict, "Cannot {order}. Not enough MAC addresses left in MAC Address Pool."},
+	"NOT_AUTHORIZED":           {http.StatusForbidden, "User is not authorized to perform this action."},
+	"ENGINE_MAINTENANCE":       {http.StatusConflict, "Cannot {order}. The engine is running in maintenance mode."},
+	"INTERNAL":                 {http.StatusInternalServerError, "Internal Engine Error"},
+}

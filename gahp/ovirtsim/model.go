@@ -1,0 +1,360 @@
+package ovirtsim
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"gridburst/internal/grid"
+)
+
+// Model is what an engine has at first. Its zero value is an engine with one host that
+// anybody's test can use: a data center and a cluster Default, a template worker and
+// the user admin@internal with the password [Password].
+type Model struct {
+	DataCenters []DataCenter `yaml:"data_centers,omitempty"` // empty: one, Default
+	Clusters    []Cluster    `yaml:"clusters,omitempty"`     // empty: one, Default
+	Hosts       []Host       `yaml:"hosts,omitempty"`        // empty: one in each cluster
+	Templates   []Template   `yaml:"templates,omitempty"`    // empty: one, worker. Blank is always there
+	Users       []User       `yaml:"users,omitempty"`        // empty: admin@internal
+	Quotas      []Quota      `yaml:"quotas,omitempty"`
+	VMs         []VM         `yaml:"vms,omitempty"` // are foreign: no user of the API has made them
+
+	Body     Body          `yaml:"body,omitempty"`      // of machines whose template says nothing; empty: paper
+	Times    Times         `yaml:"times,omitempty"`     //
+	Rules    []Rule        `yaml:"rules,omitempty"`     //
+	Seed     uint64        `yaml:"seed,omitempty"`      // of the rules that work by chance
+	MACs     int           `yaml:"macs,omitempty"`      // in the pool; 0: enough
+	Idle     time.Duration `yaml:"idle,omitempty"`      // after which a session ends; 0: half an hour
+	TokenFor time.Duration `yaml:"token_for,omitempty"` // how long a token holds at most; 0: 100 hours
+}
+
+// Password is the one of admin@internal where a model names no users.
+const Password = "not-a-secret"
+
+// Times says how long a machine takes. Zero: no time at all.
+type Times struct {
+	Lock     time.Duration `yaml:"lock,omitempty"`      // to make its disks
+	Launch   time.Duration `yaml:"launch,omitempty"`    // to find a host
+	Boot     time.Duration `yaml:"boot,omitempty"`      // from there until it is up
+	Report   time.Duration `yaml:"report,omitempty"`    // from there until the guest reports addresses
+	PowerOff time.Duration `yaml:"power_off,omitempty"` // a paper guest, to heed a shutdown
+	Remove   time.Duration `yaml:"remove,omitempty"`    // to vanish
+}
+
+// Body is what a machine is beside its states.
+type Body string
+
+// Bodies.
+const (
+	Paper   Body = "paper"   // nothing
+	Process Body = "process" // see package guest
+)
+
+// DataCenter is one.
+type DataCenter struct {
+	Name      string `yaml:"name"`
+	QuotaMode string `yaml:"quota_mode,omitempty"` // disabled (if empty), audit, enabled
+}
+
+// Cluster is one.
+type Cluster struct {
+	Name       string `yaml:"name"`
+	DataCenter string `yaml:"data_center,omitempty"` // empty: the first
+	OverCommit int    `yaml:"over_commit,omitempty"` // of memory, percent; 0: 100
+}
+
+// Host is one.
+type Host struct {
+	Name     string `yaml:"name"`
+	Cluster  string `yaml:"cluster,omitempty"`   // empty: the first
+	MemoryMB int64  `yaml:"memory_mb,omitempty"` // 0: 1 TiB
+	Cores    int    `yaml:"cores,omitempty"`     // 0: 256
+	Status   string `yaml:"status,omitempty"`    // empty: up
+}
+
+// Template is what machines are made from. Several may have one name, if their
+// versions differ.
+type Template struct {
+	Name     string `yaml:"name"`
+	Version  int    `yaml:"version,omitempty"`   // 0: 1
+	Cluster  string `yaml:"cluster,omitempty"`   // empty: the first
+	Status   string `yaml:"status,omitempty"`    // ok (if empty), locked, illegal
+	MemoryMB int64  `yaml:"memory_mb,omitempty"` // 0: 1024
+	Cores    int    `yaml:"cores,omitempty"`     // 0: 1
+	DiskMB   int64  `yaml:"disk_mb,omitempty"`   // 0: 1024
+	OS       string `yaml:"os,omitempty"`        // empty: other, of which the engine knows nothing
+	HA       bool   `yaml:"high_availability,omitempty"`
+	Protect  bool   `yaml:"delete_protected,omitempty"`
+	Body     Body   `yaml:"body,omitempty"` // empty: the model's
+	Image    Image  `yaml:"image,omitempty"`
+}
+
+// Image is what the disk of a process body holds.
+type Image struct {
+	Files map[string]string `yaml:"files,omitempty"` // by the path in the guest: a file of this machine, relative to the model's
+	Boot  string            `yaml:"boot,omitempty"`  // a shell script that runs at each boot, after cloud-init
+}
+
+// User may log in.
+type User struct {
+	Name     string `yaml:"name"` // with its profile: admin@internal
+	Password string `yaml:"password"`
+	Locked   bool   `yaml:"locked,omitempty"`    // the right password does not help
+	ReadOnly bool   `yaml:"read_only,omitempty"` // orders are answered with 403
+}
+
+// Quota limits what machines of a data center use together. It counts where the data
+// center's quota mode is enabled.
+type Quota struct {
+	Name       string `yaml:"name"`
+	DataCenter string `yaml:"data_center,omitempty"` // empty: the first
+	MemoryMB   int64  `yaml:"memory_mb,omitempty"`   // of those that run; 0: no limit
+	Cores      int    `yaml:"cores,omitempty"`       // of those that run; 0: no limit
+	StorageMB  int64  `yaml:"storage_mb,omitempty"`  // of all; 0: no limit
+}
+
+// VM is a machine that was there before.
+type VM struct {
+	Name        string `yaml:"name"`
+	Template    string `yaml:"template,omitempty"` // empty: the first
+	Cluster     string `yaml:"cluster,omitempty"`  // empty: the template's
+	Status      Status `yaml:"status,omitempty"`   // empty: down. A process body begins only from down
+	Comment     string `yaml:"comment,omitempty"`
+	Description string `yaml:"description,omitempty"`
+	MemoryMB    int64  `yaml:"memory_mb,omitempty"` // 0: the template's
+	Cores       int    `yaml:"cores,omitempty"`     // 0: the template's
+	UserData    string `yaml:"user_data,omitempty"` // cloud-config, given at the first start where the template's OS is one the engine knows
+	HostName    string `yaml:"host_name,omitempty"`
+	Protect     bool   `yaml:"delete_protected,omitempty"`
+}
+
+// ReadModel reads a model file, YAML or JSON. Paths in it are taken from its directory.
+func ReadModel(path string) (Model, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Model{}, grid.Errorf(grid.Invalid, "the model: %w", err)
+	}
+	m, err := ParseModel(b)
+	if err != nil {
+		return m, grid.Errorf(grid.Invalid, "%s: %w", path, err)
+	}
+	for i := range m.Templates {
+		for in, from := range m.Templates[i].Image.Files {
+			if !filepath.IsAbs(from) {
+				m.Templates[i].Image.Files[in] = filepath.Join(filepath.Dir(path), from)
+			}
+		}
+	}
+	return m, nil
+}
+
+// ParseModel reads a model.
+func ParseModel(text []byte) (m Model, err error) {
+	return m, decode(text, &m)
+}
+
+// decode reads YAML, which JSON is too. A key that is not known is an error.
+func decode(text []byte, into any) error {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	err := d.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return nil // nothing is said, so everything is as without
+	}
+	if err != nil {
+		return grid.Errorf(grid.Invalid, "%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "ovirtsim.", ""))
+	}
+	return nil
+}
+
+// filled is m with its defaults, or every reason why it is none.
+func (m Model) filled() (Model, error) {
+	m.DataCenters = orFirst(m.DataCenters, DataCenter{Name: "Default"})
+	m.Clusters = orFirst(m.Clusters, Cluster{Name: "Default"})
+	m.Templates = append([]Template{{Name: blankName}}, orFirst(m.Templates, Template{Name: "worker"})...)
+	m.Users = orFirst(m.Users, User{Name: "admin@internal", Password: Password})
+	m.Hosts, m.Quotas, m.VMs = slices.Clone(m.Hosts), slices.Clone(m.Quotas), slices.Clone(m.VMs)
+	if len(m.Hosts) == 0 {
+		for i, c := range m.Clusters {
+			m.Hosts = append(m.Hosts, Host{Name: fmt.Sprintf("host-%d", i+1), Cluster: c.Name})
+		}
+	}
+	m.Body = or(m.Body, Paper)
+	m.Idle = or(m.Idle, 30*time.Minute)
+	m.TokenFor = or(m.TokenFor, 100*time.Hour)
+	dc, cluster := m.DataCenters[0].Name, m.Clusters[0].Name
+	for i := range m.DataCenters {
+		m.DataCenters[i].QuotaMode = or(m.DataCenters[i].QuotaMode, "disabled")
+	}
+	for i := range m.Clusters {
+		c := &m.Clusters[i]
+		c.DataCenter, c.OverCommit = or(c.DataCenter, dc), or(c.OverCommit, 100)
+	}
+	for i := range m.Hosts {
+		h := &m.Hosts[i]
+		h.Cluster, h.Status = or(h.Cluster, cluster), or(h.Status, "up")
+		h.MemoryMB, h.Cores = or(h.MemoryMB, 1<<20), or(h.Cores, 256)
+	}
+	for i := range m.Templates {
+		t := &m.Templates[i]
+		t.Version, t.Status, t.OS, t.Body = or(t.Version, 1), or(t.Status, "ok"), or(t.OS, "other"), or(t.Body, m.Body)
+		t.MemoryMB, t.Cores = or(t.MemoryMB, 1024), or(t.Cores, 1)
+		if i > 0 { // Blank has no disk and is in no cluster
+			t.DiskMB, t.Cluster = or(t.DiskMB, 1024), or(t.Cluster, cluster)
+		}
+	}
+	for i := range m.Quotas {
+		m.Quotas[i].DataCenter = or(m.Quotas[i].DataCenter, dc)
+	}
+	for i := range m.VMs {
+		v := &m.VMs[i]
+		v.Template, v.Status = or(v.Template, m.Templates[1].Name), or(v.Status, Down)
+	}
+	return m, m.check()
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v != zero {
+		return v
+	}
+	return otherwise
+}
+
+func orFirst[T any](list []T, first T) []T {
+	if len(list) > 0 {
+		return slices.Clone(list)
+	}
+	return []T{first}
+}
+
+// check lists everything that is wrong with a filled model.
+func (m Model) check() error {
+	c := checker{seen: map[string]bool{}}
+	for _, d := range m.DataCenters {
+		c.once("data center", d.Name)
+		c.oneOf("data center "+d.Name+": quota_mode", d.QuotaMode, "disabled", "audit", "enabled")
+	}
+	for _, d := range m.Clusters {
+		c.once("cluster", d.Name)
+		c.known("cluster "+d.Name, "data center", d.DataCenter)
+	}
+	for _, h := range m.Hosts {
+		c.once("host", h.Name)
+		c.known("host "+h.Name, "cluster", h.Cluster)
+	}
+	for i, t := range m.Templates {
+		c.once("template", fmt.Sprintf("%s version %d", t.Name, t.Version))
+		c.seen["template "+t.Name] = true
+		if i > 0 {
+			c.known("template "+t.Name, "cluster", t.Cluster)
+		}
+		c.oneOf("template "+t.Name+": status", t.Status, "ok", "locked", "illegal")
+		c.oneOf("template "+t.Name+": body", string(t.Body), string(Paper), string(Process))
+		for in := range t.Image.Files {
+			if !inImage(in) {
+				c.bad("template %s: an image can hold files below %s, not %q", t.Name, strings.Join(imageDirs, ", "), in)
+			}
+		}
+	}
+	for _, u := range m.Users {
+		c.once("user", u.Name)
+		if !strings.Contains(u.Name, "@") {
+			c.bad("user %s: a name carries its profile, as %s@internal", u.Name, u.Name)
+		}
+	}
+	for _, q := range m.Quotas {
+		c.once("quota", q.Name)
+		c.known("quota "+q.Name, "data center", q.DataCenter)
+	}
+	for _, v := range m.VMs {
+		c.once("vm", v.Name)
+		c.known("vm "+v.Name, "template", v.Template)
+		if v.Cluster != "" {
+			c.known("vm "+v.Name, "cluster", v.Cluster)
+		}
+		if !vmName.MatchString(v.Name) {
+			c.bad("vm %q: a name has letters, digits, '_', '-' and '.', at most 64", v.Name)
+		}
+		if !slices.Contains(statuses, v.Status) {
+			c.bad("vm %s: there is no status %s", v.Name, v.Status)
+		}
+	}
+	for i, r := range m.Rules {
+		if err := r.check(); err != nil {
+			c.bad("rule %d: %v", i+1, err)
+		}
+	}
+	if len(c.wrong) > 0 {
+		return grid.Errorf(grid.Invalid, "the model makes no sense: %s", strings.Join(c.wrong, "; "))
+	}
+	return nil
+}
+
+type checker struct {
+	seen  map[string]bool
+	wrong []string
+}
+
+func (c *checker) bad(format string, args ...any) {
+	c.wrong = append(c.wrong, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) once(kind, name string) {
+	switch key := kind + " " + name; {
+	case name == "":
+		c.bad("a %s has no name", kind)
+	case c.seen[key]:
+		c.bad("there are two of %s", key)
+	default:
+		c.seen[key] = true
+	}
+}
+
+func (c *checker) known(who, kind, name string) {
+	if !c.seen[kind+" "+name] {
+		c.bad("%s: there is no %s %s", who, kind, name)
+	}
+}
+
+func (c *checker) oneOf(who, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		c.bad("%s is %q and not %s", who, value, strings.Join(allowed, ", "))
+	}
+}
+
+var vmName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// imageDirs is where a guest's own disk is; the rest is this machine's.
+var imageDirs = []string{"/etc", "/home", "/opt", "/root", "/srv", "/usr/local", "/var"}
+
+func inImage(p string) bool {
+	return filepath.Clean(p) == p && slices.ContainsFunc(imageDirs, func(d string) bool { return strings.HasPrefix(p, d+"/") })
+}
+
+const (
+	blankName = "Blank"
+	blankID   = "00000000-0000-0000-0000-000000000000"
+)
+
+// idOf is the id of a thing of the model. It is the same at every start.
+func idOf(kind, name string) string {
+	sum := sha256.Sum256([]byte(kind + "\x00" + name))
+	return formatID(sum[:16])
+}
+
+func formatID(b []byte) string {
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}

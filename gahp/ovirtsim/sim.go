@@ -1,0 +1,281 @@
+package ovirtsim
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	mathrand "math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"gridburst/internal/grid"
+)
+
+// Options say how an engine is simulated, where a [Model] says which.
+type Options struct {
+	State   string             // a directory, in which machines outlive the simulator; empty: none
+	Journal string             // the journal's file; empty: in State if there is one
+	Clock   Clock              // nil: the real time
+	Log     logrus.FieldLogger // nil: none
+}
+
+// Sim is an engine. Every method may be called from any goroutine.
+type Sim struct {
+	URL string // of its API, when it is served
+	CA  []byte // PEM, of the authority that signed its certificate
+
+	o     Options
+	model Model
+	clock Clock
+	log   logrus.FieldLogger
+	keys  *authority
+
+	mu       sync.Mutex
+	vms      map[string]*vm  // by id
+	making   map[string]bool // names of machines on their way, with their data center
+	sessions map[string]*session
+	rules    []*rule
+	lastRule int
+	journal  *journal
+	random   *mathrand.Rand
+	closed   bool
+
+	lock        *os.File // of State
+	scratch     string   // holds guests where there is no State
+	journalDead atomic.Bool
+	closing     chan struct{} // closed by Close
+	wg          sync.WaitGroup
+}
+
+// Open makes an engine from a model, or takes up the one that State holds: machines
+// are as they were, those with a process body are down, the rest of the model is as it
+// says now.
+func Open(m Model, o Options) (*Sim, error) {
+	m, err := m.filled()
+	if err != nil {
+		return nil, err
+	}
+	s := &Sim{
+		o: o, model: m, clock: o.Clock, log: o.Log,
+		vms: map[string]*vm{}, making: map[string]bool{}, sessions: map[string]*session{},
+		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
+	}
+	if s.clock == nil {
+		s.clock = realTime{}
+	}
+	if s.log == nil {
+		l := logrus.New()
+		l.SetOutput(io.Discard)
+		s.log = l
+	}
+	kept, fresh, err := s.openState()
+	if err == nil {
+		err = s.canRun()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.letGo())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(Entry{What: Began})
+	for _, r := range m.Rules {
+		s.putRule(r)
+	}
+	if fresh {
+		for _, d := range m.VMs {
+			s.inherit(d)
+		}
+		return s, s.ready()
+	}
+	s.takeUp(kept)
+	return s, s.sweep()
+}
+
+// inherit makes a machine of the model. s.mu is held.
+func (s *Sim) inherit(d VM) {
+	t := s.template(d.Template)
+	cluster := s.clusterNamed(or(d.Cluster, t.Cluster))
+	v := s.newVM(t, cluster.ID)
+	v.ID, v.Foreign = idOf("vm", d.Name), true
+	v.Name, v.Comment, v.Description, v.Protected = d.Name, d.Comment, d.Description, d.Protect
+	v.Status, v.Created, v.Since = d.Status, s.clock.Now(), s.clock.Now()
+	if d.MemoryMB > 0 {
+		v.Memory = d.MemoryMB << 20
+		v.Guaranteed, v.MaxMemory = v.Memory, 4*v.Memory
+	}
+	if d.Cores > 0 {
+		v.Cores = d.Cores
+	}
+	if d.UserData != "" || d.HostName != "" {
+		v.Init = &initialization{CustomScript: d.UserData, HostName: d.HostName}
+	}
+	if v.Status.running() {
+		v.Body = Paper // nothing was started, so nothing runs
+		v.Started = v.Created
+		if h := s.hosts(cluster.ID); len(h) > 0 {
+			v.Host = h[0].ID
+		}
+	}
+	s.vms[v.ID] = v
+	s.save(v)
+	s.note(Moved, v, Entry{Why: "it is in the model"})
+	s.follow(v, v.Since)
+}
+
+// newVM is a machine as its template has it.
+func (s *Sim) newVM(t Template, cluster string) *vm {
+	v := &vm{kept: kept{
+		ID: newID(), Template: t.id(), Cluster: cluster, Body: t.Body, OS: t.OS,
+		Memory: t.MemoryMB << 20, Guaranteed: t.MemoryMB << 20, MaxMemory: 4 * t.MemoryMB << 20,
+		Sockets: 1, Cores: t.Cores, Threads: 1,
+		HA: t.HA, Protected: t.Protect, DiskMB: t.DiskMB, NIC: newID(), Status: ImageLocked,
+	}}
+	v.MAC = macOf(v.NIC)
+	if t.DiskMB > 0 {
+		v.Disk = newID()
+	}
+	return v
+}
+
+func newID() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails, as its documentation says
+	return formatID(b)
+}
+
+// sorted lists machines by name. s.mu is held.
+func (s *Sim) sorted() []*vm {
+	out := make([]*vm, 0, len(s.vms))
+	for _, v := range s.vms {
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b *vm) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	return out
+}
+
+// shown is the state that the engine says v is in, which is what orders meet.
+func (s *Sim) shown(v *vm) Status {
+	if v.Status.running() {
+		if r := s.inForce(func(r *rule) bool { return r.Show != "" && (r.Name == "" || matches(r.Name, v.Name)) }); r != nil {
+			return r.Show
+		}
+	}
+	return v.Status
+}
+
+// Machine is the truth about a machine, past the API and its faults.
+type Machine struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Status      Status    `json:"status"`
+	Comment     string    `json:"comment"`
+	Description string    `json:"description"`
+	Template    string    `json:"template"` // its name
+	Version     int       `json:"version"`  // of the template
+	MemoryMB    int64     `json:"memory_mb"`
+	Cores       int       `json:"cores"`
+	HostName    string    `json:"host_name"`
+	UserData    string    `json:"user_data"` // kept by the machine
+	Booted      string    `json:"booted"`    // what its latest start gave to the guest
+	Foreign     bool      `json:"foreign"`
+	Body        Body      `json:"body"`
+	Created     time.Time `json:"created"`
+	Dir         string    `json:"dir,omitempty"` // a process body's: console.log is in it
+}
+
+// Machines lists all machines by name.
+func (s *Sim) Machines() []Machine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []Machine{}
+	for _, v := range s.sorted() {
+		t := s.templateByID(v.Template)
+		m := Machine{
+			ID: v.ID, Name: v.Name, Status: v.Status, Comment: v.Comment, Description: v.Description, Template: t.Name, Version: t.Version,
+			MemoryMB: v.Memory >> 20, Cores: v.vcpus(), Foreign: v.Foreign, Body: v.Body, Created: v.Created,
+		}
+		if v.Init != nil {
+			m.HostName, m.UserData = v.Init.HostName, v.Init.CustomScript
+		}
+		if v.Given != nil {
+			m.Booted = v.Given.CustomScript
+		}
+		if v.Body == Process {
+			m.Dir = s.guestDir(v)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// Close ends the engine: guests are killed, and what waits is let go. Machines that
+// State keeps are as they were.
+func (s *Sim) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.closing)
+	for _, v := range s.vms {
+		if v.timer != nil {
+			v.timer()
+		}
+		if v.guest != nil {
+			v.guest.Kill()
+		}
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return s.letGo()
+}
+
+// letGo closes what Open opened.
+func (s *Sim) letGo() error {
+	var errs []error
+	if s.journal != nil && s.journal.file != nil {
+		errs = append(errs, s.journal.file.Close())
+	}
+	if s.scratch != "" {
+		errs = append(errs, os.RemoveAll(s.scratch))
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Administer has an administrator of the engine, who is no user of ours, act on a
+// machine: stop it, or remove it whatever its state.
+func (s *Sim) Administer(name string, op Op) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.vms {
+		if v.Name != name {
+			continue
+		}
+		switch op {
+		case OpRemove:
+			v.Removing = true
+			if v.guest != nil {
+				v.guest.Kill()
+			}
+			s.vanish(v)
+		case OpStop:
+			if v.Status.running() {
+				s.switchOff(v, "", "an administrator switched it off")
+			}
+		default:
+			return grid.Errorf(grid.Invalid, "an administrator can stop or remove a machine, not %s it", op)
+		}
+		return nil
+	}
+	return grid.Errorf(grid.NotFound, "there is no machine %s", name)
+}
