@@ -2,10 +2,12 @@ package schedd
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gridburst/internal/grid"
 )
@@ -31,8 +33,8 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 	for _, n := range slices.Sorted(maps.Keys(b.Attrs)) {
 		run = append(run, "--attr", n+"="+b.Attrs[n])
 	}
-	// JSON is YAML. The worker goes on when cloud-init has ended.
-	config := map[string]any{
+	// The worker goes on when cloud-init has ended.
+	ours, err := cloudConfig(map[string]any{
 		"hostname": name,
 		"write_files": []map[string]any{
 			{"path": guestDir + "/ca.pem", "content": string(d.ca.PEM()), "permissions": "0644"},
@@ -42,28 +44,46 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 			{"mkdir", "-p", guestState},
 			append([]string{"sh", "-c", `exec setsid "$0" "$@" </dev/null >>` + guestState + `/worker.log 2>&1 &`}, run...),
 		},
-	}
-	if b.UserData == "" {
-		return cloudConfig("#cloud-config", config)
-	}
-	// Of two parts with one key cloud-init takes the later, unless it is told to join them.
-	config["merge_how"] = "list(append)+dict(no_replace,recurse_list)+str()"
-	ours, err := cloudConfig("#cloud-config", config)
-	if err != nil {
-		return "", err
-	}
-	return cloudConfig("#cloud-config-archive", []map[string]string{
-		{"type": "text/cloud-config", "content": b.UserData}, {"type": "text/cloud-config", "content": ours},
 	})
+	if err != nil || b.UserData == "" {
+		return ours, err
+	}
+	return strings.TrimRight(b.UserData, "\n") + "\n" + ours, nil
 }
 
-// cloudConfig is user data of a kind that its first line names.
-func cloudConfig(kind string, v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", err
+// ourKeys are those of a cloud-config that carry the worker. Of a key that is there
+// twice cloud-init takes the last and says nothing.
+var ourKeys = []string{"hostname", "runcmd", "write_files"}
+
+// checkUserData refuses a further cloud-config that ours could not be put behind.
+func checkUserData(text string) error {
+	for line := range strings.Lines(text) {
+		key, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		key = strings.Trim(strings.TrimSpace(key), `"'`)
+		switch indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"); {
+		case !indented && slices.Contains(ourKeys, key):
+			return grid.Errorf(grid.Invalid, "user_data may have no %s, which starts the worker: use bootcmd, or the template", key)
+		case strings.HasPrefix(line, "{"), strings.HasPrefix(line, "#cloud-config-archive"), strings.HasPrefix(line, "#!"), strings.HasPrefix(line, "Content-Type:"):
+			return grid.Errorf(grid.Invalid, "user_data is a cloud-config with its keys at the beginnings of lines: the worker's are put behind them")
+		}
 	}
-	return kind + "\n" + string(b) + "\n", nil
+	return nil
+}
+
+// cloudConfig is a cloud-config. Engines put theirs before it, so it is the rest of a
+// YAML mapping: each key begins a line, and what belongs to it is on that line, as JSON,
+// which YAML can read.
+func cloudConfig(keys map[string]any) (string, error) {
+	out := strings.Builder{}
+	out.WriteString("#cloud-config\n")
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		v, err := json.Marshal(keys[k])
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&out, "%s: %s\n", k, v)
+	}
+	return out.String(), nil
 }
 
 // address is where guests reach the daemon, unless their resource says otherwise.

@@ -153,17 +153,32 @@ func TestWithoutAPortThereIsNothingToJoin(t *testing.T) {
 	}
 }
 
+func TestUserDataLeaveRoomForTheWorkers(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"": true, "#cloud-config\npackages: [gcc]\nbootcmd:\n  - echo runcmd:\n": true, "x: 1": true,
+		"#cloud-config\nruncmd:\n  - reboot\n": false, `"write_files": []`: false, "hostname: x": false,
+		"#cloud-config\n{\"packages\": []}": false, "#!/bin/sh\necho\n": false, "#cloud-config-archive\n- type: x\n": false,
+	} {
+		r := Resource{Name: "r", URL: "https://e/api", Username: "u", PasswordFile: "p", Burst: &Burst{Template: "t", Cores: 1, MemoryMB: 1, UserData: text}}
+		if err := r.complete(); (err == nil) != ok || err != nil && grid.CodeOf(err) != grid.Invalid {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // handedOver is what a cloud-config carries for the worker.
 func handedOver(t *testing.T, data string) (token, ca string) {
 	t.Helper()
-	body, ok := strings.CutPrefix(data, "#cloud-config\n")
-	var c struct {
-		WriteFiles []struct{ Path, Content string } `json:"write_files"`
+	// Each key begins a line, so that an engine can put its own before it.
+	var files []struct{ Path, Content string }
+	for line := range strings.Lines(data) {
+		if value, ok := strings.CutPrefix(line, "write_files: "); ok {
+			if err := json.Unmarshal([]byte(value), &files); err != nil {
+				t.Fatalf("the user data %q: %v", data, err)
+			}
+		}
 	}
-	if err := json.Unmarshal([]byte(body), &c); err != nil || !ok {
-		t.Fatalf("the user data %q: %v", data, err)
-	}
-	for _, f := range c.WriteFiles {
+	for _, f := range files {
 		switch f.Path {
 		case guestDir + "/token":
 			token = strings.TrimSpace(f.Content)

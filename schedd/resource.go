@@ -78,6 +78,9 @@ func (r *Resource) complete() error {
 	if b.Cores < 1 || b.MemoryMB < 1 {
 		return bad("burst needs cores and memory: what its machines will offer is decided on")
 	}
+	if err := checkUserData(b.UserData); err != nil {
+		return bad("%w", err)
+	}
 	span(&b.Idle, time.Minute)
 	span(&b.JoinTimeout, 10*time.Minute)
 	if b.DiskKB == 0 {
