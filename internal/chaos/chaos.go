@@ -262,14 +262,23 @@ func (r *run) storm(ctx context.Context) error {
 const ahead = 60
 
 // feed makes submissions, so many that there is always something to do, until there
-// were enough and no more faults come.
+// were enough and no more faults come. When jobs pile up and nothing goes on after the
+// last fault, it is for the drain to say so.
 func (r *run) feed(ctx context.Context, next chan<- submission, faults <-chan struct{}) error {
 	made := 0
 	over := false
+	var enough <-chan time.Time
 	for !over || made < r.Jobs {
 		select {
 		case <-faults:
-			over = true
+			if !over {
+				over, enough = true, time.After(r.Drain)
+			}
+		default:
+		}
+		select {
+		case <-enough:
+			return nil
 		default:
 		}
 		if t, err := r.house.socket.Client().Totals(ctx); err != nil || t.All.Total() > ahead {

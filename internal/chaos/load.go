@@ -140,9 +140,9 @@ func (l *load) pick() shape {
 		return machine
 	case l.engine != "" && n < 40:
 		return anywhere
-	case n < 42:
+	case n < 46:
 		return large
-	case n < 50:
+	case n < 53:
 		return retried
 	case n < 65:
 		return moved

@@ -48,7 +48,7 @@ func Find(ctx context.Context, bug Bug, dir string, tries int, log io.Writer) (h
 	for seed := range tries {
 		o := bug.Options
 		o.Dir, o.Tags, o.Seed, o.Log = dir, []string{"planted_" + bug.Name}, uint64(seed+1), log
-		o.Pause, o.Limit, o.Drain = 100*time.Millisecond, time.Minute, time.Minute
+		o.Pause, o.Limit, o.Drain = 100*time.Millisecond, 40*time.Second, 20*time.Second
 		if seed > 0 {
 			o.Bin = filepath.Join(dir, "bin")
 		}
