@@ -83,7 +83,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after,
 		},
 	})
 }
@@ -143,6 +143,7 @@ func begin(ts *testscript.TestScript, args []string, env ...string) {
 	ts.Check(cmd.Start())
 	all := daemonsOf(ts)
 	all.by[args[0]] = cmd
+	ts.Setenv("PID_"+args[0], strconv.Itoa(cmd.Process.Pid))
 	ts.Defer(func() {
 		if all.by[args[0]] == cmd {
 			cmd.Process.Signal(syscall.SIGTERM)
@@ -262,4 +263,16 @@ func netns(ts *testscript.TestScript, _ bool, args []string) {
 	ip("-n", name, "link", "set", "up0", "up")
 	ip("-n", name, "link", "set", "lo", "up")
 	ts.Setenv("NETNS", name)
+}
+
+// after COMMAND ARG... runs a command when the script has ended, however it did.
+func after(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(".")
+	ts.Defer(func() {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			ts.Logf("%v: %v: %s", args, err, out)
+		}
+	})
 }

@@ -122,12 +122,21 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 
 func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 	f.keys(b, []key{
-		{"dir", text(&c.Dir)}, {"socket", text(&c.Socket)}, {"name", text(&c.Name)}, {"host", text(&c.Host)}, {"domain", text(&c.Domain)},
-		{"listen", address(&c.Listen)}, {"names", texts(&c.Names)},
-		{"worker_lease", span(&c.WorkerLease)}, {"lease_margin", span(&c.LeaseMargin)},
-		{"log_wait", span(&c.LogWait)}, {"keep_keys", span(&c.KeepKeys)},
-		{"max_procs", count(&c.MaxProcs)}, {"max_per_owner", count(&c.MaxPerOwner)},
-		{"reserve", size(&c.Reserve, 1)}, {"local_worker", texts(&c.LocalWorker)},
+		{"dir", text(&c.Dir)},
+		{"socket", text(&c.Socket)},
+		{"name", text(&c.Name)},
+		{"host", text(&c.Host)},
+		{"domain", text(&c.Domain)},
+		{"listen", address(&c.Listen)},
+		{"names", texts(&c.Names)},
+		{"worker_lease", span(&c.WorkerLease)},
+		{"lease_margin", span(&c.LeaseMargin)},
+		{"log_wait", span(&c.LogWait)},
+		{"keep_keys", span(&c.KeepKeys)},
+		{"max_procs", count(&c.MaxProcs)},
+		{"max_per_owner", count(&c.MaxPerOwner)},
+		{"reserve", size(&c.Reserve, 1)},
+		{"local_worker", texts(&c.LocalWorker)},
 		{"sweep", span(&c.Sweep)},
 	})
 }
@@ -138,10 +147,15 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 		f.unknown(b.LabelRanges[0], "kind of resource", r.Kind, []string{"ovirt"})
 	}
 	f.keys(b, []key{
-		{"url", required(text(&r.URL))}, {"username", required(text(&r.Username))}, {"password_file", required(text(&r.PasswordFile))},
-		{"ca_file", text(&r.CAFile)}, {"gahp", texts(&r.GAHP)},
-		{"max_vms", count(&r.MaxVMs)}, {"max_vm_time", span(&r.MaxVMTime)},
-		{"borrow", texts(&r.Borrow)}, {"create", boolean(&r.Create)},
+		{"url", required(text(&r.URL))},
+		{"username", required(text(&r.Username))},
+		{"password_file", required(text(&r.PasswordFile))},
+		{"ca_file", text(&r.CAFile)},
+		{"gahp", texts(&r.GAHP)},
+		{"max_vms", count(&r.MaxVMs)},
+		{"max_vm_time", span(&r.MaxVMTime)},
+		{"borrow", texts(&r.Borrow)},
+		{"create", boolean(&r.Create)},
 		{"burst", inner(func(b *hclsyntax.Block) { r.Burst = f.burst(b, r.MaxVMs) })},
 	})
 	return r
@@ -150,11 +164,18 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 	u := Burst{IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
 	f.keys(b, []key{
-		{"template", required(text(&u.Template))}, {"cluster", text(&u.Cluster)},
-		{"memory", required(size(&u.MemoryMB, 1<<20))}, {"cores", required(count(&u.Cores))},
-		{"disk", size(&u.DiskKB, 1<<10)}, {"attributes", texts(&u.Attributes)}, {"schedd", text(&u.Schedd)},
-		{"max_vms", count(&u.MaxVMs)}, {"min_vms", count(&u.MinVMs)},
-		{"idle_time", span(&u.IdleTime)}, {"join_timeout", span(&u.JoinTimeout)}, {"wait", span(&u.Wait)},
+		{"template", required(text(&u.Template))},
+		{"cluster", text(&u.Cluster)},
+		{"memory", required(size(&u.MemoryMB, 1<<20))},
+		{"cores", required(count(&u.Cores))},
+		{"disk", size(&u.DiskKB, 1<<10)},
+		{"attributes", texts(&u.Attributes)},
+		{"schedd", text(&u.Schedd)},
+		{"max_vms", count(&u.MaxVMs)},
+		{"min_vms", count(&u.MinVMs)},
+		{"idle_time", span(&u.IdleTime)},
+		{"join_timeout", span(&u.JoinTimeout)},
+		{"wait", span(&u.Wait)},
 		{"user_data", text(&u.UserData)},
 	})
 	if u.MaxVMs == 0 {
@@ -169,9 +190,12 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 func (f *file) cron(b *hclsyntax.Block) Cron {
 	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip", At: map[string]submit.Pos{}}
 	f.keys(b, []key{
-		{"schedule", required(text(&c.Schedule))}, {"time_zone", text(&c.TimeZone)},
-		{"owner", required(text(&c.Owner))}, {"dag", required(text(&c.Dag))},
-		{"missed", choice(&c.Missed, "skip", "once", "all")}, {"overlap", choice(&c.Overlap, "skip", "allow")},
+		{"schedule", required(text(&c.Schedule))},
+		{"time_zone", text(&c.TimeZone)},
+		{"owner", required(text(&c.Owner))},
+		{"dag", required(text(&c.Dag))},
+		{"missed", choice(&c.Missed, "skip", "once", "all")},
+		{"overlap", choice(&c.Overlap, "skip", "allow")},
 		{"start_deadline", span(&c.StartDeadline)},
 	})
 	for name, a := range b.Body.Attributes {

@@ -222,8 +222,12 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 	}
 	version := s.run.Version
 	for _, h := range []Happening{
-		once, Submitted{0, 1, 1, 3}, SubmitFailed{0, 1, "late"}, Submitted{1, 1, 5, 1},
-		ProcsLeft{Node: 0, Cluster: 77, At: Position{Index: 10}, Procs: 1}, ProcsLeft{Node: 1, Cluster: 5, At: Position{Index: 10}, Procs: 1},
+		once,
+		Submitted{0, 1, 1, 3},
+		SubmitFailed{0, 1, "late"},
+		Submitted{1, 1, 5, 1},
+		ProcsLeft{Node: 0, Cluster: 77, At: Position{Index: 10}, Procs: 1},
+		ProcsLeft{Node: 1, Cluster: 5, At: Position{Index: 10}, Procs: 1},
 	} {
 		equal(t, s.tell(h), "")
 	}

@@ -40,8 +40,11 @@ func (o Options) withDefaults() Options {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&o.Answer, 20 * time.Second}, {&o.Call, 5 * time.Minute}, {&o.Grace, 10 * time.Second},
-		{&o.Backoff, 30 * time.Second}, {&o.End, 12 * time.Second},
+		{&o.Answer, 20 * time.Second},
+		{&o.Call, 5 * time.Minute},
+		{&o.Grace, 10 * time.Second},
+		{&o.Backoff, 30 * time.Second},
+		{&o.End, 12 * time.Second},
 	} {
 		if *d.v == 0 {
 			*d.v = d.d

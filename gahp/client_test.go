@@ -104,7 +104,6 @@ func saying(text []byte) func(context.Context) (io.ReadWriteCloser, error) {
 }
 
 func TestAGahpThatCannotBeUnderstoodIsReplaced(t *testing.T) {
-	const fine = "VM_PING"
 	taken := func(id, line string, say func(string)) {
 		say("S")
 		say("R")

@@ -25,13 +25,18 @@ func (w *willing) Create(_ context.Context, _ gahp.Order, c gahp.Create) (gahp.V
 func (w *willing) Find(_ context.Context, name string) (gahp.VM, error) {
 	return gahp.VM{ID: "id-" + name, Name: name}, nil
 }
+
 func (w *willing) Get(_ context.Context, id string) (gahp.VM, error) {
 	return gahp.VM{ID: id, Name: id[len("id-"):]}, nil
 }
+
 func (w *willing) Start(context.Context, gahp.Order, string, gahp.Start) error { w.done++; return nil }
-func (w *willing) Shutdown(context.Context, gahp.Order, string) error          { w.done++; return nil }
-func (w *willing) Stop(context.Context, gahp.Order, string) error              { w.done++; return nil }
-func (w *willing) Remove(context.Context, gahp.Order, string) error            { w.done++; return nil }
+
+func (w *willing) Shutdown(context.Context, gahp.Order, string) error { w.done++; return nil }
+
+func (w *willing) Stop(context.Context, gahp.Order, string) error { w.done++; return nil }
+
+func (w *willing) Remove(context.Context, gahp.Order, string) error { w.done++; return nil }
 
 func TestAnOldOrderIsStale(t *testing.T) {
 	type step struct {

@@ -227,21 +227,26 @@ func TestExplain(t *testing.T) {
 		attrs []string
 		want  string
 	}{
-		"memory beyond every slot": {[]string{`Requirements = (TARGET.Arch == "X86_64") && (TARGET.Memory >= RequestMemory)`, "RequestMemory = 1048576"},
+		"memory beyond every slot": {
+			[]string{`Requirements = (TARGET.Arch == "X86_64") && (TARGET.Memory >= RequestMemory)`, "RequestMemory = 1048576"},
 			`None of 3 slots takes it, not even when empty.
 Its Requirements rule slots out:
   3 by  TARGET.Memory >= RequestMemory
         RequestMemory is 1048576; Memory is 500 to 23980 there
 It would help to ask for at most 23980 MiB of memory (it asks for 1048576), or to add a slot that has more.
-`},
-		"an attribute that no slot has": {[]string{"Requirements = TARGET.HasGPU && true"},
+`,
+		},
+		"an attribute that no slot has": {
+			[]string{"Requirements = TARGET.HasGPU && true"},
 			`None of 3 slots takes it, not even when empty.
 Its Requirements rule slots out:
   3 by  TARGET.HasGPU
         HasGPU is undefined there
         on 3 of them it is undefined: an attribute that it names is not there
-`},
-		"a slot is busy, one is another's": {[]string{`Requirements = TARGET.Cpus <= 2`, `Owner = "alice"`},
+`,
+		},
+		"a slot is busy, one is another's": {
+			[]string{`Requirements = TARGET.Cpus <= 2`, `Owner = "alice"`},
 			`1 of 3 slots would take it and is busy with other jobs.
 Its Requirements rule slots out:
   1 by  TARGET.Cpus <= 2
@@ -249,16 +254,23 @@ Its Requirements rule slots out:
 Requirements of slots rule it out:
   1 by  TARGET.Owner == "bob"
         Owner is "alice" there
-`},
-		"too much at once": {[]string{"Requirements = true", "RequestCpus = 3", "RequestMemory = 23981", `Owner = "bob"`},
+`,
+		},
+		"too much at once": {
+			[]string{"Requirements = true", "RequestCpus = 3", "RequestMemory = 23981", `Owner = "bob"`},
 			`None of 3 slots takes it, not even when empty.
 3 slots are too small: it asks for 3 cpus, 23981 MiB of memory and 0 KiB of disk.
 It would help to ask for at most 23980 MiB of memory (it asks for 23981), or to add a slot that has more.
-`},
-		"a request that is no amount": {[]string{"Requirements = true", `RequestCpus = "two"`},
-			"A request is not an amount: RequestCpus = \"two\" comes to \"two\".\n"},
-		"a slot is free": {[]string{"Requirements = true", `Owner = "bob"`},
-			"2 of 3 slots would take it now: it is about to start, or others go first.\n"},
+`,
+		},
+		"a request that is no amount": {
+			[]string{"Requirements = true", `RequestCpus = "two"`},
+			"A request is not an amount: RequestCpus = \"two\" comes to \"two\".\n",
+		},
+		"a slot is free": {
+			[]string{"Requirements = true", `Owner = "bob"`},
+			"2 of 3 slots would take it now: it is about to start, or others go first.\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &Group{ID: 1, Ad: adOf(t, c.attrs...)}

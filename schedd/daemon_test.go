@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -372,5 +373,21 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWhatTheSlotSaysIsFilledIn(t *testing.T) {
+	p := newPlace(t, nil)
+	w := p.worker("w1")
+	text := strings.ReplaceAll(plainJob, "executable", `arguments = "$$(Cpus) $$(OpSys:LINUX) $$([MY.RequestMemory * 2]) $$(Nosuch:or this) $$(Name) $$ $$(x"
+executable`)
+	p.submit(text + "request_memory = 100\nqueue\n")
+	s := w.start()
+	if got := strings.Join(s.Args, "|"); got != "1|LINUX|200|or|this|slot1_1@w1|$$|$$(x" {
+		t.Errorf("the arguments are %s", got)
+	}
+	bad := p.submit(strings.ReplaceAll(plainJob, "executable", "arguments = $$(Nosuch)\nexecutable") + "queue\n")
+	if e := p.until(fmt.Sprintf("%d.0", bad), "job_held"); !strings.Contains(e.Text, "no attribute Nosuch") {
+		t.Errorf("held: %s", e.Text)
 	}
 }

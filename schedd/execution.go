@@ -27,6 +27,9 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	if err != nil {
 		return nil, err
 	}
+	if err := fillIn(instant(), job, d.slotAd(worker, job)); err != nil {
+		return nil, err
+	}
 	s := &wire.Start{Job: id, Epoch: epoch, Execution: wire.Execution{
 		Owner: wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID},
 		Cmd:   job.Text("Cmd"), Iwd: job.Text("Iwd"),
@@ -52,6 +55,17 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 		s.Ad = sourceOf(job)
 	}
 	return s, nil
+}
+
+// slotAd is the ad of the slot that a job was given: its part of the machine.
+func (d *Daemon) slotAd(worker uint32, job *ad.Ad) *ad.Ad {
+	slot := ad.New(4)
+	slot.Chain(d.pool.Ad(worker))
+	slot.SetInt("Cpus", job.Int("CpusProvisioned", 1))
+	slot.SetInt("Memory", job.Int("MemoryProvisioned", 0))
+	slot.SetInt("Disk", job.Int("DiskProvisioned", 0))
+	slot.SetString("Name", job.Text("RemoteHost"))
+	return slot
 }
 
 func notNull(p string) string {

@@ -23,14 +23,25 @@ func (d *Daemon) Events(ctx context.Context, who serve.Identity, after uint64) (
 	v := d.ledger.View()
 	for i := range events {
 		e := eventOf(&events[i])
-		if !who.Admin && events[i].Jobs.Cluster != 0 {
-			if c, ok := v.Cluster(events[i].Jobs.Cluster); !ok || c.Owner != v.OwnerOf(who.UID) {
-				e.Text = ""
-			}
+		if !who.Admin && !d.belongs(v, &events[i], v.OwnerOf(who.UID)) {
+			e.Text = ""
 		}
 		out = append(out, e)
 	}
 	return out, next, nil
+}
+
+// belongs reports whether an event is of something that the owner has, or of nobody's.
+func (d *Daemon) belongs(v *ledger.View, e *ledger.Event, owner uint32) bool {
+	switch {
+	case e.Jobs.Cluster != 0:
+		c, ok := v.Cluster(e.Jobs.Cluster)
+		return ok && c.Owner == owner
+	case e.Type == ledger.DagMoved, e.Type == ledger.NodeMoved:
+		g, ok := v.Dag(e.ID)
+		return ok && g.Owner == owner
+	}
+	return true
 }
 
 // Changed implements [serve.Backend].

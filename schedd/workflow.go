@@ -59,13 +59,13 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 }
 
 // Dags implements [serve.Backend].
-func (d *Daemon) Dags(_ context.Context, _ serve.Identity, past bool) (out api.Dags, err error) {
+func (d *Daemon) Dags(_ context.Context, who serve.Identity, past bool) (out api.Dags, err error) {
 	v := d.ledger.View()
 	out.Dags = []api.Dag{}
 	if past {
 		err = d.ledger.Read(func(r *ledger.Reader) error {
 			for id, g := range r.PastDags() {
-				if out.Dags = append(out.Dags, d.dagInfo(v, id, &g)); len(out.Dags) == pastDags {
+				if out.Dags = append(out.Dags, d.dagInfo(v, id, &g, who)); len(out.Dags) == pastDags {
 					break
 				}
 			}
@@ -74,7 +74,7 @@ func (d *Daemon) Dags(_ context.Context, _ serve.Identity, past bool) (out api.D
 		slices.Reverse(out.Dags)
 	}
 	for id, g := range v.Dags() {
-		out.Dags = append(out.Dags, d.dagInfo(v, id, g))
+		out.Dags = append(out.Dags, d.dagInfo(v, id, g, who))
 	}
 	return out, err
 }
@@ -82,16 +82,21 @@ func (d *Daemon) Dags(_ context.Context, _ serve.Identity, past bool) (out api.D
 // pastDags bounds the ended runs that are told of.
 const pastDags = 1000
 
-func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag) api.Dag {
+// dagInfo is a run as who may see it: where others keep their files is theirs.
+func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag, who serve.Identity) api.Dag {
 	owner, _ := v.Owner(g.Owner)
+	file := g.File
+	if !who.Admin && owner.UID != who.UID {
+		file = ""
+	}
 	return api.Dag{
-		ID: id, Name: g.Name, File: g.File, Owner: owner.Name, Status: g.Status.String(), Nodes: int(g.Nodes), Done: int(g.Done), Failed: int(g.Failed),
+		ID: id, Name: g.Name, File: file, Owner: owner.Name, Status: g.Status.String(), Nodes: int(g.Nodes), Done: int(g.Done), Failed: int(g.Failed),
 		Started: g.Started / 1000, Ended: g.Ended / 1000, Cron: g.Cron, Due: g.Due / 1000, Exit: g.Return,
 	}
 }
 
 // Dag implements [serve.Backend].
-func (d *Daemon) Dag(_ context.Context, _ serve.Identity, id uint32) (out api.DagDetail, err error) {
+func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.DagDetail, err error) {
 	v := d.ledger.View()
 	rec, live := v.Dag(id)
 	records := map[int32]dag.Record{}
@@ -126,7 +131,7 @@ func (d *Daemon) Dag(_ context.Context, _ serve.Identity, id uint32) (out api.Da
 	if err != nil {
 		return out, err
 	}
-	out.Dag = d.dagInfo(v, id, &rec)
+	out.Dag = d.dagInfo(v, id, &rec, who)
 	out.Done, out.Failed = run.Count(grid.NodeDone), run.Count(grid.NodeFailed)
 	for i := range int32(graph.Len()) {
 		n := run.Record(i)

@@ -46,6 +46,11 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return err
 	}
+	if o.Bin != "" {
+		if o.Bin, err = filepath.Abs(o.Bin); err != nil {
+			return err
+		}
+	}
 	rows, err := bench.Run(ctx, o.Options)
 	if len(rows) > 0 {
 		if err := bench.Print(d.Out, rows); err != nil {

@@ -69,8 +69,10 @@ VARS B PREPEND Y=""
 		{
 			Name: "C", File: "c.sub", Retries: 1, Abort: &dag.Abort{Exit: 5}, Priority: -4, Category: "narrow", Parents: []int32{0, 1},
 			Vars: []dag.Var{
-				{Name: "base", Value: "all"}, {Name: "x", Value: `"\2\n"`, Append: true},
-				{Name: "+Attr", Value: `"s"`, Append: true}, {Name: "My.Other", Value: "3", Append: true},
+				{Name: "base", Value: "all"},
+				{Name: "x", Value: `"\2\n"`, Append: true},
+				{Name: "+Attr", Value: `"s"`, Append: true},
+				{Name: "My.Other", Value: "3", Append: true},
 			},
 		},
 		{

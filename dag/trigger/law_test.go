@@ -27,11 +27,10 @@ var changes = []struct{ zone, day string }{
 
 // drawn is an expression and what it means, known without reading it.
 type drawn struct {
-	spec                   string
-	minutes, hours         map[int]bool // nil: all
-	days                   map[int]bool
-	weekdays               map[int]bool
-	starDays, starWeekdays bool
+	spec           string
+	minutes, hours map[int]bool // nil: all
+	days           map[int]bool
+	weekdays       map[int]bool
 }
 
 func drawSpec(t *rapid.T) drawn {

@@ -19,13 +19,14 @@ func (b broken) Create(context.Context, gahp.Order, gahp.Create) (gahp.VM, error
 	return gahp.VM{}, b.err
 }
 func (b broken) Start(context.Context, gahp.Order, string, gahp.Start) error { return b.err }
-func (b broken) Get(context.Context, string) (gahp.VM, error)                { return gahp.VM{}, b.err }
-func (b broken) Find(context.Context, string) (gahp.VM, error)               { return gahp.VM{}, b.err }
-func (b broken) List(context.Context, string) ([]gahp.VM, error)             { return nil, b.err }
-func (b broken) Shutdown(context.Context, gahp.Order, string) error          { return b.err }
-func (b broken) Stop(context.Context, gahp.Order, string) error              { return b.err }
-func (b broken) Remove(context.Context, gahp.Order, string) error            { return b.err }
-func (b broken) Templates(context.Context) ([]gahp.Template, error)          { return nil, b.err }
+func (b broken) Get(context.Context, string) (gahp.VM, error) { return gahp.VM{}, b.err }
+
+func (b broken) Find(context.Context, string) (gahp.VM, error)      { return gahp.VM{}, b.err }
+func (b broken) List(context.Context, string) ([]gahp.VM, error)    { return nil, b.err }
+func (b broken) Shutdown(context.Context, gahp.Order, string) error { return b.err }
+func (b broken) Stop(context.Context, gahp.Order, string) error     { return b.err }
+func (b broken) Remove(context.Context, gahp.Order, string) error   { return b.err }
+func (b broken) Templates(context.Context) ([]gahp.Template, error) { return nil, b.err }
 
 func TestAProviderThatAlwaysFailsPassesNoCase(t *testing.T) {
 	errs := []error{errors.New("of no kind"), &gahp.Error{Kind: gahp.NotFound}}

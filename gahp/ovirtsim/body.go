@@ -1,10 +1,15 @@
 package ovirtsim
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"gridburst/gahp/ovirtsim/guest"
 )
 
 // guestBody is a guest that runs.
@@ -48,11 +53,10 @@ func userData(i *initialization) string {
 	return "#cloud-config\n" + string(b) + i.CustomScript
 }
 
-// canRun says whether this machine can have the bodies that the model wants, and makes
-// room for them.
+// canRun makes room for the bodies that the model wants, and a guest to see whether
+// this machine can have them.
 func (s *Sim) canRun() error {
-	wants := func(t Template) bool { return t.Body == Process }
-	if !slices.ContainsFunc(s.model.Templates, wants) {
+	if !slices.ContainsFunc(s.model.Templates, func(t Template) bool { return t.Body == Process }) {
 		return nil
 	}
 	if s.o.State == "" {
@@ -62,5 +66,79 @@ func (s *Sim) canRun() error {
 		}
 		s.scratch = dir
 	}
-	return nil
+	dir := filepath.Join(s.guests(), "probe")
+	g, err := guest.Start(guest.Config{Dir: dir})
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	g.Kill()
+	<-g.Done()
+	return os.RemoveAll(dir)
+}
+
+// guests is where process bodies have their disks.
+func (s *Sim) guests() string { return filepath.Join(or(s.o.State, s.scratch), guestsDir) }
+
+func (s *Sim) guestDir(v *vm) string { return filepath.Join(s.guests(), v.ID) }
+
+// guestConfig is v's guest, as its latest start has it. s.mu is held.
+func (s *Sim) guestConfig(v *vm) guest.Config {
+	t := s.templateByID(v.Template)
+	c := guest.Config{
+		Dir: s.guestDir(v), Cores: v.vcpus(), MemoryMB: v.Memory >> 20,
+		Files: t.Image.Files, Boot: t.Image.Boot,
+	}
+	if v.Given != nil {
+		c.HostName, c.UserData = v.Given.HostName, userData(v.Given)
+	}
+	return c
+}
+
+// boot starts the guest of a machine that is powering up, and sees it to its end.
+func (s *Sim) boot(v *vm, c guest.Config) {
+	g, err := guest.Start(c)
+	if err != nil {
+		s.log.WithError(err).WithField("vm", v.Name).Error("a guest does not start")
+		s.guestEnded(v, "its guest did not start: "+err.Error())
+		return
+	}
+	s.mu.Lock()
+	v.guest = g
+	switch { // what was ordered before there was a guest to hear it
+	case s.closed || s.vms[v.ID] != v || v.cut:
+		g.Kill()
+	case v.Status == PoweringDown && !v.Deaf:
+		g.Shutdown()
+	}
+	s.mu.Unlock()
+	<-g.Done()
+	if g.Off() {
+		s.guestEnded(v, "its guest powered off")
+	} else {
+		s.guestEnded(v, "its guest was killed")
+	}
+}
+
+func (s *Sim) guestEnded(v *vm, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v.guest = nil
+	if !s.closed && s.vms[v.ID] == v {
+		s.down(v, v.StopReason, why)
+	}
+}
+
+// sweep removes the disks of guests whose machines are gone.
+func (s *Sim) sweep() error {
+	entries, err := os.ReadDir(s.guests())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range entries {
+		if s.vms[e.Name()] == nil {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.guests(), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -20,6 +20,7 @@ type What string
 // Kinds of entries.
 const (
 	Began     What = "began"     // the simulator started, or started again
+	Making    What = "making"    // a create takes its time, by a rule, and keeps the name meanwhile
 	Created   What = "created"   // by order
 	Started   What = "started"   // by order
 	ToldOff   What = "told-off"  // a guest was asked to power off, by order

@@ -146,19 +146,8 @@ func TestOneNameIsMadeOnce(t *testing.T) {
 		}
 		first <- resp.StatusCode
 	}()
-	for hits := 0; hits == 0; { // the first has come as far as the rule
-		hits = s.Rules()[0].Hits
-	}
-	for {
-		_, body, err := c.try("POST", "/vms", newVM("gb-1", ""))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(body, "Related operation is currently in progress") {
-			break
-		}
-		t.Fatalf("the second create was answered\n%s", body)
-	}
+	await(t, s, func(e Entry) bool { return e.What == Making })
+	c.refused("POST", "/vms", newVM("gb-1", ""), 409, "Related operation is currently in progress")
 	takeBack()
 	if got := <-first; got != http.StatusAccepted {
 		t.Fatalf("the first create was answered %d", got)
@@ -272,17 +261,7 @@ func TestInABubble(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		do := func(method, path, body string) string {
-			w := &recorder{header: http.Header{}}
-			r, err := http.NewRequest(method, "https://engine"+apiPath+path, strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.SetBasicAuth("admin@internal", Password)
-			r.Header.Set("Content-Type", "application/xml")
-			s.ServeHTTP(w, r)
-			return w.body.String()
-		}
+		do := func(method, path, body string) string { return direct(t, s, method, path, body) }
 		do("POST", "/vms", newVM("gb-1", ""))
 		time.Sleep(time.Hour - 1)
 		synctest.Wait()
@@ -295,6 +274,20 @@ func TestInABubble(t *testing.T) {
 			t.Fatal(got)
 		}
 	})
+}
+
+// direct is a call without a network.
+func direct(t *testing.T, s *Sim, method, path, body string) string {
+	t.Helper()
+	w := &recorder{header: http.Header{}}
+	r, err := http.NewRequest(method, "https://engine"+apiPath+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("admin@internal", Password)
+	r.Header.Set("Content-Type", "application/xml")
+	s.ServeHTTP(w, r)
+	return w.body.String()
 }
 
 type recorder struct {

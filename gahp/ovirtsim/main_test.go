@@ -197,3 +197,27 @@ func happened(s *Sim, name string) string {
 	}
 	return strings.TrimSpace(b.String())
 }
+
+// await waits for an entry of the journal, from its beginning on.
+func await(t *testing.T, s *Sim, is func(Entry) bool) {
+	t.Helper()
+	for n := int64(0); ; {
+		entries, more := s.Journal(n)
+		for _, e := range entries {
+			if n = e.N; is(e) {
+				return
+			}
+		}
+		select {
+		case <-more:
+		case <-t.Context().Done():
+			t.Fatal("what was waited for has not happened")
+		}
+	}
+}
+
+// until waits for a machine to come to a status.
+func until(t *testing.T, s *Sim, name string, want Status) {
+	t.Helper()
+	await(t, s, func(e Entry) bool { return e.Name == name && e.What == Moved && e.Status == want })
+}

@@ -92,6 +92,7 @@ func (c *call) create() *reply {
 	s.making[key] = true
 	defer delete(s.making, key)
 	if c.busy > 0 {
+		s.record(Entry{What: Making, Name: v.Name, By: c.user, Correlation: c.correlation})
 		s.mu.Unlock()
 		c.wait(c.busy)
 		s.mu.Lock()

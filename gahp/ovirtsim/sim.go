@@ -2,6 +2,7 @@ package ovirtsim
 
 import (
 	"crypto/rand"
+	"errors"
 	"io"
 	mathrand "math/rand/v2"
 	"os"
@@ -22,7 +23,6 @@ type Options struct {
 	Journal string             // the journal's file; empty: in State if there is one
 	Clock   Clock              // nil: the real time
 	Log     logrus.FieldLogger // nil: none
-	Guest   []string           // the command that becomes a guest's first process; nil: this program, whose main calls guest.Main
 }
 
 // Sim is an engine. Every method may be called from any goroutine.
@@ -46,7 +46,8 @@ type Sim struct {
 	random   *mathrand.Rand
 	closed   bool
 
-	scratch     string // holds guests where there is no State
+	lock        *os.File // of State
+	scratch     string   // holds guests where there is no State
 	journalDead atomic.Bool
 	closing     chan struct{} // closed by Close
 	wg          sync.WaitGroup
@@ -73,12 +74,12 @@ func Open(m Model, o Options) (*Sim, error) {
 		l.SetOutput(io.Discard)
 		s.log = l
 	}
-	if err := s.canRun(); err != nil {
-		return nil, err
-	}
 	kept, fresh, err := s.openState()
+	if err == nil {
+		err = s.canRun()
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.letGo())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +94,7 @@ func Open(m Model, o Options) (*Sim, error) {
 		return s, s.ready()
 	}
 	s.takeUp(kept)
-	return s, nil
+	return s, s.sweep()
 }
 
 // inherit makes a machine of the model. s.mu is held.
@@ -233,19 +234,26 @@ func (s *Sim) Close() error {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
-	var err error
-	if f := s.journal.file; f != nil {
-		err = f.Close()
-	}
-	if dir := s.scratch; dir != "" {
-		if e := os.RemoveAll(dir); err == nil {
-			err = e
-		}
-	}
-	return err
+	return s.letGo()
 }
 
-// An administrator of the engine, who is no user of ours, acts on a machine.
+// letGo closes what Open opened.
+func (s *Sim) letGo() error {
+	var errs []error
+	if s.journal != nil && s.journal.file != nil {
+		errs = append(errs, s.journal.file.Close())
+	}
+	if s.scratch != "" {
+		errs = append(errs, os.RemoveAll(s.scratch))
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Administer has an administrator of the engine, who is no user of ours, act on a
+// machine: stop it, or remove it whatever its state.
 func (s *Sim) Administer(name string, op Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"gridburst/internal/grid"
 )
 
@@ -18,6 +20,7 @@ import (
 //	vms/ID.json    a machine
 //	guests/ID/     a process body's disk and console
 //	ready          made when the model's machines are all there
+//	lock           held by the simulator that has the directory
 const (
 	readyFile = "ready"
 	vmsDir    = "vms"
@@ -33,6 +36,9 @@ func (s *Sim) openState() (old []*vm, fresh bool, err error) {
 		}
 		if journalPath == "" {
 			journalPath = filepath.Join(dir, "journal")
+		}
+		if s.lock, err = lockDir(dir); err != nil {
+			return nil, false, err
 		}
 		vms := filepath.Join(dir, vmsDir)
 		if err := os.MkdirAll(vms, 0o755); err != nil {
@@ -56,6 +62,19 @@ func (s *Sim) openState() (old []*vm, fresh bool, err error) {
 	s.CA = s.keys.pem
 	s.journal, err = openJournal(journalPath)
 	return old, fresh, err
+}
+
+// lockDir takes a directory for this process, as long as the file is open.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, grid.Errorf(grid.Invalid, "the state directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, grid.Errorf(grid.Refused, "%s belongs to another simulator that runs", dir)
+	}
+	return f, nil
 }
 
 // ready says that the model's machines are there.
@@ -148,12 +167,11 @@ func (s *Sim) save(v *vm) {
 
 // forget undoes save, and drops the guest's disk. s.mu is held.
 func (s *Sim) forget(v *vm) {
-	if v.Body == Process {
-		dir := s.guestDir(v)
-		g := v.guest
+	if v.Body == Process && !s.closed { // otherwise the next life removes it
+		dir, alive, over := s.guestDir(v), v.lives(), v.over
 		s.wg.Go(func() {
-			if g != nil {
-				<-g.Done()
+			if alive {
+				<-over
 			}
 			if err := os.RemoveAll(dir); err != nil {
 				s.log.WithError(err).WithField("vm", v.Name).Warn("a guest's disk stays")
@@ -166,13 +184,4 @@ func (s *Sim) forget(v *vm) {
 	if err := os.Remove(filepath.Join(s.o.State, vmsDir, v.ID+".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.WithError(err).WithField("vm", v.Name).Error("a removed machine is still kept; it will be back")
 	}
-}
-
-// guestDir is where a process body has its disk.
-func (s *Sim) guestDir(v *vm) string {
-	dir := s.o.State
-	if dir == "" {
-		dir = s.scratch
-	}
-	return filepath.Join(dir, guestsDir, v.ID)
 }

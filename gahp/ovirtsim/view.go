@@ -105,6 +105,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	n.addIf(whole, el("console", yes("enabled", false)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", false))
 	n.add(
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),
+		el("quota").with("id", idOf("quota", s.dataCenterOf(v.Cluster))),
 		yes("next_run_configuration_exists", false), tx("numa_tune_mode", "interleave"),
 		el("placement_policy", tx("affinity", "migratable")),
 		tx("status", string(status)),
@@ -115,7 +116,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	}
 	n.addIf(status == Paused, tx("status_detail", "eio"))
 	n.addIf(v.StopReason != "", tx("stop_reason", v.StopReason))
-	n.addIf(!v.Stopped.IsZero(), when("stop_time", v.Stopped))
+	n.add(when("stop_time", or(v.Stopped, v.Created))) // also while it runs, and before it ever has
 	return n.add(ref("original_template", "templates", v.Template), ref("template", "templates", v.Template))
 }
 

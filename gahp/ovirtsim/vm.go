@@ -13,11 +13,13 @@ import (
 //	      '-> gone                '-----> down <----'             down -> image_locked -> gone
 type vm struct {
 	kept
-	timer  func() bool // stops what is to come
-	life   int         // counts moves: what was set off in an earlier life does not come
-	held   *rule       // keeps it from moving on by itself
-	parked bool        // it would have
-	guest  guestBody   // nil: paper, or none runs
+	timer  func() bool   // stops what is to come
+	life   int           // counts moves: what was set off in an earlier life does not come
+	held   *rule         // keeps it from moving on by itself
+	parked bool          // it would have
+	guest  guestBody     // nil: paper, or none runs, or none yet
+	over   chan struct{} // closed when the latest guest is; nil: there was none
+	cut    bool          // the latest guest is to be killed
 }
 
 // kept is what a restart of the simulator keeps of a machine.
@@ -98,7 +100,7 @@ func (v *vm) next(t Times) (do func(*Sim, *vm), after time.Duration) {
 		return func(s *Sim, v *vm) { s.move(v, Up, "") }, t.Boot
 	case v.Status == Up && v.Lifetime > 0 && v.Body == Paper:
 		return func(s *Sim, v *vm) { s.down(v, "", "its guest powered off") }, v.Lifetime
-	case v.Status == PoweringDown && !v.Deaf && v.guest == nil:
+	case v.Status == PoweringDown && !v.Deaf && !v.lives():
 		return func(s *Sim, v *vm) { s.down(v, "", "its guest powered off, as it was told") }, t.PowerOff
 	}
 	return nil, 0
@@ -153,8 +155,19 @@ func (s *Sim) release(v *vm) {
 	}
 }
 
-// launch: a host has it.
-func (s *Sim) launch(v *vm) { s.move(v, PoweringUp, "") }
+// launch: a host has it, and its guest begins.
+func (s *Sim) launch(v *vm) {
+	s.move(v, PoweringUp, "")
+	if v.Body != Process {
+		return
+	}
+	v.over, v.cut = make(chan struct{}), false
+	c, over := s.guestConfig(v), v.over
+	s.wg.Go(func() {
+		defer close(over)
+		s.boot(v, c)
+	})
+}
 
 // down: it runs no more. reason is what the engine says of it.
 func (s *Sim) down(v *vm, reason, why string) {
@@ -177,15 +190,30 @@ func (s *Sim) vanish(v *vm) {
 
 // switchOff ends a machine without asking its guest.
 func (s *Sim) switchOff(v *vm, reason, why string) {
-	if v.guest == nil {
+	if !v.lives() {
 		s.down(v, reason, why)
 		return
 	}
-	v.StopReason = reason
+	v.StopReason, v.cut = reason, true
 	if v.Status != PoweringDown {
 		s.move(v, PoweringDown, why)
 	}
-	v.guest.Kill() // and it is down when its guest is seen dead
+	if v.guest != nil {
+		v.guest.Kill() // and it is down when its guest is seen dead
+	}
+}
+
+// lives: there is a guest, or one is starting.
+func (v *vm) lives() bool {
+	if v.over == nil {
+		return false
+	}
+	select {
+	case <-v.over:
+		return false
+	default:
+		return true
+	}
 }
 
 // cloudInit says what the start of a machine gives to its guest: none if ok is false.

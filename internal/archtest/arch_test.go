@@ -46,6 +46,7 @@ var beside = map[string]map[string]string{
 	"configs":                {"schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
+	"gahp/ovirtsim":          {"gahp/ovirtsim/guest": "a guest is a machine's body"},
 	"schedd":                 {"schedd/serve": "the daemon serves its own views"},
 	"schedd/idle":            {"schedd/jobad": "it groups jobs by their ads"},
 	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log", "internal/jobfile": "and the eye that reads job files"},
@@ -70,10 +71,11 @@ var owners = map[string]struct {
 
 // testOnly packages are stand-ins and drivers that no daemon may link.
 var testOnly = map[string]string{
-	"gahp/fake":     "a stand-in for an engine",
-	"gahp/conform":  "a test suite",
-	"gahp/ovirtsim": "an engine of its own: only its command serves it",
-	"internal/sim":  "a stand-in for the world",
+	"gahp/fake":           "a stand-in for an engine",
+	"gahp/conform":        "a test suite",
+	"gahp/ovirtsim":       "an engine of its own: only its command serves it",
+	"gahp/ovirtsim/guest": "a stand-in for a machine",
+	"internal/sim":        "a stand-in for the world",
 }
 
 type file struct {

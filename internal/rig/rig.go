@@ -84,17 +84,36 @@ func (r *Rig) Start(log string, env []string, argv ...string) (*Process, error) 
 // Run runs a program to its end and gives what it printed, errors included.
 func (r *Rig) Run(ctx context.Context, env []string, argv ...string) ([]byte, error) {
 	var out bytes.Buffer
-	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Dir, c.Stdout, c.Stderr = r.Dir, &out, &out
-	c.Env = append(os.Environ(), env...)
-	if err := r.start(c); err != nil {
-		return nil, err
-	}
-	err := r.wait(c)
+	err := r.run(ctx, &exec.Cmd{Dir: r.Dir, Stdout: &out, Stderr: &out}, env, argv)
 	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, bytes.TrimSpace(out.Bytes()))
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(out.Bytes()))
 	}
 	return out.Bytes(), err
+}
+
+// RunIn runs a program in a directory to its end and gives what it printed on standard
+// output; an error tells what it printed on the other.
+func (r *Rig) RunIn(ctx context.Context, dir string, env []string, argv ...string) ([]byte, error) {
+	var out, said bytes.Buffer
+	err := r.run(ctx, &exec.Cmd{Dir: dir, Stdout: &out, Stderr: &said}, append([]string{"PWD=" + dir}, env...), argv)
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(said.Bytes()))
+	}
+	return out.Bytes(), err
+}
+
+// run runs a program with the directory and outputs of like.
+func (r *Rig) run(ctx context.Context, like *exec.Cmd, env, argv []string) error {
+	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	c.Dir, c.Stdout, c.Stderr = like.Dir, like.Stdout, like.Stderr
+	c.Env = append(os.Environ(), env...)
+	if err := r.start(c); err != nil {
+		return err
+	}
+	if err := r.wait(c); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(argv[0]), err)
+	}
+	return nil
 }
 
 // start and wait are those of c, with the reaper's hands off it meanwhile.

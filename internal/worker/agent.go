@@ -153,8 +153,11 @@ func (a *Agent) open() error {
 		dir  string
 		mode os.FileMode
 	}{
-		{a.c.State, 0o711}, {a.private(), 0o700}, {filepath.Join(a.private(), runner.JournalDir), 0o700},
-		{filepath.Join(a.private(), runner.RunnerDir), 0o700}, {filepath.Join(a.c.State, sandboxDir), 0o711},
+		{a.c.State, 0o711},
+		{a.private(), 0o700},
+		{filepath.Join(a.private(), runner.JournalDir), 0o700},
+		{filepath.Join(a.private(), runner.RunnerDir), 0o700},
+		{filepath.Join(a.c.State, sandboxDir), 0o711},
 	} {
 		if err := os.MkdirAll(d.dir, d.mode); err != nil {
 			return grid.Errorf(grid.Invalid, "make the worker's directory: %w", err)

@@ -196,9 +196,7 @@ func TestALeaseThatRunsOutEndsTheJob(t *testing.T) {
 		l := w.line()
 		l.start(1, 1, w.script(waiting))
 		l.want(1, 1, wire.Started)
-		for range 2 * 800 / 50 { // as long as it is renewed, it lasts
-			<-l.beats
-		}
+		l.renewed(2 * 800 / 50) // as long as it is renewed, it lasts
 		if len(l.in) > 0 {
 			t.Fatalf("%+v", l.report())
 		}
@@ -218,9 +216,7 @@ func TestAJobMayHaveAShorterLeaseThanItsWorkerRenews(t *testing.T) {
 	x.LeaseMS = 1000
 	l.start(1, 1, x)
 	l.want(1, 1, wire.Started)
-	for range 8 { // two leases
-		<-l.beats
-	}
+	l.renewed(8) // two leases
 	w.touch("go")
 	l.want(1, 1, wire.Exited)
 	w.set(func() { w.renews = false })

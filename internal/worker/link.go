@@ -152,6 +152,14 @@ func (a *Agent) beat(ctx context.Context, s *wire.Stream, every time.Duration, e
 	}
 }
 
+// ask makes the next beat come at once.
+func (a *Agent) ask() {
+	select {
+	case a.asks <- struct{}{}:
+	default:
+	}
+}
+
 // fresh waits until the lease of an execution is young. One with a lease of its own,
 // shorter than what lies between two beats, would be over before it began.
 func (a *Agent) fresh(ctx context.Context, x *wire.Execution) error {
@@ -163,10 +171,7 @@ func (a *Agent) fresh(ctx context.Context, x *wire.Execution) error {
 		if x.LeaseMS == 0 || l.Until-runner.Clock() > l.Span/2 {
 			return nil
 		}
-		select {
-		case a.asks <- struct{}{}:
-		default:
-		}
+		a.ask()
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

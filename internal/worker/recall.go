@@ -78,6 +78,9 @@ func (a *Agent) start(ctx context.Context, s *wire.Start) {
 	for _, e := range earlier {
 		e.kill(&wire.Kill{Job: s.Job, Epoch: e.entry.Key.Epoch, Fast: true, Reason: "a later attempt of the job begins"})
 	}
+	if s.LeaseMS > 0 {
+		a.ask() // beats may have to come more often from now on
+	}
 	a.wg.Go(func() { t.begin(ctx, earlier) })
 }
 

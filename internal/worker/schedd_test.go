@@ -139,6 +139,18 @@ func (s *schedd) line() *line {
 	}
 }
 
+// renewed waits until n beats were answered.
+func (l *line) renewed(n int) {
+	l.t.Helper()
+	for range n {
+		select {
+		case <-l.beats:
+		case <-time.After(patience):
+			l.t.Fatal("the worker does not ask for its lease")
+		}
+	}
+}
+
 // drop ends a line, and waits until it has ended.
 func (l *line) drop() {
 	l.cut()

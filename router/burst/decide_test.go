@@ -99,8 +99,10 @@ func TestMachinesAreWantedForWhatIsLeft(t *testing.T) {
 		{name: "idle machines go, busy ones and the smallest number stay", room: 9, with: func(in *Input) {
 			in.Shapes[0].Min = 1
 			in.Members = []Member{
-				{Claim: 1, Slot: slot(2), Idle: 2 * time.Minute}, {Claim: 2, Slot: slot(2), Idle: 30 * time.Second},
-				{Claim: 3, Slot: slot(2)}, {Claim: 4, Shape: -1, Slot: slot(2), Idle: time.Second},
+				{Claim: 1, Slot: slot(2), Idle: 2 * time.Minute},
+				{Claim: 2, Slot: slot(2), Idle: 30 * time.Second},
+				{Claim: 3, Slot: slot(2)},
+				{Claim: 4, Shape: -1, Slot: slot(2), Idle: time.Second},
 			}
 		}, other: func(t *testing.T, d Decision) {
 			if !slices.Equal(d.Drain, []uint32{1, 4}) {

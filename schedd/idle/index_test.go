@@ -1,6 +1,7 @@
 package idle
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -60,7 +61,7 @@ func (w *world) do(b ledger.Body) any {
 	if r.Err != nil {
 		w.t.Fatalf("%v", r.Err)
 	}
-	events, _, err := w.m.Events(nil, before, 1<<20)
+	events, _, err := w.m.Events(context.TODO(), before, 1<<20)
 	if err != nil {
 		w.t.Fatalf("%v", err)
 	}

@@ -44,10 +44,6 @@ func TestRunsetIsASetOfJobs(t *testing.T) {
 				t.Fatalf("removed %d jobs of %v, want %d", got, r, n)
 			}
 		}
-		var ids []grid.JobID
-		for id := range want {
-			ids = append(ids, id)
-		}
 		got := slices.Collect(s.runs())
 		if s.n != len(want) || !slices.IsSortedFunc(got, compare) {
 			t.Fatalf("%d jobs, want %d; sorted %v", s.n, len(want), slices.IsSortedFunc(got, compare))

@@ -314,6 +314,7 @@ func (c *SeeWorker) encode(e *enc) {
 	e.str(c.Boot)
 	e.u(uint64(c.Claim))
 }
+
 func (c *SeeWorker) decode(d *dec) { c.Worker = Worker{Name: d.str(), Boot: d.str(), Claim: d.u32()} }
 
 // Edit sets attributes of one job's ad, or deletes those with an empty Expr.

@@ -27,7 +27,8 @@ var ordered = []string{"Stretches", "from"}
 func impurities(t *testing.T, name string) (faults []string) {
 	t.Helper()
 	fset := token.NewFileSet()
-	pkg, err := parser.ParseDir(fset, ".", nil, 0) //nolint:staticcheck // one directory, no build tags
+	//lint:ignore SA1019 one directory, and no build tags
+	pkg, err := parser.ParseDir(fset, ".", nil, 0)
 	must(t, err)
 	var files []*ast.File
 	for path, f := range pkg["ledger"].Files {

@@ -94,7 +94,7 @@ func (r *Reader) Past(id grid.JobID) (p Past, ok bool, err error) {
 	c := r.bucket(bPast).Cursor()
 	k, v := c.Seek(key8(id.Key()))
 	if k == nil || be64(k) != id.Key() {
-		k, v = c.Prev() // a range that began before
+		k, v = lastBelow(c, key8(id.Key())) // a range that began before
 	}
 	if k == nil {
 		return p, false, nil
@@ -106,18 +106,22 @@ func (r *Reader) Past(id grid.JobID) (p Past, ok bool, err error) {
 	return p, in, nil
 }
 
+// lastBelow moves a cursor to the last record below a key.
+func lastBelow(c *bolt.Cursor, key []byte) (k, v []byte) {
+	if k, _ = c.Seek(key); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
 // History yields the jobs that have left the queue, highest id first, those below
 // before (a [grid.JobID.Key]; 0: all).
 func (r *Reader) History(before uint64) iter.Seq2[Past, error] {
 	return func(yield func(Past, error) bool) {
 		c := r.bucket(bPast).Cursor()
-		var k, v []byte
-		if before == 0 {
-			k, v = c.Last()
-		} else if k, v = c.Seek(key8(before)); k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		k, v := c.Last()
+		if before != 0 {
+			k, v = lastBelow(c, key8(before))
 		}
 		for ; k != nil; k, v = c.Prev() {
 			p, err := decodePast(k, v)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -169,12 +168,5 @@ func TestWaitingByTheLogOfALargeCluster(t *testing.T) {
 				t.Errorf("%s: after event %d it is done: %v", c.name, i, done)
 			}
 		}
-	}
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -51,6 +51,10 @@ type saidError struct{ code int }
 
 func (*saidError) Error() string { return "it was said above" }
 
+// Status is an error that ends a command with a status, where another program has said
+// why; nil for [ExitDone].
+func Status(code int) error { return said(code) }
+
 // said is an error that ends with code and says nothing more; nil for [ExitDone].
 func said(code int) error {
 	if code == ExitDone {

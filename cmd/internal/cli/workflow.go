@@ -50,6 +50,7 @@ first, so that a mistake is found before anything has run.
 	}
 	s := sub("submit FILE", "Begin a run of a workflow", cobra.ExactArgs(1), o.submit)
 	s.Flags().StringVar(&o.key, "key", "", "the same `key` again is the same run (default: a new one)")
+	sub("check FILE", "Look for mistakes in a workflow and its job files; begin nothing", cobra.ExactArgs(1), o.check)
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
@@ -59,20 +60,16 @@ first, so that a mistake is found before anything has run.
 }
 
 func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) error {
-	file, err := filepath.Abs(args[0])
+	client, err := o.Client(d)
 	if err != nil {
-		return grid.Errorf(grid.Invalid, "the current directory: %w", err)
+		return err
 	}
-	g, diags, err := jobfile.Workflow(file, args[0])
+	file, g, diags, err := readWorkflow(args[0])
 	if err != nil {
 		return err
 	}
 	if diags.HasErrors() {
 		return diags.Err()
-	}
-	client, err := o.Client(d)
-	if err != nil {
-		return err
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -92,6 +89,35 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	}
 	fmt.Fprintf(d.Out, "Workflow %d submitted: %d node(s) of %s.\ngdag status %d shows how it goes.\n", out.Dag, g.Len(), grid.Printable(g.Name), out.Dag)
 	return nil
+}
+
+// check needs no schedd.
+func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error {
+	file, g, diags, err := readWorkflow(args[0])
+	if err != nil {
+		return err
+	}
+	if !diags.HasErrors() {
+		diags = append(diags, lint(g, file, "")...)
+	}
+	if diags.HasErrors() {
+		return diags.Err()
+	}
+	d.Diagnose(diags)
+	if o.json {
+		return PrintJSON(d, g)
+	}
+	fmt.Fprintf(d.Out, "%s: %d node(s), %d edge(s).\n", grid.Printable(args[0]), g.Len(), g.Edges())
+	return nil
+}
+
+// readWorkflow reads the file as it is named, and gives its full path too.
+func readWorkflow(name string) (file string, g *dag.Graph, diags grid.Diagnostics, err error) {
+	if file, err = filepath.Abs(name); err != nil {
+		return "", nil, nil, grid.Errorf(grid.Invalid, "the current directory: %w", err)
+	}
+	g, diags, err = jobfile.Workflow(file, name)
+	return file, g, diags, err
 }
 
 // lint reads the job files of all nodes as they will be read. One that is not there is a

@@ -1,0 +1,73 @@
+# Everything is made in build/; nothing is installed, and nothing is left running.
+#
+#   make run          the whole road on this machine: build, run the main job, a receipt
+#   make up, down     a grid of your own that stays, in build/up; and its end
+#   make test         every test that needs only Linux and Go
+#   make check        what a change has to pass: .ci/run
+
+GO    ?= go
+BIN   := build/bin
+TOOLS := $(GO) tool -modfile=go.tools.mod
+
+.PHONY: run up down build test test-real soak chaos chaos-proof bench corpus lint fmt check clean
+
+run: build
+	$(BIN)/grun demo
+
+up: build
+	$(BIN)/grun up
+
+down: build
+	$(BIN)/grun down
+
+build:
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/ ./cmd/...
+
+# Within five minutes after the build, without root, network or virtual machines. What
+# needs more says so and is skipped.
+test:
+	$(GO) test -race ./...
+
+# The tests that want a real kernel's namespaces, other users and another network: run it
+# as root. The rest has passed in make test.
+test-real: build
+	.ci/real
+
+# Longer than anybody waits: many faults, and the readers of files from outside on random
+# input.
+soak: build
+	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
+	.ci/fuzz $(or $(FUZZTIME),5m)
+
+# Kills everywhere while jobs run, judged from outside. SEED=n makes it again, SHORT=1 is
+# for a minute or so.
+chaos: build
+	$(BIN)/gchaos $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
+
+# The judge finds bugs that are planted for it.
+chaos-proof: build
+	$(BIN)/gchaos proof
+
+bench: build
+	$(BIN)/gbench
+
+# How submit and DAG files of other people fare: make corpus DIR=...
+corpus: build
+	@test -n "$(DIR)" || { echo 'make corpus DIR=directory' >&2; exit 2; }
+	.ci/corpus "$(DIR)"
+
+lint:
+	@unformatted=$$($(TOOLS) gofumpt -l .); test -z "$$unformatted" || { echo "not as gofumpt has it (make fmt):" $$unformatted >&2; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS) staticcheck ./...
+	.ci/vulnerabilities
+
+fmt:
+	$(TOOLS) gofumpt -w .
+
+check:
+	.ci/run
+
+clean: down
+	rm -rf build
