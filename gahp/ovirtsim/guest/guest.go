@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -92,6 +93,9 @@ func Start(c Config) (*Guest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, err = c.absolute(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a guest's directory: %w", err)
 	}
@@ -136,6 +140,22 @@ func Start(c Config) (*Guest, error) {
 	}
 	go g.follow(lines)
 	return g, nil
+}
+
+// absolute is c with paths that hold from any directory: the first process is in
+// another.
+func (c Config) absolute() (Config, error) {
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return c, err
+	}
+	c.Dir, c.Files = dir, maps.Clone(c.Files)
+	for in, from := range c.Files {
+		if c.Files[in], err = filepath.Abs(from); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
 // write puts what the first process is told into a file that has no name.

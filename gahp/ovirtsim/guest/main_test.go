@@ -123,6 +123,15 @@ func TestAGuestIsAMachineOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("GUEST_TEST_SECRET", "the host's")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if _, err := unix.FcntlInt(r.Fd(), unix.F_SETFD, 0); err != nil { // as one that a parent has left open
+		t.Fatal(err)
+	}
 	tool := filepath.Join(t.TempDir(), "tool")
 	if err := os.WriteFile(tool, []byte("#!/bin/sh\necho a tool of the image\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -135,6 +144,7 @@ ls -A / > /root/ls
 ls -d /proc/[0-9]* | wc -l > /root/processes
 cat /proc/1/environ | tr '\0' '\n' > /root/environ
 nproc > /root/nproc
+ls -l /proc/1/fd /proc/self/fd | grep -c pipe > /root/pipes
 awk '/MemTotal/ {print $2}' /proc/meminfo > /root/memory
 tool > /root/tool
 (echo x > /usr/bin/x) 2>/root/usr
@@ -160,7 +170,7 @@ poweroff`,
 		}
 	}
 	for name, want := range map[string]string{
-		"nproc": "1", "memory": "307200", "tool": "a tool of the image", "users": "root\nnobody", "environ": "",
+		"nproc": "1", "memory": "307200", "tool": "a tool of the image", "users": "root\nnobody", "environ": "", "pipes": "1", // that of ls itself
 	} {
 		if got := first(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -277,8 +287,10 @@ poweroff`})
 
 func TestTheDiskIsKept(t *testing.T) {
 	dir := t.TempDir()
+	t.Chdir(filepath.Dir(dir))
+	here := filepath.Base(dir) // and not below the root
 	for range 2 {
-		g := start(t, Config{Dir: dir, Boot: "echo boot >> /var/boots; test -e /tmp/x && echo kept > /root/tmp; touch /tmp/x; poweroff"})
+		g := start(t, Config{Dir: here, Boot: "echo boot >> /var/boots; test -e /tmp/x && echo kept > /root/tmp; touch /tmp/x; poweroff"})
 		<-g.Done()
 	}
 	if got := read(t, filepath.Join(dir, "disk/var/boots")); got != "boot\nboot\n" {

@@ -28,6 +28,10 @@ func first() int {
 	line := os.NewFile(controlFD, "host")
 	s, err := readSpec()
 	if err == nil {
+		// What the host's process was given by its own parent is not for guests.
+		err = unix.CloseRange(specFD+1, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC)
+	}
+	if err == nil {
 		err = s.root()
 	}
 	if err == nil {
