@@ -45,6 +45,7 @@ nobody died at one of the failpoints.
 	f.IntVar(&o.Kills, "kills", 60, "at least so many kills")
 	f.DurationVar(&o.Pause, "pause", 300*time.Millisecond, "between faults, on the average")
 	f.DurationVar(&o.Limit, "limit", 10*time.Minute, "no faults after this")
+	f.DurationVar(&o.Drain, "drain", 3*time.Minute, "for everything to come to rest after the last fault")
 	f.BoolVar(&o.short, "short", false, "fewer jobs and shorter pauses, for a minute or so")
 	f.BoolVar(&o.NoVMs, "no-vms", false, "the pool alone, without an engine")
 	f.BoolVar(&o.Paper, "paper", false, "the engine's machines have no guests")

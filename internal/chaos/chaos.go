@@ -33,9 +33,15 @@ type Options struct {
 	NoVMs  bool          // the pool alone, without an engine
 	Paper  bool          // machines have no guests: they come to nothing, and must go
 	Log    io.Writer
+
+	only  []shape // of submissions; none: all
+	ahead int     // jobs that wait or run at one time; 0: 60
 }
 
 func (o *Options) complete() {
+	if o.ahead == 0 {
+		o.ahead = 60
+	}
 	if o.Jobs == 0 {
 		o.Jobs = 500
 	}
@@ -143,6 +149,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	if r.client, err = newClient(r.rig, r.house.socket, filepath.Join(r.rig.Dir, "client.ledger")); err != nil {
 		return err
 	}
+	r.load.only = r.only
 	r.late = &lateWorker{house: r.house}
 	if !r.NoVMs {
 		if err := r.openEngine(ctx); err != nil {
@@ -258,27 +265,33 @@ func (r *run) storm(ctx context.Context) error {
 	return errors.Join(err, failed)
 }
 
-// ahead is how many jobs wait or run at one time.
-const ahead = 60
-
 // feed makes submissions, so many that there is always something to do, until there
-// were enough and no more faults come.
+// were enough and no more faults come. When jobs pile up and nothing goes on after the
+// last fault, it is for the drain to say so.
 func (r *run) feed(ctx context.Context, next chan<- submission, faults <-chan struct{}) error {
 	made := 0
 	over := false
+	var enough <-chan time.Time
 	for !over || made < r.Jobs {
 		select {
 		case <-faults:
-			over = true
+			if !over {
+				over, enough = true, time.After(r.Drain)
+			}
 		default:
 		}
-		if t, err := r.house.socket.Client().Totals(ctx); err != nil || t.All.Total() > ahead {
+		select {
+		case <-enough:
+			return nil
+		default:
+		}
+		if t, err := r.house.socket.Client().Totals(ctx); err != nil || t.All.Total() > r.ahead {
 			if err := wait(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
 			continue
 		}
-		s, err := r.load.next(ahead)
+		s, err := r.load.next()
 		if err != nil {
 			return err
 		}

@@ -34,13 +34,14 @@ type submission struct {
 	Dir   string // where outputs go
 }
 
-// load makes submissions until there are jobs of them, by the seed alone.
+// load makes submissions, by the seed alone.
 type load struct {
 	dir     string // of users' files
 	port    int    // the witness's
 	program string
 	rand    *rand.Rand
 	n       int
+	only    []shape // none: all
 
 	engine, password string // the engine's URL and the file with its password; empty: no machines
 	paper            bool   // machines have no guests, so no job is one
@@ -54,14 +55,14 @@ func newLoad(dir string, port int, seed uint64) (*load, error) {
 	return l, writeProgram(l.program)
 }
 
-// next is the next submission, of at most most jobs.
-func (l *load) next(most int) (submission, error) {
+// next is the next submission.
+func (l *load) next() (submission, error) {
 	l.n++
 	s := submission{Key: fmt.Sprintf("chaos-%d", l.n), Shape: l.pick(), Dir: filepath.Join(l.dir, fmt.Sprintf("s%d", l.n))}
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return s, err
 	}
-	s.Jobs = 1 + l.rand.IntN(min(12, most))
+	s.Jobs = 1 + l.rand.IntN(12)
 	seconds := fmt.Sprintf("%.2f", 0.02+l.rand.ExpFloat64()*0.25)
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -124,6 +125,9 @@ func (l *load) next(most int) (submission, error) {
 // pick follows a fixed beginning, so that short runs have every shape, and is random
 // from then on.
 func (l *load) pick() shape {
+	if len(l.only) > 0 {
+		return l.only[l.n%len(l.only)]
+	}
 	first := []shape{belated, inPlace, bare, moved, large, retried, anywhere, anywhere, machine}
 	if l.n <= len(first) {
 		if s := first[l.n-1]; s != anywhere && s != machine || l.engine != "" && (s == anywhere || !l.paper) {
@@ -140,9 +144,9 @@ func (l *load) pick() shape {
 		return machine
 	case l.engine != "" && n < 40:
 		return anywhere
-	case n < 42:
+	case n < 46:
 		return large
-	case n < 50:
+	case n < 53:
 		return retried
 	case n < 65:
 		return moved

@@ -22,7 +22,7 @@ type Bug struct {
 var Bugs = []Bug{
 	{
 		Name: "ack_early", What: "commands are answered before they are durable",
-		Options: Options{NoVMs: true, Jobs: 200, Kills: 8, Points: []string{"ledger.commit.before"}}, Sign: "was acknowledged, and is gone",
+		Options: Options{NoVMs: true, Jobs: 1500, Kills: 10, Points: []string{"ledger.commit.before"}, only: []shape{bare}, ahead: 10_000}, Sign: "was acknowledged, and is gone",
 	},
 	{
 		Name: "intent_late", What: "a machine is made before the ledger knows that it was wished for",
@@ -38,7 +38,7 @@ var Bugs = []Bug{
 	},
 	{
 		Name: "hasty_sweep", What: "one listing is enough to take a machine away",
-		Options: Options{Paper: true, Jobs: 20, Kills: 1, Points: []string{"sweep.remove.before"}}, Sign: "one listing",
+		Options: Options{Paper: true, Jobs: 20, Kills: 4, Points: []string{"logs.mark.before"}, Pause: 5 * time.Second}, Sign: "one listing",
 	},
 }
 
@@ -48,7 +48,10 @@ func Find(ctx context.Context, bug Bug, dir string, tries int, log io.Writer) (h
 	for seed := range tries {
 		o := bug.Options
 		o.Dir, o.Tags, o.Seed, o.Log = dir, []string{"planted_" + bug.Name}, uint64(seed+1), log
-		o.Pause, o.Limit, o.Drain = 100*time.Millisecond, time.Minute, time.Minute
+		o.Limit, o.Drain = 40*time.Second, 20*time.Second
+		if o.Pause == 0 {
+			o.Pause = 100 * time.Millisecond
+		}
 		if seed > 0 {
 			o.Bin = filepath.Join(dir, "bin")
 		}
