@@ -63,7 +63,7 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	case s.claim.Kind == ledger.Overflow && tooLong:
 		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
 	case s.claim.Kind == ledger.Overflow:
-		return steady, nil
+		return s.heard(ctx)
 	case vm.State == gahp.Down:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
 	case tooLong:
@@ -74,6 +74,26 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 		s.waits = "its machine is " + string(vm.State)
 	}
 	return min(guards, max(soon, time.Since(time.UnixMilli(s.claim.Entered))/4)), nil
+}
+
+// heard watches the worker of a machine that is up. One whose lease has ended has ended
+// its jobs, and powers its guest off if it can: a machine that is up all the same has no
+// worker any more, and will not have one.
+func (s *claimStep) heard(ctx context.Context) (time.Duration, error) {
+	w, ok := s.d.pool.Worker(s.claim.Worker)
+	if ok && w.Connected {
+		return steady, nil
+	}
+	silent := time.Since(w.Since)
+	if !ok {
+		silent = time.Since(s.d.born) // it has not come back since
+	}
+	limit := s.d.c.WorkerLease + s.d.c.LeaseMargin
+	if silent <= limit {
+		s.waits = "its worker is not connected"
+		return min(steady, limit-silent+soon), nil
+	}
+	return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
 }
 
 // drain waits until the worker has nothing to do.
