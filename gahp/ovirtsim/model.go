@@ -172,10 +172,15 @@ func decode(text []byte, into any) error {
 	if errors.Is(err, io.EOF) {
 		return nil // nothing is said, so everything is as without
 	}
-	if err != nil {
-		return grid.Errorf(grid.Invalid, "%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "ovirtsim.", ""))
+	if err == nil {
+		return nil
 	}
-	return nil
+	says := strings.TrimPrefix(err.Error(), "yaml: ")
+	var all *yaml.TypeError
+	if errors.As(err, &all) {
+		says = strings.Join(all.Errors, "; ")
+	}
+	return grid.Errorf(grid.Invalid, "%s", strings.ReplaceAll(says, "ovirtsim.", ""))
 }
 
 // filled is m with its defaults, or every reason why it is none.
