@@ -51,6 +51,10 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	if !s.wanted {
 		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
 	}
+	silent, limit := s.silent(), s.d.c.WorkerLease+s.d.c.LeaseMargin
+	if silent > limit {
+		return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
+	}
 	vm, err := s.get(ctx)
 	tooLong := time.Since(time.UnixMilli(s.claim.Wanted)) > s.res.MaxVMTime
 	switch {
@@ -62,8 +66,11 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
 	case s.claim.Kind == ledger.Overflow && tooLong:
 		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
+	case s.claim.Kind == ledger.Overflow && silent > 0:
+		s.waits = "its worker is not connected"
+		return min(steady, limit-silent+soon), nil
 	case s.claim.Kind == ledger.Overflow:
-		return s.heard(ctx)
+		return steady, nil
 	case vm.State == gahp.Down:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
 	case tooLong:
@@ -76,24 +83,20 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	return min(guards, max(soon, time.Since(time.UnixMilli(s.claim.Entered))/4)), nil
 }
 
-// heard watches the worker of a machine that is up. One whose lease has ended has ended
-// its jobs, and powers its guest off if it can: a machine that is up all the same has no
-// worker any more, and will not have one.
-func (s *claimStep) heard(ctx context.Context) (time.Duration, error) {
-	w, ok := s.d.pool.Worker(s.claim.Worker)
-	if ok && w.Connected {
-		return steady, nil
+// silent is how long the worker of an overflow machine has not been heard: longer than
+// its lease, and nothing runs there any more.
+func (s *claimStep) silent() time.Duration {
+	if s.claim.Kind != ledger.Overflow {
+		return 0
 	}
-	silent := time.Since(w.Since)
-	if !ok {
-		silent = time.Since(s.d.born) // it has not come back since
+	w, ok := s.d.pool.OfClaim(s.id)
+	switch {
+	case ok && w.Connected:
+		return 0
+	case ok:
+		return time.Since(w.Since)
 	}
-	limit := s.d.c.WorkerLease + s.d.c.LeaseMargin
-	if silent <= limit {
-		s.waits = "its worker is not connected"
-		return min(steady, limit-silent+soon), nil
-	}
-	return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
+	return time.Since(s.d.born) // it has not come back since this daemon's start
 }
 
 // drain waits until the worker has nothing to do.

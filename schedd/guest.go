@@ -53,8 +53,8 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 		}},
 		{"runcmd", [][]string{
 			{"mkdir", "-p", guestState},
-			// The worker goes on when cloud-init has ended.
-			append([]string{"sh", "-c", `exec setsid "$0" "$@" </dev/null >>` + guestState + `/worker.log 2>&1 &`}, run...),
+			// The worker goes on when cloud-init has ended, and is started again when it dies.
+			append([]string{"setsid", "-f", "sh", "-c", `exec </dev/null >>` + guestState + `/worker.log 2>&1; until "$0" "$@"; do sleep 1; done`}, run...),
 		}},
 	} {
 		value, err := json.Marshal(k.value) // JSON is YAML
