@@ -104,7 +104,7 @@ func (o *options) demo(ctx context.Context, d *cli.Deps) error {
 	if width == 0 {
 		width = 100
 	}
-	view := &demo.View{W: d.Err, Colour: d.ErrColour}
+	view := &demo.View{W: d.Err}
 	if w, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && d.Env("TERM") != "dumb" {
 		view.Width = w
 	}
@@ -125,7 +125,10 @@ func (o *options) up(ctx context.Context, d *cli.Deps) error {
 	if err != nil {
 		return err
 	}
-	s, err := dir.Detach(ctx, []string{"keep", "--dir", string(dir), "--bin", o.bin})
+	s, up, err := dir.State()
+	if err == nil && !up {
+		s, err = dir.Detach(ctx, []string{"keep", "--dir", string(dir), "--bin", o.bin})
+	}
 	if err != nil {
 		return err
 	}

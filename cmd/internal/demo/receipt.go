@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,29 +64,50 @@ type promised struct {
 	id   string // "" if there is none
 }
 
-// judge asks every witness. An error is of the asking.
+// judge asks every witness, and lays what they say side by side. An error is of the
+// asking.
 func (r *run) judge(ctx context.Context) (*receipt, error) {
 	out := &receipt{}
 	jobs, err := r.promised(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.judgeJobs(ctx, jobs, out); err != nil {
+	w := witnesses{ends: r.story.ends(), ready: r.story.ready()}
+	if w.queue, err = list(r.client.Jobs(ctx, listedQuery)); err != nil {
 		return nil, err
 	}
-	rec, err := readRecord(ctx, r.house.Dir.Admin())
+	if w.history, err = list(r.client.History(ctx, listedQuery)); err != nil {
+		return nil, err
+	}
+	if w.logs, err = readLogs(r.work); err != nil {
+		return nil, err
+	}
+	if w.engine, err = readRecord(ctx, r.house.Dir.Admin()); err != nil {
+		return nil, err
+	}
+	claims, err := r.client.Claims(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.judgeMachines(ctx, rec, out); err != nil {
-		return nil, err
-	}
+	w.claims = claims.Claims
 	killed, err := r.killed()
 	if err != nil {
 		return nil, err
 	}
+	out.judgeJobs(jobs, &w)
+	out.judgeMachines(&w)
 	out.settle(killed)
 	return out, nil
+}
+
+// witnesses is what each has to say.
+type witnesses struct {
+	queue, history map[string][]listed // by job
+	logs           map[string]logged   // by job: the user's event logs
+	ends           map[string]int      // by job: completions, as events told them
+	claims         []api.Claim         // the schedd's
+	ready          map[uint32]bool     // claims that were ready, as events told it
+	engine         *record             // the engine's own
 }
 
 // promised is every job of the client's ledger. A workflow promises one for each node.
@@ -130,83 +153,68 @@ type listed struct {
 	ExitCode          *int
 }
 
-func (r *run) judgeJobs(ctx context.Context, jobs []promised, out *receipt) error {
-	list := func(rows func(context.Context, api.JobsQuery) func(func(json.RawMessage, error) bool)) (map[string][]listed, error) {
-		found := map[string][]listed{}
-		for raw, err := range rows(ctx, api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "ExitCode"}, Evaluate: true}) {
-			if err != nil {
-				return nil, err
-			}
-			var j listed
-			if err := json.Unmarshal(raw, &j); err != nil {
-				return nil, err
-			}
-			id := fmt.Sprintf("%d.%d", j.ClusterId, j.ProcId)
-			found[id] = append(found[id], j)
+var listedQuery = api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "ExitCode"}, Evaluate: true}
+
+func list(rows iter.Seq2[json.RawMessage, error]) (map[string][]listed, error) {
+	out := map[string][]listed{}
+	for raw, err := range rows {
+		if err != nil {
+			return nil, err
 		}
-		return found, nil
+		var j listed
+		if err := json.Unmarshal(raw, &j); err != nil {
+			return nil, err
+		}
+		id := fmt.Sprintf("%d.%d", j.ClusterId, j.ProcId)
+		out[id] = append(out[id], j)
 	}
-	queue, err := list(func(ctx context.Context, q api.JobsQuery) func(func(json.RawMessage, error) bool) {
-		return r.client.Jobs(ctx, q)
-	})
-	if err != nil {
-		return err
-	}
-	history, err := list(func(ctx context.Context, q api.JobsQuery) func(func(json.RawMessage, error) bool) {
-		return r.client.History(ctx, q)
-	})
-	if err != nil {
-		return err
-	}
-	logs, err := r.readLogs()
-	if err != nil {
-		return err
-	}
+	return out, nil
+}
+
+// judgeJobs looks for each job that was promised.
+func (r *receipt) judgeJobs(jobs []promised, w *witnesses) {
 	known := map[string]bool{}
 	for _, p := range jobs {
 		known[p.id] = true
-		past := history[p.id]
+		past, now := w.history[p.id], w.queue[p.id]
 		switch {
-		case p.id == "" || len(past) == 0 && len(queue[p.id]) == 0:
-			out.lost++
-			out.bad("%s was acknowledged, and there is no job of it", p.what)
+		case p.id == "" || len(past) == 0 && len(now) == 0:
+			r.lost++
+			r.bad("%s was acknowledged, and there is no job of it", p.what)
 			continue
 		case len(past) == 0:
-			out.bad("%s, job %s, is %s", p.what, p.id, queue[p.id][0].JobStatus)
+			r.bad("%s, job %s, is %s", p.what, p.id, now[0].JobStatus)
 		case past[0].JobStatus != grid.Completed:
-			out.lost++
-			out.bad("%s, job %s, has left as %s", p.what, p.id, past[0].JobStatus)
+			r.lost++
+			r.bad("%s, job %s, has left as %s", p.what, p.id, past[0].JobStatus)
 		case past[0].ExitCode != nil && *past[0].ExitCode != 0:
-			out.bad("%s, job %s, ended with exit code %d", p.what, p.id, *past[0].ExitCode)
+			r.bad("%s, job %s, ended with exit code %d", p.what, p.id, *past[0].ExitCode)
 		default:
-			out.completed++
+			r.completed++
 		}
-		if why := r.twice(p.id, len(past)+len(queue[p.id]), logs[p.id]); why != "" {
-			out.doubled++
-			out.bad("%s, job %s, %s", p.what, p.id, why)
+		if why := w.twice(p.id); why != "" {
+			r.doubled++
+			r.bad("%s, job %s, %s", p.what, p.id, why)
 		}
-		if n := logs[p.id].ends; len(past) > 0 && n == 0 {
-			out.bad("%s, job %s, is completed, and its event log does not say so", p.what, p.id)
+		if len(past) > 0 && w.logs[p.id].ends == 0 {
+			r.bad("%s, job %s, is completed, and its event log does not say so", p.what, p.id)
 		}
 	}
-	for id := range history {
+	for _, id := range slices.Sorted(maps.Keys(w.history)) {
 		if !known[id] {
-			out.bad("job %s was promised to nobody", id)
+			r.bad("job %s was promised to nobody", id)
 		}
 	}
-	return nil
 }
 
 // twice says how a job is known to have run to its end more than once, if it is.
-func (r *run) twice(id string, rows int, log logged) string {
-	r.story.mu.Lock()
-	ends := len(r.story.job(id).completed)
-	r.story.mu.Unlock()
+func (w *witnesses) twice(id string) string {
+	rows, log := len(w.queue[id])+len(w.history[id]), w.logs[id]
 	switch {
 	case rows > 1:
 		return fmt.Sprintf("is listed %d times", rows)
-	case ends > 1:
-		return fmt.Sprintf("completed %d times by the schedd's events", ends)
+	case w.ends[id] > 1:
+		return fmt.Sprintf("completed %d times by the schedd's events", w.ends[id])
 	case log.ends > 1:
 		return fmt.Sprintf("terminated %d times by its event log", log.ends)
 	case log.late:
@@ -221,9 +229,10 @@ type logged struct {
 	late bool // it began behind one
 }
 
-func (r *run) readLogs() (map[string]logged, error) {
+// readLogs reads every event log below a directory.
+func readLogs(dir string) (map[string]logged, error) {
 	out := map[string]logged{}
-	err := filepath.WalkDir(r.work, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".log" {
 			return err
 		}
@@ -250,57 +259,50 @@ func (r *run) readLogs() (map[string]logged, error) {
 
 // judgeMachines lays what the schedd says of its claims beside what the engine says of
 // its machines.
-func (r *run) judgeMachines(ctx context.Context, rec *record, out *receipt) error {
-	all, err := r.client.Claims(ctx, true)
-	if err != nil {
-		return err
+func (r *receipt) judgeMachines(w *witnesses) {
+	e := w.engine
+	r.started, r.removed, r.left = len(e.created), len(e.removed), len(e.left)
+	r.borrowed, r.returned = len(e.borrowed), len(e.returned)
+	for _, name := range e.touched {
+		r.bad("the machine %s is somebody else's, and was touched", name)
 	}
-	out.started, out.removed, out.left = len(rec.created), len(rec.removed), len(rec.left)
-	out.borrowed, out.returned = len(rec.borrowed), len(rec.returned)
-	for _, name := range rec.touched {
-		out.bad("the machine %s is somebody else's, and was touched", name)
-	}
-	for i, name := range rec.created {
-		if slices.Contains(rec.created[:i], name) {
-			out.bad("the machine %s was made twice", name)
-		}
-	}
-	r.story.mu.Lock()
-	defer r.story.mu.Unlock()
-	claimed := map[string]bool{}
 	did := map[string]string{} // jobs that were machines: the last that was one
-	for i := range all.Claims {
-		if c := &all.Claims[i]; c.Kind == "made" && slices.Contains(rec.created, c.Name) {
+	for i := range w.claims {
+		if c := &w.claims[i]; c.Kind == "made" && slices.Contains(e.created, c.Name) {
 			did[c.Job] = c.Name
 		}
 	}
-	for i := range all.Claims {
-		c := &all.Claims[i]
+	claimed := map[string]bool{}
+	for i := range w.claims {
+		c := &w.claims[i]
 		if c.State != "gone" && c.State != "failed" {
-			out.bad("claim %d, the machine %s, is %s still", c.ID, c.Name, c.State)
+			r.bad("claim %d, the machine %s, is %s still", c.ID, c.Name, c.State)
 		}
 		if c.Kind == "borrowed" {
 			continue
 		}
 		claimed[c.Name] = true
-		there, joined := slices.Contains(rec.created, c.Name), c.Kind == "overflow" && r.story.claim(c.ID).was("ready")
+		there := slices.Contains(e.created, c.Name)
+		joined := c.Kind == "overflow" && w.ready[c.ID]
 		switch {
 		case joined && !there:
-			out.bad("claim %d is said to have joined as %s, and the engine has never had that machine", c.ID, c.Name)
+			r.bad("claim %d is said to have joined as %s, and the engine has never had that machine", c.ID, c.Name)
 		case joined:
-			out.joined++
-		case c.Kind == "made" && did[c.Job] == c.Name && len(r.story.job(c.Job).completed) > 0:
-			out.vmJobs++
+			r.joined++
+		case c.Kind == "made" && did[c.Job] == c.Name && w.ends[c.Job] > 0:
+			r.vmJobs++
 		case there:
-			out.givenUp++
+			r.givenUp++
 		}
 	}
-	for _, name := range rec.created {
+	for i, name := range e.created {
+		if slices.Contains(e.created[:i], name) {
+			r.bad("the machine %s was made twice", name)
+		}
 		if !claimed[name] {
-			out.bad("the engine has had a machine %s, and no claim is for it", name)
+			r.bad("the engine has had a machine %s, and no claim is for it", name)
 		}
 	}
-	return nil
 }
 
 // killed reports whether anything died that was to stay: a program of the house, or a

@@ -19,7 +19,6 @@ type story struct {
 	claims  map[uint32]*claim
 	workers map[string]bool
 	dags    map[uint32]string // the status of each run
-	heard   uint64            // the last event's index
 }
 
 // job is one as its events tell it.
@@ -123,7 +122,6 @@ func (s *story) hear(e *api.Event) (line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.wake()
-	s.heard = max(s.heard, e.Index)
 	at := time.UnixMilli(e.Time)
 	switch e.Type {
 	case "worker_seen":
@@ -256,6 +254,28 @@ func (s *story) running() map[string]int {
 		if n := len(j.runs); n > 0 && j.runs[n-1].to.IsZero() {
 			out[j.runs[n-1].what]++
 		}
+	}
+	return out
+}
+
+// ends are how often each job was completed.
+func (s *story) ends() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]int{}
+	for id, j := range s.jobs {
+		out[id] = len(j.completed)
+	}
+	return out
+}
+
+// ready are the claims that were ready once.
+func (s *story) ready() map[uint32]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[uint32]bool{}
+	for id, c := range s.claims {
+		out[id] = c.was("ready")
 	}
 	return out
 }

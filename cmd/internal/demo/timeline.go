@@ -40,7 +40,9 @@ func (s *story) lanes() []lane {
 // stateMarks are what a machine's states look like, where no job runs.
 var stateMarks = map[string]byte{"wanted": '.', "launching": '.', "unknown": '?', "booting": ':', "ready": '-', "draining": '~', "stopping": 'x'}
 
-const legend = "a digit: so many jobs run; . being made, : booting, - ready, v a job that is the machine, ~ draining, x being removed"
+const legend = `a digit: so many jobs run   v: a job that is the machine   -: ready
+.: being made   :: booting   ~: draining   x: being removed   ?: unknown
+`
 
 // timeline draws the lanes from begin to end, width characters wide.
 func timeline(w io.Writer, lanes []lane, begin, end time.Time, width int) {
@@ -54,7 +56,7 @@ func timeline(w io.Writer, lanes []lane, begin, end time.Time, width int) {
 		step += time.Second
 	}
 	n := int((end.Sub(begin) + step - 1) / step)
-	fmt.Fprintf(w, "timeline, a column is %s (%s)\n", step, legend)
+	fmt.Fprintf(w, "timeline, a column is %s\n", step)
 	fmt.Fprintf(w, "%-*s  %s\n", names, "", scale(n, step))
 	for _, l := range lanes {
 		b := make([]byte, n)
@@ -64,6 +66,7 @@ func timeline(w io.Writer, lanes []lane, begin, end time.Time, width int) {
 		}
 		fmt.Fprintf(w, "%-*s  %s\n", names, l.name+" "+l.kind, strings.TrimRight(string(b), " "))
 	}
+	fmt.Fprint(w, legend)
 }
 
 // scale is the seconds above every tenth column.

@@ -6,13 +6,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gridburst/cmd/internal/sandbox"
 )
 
 // View shows how a run goes: a picture that changes on a terminal, lines elsewhere.
 type View struct {
-	W      io.Writer
-	Width  int  // of the terminal; 0: W is none
-	Colour bool //
+	W     io.Writer
+	Width int // of the terminal; 0: W is none
 
 	mu    sync.Mutex
 	begun time.Time
@@ -80,26 +81,15 @@ func (v *View) picture(s *story) []string {
 		full = bar * n.completed / n.jobs
 	}
 	out := []string{
-		fmt.Sprintf("%s%s%s  %d of %d jobs", v.paint(strings.Repeat("#", full)), strings.Repeat(".", bar-full), v.elapsed(), n.completed, n.jobs),
+		fmt.Sprintf("%s%s  %3.0f s  %d of %d jobs", strings.Repeat("#", full), strings.Repeat(".", bar-full), time.Since(v.begun).Seconds(), n.completed, n.jobs),
 		fmt.Sprintf("%d running, %d waiting, %d held", n.running, n.waiting, n.held),
 	}
 	running := s.running()
-	for _, l := range []string{"pool"} {
-		out = append(out, fmt.Sprintf("  %-24s %-9s %-9s %s", l, "worker", "", strings.Repeat("*", running[l])))
-	}
+	out = append(out, fmt.Sprintf("  %-24s %-9s %-9s %s", sandbox.WorkerName, "worker", "", strings.Repeat("*", running[sandbox.WorkerName])))
 	for _, c := range s.machines() {
 		if !c.closed() {
 			out = append(out, fmt.Sprintf("  %-24s %-9s %-9s %s", c.title(), c.kind, c.state(), strings.Repeat("*", running[c.name])))
 		}
 	}
 	return out
-}
-
-func (v *View) elapsed() string { return fmt.Sprintf("  %3.0f s", time.Since(v.begun).Seconds()) }
-
-func (v *View) paint(s string) string {
-	if !v.Colour {
-		return s
-	}
-	return "\x1b[32m" + s + "\x1b[0m"
 }

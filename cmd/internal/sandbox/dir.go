@@ -122,6 +122,9 @@ func (d Dir) Empty() error {
 // which has to wait for the engine's address. What is there already stays as it is. The
 // lock is held.
 func (d Dir) Prepare(bin string) error {
+	if err := guests(); err != nil {
+		return err
+	}
 	m, err := d.mark()
 	if err != nil {
 		return err
