@@ -175,12 +175,12 @@ func decode(text []byte, into any) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	says := strings.TrimPrefix(err.Error(), "yaml: ")
 	var all *yaml.TypeError
 	if errors.As(err, &all) {
-		text = strings.Join(all.Errors, "; ")
+		says = strings.Join(all.Errors, "; ")
 	}
-	return grid.Errorf(grid.Invalid, "%s", strings.ReplaceAll(text, "ovirtsim.", ""))
+	return grid.Errorf(grid.Invalid, "%s", strings.ReplaceAll(says, "ovirtsim.", ""))
 }
 
 // filled is m with its defaults, or every reason why it is none.
