@@ -68,7 +68,7 @@ type Burst struct {
 	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
 	Wait        time.Duration // how long a job must have been unservable before it is demand
-	UserData    string        // a further cloud-config, carried out before ours
+	UserData    string        // further keys of the cloud-config, in block style
 }
 
 // Cron is a timetable that starts a DAG: cron "NAME".

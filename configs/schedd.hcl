@@ -55,7 +55,7 @@ schedd {
 #     disk         = "10GiB"                # that jobs find there
 #     attributes   = ["HasGcc = true"]      # what its workers offer beside their own
 #     schedd       = "https://192.0.2.1:9618" # where guests find this schedd; the first of names
-#     user_data    = "#cloud-config\npackages: [gcc]\n" # carried out before ours
+#     user_data    = "packages: [gcc]\n"     # further keys of the cloud-config
 #   }
 # }
 

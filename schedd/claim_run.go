@@ -51,6 +51,9 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	if !s.wanted {
 		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
 	}
+	if silent := s.silent(); silent > s.d.c.WorkerLease+s.d.c.LeaseMargin {
+		return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
+	}
 	vm, err := s.get(ctx)
 	tooLong := time.Since(time.UnixMilli(s.claim.Wanted)) > s.res.MaxVMTime
 	switch {
@@ -74,6 +77,22 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 		s.waits = "its machine is " + string(vm.State)
 	}
 	return min(guards, max(soon, time.Since(time.UnixMilli(s.claim.Entered))/4)), nil
+}
+
+// silent is how long the worker of an overflow machine has not been heard: longer than
+// its lease, and nothing runs there any more.
+func (s *claimStep) silent() time.Duration {
+	if s.claim.Kind != ledger.Overflow {
+		return 0
+	}
+	w, ok := s.d.pool.OfClaim(s.id)
+	switch {
+	case ok && w.Connected:
+		return 0
+	case ok:
+		return time.Since(w.Since)
+	}
+	return time.Since(s.d.born) // it has not come back since this daemon's start
 }
 
 // drain waits until the worker has nothing to do.

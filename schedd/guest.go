@@ -2,10 +2,13 @@ package schedd
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gridburst/internal/grid"
 )
@@ -19,6 +22,10 @@ const (
 // guestData is the cloud-config of an overflow machine: it carries the schedd's address
 // and authority and a one-time token, and starts the worker that its template holds.
 // It is the same whenever it is made for a claim.
+//
+// An oVirt engine puts it behind a cloud-config of its own, text behind text. So it is
+// the rest of a YAML mapping, a key at the beginning of each line; of a key that is there
+// twice the last counts, which is ours. The guest's name is the engine's to give.
 func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) {
 	at := b.Schedd
 	if at == "" {
@@ -31,40 +38,37 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 	for _, n := range slices.Sorted(maps.Keys(b.Attrs)) {
 		run = append(run, "--attr", n+"="+b.Attrs[n])
 	}
-	// JSON is YAML. The worker goes on when cloud-init has ended.
-	config := map[string]any{
-		"hostname": name,
-		"write_files": []map[string]any{
+	var out strings.Builder
+	out.WriteString("#cloud-config\n")
+	if b.UserData != "" {
+		out.WriteString(strings.TrimRight(b.UserData, "\n") + "\n")
+	}
+	for _, k := range []struct {
+		key   string
+		value any
+	}{
+		{"write_files", []map[string]string{
 			{"path": guestDir + "/ca.pem", "content": string(d.ca.PEM()), "permissions": "0644"},
 			{"path": guestDir + "/token", "content": d.secrets.Token(claimPurpose(claim, name)) + "\n", "permissions": "0600"},
-		},
-		"runcmd": [][]string{
+		}},
+		{"runcmd", [][]string{
 			{"mkdir", "-p", guestState},
-			append([]string{"sh", "-c", `exec setsid "$0" "$@" </dev/null >>` + guestState + `/worker.log 2>&1 &`}, run...),
-		},
+			// The worker goes on when cloud-init has ended, and is started again when it dies.
+			append([]string{"setsid", "-f", "sh", "-c", `exec </dev/null >>` + guestState + `/worker.log 2>&1; until "$0" "$@"; do sleep 1; done`}, run...),
+		}},
+	} {
+		value, err := json.Marshal(k.value) // JSON is YAML
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&out, "%s: %s\n", k.key, value)
 	}
-	if b.UserData == "" {
-		return cloudConfig("#cloud-config", config)
-	}
-	// Of two parts with one key cloud-init takes the later, unless it is told to join them.
-	config["merge_how"] = "list(append)+dict(no_replace,recurse_list)+str()"
-	ours, err := cloudConfig("#cloud-config", config)
-	if err != nil {
-		return "", err
-	}
-	return cloudConfig("#cloud-config-archive", []map[string]string{
-		{"type": "text/cloud-config", "content": b.UserData}, {"type": "text/cloud-config", "content": ours},
-	})
+	return out.String(), nil
 }
 
-// cloudConfig is user data of a kind that its first line names.
-func cloudConfig(kind string, v any) (string, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	return kind + "\n" + string(b) + "\n", nil
-}
+// ourKeys are those of a cloud-config that a burst's own user data may not have: ours
+// would take their place without a word.
+var ourKeys = regexp.MustCompile(`(?m)^["']?(write_files|runcmd|hostname)["']?\s*:`)
 
 // address is where guests reach the daemon, unless their resource says otherwise.
 func (d *Daemon) address() (string, error) {

@@ -156,14 +156,19 @@ func TestWithoutAPortThereIsNothingToJoin(t *testing.T) {
 // handedOver is what a cloud-config carries for the worker.
 func handedOver(t *testing.T, data string) (token, ca string) {
 	t.Helper()
-	body, ok := strings.CutPrefix(data, "#cloud-config\n")
-	var c struct {
-		WriteFiles []struct{ Path, Content string } `json:"write_files"`
+	// Behind an engine's own keys it must go on as the rest of a mapping.
+	lines := strings.Split(data, "\n")
+	var files []struct{ Path, Content string }
+	for _, line := range lines {
+		if value, ok := strings.CutPrefix(line, "write_files: "); ok {
+			if err := json.Unmarshal([]byte(value), &files); err != nil {
+				t.Fatalf("the user data %q: %v", data, err)
+			}
+		} else if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "runcmd: ") {
+			t.Errorf("the user data have the line %q", line)
+		}
 	}
-	if err := json.Unmarshal([]byte(body), &c); err != nil || !ok {
-		t.Fatalf("the user data %q: %v", data, err)
-	}
-	for _, f := range c.WriteFiles {
+	for _, f := range files {
 		switch f.Path {
 		case guestDir + "/token":
 			token = strings.TrimSpace(f.Content)

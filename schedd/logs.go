@@ -34,9 +34,10 @@ type logWriter struct {
 	owner   desk.Owner
 	queue   []logLine
 	busy    bool
-	written uint64              // everything of this owner's up to here is written or given up
-	last    map[string]position // logs written since the last mark
-	refused map[string]string   // logs that could not be written, and why
+	written uint64                      // everything of this owner's up to here is written or given up
+	last    map[string]position         // logs written since the last mark
+	recall  map[string]userlog.Position // where logs ended that the last mark before the start told of
+	refused map[string]string           // logs that could not be written, and why
 }
 
 type logLine struct {
@@ -105,7 +106,8 @@ func (l *logs) recall() error {
 				return err
 			}
 			w := l.writer(desk.Owner{UID: p.UID})
-			w.last[p.Path] = position{p.Index, userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset}}
+			at := userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset}
+			w.last[p.Path], w.recall[p.Path] = position{p.Index, at}, at
 		}
 		return nil
 	})
@@ -114,7 +116,7 @@ func (l *logs) recall() error {
 func (l *logs) writer(o desk.Owner) *logWriter {
 	w := l.writers[o.UID]
 	if w == nil {
-		w = &logWriter{owner: o, last: map[string]position{}, refused: map[string]string{}}
+		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]userlog.Position{}, refused: map[string]string{}}
 		l.writers[o.UID] = w
 	}
 	if o.Name != "" {
@@ -209,7 +211,13 @@ func (l *logs) asksOf(w *logWriter, lines []logLine, unsure bool) []desk.LogAppe
 			i = len(asks)
 			at[line.path] = i
 			a := desk.LogAppend{Path: line.path}
-			if unsure || line.index <= l.again {
+			switch {
+			case line.index <= l.again:
+				// It may be anywhere behind what was marked, also before what has been
+				// written since the start.
+				p := w.recall[line.path]
+				a.After = &p
+			case unsure:
 				p := w.last[line.path].at
 				a.After = &p
 			}
@@ -224,6 +232,9 @@ func (l *logs) settle(w *logWriter, lines []logLine, asks []desk.LogAppend, done
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := lines[len(lines)-1].index
+	if rest := w.queue[len(lines):]; len(rest) > 0 && rest[0].index == last {
+		last-- // more of this entry follows
+	}
 	for i, a := range asks {
 		if done[i].Error == "" {
 			w.last[a.Path] = position{last, done[i].Position}

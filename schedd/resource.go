@@ -42,7 +42,7 @@ type Burst struct {
 	Idle        time.Duration     // before a machine is drained; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
-	UserData    string            // a further cloud-config, carried out before ours
+	UserData    string            // further keys of the cloud-config, in block style
 	Schedd      string            // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
 }
 
@@ -77,6 +77,9 @@ func (r *Resource) complete() error {
 	}
 	if b.Cores < 1 || b.MemoryMB < 1 {
 		return bad("burst needs cores and memory: what its machines will offer is decided on")
+	}
+	if m := ourKeys.FindStringSubmatch(b.UserData); m != nil {
+		return bad("burst: user_data has the key %s, which is the schedd's: use bootcmd, packages or the template", m[1])
 	}
 	span(&b.Idle, time.Minute)
 	span(&b.JoinTimeout, 10*time.Minute)

@@ -153,7 +153,7 @@ type Summary struct {
 	Removed        int      `json:"removed"`         // that were created, and exist no more
 	Left           []string `json:"left"`            // that were created, and exist
 	Running        []string `json:"running"`         // that were created, and run
-	Foreign        int      `json:"foreign"`         //
+	Foreign        int      `json:"foreign"`         // machines that were there before, and exist
 	ForeignTouched []string `json:"foreign_touched"` // that an order was carried out on
 	Entries        int64    `json:"entries"`
 	At             string   `json:"at"`

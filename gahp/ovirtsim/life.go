@@ -90,8 +90,8 @@ func (s Status) words() string {
 	return title(string(s))
 }
 
-// faultText is an engine's message: its status, and its sentence, in which {order} is what was to be
-// done, as in "run VM", and {what} what it is about.
+// faultText is an engine's message: its status, and its sentence, in which {order} is
+// what was to be done, as in "run VM", and {what} what it is about.
 type faultText struct {
 	status int
 	detail string

@@ -277,9 +277,15 @@ func TestInABubble(t *testing.T) {
 }
 
 // direct is a call without a network.
-func direct(t *testing.T, s *Sim, method, path, body string) string {
+func direct(t testing.TB, s *Sim, method, path, body string) string {
 	t.Helper()
-	w := &recorder{header: http.Header{}}
+	w := &recorder{}
+	request(t, s, w, method, path, body)
+	return w.body.String()
+}
+
+func request(t testing.TB, s *Sim, w http.ResponseWriter, method, path, body string) {
+	t.Helper()
 	r, err := http.NewRequest(method, "https://engine"+apiPath+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -287,14 +293,11 @@ func direct(t *testing.T, s *Sim, method, path, body string) string {
 	r.SetBasicAuth("admin@internal", Password)
 	r.Header.Set("Content-Type", "application/xml")
 	s.ServeHTTP(w, r)
-	return w.body.String()
 }
 
-type recorder struct {
-	header http.Header
-	body   strings.Builder
-}
+// recorder keeps an answer's body.
+type recorder struct{ body strings.Builder }
 
-func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) Header() http.Header         { return http.Header{} }
 func (r *recorder) WriteHeader(int)             {}
 func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }

@@ -30,9 +30,9 @@ type Model struct {
 	Quotas      []Quota      `yaml:"quotas,omitempty"`
 	VMs         []VM         `yaml:"vms,omitempty"` // are foreign: no user of the API has made them
 
-	Body     Body          `yaml:"body,omitempty"`      // of machines whose template says nothing; empty: paper
-	Times    Times         `yaml:"times,omitempty"`     //
-	Rules    []Rule        `yaml:"rules,omitempty"`     //
+	Body     Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
+	Times    Times         `yaml:"times,omitempty"`
+	Rules    []Rule        `yaml:"rules,omitempty"`     // in force from the start
 	Seed     uint64        `yaml:"seed,omitempty"`      // of the rules that work by chance
 	MACs     int           `yaml:"macs,omitempty"`      // in the pool; 0: enough
 	Idle     time.Duration `yaml:"idle,omitempty"`      // after which a session ends; 0: half an hour

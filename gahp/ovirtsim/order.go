@@ -329,6 +329,9 @@ func (c *call) start() *reply {
 			s.move(v, Up, "it was resumed")
 			return nil
 		}
+		if v.Status != Down {
+			return nil // a rule shows it as paused; it runs
+		}
 		host, fault, what := s.schedule(v)
 		quota := s.overQuota(v, OpStart)
 		switch {

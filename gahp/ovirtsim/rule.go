@@ -50,10 +50,10 @@ var orders = []Op{OpCreate, OpUpdate, OpStart, OpStop, OpShutdown, OpRemove}
 type Rule struct {
 	// Which calls it meets: all that are named by each of these.
 	Ops    []Op    `yaml:"ops,omitempty"`
-	Method string  `yaml:"method,omitempty"` //
+	Method string  `yaml:"method,omitempty"`
 	Path   string  `yaml:"path,omitempty"`   // below /ovirt-engine; * stands for a part, as in path.Match
 	Name   string  `yaml:"name,omitempty"`   // of the machine; * stands for anything
-	User   string  `yaml:"user,omitempty"`   //
+	User   string  `yaml:"user,omitempty"`   // who has proved to be one, or tries to
 	Page   int     `yaml:"page,omitempty"`   // of a listing
 	Nth    int     `yaml:"nth,omitempty"`    // the first that it meets; 0: 1
 	Times  int     `yaml:"times,omitempty"`  // how many it meets; 0: with nth one, otherwise all

@@ -220,6 +220,11 @@ func TestWhatBecomesOfMachines(t *testing.T) {
 	c.refused("POST", "/vms/"+locked.ID+"/stop", "<action/>", 409, "in Unknown status")
 	clock.Advance(time.Minute)
 	is(locked, "up")
+	takeBack = put(t, s, Rule{Show: Paused, Name: "gb-locked"})
+	is(locked, "paused")
+	start(locked)
+	takeBack()
+	is(locked, "up")
 	if got := s.Rules(); len(got) != 0 {
 		t.Errorf("in force: %v", got)
 	}

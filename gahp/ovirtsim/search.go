@@ -29,7 +29,7 @@ type term struct {
 	value *regexp.Regexp
 }
 
-// words splits a search text, at blanks and around =, != outside quotes.
+// searchWords splits a search text, at blanks and around =, != outside quotes.
 var searchWords = regexp.MustCompile(`"[^"]*"|!=|=|[^\s="!]+`)
 
 // fields of an object, by the names that a search may use.

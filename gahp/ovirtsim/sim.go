@@ -81,20 +81,28 @@ func Open(m Model, o Options) (*Sim, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
+	if err := s.begin(kept, fresh); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// begin puts machines and rules in their places.
+func (s *Sim) begin(kept []*vm, fresh bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record(Entry{What: Began})
-	for _, r := range m.Rules {
+	for _, r := range s.model.Rules {
 		s.putRule(r)
 	}
 	if fresh {
-		for _, d := range m.VMs {
+		for _, d := range s.model.VMs {
 			s.inherit(d)
 		}
-		return s, s.ready()
+		return s.ready()
 	}
 	s.takeUp(kept)
-	return s, s.sweep()
+	return s.sweep()
 }
 
 // inherit makes a machine of the model. s.mu is held.

@@ -100,7 +100,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 		el("high_availability", yes("enabled", v.HA), num("priority", 1)),
 	)
 	if v.Init != nil {
-		n.add(v.Init.node(whole))
+		n.add(v.Init.node())
 	}
 	n.addIf(whole, el("console", yes("enabled", false)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", false))
 	n.add(
@@ -146,7 +146,7 @@ func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os
 }
 
 // node is an initialization as its owner may read it: all of it but the password.
-func (i *initialization) node(bool) *node {
+func (i *initialization) node() *node {
 	n := el("initialization")
 	for _, f := range []struct{ name, text string }{
 		{"authorized_ssh_keys", i.SSHKeys}, {"custom_script", i.CustomScript}, {"dns_search", i.DNSSearch}, {"dns_servers", i.DNSServers},

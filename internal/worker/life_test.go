@@ -81,8 +81,8 @@ func TestAnAgentThatIsKilledIsFollowedByOne(t *testing.T) {
 		if len(h) != 3 || h[1] != wire.Exited || h[3] != wire.Exited {
 			t.Fatalf("the next agent holds %v", h)
 		}
-		r := l.report() // its outputs had to be sent first
-		for r.Job.Cluster != 2 {
+		r := l.held(2) // its outputs had to be sent first, which may have been quicker than the line
+		for r.Job.Cluster != 2 || !r.Kind.Final() {
 			r = l.report()
 		}
 		if r.Kind != wire.Exited || r.Code != 3 || r.Staged == nil {

@@ -30,9 +30,11 @@ func TestMain(m *testing.M) {
 		}
 	}
 	status := m.Run()
-	for pid, cmdline := range processesOf(os.Args[0]) {
-		fmt.Fprintf(os.Stderr, "left behind by the tests: %d %s\n", pid, cmdline)
-		status = 1
+	for _, as := range []string{"runner", "agent"} {
+		for pid, cmdline := range processesOf(os.Args[0] + "\x00" + as) {
+			fmt.Fprintf(os.Stderr, "left behind by the tests: %d %s\n", pid, cmdline)
+			status = 1
+		}
 	}
 	os.Exit(status)
 }

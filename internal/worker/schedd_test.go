@@ -139,6 +139,16 @@ func (s *schedd) line() *line {
 	}
 }
 
+// held is what the hello said of a job.
+func (l *line) held(job int32) wire.Report {
+	for _, a := range l.hello.Attempts {
+		if a.Job.Cluster == job {
+			return a.Last
+		}
+	}
+	return wire.Report{}
+}
+
 // renewed waits until n beats were answered.
 func (l *line) renewed(n int) {
 	l.t.Helper()

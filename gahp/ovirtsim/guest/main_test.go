@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -209,14 +208,6 @@ func TestWhatAGuestEndsBy(t *testing.T) {
 		if g.Off() {
 			t.Error("it has powered off")
 		}
-	})
-	t.Run("the death of its host", func(t *testing.T) {
-		g := start(t, Config{Boot: waits + "wait"})
-		// The end of the line is all that the guest knows of its host's life.
-		if err := syscall.Shutdown(int(g.line.Fd()), syscall.SHUT_WR); err != nil {
-			t.Fatal(err)
-		}
-		<-g.Done()
 	})
 	t.Run("its power state", func(t *testing.T) {
 		got := report(t, Config{UserData: "#cloud-config\npower_state: {mode: poweroff, condition: test -e /etc/passwd}\nruncmd: [date > /root/ran]\n"})

@@ -161,7 +161,7 @@ type builder struct {
 type holding struct {
 	to   string
 	fd   int    // a mount that is nowhere yet; -1: none
-	dir  bool   //
+	dir  bool   // it is a directory
 	link string // where it leads, if it is a link and no mount
 }
 
