@@ -59,8 +59,8 @@ func (k *killer) run(ctx context.Context, kills int) error {
 		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
 			return err
 		}
-		if k.again {
-			continue
+		if k.again || len(left) == 0 && k.total(died) >= kills {
+			continue // what is left needs time to get there
 		}
 		if err := k.anyOf(programs[k.rand.IntN(len(programs))]); err != nil {
 			return err
