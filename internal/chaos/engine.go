@@ -233,7 +233,7 @@ func (e *engine) judge(_ context.Context, rep *Report, q *queue) error {
 		if (n.What == "stopped" || n.What == "removed") && e.ghost(c.Comment) && !ended[n.VM] {
 			ended[n.VM] = true
 			rep.Ghosts++
-			if age := n.At.Sub(c.At); age < sweepEvery {
+			if age := n.At.Sub(c.At); age < sweepEvery*3/4 {
 				rep.wrong("machine %s, which no claim stood for, was taken away after %s: that is one listing", c.Name, age)
 			}
 		}

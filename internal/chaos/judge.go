@@ -72,8 +72,8 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 
 // queue is what the queue and its log say at the end.
 type queue struct {
-	status   map[string]int // by job: its status, in the queue or the history
-	copies   map[string]int // by job: how often it is in either
+	status   map[string]string // by job: its status, in the queue or the history
+	copies   map[string]int    // by job: how often it is in either
 	node     map[string]bool
 	done     map[string][]time.Time // by job: when it was counted complete
 	wished   map[uint32]time.Time   // by claim: when it was wished for
@@ -82,7 +82,7 @@ type queue struct {
 
 func (r *run) queue(ctx context.Context) (*queue, error) {
 	q := &queue{
-		status: map[string]int{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
+		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
 	}
 	c := r.house.socket.Client()
 	status, err := c.Status(ctx)
@@ -90,7 +90,7 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 		return nil, err
 	}
 	q.deployed = status.Deployment
-	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "DAGNodeName"}, Limit: 5000}
+	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "DAGNodeName", "HoldReason"}, Limit: 5000}
 	for _, list := range []func(func(json.RawMessage, error) bool){c.Jobs(ctx, ask), c.History(ctx, ask)} {
 		for raw, err := range list {
 			if err != nil {
@@ -100,12 +100,13 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 				ClusterId, ProcId int32
 				JobStatus         int
 				DAGNodeName       *string
+				HoldReason        string
 			}
 			if err := json.Unmarshal(raw, &a); err != nil {
 				return nil, err
 			}
 			id := grid.JobID{Cluster: a.ClusterId, Proc: a.ProcId}.String()
-			q.status[id] = a.JobStatus
+			q.status[id] = strings.TrimSpace(grid.Status(a.JobStatus).String() + " " + a.HoldReason)
 			q.copies[id]++
 			q.node[id] = a.DAGNodeName != nil
 		}
@@ -182,7 +183,7 @@ func (j *jury) job(h *handed, id string) {
 		j.rep.wrong("job %s is there %d times, and was counted complete %d times", id, n, len(done))
 		return
 	case len(done) == 0:
-		j.rep.wrong("job %s of %s did not complete: its status is %s", id, h.Key, grid.Status(j.queue.status[id]))
+		j.rep.wrong("job %s of %s did not complete: its status is %s", id, h.Key, j.queue.status[id])
 		return
 	}
 	if h.Shape == belated {

@@ -23,8 +23,9 @@ type killer struct {
 	random map[failpoint.Program]int // that were killed at random instants
 }
 
-// patience is how long a point is waited for before the next fault; it stays armed.
-const patience = 3 * time.Second
+// patience is how many pauses a point is waited for before the next fault; it stays
+// armed.
+const patience = 10
 
 // run goes on until every point has killed somebody, at least so many kills were made
 // in all, and ctx has not ended.
@@ -58,8 +59,8 @@ func (k *killer) run(ctx context.Context, kills int) error {
 		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
 			return err
 		}
-		if k.again {
-			continue
+		if k.again || len(left) == 0 && k.total(died) >= kills {
+			continue // what is left needs time to get there
 		}
 		if err := k.anyOf(programs[k.rand.IntN(len(programs))]); err != nil {
 			return err
@@ -76,7 +77,7 @@ func (k *killer) at(ctx context.Context, p failpoint.Point) error {
 		return err
 	}
 	fmt.Fprintf(k.log, "arm %s\n", p.Name)
-	for begun := time.Now(); k.house.armedNow(p.Name) && time.Since(begun) < patience; {
+	for begun := time.Now(); k.house.armedNow(p.Name) && time.Since(begun) < patience*k.pause; {
 		if err := wait(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}

@@ -159,15 +159,15 @@ func (l *load) pick() shape {
 // machine is a job that is a machine: its guest tells the witness, under the
 // submission's key, and powers off.
 func (l *load) machine(s *submission, line func(string, ...any)) error {
-	guest, err := json.Marshal(map[string]any{
-		"write_files": []map[string]string{{"path": "/root/job", "content": program, "permissions": "0755"}},
-		"runcmd":      [][]string{{"/root/job", fmt.Sprint(l.port), s.Key, "0.5", "0"}, {"poweroff"}},
-	})
+	// An engine puts it behind a cloud-config of its own, so its keys are lines. What
+	// is under them may be JSON.
+	source, err := json.Marshal(program)
 	if err != nil {
 		return err
 	}
+	guest := fmt.Sprintf("#cloud-config\nwrite_files:\n- {path: /root/job, permissions: '0755', content: %s}\nruncmd:\n- [/root/job, '%d', %s, '0.5', '0']\n- [poweroff]\n", source, l.port, s.Key)
 	file := filepath.Join(s.Dir, "guest.yaml")
-	if err := os.WriteFile(file, append([]byte("#cloud-config\n"), guest...), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(guest), 0o644); err != nil {
 		return err
 	}
 	line("universe = grid\ngrid_resource = ovirt %s", l.engine)

@@ -89,11 +89,19 @@ func (d *Desks) call(ctx context.Context, owner Owner, op string, args any, file
 	}
 	select {
 	case r := <-p.reply:
+		if r.Code == grid.Unknown && onlyReads(op) {
+			r.Code = grid.Unavailable
+		}
 		return r.into(result)
 	case <-ctx.Done():
 		k.forget(p.id)
 		return grid.Errorf(grid.Unavailable, "the files of %s do not answer (%s): %w", owner.Name, op, context.Cause(ctx))
 	}
+}
+
+// onlyReads: of a request that has no effect nothing can be unknown. It is asked again.
+func onlyReads(op string) bool {
+	return op == opRead || op == opLower || op == opWorkflow || op == opPack
 }
 
 func (r response) into(result any) error {

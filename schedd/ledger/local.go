@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -66,6 +67,11 @@ func Open(dir string, o Options) (*Ledger, error) {
 	return l, nil
 }
 
+// lockPatience is how long the lock of a schedd is waited for that may be dead already:
+// one that was killed while it started a child leaves the lock to it until the child has
+// become another program.
+const lockPatience = time.Second
+
 // lockDir locks the directory itself: a lock on a file in it would go with the file
 // when that is renamed away.
 func lockDir(dir string) (*os.File, error) {
@@ -73,7 +79,13 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, grid.Errorf(grid.Invalid, "open the spool directory: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK || time.Since(begun) > lockPatience {
+			break
+		}
+	}
+	if err != nil {
 		f.Close()
 		if err == unix.EWOULDBLOCK {
 			return nil, grid.Errorf(grid.Refused, "another schedd has %s; stop that one first", dir)
