@@ -51,7 +51,8 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	if !s.wanted {
 		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
 	}
-	if silent := s.silent(); silent > s.d.c.WorkerLease+s.d.c.LeaseMargin {
+	silent, limit := s.silent(), s.d.c.WorkerLease+s.d.c.LeaseMargin
+	if silent > limit {
 		return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
 	}
 	vm, err := s.get(ctx)
@@ -65,6 +66,9 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
 	case s.claim.Kind == ledger.Overflow && tooLong:
 		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
+	case s.claim.Kind == ledger.Overflow && silent > 0:
+		s.waits = "its worker is not connected"
+		return min(steady, limit-silent+soon), nil
 	case s.claim.Kind == ledger.Overflow:
 		return steady, nil
 	case vm.State == gahp.Down:

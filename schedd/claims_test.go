@@ -214,6 +214,12 @@ func TestOverflowMachinesJoinServeAndGo(t *testing.T) {
 // jobs end as failed transfers do not: at once.
 func (l *lab) boot(m conform.Machine) {
 	l.t.Helper()
+	l.t.Cleanup(l.worker(m).hangUp)
+}
+
+// worker is the worker of a machine, joined.
+func (l *lab) worker(m conform.Machine) *worker {
+	l.t.Helper()
 	token, ca := handedOver(l.t, m.UserData)
 	at, err := l.live.d.address()
 	if err != nil {
@@ -223,8 +229,32 @@ func (l *lab) boot(m conform.Machine) {
 	if err := g.join(m.Name, token); err != nil {
 		l.t.Fatal(err)
 	}
-	w := l.crew(m.Name, 2, &g.at, func(s wire.Start) int32 { return 0 })
-	l.t.Cleanup(w.hangUp)
+	return l.crew(m.Name, 2, &g.at, func(s wire.Start) int32 { return 0 })
+}
+
+// A machine whose worker has died, and has nobody to power it off, goes when the lease
+// has ended: nothing will come of it any more.
+func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
+	l := newLab(t, func(c *Config) {
+		bursting(c)
+		c.Resources[0].Burst.Idle = patience
+		c.WorkerLease, c.LeaseMargin = 300*time.Millisecond, 100*time.Millisecond
+	})
+	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
+	var w *worker
+	for _, m := range l.engine.Machines() {
+		if strings.HasPrefix(m.Name, "gb-") && m.Name != conform.Foreign {
+			w = l.worker(m)
+		}
+	}
+	l.waitFor("its worker", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "ready" })
+	w.hangUp()
+	e := l.waitFor("its end", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "stopping" })
+	if !strings.Contains(e.Text, "was not heard") {
+		t.Errorf("it is stopped because %s", e.Text)
+	}
+	l.gone(1)
 }
 
 // Jobs wait for a claim that never joins; it is given up, the jobs are free, and no

@@ -40,10 +40,14 @@ func (d *Daemon) watchLeases(ctx context.Context) error {
 				delete(given, w.ID)
 			case silent > d.c.WorkerLease+d.c.LeaseMargin && last.Sub(given[w.ID]) > d.c.LeaseMargin:
 				given[w.ID] = last
+				name := w.Info.Name
+				if known, ok := d.ledger.View().Worker(w.ID); ok && name == "" {
+					name = known.Name // it has not come since a restart
+				}
 				for job, part := range w.Jobs {
 					d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
 						Job: job, Epoch: part.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateReconnect,
-						Reason: "its worker " + w.Info.Name + " was not heard for " + silent.Round(time.Second).String(),
+						Reason: "its worker " + name + " was not heard for " + silent.Round(time.Second).String(),
 					}})
 				}
 			}

@@ -194,6 +194,9 @@ func (c *connections) leave(k *connection) {
 	if k.id != 0 && c.by[k.id] == k {
 		delete(c.by, k.id)
 		c.d.pool.Disconnect(k.id, time.Now())
+		if w, ok := c.d.pool.Worker(k.id); ok && w.Info.Claim != 0 {
+			c.d.claims.poke(w.Info.Claim) // its machine waits for it only so long
+		}
 	}
 }
 

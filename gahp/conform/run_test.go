@@ -19,7 +19,7 @@ func (b broken) Create(context.Context, gahp.Order, gahp.Create) (gahp.VM, error
 	return gahp.VM{}, b.err
 }
 func (b broken) Start(context.Context, gahp.Order, string, gahp.Start) error { return b.err }
-func (b broken) Get(context.Context, string) (gahp.VM, error) { return gahp.VM{}, b.err }
+func (b broken) Get(context.Context, string) (gahp.VM, error)                { return gahp.VM{}, b.err }
 
 func (b broken) Find(context.Context, string) (gahp.VM, error)      { return gahp.VM{}, b.err }
 func (b broken) List(context.Context, string) ([]gahp.VM, error)    { return nil, b.err }

@@ -31,44 +31,86 @@ func TestWhatBecomesOfCalls(t *testing.T) {
 		says         func(resp *http.Response, body string, err error) bool
 		effect       bool // the call is carried out
 	}{
-		"no answer": {Rule{Ops: []Op{OpStart}, Drop: DropAnswer}, "POST", start, "<action/>",
-			func(_ *http.Response, _ string, err error) bool { return err != nil }, true},
-		"no request": {Rule{Ops: []Op{OpStart}, Drop: DropRequest}, "POST", start, "<action/>",
-			func(_ *http.Response, _ string, err error) bool { return err != nil }, false},
-		"a fault": {Rule{Ops: []Op{OpStart}, Fault: "ALL_HOSTS_FILTERED_OUT"}, "POST", start, "<action/>",
+		"no answer": {
+			Rule{Ops: []Op{OpStart}, Drop: DropAnswer},
+			"POST", start, "<action/>",
+			func(_ *http.Response, _ string, err error) bool { return err != nil }, true,
+		},
+		"no request": {
+			Rule{Ops: []Op{OpStart}, Drop: DropRequest},
+			"POST", start, "<action/>",
+			func(_ *http.Response, _ string, err error) bool { return err != nil }, false,
+		},
+		"a fault": {
+			Rule{Ops: []Op{OpStart}, Fault: "ALL_HOSTS_FILTERED_OUT"},
+			"POST", start, "<action/>",
 			func(r *http.Response, b string, err error) bool {
 				return r.StatusCode == 409 && strings.Contains(b, "<detail>[Cannot run VM. There is no host that satisfies")
-			}, false},
-		"a page": {Rule{Method: "post", Path: "/api/vms/*/start", Status: 500}, "POST", start, "<action/>",
+			}, false,
+		},
+		"a page": {
+			Rule{Method: "post", Path: "/api/vms/*/start", Status: 500},
+			"POST", start, "<action/>",
 			func(r *http.Response, b string, err error) bool {
 				return r.StatusCode == 500 && strings.Contains(b, "<html>")
-			}, false},
-		"words of its own": {Rule{Name: "gb-*", Status: 400, Detail: "no"}, "POST", start, "<action/>",
+			}, false,
+		},
+		"words of its own": {
+			Rule{Name: "gb-*", Status: 400, Detail: "no"},
+			"POST", start, "<action/>",
 			func(r *http.Response, b string, err error) bool {
 				return r.StatusCode == 400 && strings.Contains(b, "<detail>[no]</detail>")
-			}, false},
-		"half an answer": {Rule{Ops: []Op{OpStart}, Truncate: true}, "POST", start, "<action/>",
+			}, false,
+		},
+		"half an answer": {
+			Rule{Ops: []Op{OpStart}, Truncate: true},
+			"POST", start, "<action/>",
 			func(r *http.Response, b string, err error) bool {
 				return r.StatusCode == 200 && strings.HasPrefix(b, "<?xml") && err == io.ErrUnexpectedEOF
-			}, true},
-		"another type": {Rule{User: "admin@internal", Ops: []Op{OpStart}, ContentType: "text/html"}, "POST", start, "<action/>",
-			func(r *http.Response, b string, err error) bool { return r.Header.Get("Content-Type") == "text/html" }, true},
-		"a listing that lacks some": {Rule{Omit: "gb-*"}, "GET", "/vms", "",
+			}, true,
+		},
+		"another type": {
+			Rule{User: "admin@internal", Ops: []Op{OpStart}, ContentType: "text/html"},
+			"POST", start, "<action/>",
+			func(r *http.Response, b string, err error) bool { return r.Header.Get("Content-Type") == "text/html" }, true,
+		},
+		"a listing that lacks some": {
+			Rule{Omit: "gb-*"},
+			"GET", "/vms", "",
 			func(r *http.Response, b string, err error) bool {
 				return !strings.Contains(b, "gb-1") && strings.Contains(b, "theirs")
-			}, false},
-		"one page of a listing": {Rule{Ops: []Op{OpList}, Page: 2, Status: 500}, "GET", "/vms?search=page+2&max=1", "",
-			func(r *http.Response, b string, err error) bool { return r.StatusCode == 500 }, false},
-		"another page": {Rule{Ops: []Op{OpList}, Page: 2, Status: 500}, "GET", "/vms?search=page+1&max=1", "",
-			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, false},
-		"another user's": {Rule{User: "x@internal", Status: 500}, "POST", start, "<action/>",
-			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, true},
-		"another machine's": {Rule{Name: "theirs", Status: 500}, "POST", start, "<action/>",
-			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, true},
-		"a restart": {Rule{Restart: true}, "GET", "/vms", "",
-			func(r *http.Response, b string, err error) bool { return r.StatusCode == 503 }, false},
-		"nobody there": {Rule{Refuse: true}, "GET", "/vms", "",
-			func(_ *http.Response, _ string, err error) bool { return err != nil }, false},
+			}, false,
+		},
+		"one page of a listing": {
+			Rule{Ops: []Op{OpList}, Page: 2, Status: 500},
+			"GET", "/vms?search=page+2&max=1", "",
+			func(r *http.Response, b string, err error) bool { return r.StatusCode == 500 }, false,
+		},
+		"another page": {
+			Rule{Ops: []Op{OpList}, Page: 2, Status: 500},
+			"GET", "/vms?search=page+1&max=1", "",
+			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, false,
+		},
+		"another user's": {
+			Rule{User: "x@internal", Status: 500},
+			"POST", start, "<action/>",
+			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, true,
+		},
+		"another machine's": {
+			Rule{Name: "theirs", Status: 500},
+			"POST", start, "<action/>",
+			func(r *http.Response, b string, err error) bool { return r.StatusCode == 200 }, true,
+		},
+		"a restart": {
+			Rule{Restart: true},
+			"GET", "/vms", "",
+			func(r *http.Response, b string, err error) bool { return r.StatusCode == 503 }, false,
+		},
+		"nobody there": {
+			Rule{Refuse: true},
+			"GET", "/vms", "",
+			func(_ *http.Response, _ string, err error) bool { return err != nil }, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Start(t, Model{VMs: []VM{{Name: "theirs"}}})

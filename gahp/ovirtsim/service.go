@@ -51,8 +51,11 @@ func xmlReply(status int, n *node) *reply {
 
 // page is what a web server says, as against what an engine says.
 func page(status int, text string) *reply {
-	return &reply{status, map[string]string{"Content-Type": "text/html;charset=UTF-8"},
-		[]byte("<html><head><title>Error</title></head><body>" + html.EscapeString(text) + "</body></html>")}
+	return &reply{
+		status,
+		map[string]string{"Content-Type": "text/html;charset=UTF-8"},
+		[]byte("<html><head><title>Error</title></head><body>" + html.EscapeString(text) + "</body></html>"),
+	}
 }
 
 // Reasons of faults.

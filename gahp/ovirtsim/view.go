@@ -149,8 +149,13 @@ func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os
 func (i *initialization) node() *node {
 	n := el("initialization")
 	for _, f := range []struct{ name, text string }{
-		{"authorized_ssh_keys", i.SSHKeys}, {"custom_script", i.CustomScript}, {"dns_search", i.DNSSearch}, {"dns_servers", i.DNSServers},
-		{"host_name", i.HostName}, {"timezone", i.Timezone}, {"user_name", i.UserName},
+		{"authorized_ssh_keys", i.SSHKeys},
+		{"custom_script", i.CustomScript},
+		{"dns_search", i.DNSSearch},
+		{"dns_servers", i.DNSServers},
+		{"host_name", i.HostName},
+		{"timezone", i.Timezone},
+		{"user_name", i.UserName},
 	} {
 		n.addIf(f.text != "", tx(f.name, f.text))
 	}

@@ -117,7 +117,7 @@ func (a *Agent) private() string { return filepath.Join(a.c.State, privateDir) }
 // it to quit, or when there was no schedd for longer than it waits. Runners that are
 // busy, and their jobs, go on without it.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := a.open(); err != nil {
+	if err := a.open(ctx); err != nil {
 		return err
 	}
 	defer a.lock.Close()
@@ -147,7 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 // open takes hold of the state directory.
-func (a *Agent) open() error {
+func (a *Agent) open(ctx context.Context) error {
 	// Owners pass through to their sandboxes, and see nothing else.
 	for _, d := range []struct {
 		dir  string
@@ -170,18 +170,32 @@ func (a *Agent) open() error {
 	if a.lock, err = os.Open(a.c.State); err != nil {
 		return err
 	}
-	err = a.unlocked()
+	if err = a.alone(ctx); err == nil {
+		err = a.load()
+	}
 	if err != nil {
 		a.lock.Close()
 	}
 	return err
 }
 
-// unlocked is open, once the directory is; it closes what it leaves unfinished.
-func (a *Agent) unlocked() (err error) {
-	if err := unix.Flock(int(a.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return grid.Errorf(grid.Refused, "another worker has %s; stop that one first", a.c.State)
+// alone locks the directory. An agent that was killed in the midst of a fork has it
+// until its child has come to the exec: that is waited for.
+func (a *Agent) alone(ctx context.Context) error {
+	for range 40 {
+		err := unix.Flock(int(a.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK {
+			return err
+		}
+		if !pause(ctx, 50*time.Millisecond) {
+			return context.Cause(ctx)
+		}
 	}
+	return grid.Errorf(grid.Refused, "another worker has %s; stop that one first", a.c.State)
+}
+
+// load reads what earlier agents have kept.
+func (a *Agent) load() (err error) {
 	if a.boot, err = bootID(); err != nil {
 		return err
 	}

@@ -300,7 +300,7 @@ func TestWhatAnotherStartOfTheMachineLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.open(); err != nil {
+	if err := a.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	exited := func(k runner.Key) *wire.Report {

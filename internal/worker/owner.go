@@ -75,8 +75,15 @@ func (o *owners) of(w wire.Owner) (sandbox.User, error) {
 
 func (o *owners) look(w wire.Owner) (sandbox.User, error) {
 	u, err := user.LookupId(strconv.FormatUint(uint64(w.UID), 10))
+	known := err == nil && (o.home || u.Username == w.Name && w.UID != 0)
+	if known && !o.home {
+		// A user namespace may have the name and not the number.
+		if known, err = mapped(int64(w.UID)); err != nil {
+			return sandbox.User{}, err
+		}
+	}
 	switch {
-	case err == nil && (o.home || u.Username == w.Name && w.UID != 0):
+	case known:
 		return withGroups(w, u)
 	case o.home:
 		return sandbox.User{UID: w.UID, GID: w.GID, Groups: []uint32{w.GID}}, nil // a user of no database, as in a container

@@ -143,9 +143,6 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 	if c.State, err = filepath.Abs(c.State); err != nil {
 		return c, err
 	}
-	if err := os.MkdirAll(c.State, 0o711); err != nil {
-		return c, grid.Errorf(grid.Invalid, "make the worker's directory: %w", err)
-	}
 	if !slices.Contains(isolations, o.isolation) {
 		return c, grid.Errorf(grid.Invalid, "--isolation %s: it is %s", o.isolation, strings.Join(isolations, ", "))
 	}
@@ -157,6 +154,9 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 	}
 	if o.token != "" {
 		c.Token = o.readToken
+	}
+	if c.Schedd.Network == "unix" && (o.ca != "" || o.token != "") {
+		return c, grid.Errorf(grid.Invalid, "--ca and --token-file are for a schedd that is asked over TLS: --schedd https://HOST:PORT")
 	}
 	if c.Schedd.Network == "tcp" {
 		if o.ca == "" {

@@ -183,7 +183,7 @@ func (j *job) end(at time.Time) {
 }
 
 func (j *job) on() string {
-	if len(j.runs) == 0 {
+	if len(j.runs) == 0 || j.runs[len(j.runs)-1].what == "" {
 		return ""
 	}
 	return " on " + j.runs[len(j.runs)-1].what

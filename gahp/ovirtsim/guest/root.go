@@ -327,8 +327,14 @@ func meminfo(mb int64) string {
 		name string
 		kb   int64
 	}{
-		{"MemTotal", mb << 10}, {"MemFree", mb << 10 * 9 / 10}, {"MemAvailable", mb << 10 * 9 / 10},
-		{"Buffers", 0}, {"Cached", 0}, {"SwapCached", 0}, {"SwapTotal", 0}, {"SwapFree", 0},
+		{"MemTotal", mb << 10},
+		{"MemFree", mb << 10 * 9 / 10},
+		{"MemAvailable", mb << 10 * 9 / 10},
+		{"Buffers", 0},
+		{"Cached", 0},
+		{"SwapCached", 0},
+		{"SwapTotal", 0},
+		{"SwapFree", 0},
 	} {
 		fmt.Fprintf(&b, "%-15s %8d kB\n", line.name+":", line.kb)
 	}
