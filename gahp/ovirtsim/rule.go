@@ -33,9 +33,6 @@ const (
 
 var ops = []Op{OpLogin, OpRoot, OpList, OpGet, OpCreate, OpUpdate, OpStart, OpStop, OpShutdown, OpRemove, OpRead, OpOther}
 
-// orders have an effect.
-var orders = []Op{OpCreate, OpUpdate, OpStart, OpStop, OpShutdown, OpRemove}
-
 // Rule is something that goes wrong, or takes long: which calls it meets, and what
 // becomes of them and of the machines that they are about. A rule of the second kind
 // ([Rule.Show], [Rule.Refuse], [Rule.Restart]) meets no calls: it is in force as long

@@ -130,16 +130,6 @@ func (c *Client) all() []handed {
 	return out
 }
 
-// jobs is how many jobs have been acknowledged.
-func (c *Client) jobs() (n int) {
-	for _, h := range c.all() {
-		if h.Cluster != 0 {
-			n += h.Jobs
-		}
-	}
-	return n
-}
-
 func wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
