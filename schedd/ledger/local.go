@@ -164,7 +164,10 @@ func (l *Ledger) Run(ctx context.Context) error {
 		}
 	}
 	if failpoint.AckEarly {
-		l.early = answer
+		l.early = func(results []Result) {
+			answer(results)
+			time.Sleep(10 * time.Millisecond) // as a busy disk takes, so that the answers arrive
+		}
 	}
 	for {
 		select {

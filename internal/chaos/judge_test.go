@@ -1,0 +1,60 @@
+package chaos
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gridburst/internal/rig"
+)
+
+// What the judge says of one acknowledged job, by what the observers saw.
+func TestJudgeOfOneJob(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(1_800_000_000_000 + int64(ms)) }
+	whole := Execution{Job: "1.0", Nonce: "n", Begin: at(0), End: at(90), Ended: true}
+	for name, c := range map[string]struct {
+		copies int
+		done   []time.Time
+		runs   []Execution
+		output string
+		want   string // in what is wrong; empty: nothing is
+	}{
+		"all is well":                          {1, []time.Time{at(100)}, []Execution{whole}, "1.0 n", ""},
+		"an execution that was killed is none": {1, []time.Time{at(100)}, []Execution{{Job: "1.0", Nonce: "k", Begin: at(-50), End: at(-10)}, whole}, "1.0 n", ""},
+		"it is gone":                           {0, nil, []Execution{whole}, "1.0 n", "is gone"},
+		"it was counted twice":                 {1, []time.Time{at(100), at(200)}, []Execution{whole}, "1.0 n", "counted complete 2 times"},
+		"it waits":                             {1, nil, nil, "", "did not complete"},
+		"nobody saw it":                        {1, []time.Time{at(100)}, nil, "", "nobody saw it do all"},
+		"it runs again":                        {1, []time.Time{at(100)}, []Execution{whole, {Job: "1.0", Nonce: "m", Begin: at(900), End: at(950), Ended: true}}, "1.0 n", "began again"},
+		"it runs on":                           {1, []time.Time{at(100)}, []Execution{whole, {Job: "1.0", Nonce: "m", Begin: at(50)}}, "1.0 n", "ran on"},
+		"its output is another's":              {1, []time.Time{at(100)}, []Execution{whole}, "1.0 x", "not those of one execution"},
+		"its output is missing":                {1, []time.Time{at(100)}, []Execution{whole}, "", "without its output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if c.output != "" {
+				for _, f := range []string{"out.0", "one.0"} {
+					if err := os.WriteFile(filepath.Join(dir, f), []byte(c.output+"\n"), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			q := &queue{status: map[string]string{"1.0": "idle"}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}}
+			if c.copies > 0 {
+				q.copies["1.0"] = c.copies
+			}
+			if c.done != nil {
+				q.done["1.0"] = c.done
+			}
+			client := &Client{rig: &rig.Rig{}, subs: []*handed{{submission: submission{Key: "k", Shape: bare, Jobs: 1, Dir: dir}, Cluster: 1}}}
+			j := &jury{run: &run{client: client}, rep: &Report{}, queue: q, runs: map[string][]Execution{"1.0": c.runs}}
+			j.jobs()
+			says := strings.Join(j.rep.Wrong, "\n")
+			if c.want == "" && says != "" || !strings.Contains(says, c.want) {
+				t.Errorf("the judge says %q, want %q", says, c.want)
+			}
+		})
+	}
+}
