@@ -268,7 +268,7 @@ func TestInABubble(t *testing.T) {
 		if got := do("GET", "/vms?search=name%3Dgb-1", ""); !strings.Contains(got, "<status>image_locked</status>") {
 			t.Fatal(got)
 		}
-		time.Sleep(time.Nanosecond)
+		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
 		if got := do("GET", "/vms?search=name%3Dgb-1", ""); !strings.Contains(got, "<status>down</status>") {
 			t.Fatal(got)

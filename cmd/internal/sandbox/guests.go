@@ -11,7 +11,7 @@ import (
 // guests looks whether this user can have guests, which need namespaces of their own:
 // better a sentence now than machines that do not come up.
 func guests() error {
-	c := exec.Command("/proc/self/exe", "--version")
+	c := exec.Command("true")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC}
 	if os.Geteuid() == 0 {
 		if err := c.Run(); err != nil {
