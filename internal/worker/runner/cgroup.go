@@ -113,6 +113,9 @@ func (c *cgroup) write(name, text string) error {
 // awaitEmpty waits for "populated 0" in cgroup.events, whose changes poll reports.
 func (c *cgroup) awaitEmpty() error {
 	fd, err := unix.Openat(int(c.dir.Fd()), "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed by another burier
+	}
 	if err != nil {
 		return err
 	}
