@@ -17,8 +17,8 @@ run: build
 up: build
 	$(BIN)/grun up
 
-down: build
-	$(BIN)/grun down
+down:
+	@test ! -x $(BIN)/grun || $(BIN)/grun down
 
 build:
 	@mkdir -p $(BIN)

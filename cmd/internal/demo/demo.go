@@ -95,7 +95,16 @@ func (r *run) all(ctx context.Context) (*receipt, error) {
 	if err := r.wait(ctx); err != nil {
 		return nil, err
 	}
-	return r.judge(ctx)
+	for {
+		rec, err := r.judge(ctx)
+		if code := grid.CodeOf(err); code != grid.Unavailable && code != grid.Unknown {
+			return rec, err
+		}
+		// A witness was killed while it was asked.
+		if err := pause(ctx, retryWait); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // watch draws what happens.

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"gridburst/cmd/internal/sandbox"
+	"gridburst/internal/grid"
 )
 
 // record is what the engine itself has seen of its machines. It was told by nobody but
@@ -37,7 +38,7 @@ func readRecord(ctx context.Context, socket string) (*record, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("read the engine's record: %w", err)
+		return nil, grid.Errorf(grid.Unavailable, "read the engine's record: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -66,7 +67,7 @@ func parseRecord(r io.Reader) (*record, error) {
 		if err := d.Decode(&e); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, fmt.Errorf("read the engine's record: %w", err)
+			return nil, grid.Errorf(grid.Unavailable, "read the engine's record: %w", err) // it broke off
 		}
 		switch {
 		case e.VM == "":

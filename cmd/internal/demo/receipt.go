@@ -72,6 +72,7 @@ func (r *run) judge(ctx context.Context) (*receipt, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.story.name(ctx, r.client) // of machines whose names nobody could tell when they came
 	w := witnesses{ends: r.story.ends(), ready: r.story.ready()}
 	if w.queue, err = list(r.client.Jobs(ctx, listedQuery)); err != nil {
 		return nil, err

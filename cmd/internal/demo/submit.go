@@ -85,7 +85,7 @@ func (r *run) submit(ctx context.Context) error {
 	return nil
 }
 
-// retryWait is how long a client waits when there is no schedd just now.
+// retryWait is how long a client waits when nobody answers just now.
 const retryWait = 200 * time.Millisecond
 
 // handIn runs a command until it gets an answer, always with the same key: a command
@@ -110,11 +110,21 @@ func (r *run) handIn(ctx context.Context, what string, out any, dir, command str
 		if !errors.As(err, &exit) || exit.ExitCode() != cli.ExitFailed {
 			return e, grid.Errorf(grid.Internal, "%w", err)
 		}
-		t := time.NewTimer(retryWait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
+		r.tell("%v; it is tried again", err)
+		if err := pause(ctx, retryWait); err != nil {
+			return e, err
 		}
-		t.Stop()
+	}
+}
+
+// pause waits, or gives the reason why ctx ends.
+func pause(ctx context.Context, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
