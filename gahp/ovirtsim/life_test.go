@@ -249,6 +249,7 @@ func TestRemovalIsRefused(t *testing.T) {
 	c.refused("DELETE", "/vms/"+v.ID+"?detach_only=true", "", 409, "based on a Template")
 	c.do("PUT", "/vms/"+idOf("vm", "theirs"), "<vm><delete_protected>false</delete_protected></vm>", 200)
 	c.do("DELETE", "/vms/"+idOf("vm", "theirs"), "", 200)
+	await(t, s, func(e Entry) bool { return e.Name == "theirs" && e.What == Gone })
 	if got := s.Summary(); len(got.ForeignTouched) != 1 || got.Foreign != 0 || got.Created != 1 || len(got.Left) != 1 || got.Removed != 0 {
 		t.Errorf("the journal comes to %+v", got)
 	}
