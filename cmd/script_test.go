@@ -27,13 +27,7 @@ import (
 
 // TestMain is also every command, and a desk of the schedd.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == desk.Arg {
-		if err := desk.Serve(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
+	desk.Main()
 	testscript.Main(m, map[string]func(){
 		"gschedd":  func() { os.Exit(cli.Main(daemon.Schedd)) },
 		"gsubmit":  func() { os.Exit(cli.Main(cli.Submit)) },

@@ -26,13 +26,7 @@ import (
 
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == desk.Arg {
-		if err := desk.Serve(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
+	desk.Main()
 	os.Exit(m.Run())
 }
 

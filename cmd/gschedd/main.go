@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"gridburst/cmd/internal/cli"
@@ -11,13 +10,6 @@ import (
 )
 
 func main() {
-	// A desk is this same program, with the rights of a user.
-	if len(os.Args) == 2 && os.Args[1] == desk.Arg {
-		if err := desk.Serve(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(cli.ExitFailed)
-		}
-		return
-	}
+	desk.Main()
 	os.Exit(cli.Main(daemon.Schedd))
 }

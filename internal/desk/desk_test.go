@@ -23,17 +23,11 @@ import (
 
 // TestMain is also the desk.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == Arg {
-		operations["who"] = func(json.RawMessage, *os.File) (any, error) {
-			groups, err := os.Getgroups()
-			return map[string]any{"uid": os.Getuid(), "gid": os.Getgid(), "groups": groups, "env": os.Environ(), "pid": os.Getpid()}, err
-		}
-		if err := Serve(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	operations["who"] = func(json.RawMessage, *os.File) (any, error) {
+		groups, err := os.Getgroups()
+		return map[string]any{"uid": os.Getuid(), "gid": os.Getgid(), "groups": groups, "env": os.Environ(), "pid": os.Getpid()}, err
 	}
+	Main()
 	os.Exit(m.Run())
 }
 

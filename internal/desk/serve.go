@@ -12,7 +12,7 @@ import (
 	"gridburst/internal/grid"
 )
 
-// Arg is the first argument with which a program is to call [Serve].
+// Arg is the only argument of a program that is a desk; see [Main].
 const Arg = "desk"
 
 // socketFD is where a desk finds its socket.
@@ -51,8 +51,21 @@ func withFile[A, R any](args json.RawMessage, f *os.File, do func(A, *os.File) (
 // concurrent bounds the requests that a desk works on at once.
 const concurrent = 16
 
-// Serve is a desk's whole life. It returns when the schedd has hung up.
-func Serve() error {
+// Main is the first thing that a program does whose desks are itself again: if it was
+// started as one, it serves, and ends when the schedd has hung up.
+func Main() {
+	if len(os.Args) != 2 || os.Args[1] != Arg {
+		return
+	}
+	if err := attend(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// attend is a desk's whole life.
+func attend() error {
 	syscall.Umask(0o022)
 	f := os.NewFile(socketFD, "schedd")
 	conn, err := net.FileConn(f)
