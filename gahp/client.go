@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"gridburst/internal/pause"
+
 	"github.com/sirupsen/logrus"
 )
 
@@ -196,13 +198,9 @@ func (c *Client) start(st *starting, pause time.Duration) {
 	})
 }
 
-func (c *Client) launch(ctx context.Context, pause time.Duration) (*session, int, error) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return nil, 0, context.Cause(ctx)
+func (c *Client) launch(ctx context.Context, wait time.Duration) (*session, int, error) {
+	if err := pause.For(ctx, wait); err != nil {
+		return nil, 0, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Answer, fmt.Errorf("it was not ready within %s", c.o.Answer))
 	defer cancel()

@@ -22,14 +22,14 @@ type bursts struct {
 	bound map[uint32][]grid.JobID // by claim on its way: the jobs that wait for it
 	boot  map[string]time.Duration
 	runs  map[uint32]time.Duration // by template: how long its jobs take, roughly
-	pause map[string]pause         // by resource
+	rests map[string]rest          // by resource
 	unmet int                      // jobs that a machine could run, were there room
 	next  time.Time
 }
 
-// pause keeps a resource from being asked again at once after machines of it came to
+// rest keeps a resource from being asked again at once after machines of it came to
 // nothing. It ends by itself, with one try.
-type pause struct {
+type rest struct {
 	until time.Time
 	tries int
 	why   string
@@ -42,7 +42,7 @@ const burstEvery = 250 * time.Millisecond
 const bootGuess = time.Minute
 
 func newBursts(p *dispatcher) *bursts {
-	b := &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, pause: map[string]pause{}}
+	b := &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[string]rest{}}
 	b.rebuild()
 	return b
 }
@@ -84,14 +84,14 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 	switch from, to := grid.ClaimState(e.From), grid.ClaimState(e.To); {
 	case to == grid.ClaimReady && from == grid.ClaimBooting:
 		b.boot[c.Resource] = average(b.boot[c.Resource], time.Duration(e.At-c.Wanted)*time.Millisecond)
-		delete(b.pause, c.Resource)
+		delete(b.rests, c.Resource)
 	case to == grid.ClaimFailed && from != grid.ClaimWanted,
 		to == grid.ClaimStopping && (from == grid.ClaimLaunching || from == grid.ClaimBooting):
-		p := b.pause[c.Resource]
+		p := b.rests[c.Resource]
 		p.tries++
 		p.why = e.Text
 		p.until = time.UnixMilli(e.At).Add(min(5*time.Second<<min(p.tries-1, 10), 10*time.Minute))
-		b.pause[c.Resource] = p
+		b.rests[c.Resource] = p
 	}
 }
 
@@ -152,7 +152,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 		if r.Burst.MaxVMs > 0 {
 			room = min(room, r.Burst.MaxVMs-overflow)
 		}
-		if p := b.pause[r.Name]; now.Before(p.until) {
+		if p := b.rests[r.Name]; now.Before(p.until) {
 			room = 0
 		} else if p.tries > 0 {
 			room = min(room, 1) // one shows whether it goes again
@@ -379,7 +379,7 @@ func (b *bursts) why(j *ledger.Job) string {
 	}
 	out := ""
 	for i := range b.p.d.c.Resources {
-		if p, ok := b.pause[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
+		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/ledger"
 )
 
@@ -84,12 +85,8 @@ func (c *crons) run(ctx context.Context) error {
 				wait = min(wait, max(time.Until(next), time.Millisecond))
 			}
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if pause.For(ctx, wait) != nil {
 			return nil
-		case <-t.C:
 		}
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"math"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/ledger"
 )
 
@@ -369,11 +369,7 @@ func (g *dags) submit(ctx context.Context, n nodeSubmission) {
 			}
 			return
 		}
-		t := time.NewTimer(backOff(tries))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if pause.For(ctx, backOff(tries)) != nil {
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/userlog"
 )
@@ -187,11 +188,7 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 		if err != nil {
 			l.d.log.WithError(err).WithField("owner", owner.Name).Warn("event logs cannot be written now")
 			unsure = true
-			t := time.NewTimer(logRetry)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
+			if pause.For(ctx, logRetry) != nil {
 				return
 			}
 			continue

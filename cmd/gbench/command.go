@@ -56,7 +56,7 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 		if err := bench.Print(d.Out, rows); err != nil {
 			return err
 		}
-		if err := bench.Write(o.out, rows); err != nil {
+		if err := cli.WriteJSON(o.out, rows); err != nil {
 			return grid.Errorf(grid.Internal, "write the results: %w", err)
 		}
 		fmt.Fprintf(d.Out, "written to %s\n", o.out)

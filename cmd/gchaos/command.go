@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -74,7 +73,7 @@ func (o *options) run(ctx context.Context, d *cli.Deps) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := write(o.out, rep); err != nil {
+	if err := cli.WriteJSON(o.out, rep); err != nil {
 		return grid.Errorf(grid.Internal, "write the report: %w", err)
 	}
 	return tell(d, rep)
@@ -103,17 +102,6 @@ func (s *stamped) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-func write(path string, rep *chaos.Report) error {
-	b, err := json.MarshalIndent(rep, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
 // tell prints what came of a run; it is an error if that was not right.

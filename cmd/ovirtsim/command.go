@@ -17,11 +17,13 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/gahp/ovirtsim"
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 )
 
 type options struct {
 	listen, model, state, journal string
-	caOut, urlFile, admin, level  string
+	caOut, urlFile, admin         string
+	level                         cli.LogLevel
 }
 
 func command(d *cli.Deps) *cobra.Command {
@@ -54,19 +56,15 @@ go wrong, while it runs:
 	f.StringVar(&o.caOut, "ca-out", "", "the `file` that its authority is written to, PEM")
 	f.StringVar(&o.urlFile, "url-file", "", "the `file` that its URL is written to when it is ready")
 	f.StringVar(&o.admin, "admin-socket", "", "the `path` of a Unix socket for judges and drivers of tests")
-	f.StringVar(&o.level, "log-level", "info", "how much is logged, on standard error: error, warn, info, debug")
+	o.level.Add(f)
 	return c
 }
 
 func (o *options) run(ctx context.Context, d *cli.Deps) error {
-	level, err := logrus.ParseLevel(o.level)
+	log, err := o.level.Logger(d)
 	if err != nil {
-		return grid.Errorf(grid.Invalid, "--log-level %s: it is error, warn, info or debug", o.level)
+		return err
 	}
-	log := logrus.New()
-	log.SetOutput(d.Err)
-	log.SetLevel(level)
-	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: !d.ErrColour})
 
 	var model ovirtsim.Model
 	if o.model != "" {
@@ -97,23 +95,15 @@ func (o *options) serve(ctx context.Context, sim *ovirtsim.Sim, log logrus.Field
 	}
 	// The URL last: it says that all is ready.
 	for _, f := range []struct{ path, text string }{{o.caOut, string(sim.CA)}, {o.urlFile, sim.URL + "\n"}} {
-		if err := publish(f.path, f.text); err != nil {
+		if f.path == "" {
+			continue
+		}
+		if err := whole.Write(f.path, []byte(f.text), 0o644); err != nil {
 			return errors.Join(grid.Errorf(grid.Invalid, "write %s: %w", f.path, err), listener.Close())
 		}
 	}
 	log.WithFields(logrus.Fields{"url": sim.URL, "state": o.state}).Info("serving")
 	return sim.Serve(ctx, listener)
-}
-
-// publish writes a file whole or not at all, for whoever waits for it. No path, no file.
-func publish(path, text string) error {
-	if path == "" {
-		return nil
-	}
-	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 const addressFile = "address"

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 )
 
 // authority signs the engine's certificate, as an engine's own does. Its time is the
@@ -59,11 +60,7 @@ func openAuthority(dir string) (*authority, error) {
 	if err := os.WriteFile(filepath.Join(dir, caKeyFile), block, 0o600); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, caFile)
-	if err := os.WriteFile(path+".new", a.pem, 0o644); err != nil {
-		return nil, err
-	}
-	return a, os.Rename(path+".new", path)
+	return a, whole.Write(filepath.Join(dir, caFile), a.pem, 0o644)
 }
 
 func loadAuthority(dir string, certPEM []byte) (*authority, error) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 )
 
 // In a state directory:
@@ -152,13 +153,9 @@ func (s *Sim) save(v *vm) {
 	if s.o.State == "" {
 		return
 	}
-	path := filepath.Join(s.o.State, vmsDir, v.ID+".json")
 	b, err := json.Marshal(v.kept)
 	if err == nil {
-		err = os.WriteFile(path+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = whole.Write(filepath.Join(s.o.State, vmsDir, v.ID+".json"), b, 0o600)
 	}
 	if err != nil {
 		s.log.WithError(err).WithField("vm", v.Name).Error("a machine is not kept; it will be gone when the simulator ends")

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
@@ -66,12 +67,8 @@ func (b *bench) idle(ctx context.Context) ([]Row, error) {
 
 // rested is the private memory of a schedd that has been left alone for 10 s.
 func rested(ctx context.Context, s *rig.Schedd) (kib int64, err error) {
-	t := time.NewTimer(10 * time.Second)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+	if err := pause.For(ctx, 10*time.Second); err != nil {
+		return 0, err
 	}
 	return rig.Status(s.PID, "RssAnon")
 }

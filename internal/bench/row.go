@@ -1,11 +1,8 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -80,19 +77,4 @@ func short(f *float64) string {
 		return strconv.FormatFloat(*f, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(*f, 'f', 2, 64)
-}
-
-// Write puts rows into a JSON file, whole or not at all.
-func Write(path string, rows []Row) error {
-	b, err := json.MarshalIndent(rows, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gridburst/internal/failpoint"
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 )
 
@@ -210,7 +211,7 @@ const sweepEvery = 2 * time.Second
 
 // tidy takes leave of ended processes that nobody waits for.
 func (r *run) tidy(ctx context.Context) {
-	for wait(ctx, time.Second) == nil {
+	for pause.For(ctx, time.Second) == nil {
 		if err := r.rig.Reap(); err != nil {
 			fmt.Fprintf(r.Log, "reap: %v\n", err)
 		}
@@ -286,7 +287,7 @@ func (r *run) feed(ctx context.Context, next chan<- submission, faults <-chan st
 		default:
 		}
 		if t, err := r.house.socket.Client().Totals(ctx); err != nil || t.All.Total() > r.ahead {
-			if err := wait(ctx, 50*time.Millisecond); err != nil {
+			if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
 			continue
@@ -315,7 +316,7 @@ func (r *run) drain(ctx context.Context) (stuck string) {
 		if left == "" {
 			return ""
 		}
-		if wait(ctx, 100*time.Millisecond) != nil {
+		if pause.For(ctx, 100*time.Millisecond) != nil {
 			return left
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 	"gridburst/schedd/api"
 )
@@ -103,7 +104,7 @@ func (c *Client) ask(ctx context.Context, s submission) (cluster int32, err erro
 		default:
 			return 0, err
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
@@ -128,15 +129,4 @@ func (c *Client) all() []handed {
 		out[i] = *h
 	}
 	return out
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

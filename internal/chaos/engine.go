@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 )
 
@@ -71,7 +72,7 @@ func (r *run) openEngine(ctx context.Context) error {
 			e.url = strings.TrimSpace(string(b))
 			break
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -275,7 +276,7 @@ func (e *engine) ghost(mark string) bool {
 // haunt makes a machine with our mark now and then for which no claim stands, as a
 // queue that was lost would leave it. The sweep has to find it.
 func (e *engine) haunt(ctx context.Context) {
-	for n := 900_001; wait(ctx, 3*time.Second) == nil; n++ {
+	for n := 900_001; pause.For(ctx, 3*time.Second) == nil; n++ {
 		if err := e.makeGhost(ctx, n); err != nil && ctx.Err() == nil {
 			fmt.Fprintf(e.run.Log, "no ghost: %v\n", err)
 		}

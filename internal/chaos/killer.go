@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/failpoint"
+	"gridburst/internal/pause"
 )
 
 // killer ends processes: at random instants, and at failpoints that it arms one after
@@ -56,7 +57,7 @@ func (k *killer) run(ctx context.Context, kills int) error {
 			}
 			left = left[1:]
 		}
-		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
+		if err := pause.For(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
 			return err
 		}
 		if k.again || len(left) == 0 && k.total(died) >= kills {
@@ -65,7 +66,7 @@ func (k *killer) run(ctx context.Context, kills int) error {
 		if err := k.anyOf(programs[k.rand.IntN(len(programs))]); err != nil {
 			return err
 		}
-		if err := wait(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
+		if err := pause.For(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
 			return err
 		}
 	}
@@ -78,7 +79,7 @@ func (k *killer) at(ctx context.Context, p failpoint.Point) error {
 	}
 	fmt.Fprintf(k.log, "arm %s\n", p.Name)
 	for begun := time.Now(); k.house.armedNow(p.Name) && time.Since(begun) < patience*k.pause; {
-		if err := wait(ctx, 10*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}

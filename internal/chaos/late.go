@@ -11,6 +11,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
 )
@@ -44,7 +45,7 @@ func (l *lateWorker) run(ctx context.Context) error {
 	for {
 		// A schedd that dies is what the run is about.
 		_ = l.session(ctx)
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return nil
 		}
 	}
@@ -83,7 +84,7 @@ func (l *lateWorker) session(ctx context.Context) error {
 	defer beats.Wait()
 	defer cancel()
 	beats.Go(func() {
-		for wait(ctx, time.Second) == nil && s.Send(wire.Message{Beat: &wire.Beat{}}) == nil {
+		for pause.For(ctx, time.Second) == nil && s.Send(wire.Message{Beat: &wire.Beat{}}) == nil {
 		}
 	})
 	return s.Run(ctx, func(m wire.Message) error {

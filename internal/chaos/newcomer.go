@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 	"gridburst/schedd/api"
 )
@@ -119,7 +120,7 @@ func (n *newcomers) invite(ctx context.Context, name string) (api.Invitation, er
 		if err == nil {
 			return out, nil
 		}
-		if wait(ctx, 50*time.Millisecond) != nil {
+		if pause.For(ctx, 50*time.Millisecond) != nil {
 			return out, err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gridburst/internal/pause"
 )
 
 // workflows are runs of a diamond, and a timetable that starts runs of one node.
@@ -55,7 +57,7 @@ func (w *workflows) diamonds(ctx context.Context) {
 			}
 			return
 		}
-		if wait(ctx, 8*time.Second) != nil {
+		if pause.For(ctx, 8*time.Second) != nil {
 			return
 		}
 	}
@@ -79,7 +81,7 @@ func (w *workflows) submit(ctx context.Context, name string) error {
 			w.mu.Unlock()
 			return nil
 		}
-		if wait(ctx, 100*time.Millisecond) != nil {
+		if pause.For(ctx, 100*time.Millisecond) != nil {
 			return err
 		}
 	}

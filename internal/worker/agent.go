@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
 )
@@ -187,7 +188,7 @@ func (a *Agent) alone(ctx context.Context) error {
 		if err != unix.EWOULDBLOCK {
 			return err
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if pause.For(ctx, 50*time.Millisecond) != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
 	"gridburst/internal/worker/sandbox"
@@ -171,7 +172,7 @@ func (t *attempt) early(ctx context.Context, err error) *wire.Report {
 // slowly waits before an attempt is given up for a fault of this machine's: the job is
 // placed anew then, and likely here. It reports whether the attempt was left alone.
 func (t *attempt) slowly(ctx context.Context) bool {
-	return pause(ctx, 2*time.Second) || !errors.Is(context.Cause(ctx), errKilled)
+	return pause.For(ctx, 2*time.Second) == nil || !errors.Is(context.Cause(ctx), errKilled)
 }
 
 // asKilled is the report of an attempt that was killed while no runner had it.
@@ -353,7 +354,7 @@ func (t *attempt) clear(ctx context.Context) {
 			break
 		}
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("an attempt's files cannot be removed now")
-		if !pause(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return
 		}
 	}

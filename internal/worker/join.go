@@ -17,7 +17,9 @@ import (
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/pki"
+	"gridburst/internal/whole"
 	"gridburst/internal/wire"
 )
 
@@ -68,7 +70,7 @@ func openIdentity(a *Agent) (*identity, error) {
 	var err error
 	if i.key, err = os.ReadFile(filepath.Join(a.private(), keyFile)); errors.Is(err, fs.ErrNotExist) {
 		if i.key, err = pki.NewKey(); err == nil {
-			err = writeDurably(a.private(), keyFile, i.key)
+			err = whole.Store(filepath.Join(a.private(), keyFile), i.key, 0o600)
 		}
 	}
 	if err != nil {
@@ -225,7 +227,7 @@ func (i *identity) ask(ctx context.Context, path string, q any) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(i.a.private(), certFile, b); err != nil {
+	if err := whole.Store(filepath.Join(i.a.private(), certFile), b, 0o600); err != nil {
 		return err
 	}
 	return i.take(has)
@@ -233,7 +235,7 @@ func (i *identity) ask(ctx context.Context, path string, q any) error {
 
 // stayValid renews the certificate in time, until ctx ends.
 func (i *identity) stayValid(ctx context.Context) {
-	for pause(ctx, time.Minute) {
+	for pause.For(ctx, time.Minute) == nil {
 		i.mu.Lock()
 		due := i.cert != nil && i.has.over(time.Now()) >= renewAt
 		i.mu.Unlock()

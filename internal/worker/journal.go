@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gridburst/internal/whole"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
 	"gridburst/internal/worker/sandbox"
@@ -23,21 +24,17 @@ type entry struct {
 	Final *wire.Report   `json:"final,omitempty"` // of one whose end is not just what its runner wrote
 }
 
-const (
-	entryExt = ".json"
-	newExt   = ".new" // of a file that is not whole yet
-)
+const entryExt = ".json"
 
 func (a *Agent) write(e *entry) error {
 	b, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	name := e.Key.String() + entryExt
-	if err := a.journal.WriteFile(name+newExt, b, 0o600); err != nil {
+	if err := whole.WriteIn(a.journal, e.Key.String()+entryExt, b, 0o600); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
-	return a.journal.Rename(name+newExt, name)
+	return nil
 }
 
 // erase ends what the journal knows of an attempt. The entry goes last: without it
@@ -80,7 +77,7 @@ func (a *Agent) entries() (map[runner.Key]*entry, error) {
 	}
 	for _, f := range files {
 		// The runner of an attempt that is held may just be writing its result.
-		if k, ext := split(f.Name()); held[k] == nil || ext == entryExt+newExt {
+		if k, ext := split(f.Name()); held[k] == nil || ext == entryExt+whole.Beside {
 			if err := a.journal.Remove(f.Name()); err != nil {
 				return nil, err
 			}
@@ -92,7 +89,7 @@ func (a *Agent) entries() (map[runner.Key]*entry, error) {
 // split takes the name of a file in the journal apart; ext is empty for one that is
 // nobody's.
 func split(name string) (k runner.Key, ext string) {
-	for _, ext := range []string{entryExt, entryExt + newExt, runner.ResultExt, runner.ResultExt + newExt} {
+	for _, ext := range []string{entryExt, entryExt + whole.Beside, runner.ResultExt, runner.ResultExt + whole.Beside} {
 		if stem, ok := strings.CutSuffix(name, ext); ok {
 			if k, ok := runner.ParseKey(stem); ok {
 				return k, ext
@@ -145,11 +142,7 @@ func (a *Agent) keepLease(until int64) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(a.private(), leaseFile)
-	if err := os.WriteFile(path+newExt, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+newExt, path)
+	return whole.Write(filepath.Join(a.private(), leaseFile), b, 0o600)
 }
 
 // memory is what a worker keeps of itself.
@@ -181,29 +174,5 @@ func (a *Agent) keepTerm(term uint64) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(a.private(), memoryFile, b)
-}
-
-// writeDurably makes a file of dir, whole or not at all, and sees it on the disk.
-func writeDurably(dir, name string, b []byte) error {
-	f, err := os.OpenFile(filepath.Join(dir, name+newExt), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(dir, name+newExt), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return whole.Store(filepath.Join(a.private(), memoryFile), b, 0o600)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
 )
@@ -42,7 +43,7 @@ func (a *Agent) stayConnected(ctx context.Context) error {
 			said = err.Error()
 			a.log.WithError(err).Warn("no line to the schedd, which is tried again")
 		}
-		if !pause(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return nil
 		}
 		longest := soonRetry

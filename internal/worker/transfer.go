@@ -12,6 +12,7 @@ import (
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/sandbox"
 )
@@ -67,7 +68,7 @@ func (t *attempt) patiently(ctx context.Context, what string, f func() error) er
 			return context.Cause(ctx)
 		}
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Info(what + " did not succeed, and is tried again")
-		if !pause(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gridburst/internal/failpoint"
+	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/runner"
 )
@@ -140,20 +141,8 @@ func (a *Agent) powerOff(ctx context.Context) error {
 		}
 		err = fmt.Errorf("power this machine off: %w: %s", err, out)
 		a.log.WithError(err).Error("this machine cannot be powered off, which is tried again")
-		if !pause(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return err
 		}
-	}
-}
-
-// pause waits, and reports whether ctx is still alive after it.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 )
 
 // Client asks the schedd on a Unix socket. It is safe for many goroutines.
@@ -151,11 +152,7 @@ func (c *Client) again(ctx context.Context, do func() error) error {
 		case unknown == nil || code != grid.Unavailable && ctx.Err() == nil:
 			return err
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if pause.For(ctx, wait) != nil {
 			return unknown
 		}
 	}
@@ -293,12 +290,7 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 				yield(Event{}, cause(ctx, err))
 				return
 			}
-			t := time.NewTimer(wait)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-			}
+			_ = pause.For(ctx, wait) // the next request tells of its end
 			wait = min(2*wait, 2*time.Second)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"gridburst/internal/whole"
 )
 
 // writeWhole makes a file at path that is either all there or not there: written
@@ -33,14 +35,5 @@ func writeWhole(path string, write func(*os.File) error) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return whole.SyncDir(dir)
 }

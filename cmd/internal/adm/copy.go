@@ -12,6 +12,7 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 	"gridburst/schedd"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
@@ -84,7 +85,7 @@ func fetch(ctx context.Context, client *api.Client, path string) (b api.Backup, 
 			return b, grid.Errorf(grid.Invalid, "write the backup: %w", err)
 		}
 	}
-	return b, syncDir(filepath.Dir(path))
+	return b, whole.SyncDir(filepath.Dir(path))
 }
 
 func writeSynced(path string, text []byte) error {
@@ -97,15 +98,6 @@ func writeSynced(path string, text []byte) error {
 		return err
 	}
 	return f.Sync()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (a *admin) restore() *cobra.Command {

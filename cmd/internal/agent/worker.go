@@ -23,13 +23,14 @@ import (
 )
 
 type options struct {
-	schedd, state, name, isolation, level string
-	cpus                                  int
-	memory, disk                          string
-	attrs                                 []string
-	local, vm                             bool
-	ca, token                             string
-	powerOff                              []string
+	schedd, state, name, isolation string
+	level                          cli.LogLevel
+	cpus                           int
+	memory, disk                   string
+	attrs                          []string
+	local, vm                      bool
+	ca, token                      string
+	powerOff                       []string
 }
 
 var isolations = []string{"auto", string(wire.Namespaces), string(wire.UserNamespaces), string(wire.ProcessGroups)}
@@ -66,7 +67,7 @@ and, until the worker has a certificate, a one-time token (gtoken) in --token-fi
 	f.BoolVar(&o.vm, "vm", false, "this is a virtual machine of the schedd's: power it off when told to, and when the lease has ended")
 	f.StringArrayVar(&o.powerOff, "poweroff", []string{"poweroff"}, "the `command` that powers the machine off; again for its arguments")
 	f.StringVar(&o.isolation, "isolation", "auto", "how jobs are kept apart: "+strings.Join(isolations, ", "))
-	f.StringVar(&o.level, "log-level", "info", "how much is logged, on standard error: error, warn, info, debug")
+	o.level.Add(f)
 	c.AddCommand(&cobra.Command{
 		Use: "runner", Hidden: true, DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error { return serveRunner(d, args) },
@@ -80,7 +81,7 @@ func serveRunner(d *cli.Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.Log = logger(d, logrus.InfoLevel)
+	o.Log = d.Logger(logrus.InfoLevel)
 	if failpoint.Enabled {
 		o.Fail = failpoint.Hit
 	}
@@ -88,24 +89,16 @@ func serveRunner(d *cli.Deps, args []string) error {
 	return runner.Serve(context.Background(), o)
 }
 
-func logger(d *cli.Deps, level logrus.Level) *logrus.Logger {
-	log := logrus.New()
-	log.SetOutput(d.Err)
-	log.SetLevel(level)
-	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: !d.ErrColour})
-	return log
-}
-
 func (o *options) run(ctx context.Context, d *cli.Deps) error {
-	level, err := logrus.ParseLevel(o.level)
+	log, err := o.level.Logger(d)
 	if err != nil {
-		return grid.Errorf(grid.Invalid, "--log-level %s: it is error, warn, info or debug", o.level)
+		return err
 	}
 	c, err := o.config(d)
 	if err != nil {
 		return err
 	}
-	a, err := worker.New(c, logger(d, level))
+	a, err := worker.New(c, log)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -222,17 +220,4 @@ func (o *submitOptions) show(d *Deps, specs []submit.Spec) error {
 		}
 	}
 	return nil
-}
-
-// PrintJSON prints an answer of the API.
-func PrintJSON(d *Deps, v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := d.Out.Write(b.Bytes())
-	return err
 }

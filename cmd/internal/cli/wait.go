@@ -14,6 +14,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 )
 
@@ -118,7 +119,7 @@ func (o *waitOptions) watch(ctx context.Context, d *Deps, runs []grid.Run) error
 	for {
 		pending, after, err := o.pending(ctx, client, runs)
 		if away(err, known) {
-			if err := pause(ctx, time.Second); err != nil {
+			if err := pause.For(ctx, time.Second); err != nil {
 				return err
 			}
 			continue
@@ -151,17 +152,6 @@ func (o *waitOptions) watch(ctx context.Context, d *Deps, runs []grid.Run) error
 // left its socket.
 func away(err error, known bool) bool {
 	return grid.CodeOf(err) == grid.Unavailable && (known || errors.Is(err, syscall.ECONNREFUSED))
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // pending are the jobs of runs that have not ended, as of the log entry after at the

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
@@ -19,7 +18,8 @@ import (
 )
 
 type options struct {
-	dir, config, socket, level string
+	dir, config, socket string
+	level               cli.LogLevel
 }
 
 // Schedd is gschedd.
@@ -44,19 +44,15 @@ directory, if it is there, and for root's default directory ` + systemConfig + `
 	f.StringVar(&o.dir, "dir", "", "the `directory` of this schedd")
 	f.StringVar(&o.config, "config", "", "the configuration `file`")
 	f.StringVar(&o.socket, "socket", "", "where commands find it (default: DIR/"+cli.SocketName+")")
-	f.StringVar(&o.level, "log-level", "info", "how much is logged, on standard error: error, warn, info, debug")
+	o.level.Add(f)
 	return c
 }
 
 func (o *options) run(ctx context.Context, d *cli.Deps) error {
-	level, err := logrus.ParseLevel(o.level)
+	log, err := o.level.Logger(d)
 	if err != nil {
-		return grid.Errorf(grid.Invalid, "--log-level %s: it is error, warn, info or debug", o.level)
+		return err
 	}
-	log := logrus.New()
-	log.SetOutput(d.Err)
-	log.SetLevel(level)
-	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: !d.ErrColour})
 	p, err := o.places(d)
 	if err != nil {
 		return err

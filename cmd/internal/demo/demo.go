@@ -11,6 +11,7 @@ import (
 
 	"gridburst/cmd/internal/sandbox"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 )
 
@@ -101,7 +102,7 @@ func (r *run) all(ctx context.Context) (*receipt, error) {
 			return rec, err
 		}
 		// A witness was killed while it was asked.
-		if err := pause(ctx, retryWait); err != nil {
+		if err := pause.For(ctx, retryWait); err != nil {
 			return nil, err
 		}
 	}

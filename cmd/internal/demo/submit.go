@@ -13,6 +13,7 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 )
 
@@ -111,20 +112,8 @@ func (r *run) handIn(ctx context.Context, what string, out any, dir, command str
 			return e, grid.Errorf(grid.Internal, "%w", err)
 		}
 		r.tell("%v; it is tried again", err)
-		if err := pause(ctx, retryWait); err != nil {
+		if err := pause.For(ctx, retryWait); err != nil {
 			return e, err
 		}
-	}
-}
-
-// pause waits, or gives the reason why ctx ends.
-func pause(ctx context.Context, wait time.Duration) error {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
 )
 
@@ -143,7 +144,7 @@ func (h *House) keep(ctx, kept context.Context, name string, start func(context.
 				wait = 0
 			}
 			for {
-				if !pause(kept, wait) {
+				if pause.For(kept, wait) != nil {
 					return
 				}
 				wait = min(max(2*wait, firstWait), lastWait)
@@ -163,17 +164,6 @@ func (h *House) keep(ctx, kept context.Context, name string, start func(context.
 func killed(err error) bool {
 	var ended *exec.ExitError
 	return errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
-}
-
-// pause waits, unless ctx has ended or ends meanwhile.
-func pause(ctx context.Context, wait time.Duration) bool {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
 }
 
 func (h *House) set(name string, p *rig.Process) {

@@ -12,6 +12,7 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/internal/rig"
+	"gridburst/internal/whole"
 )
 
 // State says who runs a sandbox that is up.
@@ -35,8 +36,7 @@ func (h *House) Announce() error {
 	if err != nil {
 		return err
 	}
-	file := h.Dir.stateFile()
-	return errors.Join(os.WriteFile(file+".new", append(b, '\n'), 0o644), os.Rename(file+".new", file))
+	return whole.Write(h.Dir.stateFile(), append(b, '\n'), 0o644)
 }
 
 // Withdraw takes that back.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker/sandbox"
 )
@@ -375,11 +376,10 @@ func writeResult(dir *os.Root, r wire.Report) error {
 	if err != nil {
 		return err
 	}
-	name := Key{r.Job, r.Epoch}.String() + ResultExt
-	if err := dir.WriteFile(name+".new", b, 0o600); err != nil {
+	if err := whole.WriteIn(dir, Key{r.Job, r.Epoch}.String()+ResultExt, b, 0o600); err != nil {
 		return fmt.Errorf("write a result: %w", err)
 	}
-	return dir.Rename(name+".new", name)
+	return nil
 }
 
 // Result reads what a runner wrote of an attempt; false if it has not.

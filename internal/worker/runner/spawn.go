@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/whole"
 	"gridburst/internal/wire"
 )
 
@@ -128,7 +129,7 @@ func (c *Client) meet(ctx context.Context) error {
 	c.id.Cgroup = c.ready.Cgroup
 	b, err := json.Marshal(c.id)
 	if err == nil {
-		err = writeFile(filepath.Join(c.dir, identityFile), b)
+		err = whole.Write(filepath.Join(c.dir, identityFile), b, 0o600)
 	}
 	if err != nil {
 		c.conn.Close()
@@ -143,14 +144,6 @@ const (
 	socketFile   = "socket"
 	logFile      = "log"
 )
-
-// writeFile makes a file, whole or not at all.
-func writeFile(path string, b []byte) error {
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
 
 // Attach finds the runner id of an earlier agent. The error is NotFound when it is
 // dead, or was killed because it did not answer before ctx ended; nothing of its
