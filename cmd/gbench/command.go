@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -42,15 +41,6 @@ to do.
 
 func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	o.Log = d.Err
-	var err error
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
-	}
-	if o.Bin != "" {
-		if o.Bin, err = filepath.Abs(o.Bin); err != nil {
-			return err
-		}
-	}
 	rows, err := bench.Run(ctx, o.Options)
 	if len(rows) > 0 {
 		if err := bench.Print(d.Out, rows); err != nil {

@@ -95,9 +95,7 @@ func Run(ctx context.Context, o Options) (rows []Row, err error) {
 		return nil, err
 	}
 	defer func() {
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if closed := b.rig.Close(limited); err == nil {
+		if closed := b.rig.Close(10 * time.Second); err == nil {
 			err = closed
 		}
 	}()

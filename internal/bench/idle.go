@@ -56,7 +56,7 @@ func (b *bench) idle(ctx context.Context) ([]Row, error) {
 		if s, err = b.rig.Schedd(ctx, filepath.Base(filepath.Dir(s.Socket)), nil, "--log-level", "warn"); err != nil {
 			return nil, err
 		}
-		if _, err := b.rig.Run(ctx, nil, filepath.Join(b.Bin, "gq"), "--schedd", s.Socket, "--totals"); err != nil {
+		if _, err := b.rig.Run(ctx, nil, filepath.Join(b.rig.Bin, "gq"), "--schedd", s.Socket, "--totals"); err != nil {
 			return nil, err
 		}
 		again.Runs = append(again.Runs, time.Since(begun).Seconds())

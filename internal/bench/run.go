@@ -25,7 +25,7 @@ func (b *bench) pool(ctx context.Context) (*rig.Schedd, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := b.rig.Start(filepath.Base(state)+".log", nil, filepath.Join(b.Bin, "gworker"),
+	w, err := b.rig.Start(filepath.Base(state)+".log", nil, filepath.Join(b.rig.Bin, "gworker"),
 		"--schedd", s.Socket, "--state", state, "--cpus", "2", "--log-level", "warn")
 	if err != nil {
 		return nil, nil, err
@@ -70,12 +70,16 @@ func (b *bench) trueJobs(ctx context.Context) ([]Row, error) {
 	}
 	client := s.Client()
 	for i := range b.Runs + 1 {
+		status, err := client.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
 		begun := time.Now()
 		out, err := client.Submit(ctx, api.Submission{Specs: []submit.Spec{job.with()}})
 		if err != nil {
 			return nil, err
 		}
-		if err := b.completed(ctx, client, out.Clusters[0]); err != nil {
+		if err := completed(ctx, client, status.Index, out.Clusters[0]); err != nil {
 			return nil, err
 		}
 		if i > 0 {
@@ -86,11 +90,12 @@ func (b *bench) trueJobs(ctx context.Context) ([]Row, error) {
 	return []Row{r}, nil
 }
 
-// completed waits until every job of a cluster has completed.
-func (b *bench) completed(ctx context.Context, c *api.Client, of api.Cluster) error {
+// completed waits until every job of a cluster, handed in behind the index after, has
+// completed.
+func completed(ctx context.Context, c *api.Client, after uint64, of api.Cluster) error {
 	left := int(of.Procs)
 	ids := fmt.Sprintf("%d.", of.Cluster)
-	for e, err := range c.Events(ctx, 0) {
+	for e, err := range c.Events(ctx, after) {
 		switch {
 		case err != nil:
 			return err
@@ -137,6 +142,10 @@ func (b *bench) latency(ctx context.Context) ([]Row, error) {
 	client := s.Client()
 	word := make([]byte, 2)
 	for i := range b.count(50) + 2 {
+		status, err := client.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
 		begun := time.Now()
 		spoken := make(chan error, 1)
 		go func() {
@@ -152,7 +161,7 @@ func (b *bench) latency(ctx context.Context) ([]Row, error) {
 			return nil, fmt.Errorf("job %d.0 does not speak: %w", out.Clusters[0].Cluster, err)
 		}
 		took := time.Since(begun)
-		if err := b.completed(ctx, client, out.Clusters[0]); err != nil {
+		if err := completed(ctx, client, status.Index, out.Clusters[0]); err != nil {
 			return nil, err
 		}
 		if i > 1 {

@@ -15,7 +15,7 @@ type shape struct{ spec submit.Spec }
 // shapeOf is a submit file's one cluster, as a program would hand it in that reads the
 // file once.
 func (b *bench) shapeOf(ctx context.Context, s *rig.Schedd, src string) (shape, error) {
-	specs, err := s.Lower(ctx, b.rig.Dir, src)
+	specs, err := rig.Lower(ctx, s.Client(), b.rig.Dir, src)
 	if err != nil {
 		return shape{}, err
 	}

@@ -36,7 +36,7 @@ func (b *bench) gsubmitOne(ctx context.Context) ([]Row, error) {
 	r := Row{Name: "gsubmit_one_ms", Unit: "ms", Less: true, Limit: &limit, Peer: number(6.5), Bar: number(25)}
 	for i := range b.count(100) + 1 {
 		begun := time.Now()
-		if _, err := b.rig.Run(ctx, nil, filepath.Join(b.Bin, "gsubmit"), "--schedd", s.Socket, file); err != nil {
+		if _, err := b.rig.Run(ctx, nil, filepath.Join(b.rig.Bin, "gsubmit"), "--schedd", s.Socket, file); err != nil {
 			return nil, err
 		}
 		if i > 0 { // the first finds nothing warm

@@ -96,9 +96,7 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer func() {
 		cancel(nil)
-		limited, end := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-		defer end()
-		err = errors.Join(err, r.rig.Close(limited))
+		err = errors.Join(err, r.rig.Close(20*time.Second))
 		if r.house != nil {
 			r.house.wg.Wait()
 		}
@@ -113,7 +111,7 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	defer wg.Wait()
 	defer cancel(nil)
 	wg.Go(func() { r.late.run(ctx) })
-	wg.Go(func() { r.tidy(ctx) })
+	wg.Go(func() { r.rig.Tidy(ctx) })
 	begun := time.Now()
 	if err := r.storm(ctx); err != nil {
 		return nil, err
@@ -147,7 +145,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	if r.load, err = newLoad(filepath.Join(r.rig.Dir, "jobs"), r.witness.Port(), r.Seed); err != nil {
 		return err
 	}
-	if r.client, err = newClient(r.rig, r.house.socket, filepath.Join(r.rig.Dir, "client.ledger")); err != nil {
+	if r.client, err = newClient(r.house.schedd, filepath.Join(r.rig.Dir, "client.ledger")); err != nil {
 		return err
 	}
 	r.load.only = r.only
@@ -208,15 +206,6 @@ func (r *run) config() (string, error) {
 
 // sweepEvery is how often the schedd looks for machines without a claim.
 const sweepEvery = 2 * time.Second
-
-// tidy takes leave of ended processes that nobody waits for.
-func (r *run) tidy(ctx context.Context) {
-	for pause.For(ctx, time.Second) == nil {
-		if err := r.rig.Reap(); err != nil {
-			fmt.Fprintf(r.Log, "reap: %v\n", err)
-		}
-	}
-}
 
 // storm hands in jobs and makes faults, until both have been enough.
 func (r *run) storm(ctx context.Context) error {
@@ -286,7 +275,7 @@ func (r *run) feed(ctx context.Context, next chan<- submission, faults <-chan st
 			return nil
 		default:
 		}
-		if t, err := r.house.socket.Client().Totals(ctx); err != nil || t.All.Total() > r.ahead {
+		if t, err := r.house.schedd.Totals(ctx); err != nil || t.All.Total() > r.ahead {
 			if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 				return err
 			}
@@ -323,7 +312,7 @@ func (r *run) drain(ctx context.Context) (stuck string) {
 }
 
 func (r *run) left(ctx context.Context) string {
-	t, err := r.house.socket.Client().Totals(ctx)
+	t, err := r.house.schedd.Totals(ctx)
 	if err != nil {
 		return "the schedd does not answer: " + err.Error()
 	}
@@ -334,7 +323,7 @@ func (r *run) left(ctx context.Context) string {
 		return busy
 	}
 	if r.engine != nil {
-		return r.engine.left(ctx)
+		return r.engine.left()
 	}
 	return ""
 }

@@ -16,8 +16,7 @@ import (
 
 // Client hands in jobs and keeps a ledger of its own.
 type Client struct {
-	rig    *rig.Rig
-	schedd *rig.Schedd
+	schedd *api.Client
 	file   *os.File
 
 	mu   sync.Mutex
@@ -28,7 +27,6 @@ type Client struct {
 type handed struct {
 	submission
 	Cluster int32 // acknowledged; 0: not yet
-	Refused string
 }
 
 // note is a line of the client's ledger.
@@ -40,12 +38,12 @@ type note struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-func newClient(r *rig.Rig, s *rig.Schedd, path string) (*Client, error) {
+func newClient(s *api.Client, path string) (*Client, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{rig: r, schedd: s, file: f}, nil
+	return &Client{schedd: s, file: f}, nil
 }
 
 // note writes a line that is on the disk when it returns.
@@ -78,7 +76,7 @@ func (c *Client) handIn(ctx context.Context, s submission) error {
 		n.Refused = err.Error()
 	}
 	c.mu.Lock()
-	h.Cluster, h.Refused = cluster, n.Refused
+	h.Cluster = cluster
 	c.mu.Unlock()
 	if err := c.note(n); err != nil {
 		return err
@@ -92,10 +90,10 @@ func (c *Client) handIn(ctx context.Context, s submission) error {
 // ask submits until there is an answer.
 func (c *Client) ask(ctx context.Context, s submission) (cluster int32, err error) {
 	for {
-		specs, err := c.schedd.Lower(ctx, s.Dir, s.Text)
+		specs, err := rig.Lower(ctx, c.schedd, s.Dir, s.Text)
 		if err == nil {
 			var out api.Submitted
-			if out, err = c.schedd.Client().Submit(ctx, api.Submission{Key: s.Key, Specs: specs}); err == nil {
+			if out, err = c.schedd.Submit(ctx, api.Submission{Key: s.Key, Specs: specs}); err == nil {
 				return out.Clusters[0].Cluster, nil
 			}
 		}

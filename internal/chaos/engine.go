@@ -59,23 +59,15 @@ func (r *run) openEngine(ctx context.Context) error {
 			return err
 		}
 	}
-	err = r.house.keep(ctx, "ovirtsim", func(context.Context) (*rig.Process, error) {
-		return r.rig.Start("ovirtsim.log", nil, filepath.Join(r.Bin, "ovirtsim"), "--listen", "127.0.0.1:0", "--state", file("state"),
-			"--model", file("model.json"), "--ca-out", e.ca, "--url-file", file("url"), "--journal", e.journal)
-	})
+	err = r.house.keep(ctx, "ovirtsim", func(ctx context.Context) (*rig.Process, error) { return r.rig.Engine(ctx, dir) })
 	if err != nil {
 		return err
 	}
-	for {
-		b, err := os.ReadFile(file("url"))
-		if err == nil {
-			e.url = strings.TrimSpace(string(b))
-			break
-		}
-		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
+	url, err := os.ReadFile(file("url"))
+	if err != nil {
+		return err
 	}
+	e.url = strings.TrimSpace(string(url))
 	pem, err := os.ReadFile(e.ca)
 	if err != nil {
 		return err
@@ -173,7 +165,7 @@ func (e *engine) read() (list []entry, err error) {
 }
 
 // left says how many machines of ours there are; empty: none.
-func (e *engine) left(context.Context) string {
+func (e *engine) left() string {
 	list, err := e.read()
 	if err != nil {
 		return err.Error()
@@ -200,7 +192,7 @@ func alive(list []entry) map[string]string {
 }
 
 // judge reads the engine's own record.
-func (e *engine) judge(_ context.Context, rep *Report, q *queue) error {
+func (e *engine) judge(rep *Report, q *queue) error {
 	list, err := e.read()
 	if err != nil {
 		return err
@@ -284,7 +276,7 @@ func (e *engine) haunt(ctx context.Context) {
 }
 
 func (e *engine) makeGhost(ctx context.Context, n int) error {
-	status, err := e.run.house.socket.Client().Status(ctx)
+	status, err := e.run.house.schedd.Status(ctx)
 	if err != nil {
 		return err
 	}

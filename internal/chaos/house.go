@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/rig"
+	"gridburst/schedd/api"
 )
 
 // house is the programs of a run. Each is started again when it dies.
@@ -28,20 +26,21 @@ type house struct {
 	config string   // the schedd's
 
 	wg      sync.WaitGroup
-	socket  *rig.Schedd // where the schedd is asked; its process changes
+	socket  string // the schedd's
+	schedd  *api.Client
 	mu      sync.Mutex
 	up      map[string]*rig.Process // by what they are called
 	strange []string                // ends that no kill explains
-	starts  map[string]int
 }
 
 func newHouse(r *rig.Rig) (*house, error) {
 	h := &house{
 		rig: r, armed: filepath.Join(r.Dir, "armed"), hits: filepath.Join(r.Dir, "hits"), config: filepath.Join(r.Dir, "schedd.hcl"),
-		up: map[string]*rig.Process{}, starts: map[string]int{},
+		up: map[string]*rig.Process{},
 	}
 	h.env = []string{"GRIDBURST_FAILPOINT_DIR=" + h.armed, "GRIDBURST_FAILPOINT_LOG=" + h.hits}
-	h.socket = &rig.Schedd{Socket: filepath.Join(r.Dir, "schedd", "schedd.sock")}
+	h.socket = filepath.Join(r.Dir, "schedd", "schedd.sock")
+	h.schedd = api.NewClient(h.socket)
 	return h, os.MkdirAll(h.armed, 0o777)
 }
 
@@ -83,7 +82,6 @@ func (h *house) set(name string, p *rig.Process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.up[name] = p
-	h.starts[name]++
 }
 
 // get is a program that runs; nil when it does not just now.
@@ -95,8 +93,7 @@ func (h *house) get(name string) *rig.Process {
 
 // explain notes an end that is not by SIGKILL.
 func (h *house) explain(name string, err error) {
-	var ended *exec.ExitError
-	if errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+	if rig.Killed(err) {
 		return
 	}
 	h.mu.Lock()
@@ -116,7 +113,7 @@ func (h *house) startSchedd(ctx context.Context) (*rig.Process, error) {
 // they are one: so its name and its state are its own.
 func (h *house) startWorker(name string, cpus int) func(context.Context) (*rig.Process, error) {
 	return func(context.Context) (*rig.Process, error) {
-		return h.rig.Start(name+".log", h.env, filepath.Join(h.rig.Bin, "gworker"), "--schedd", h.socket.Socket,
+		return h.rig.Start(name+".log", h.env, filepath.Join(h.rig.Bin, "gworker"), "--schedd", h.socket,
 			"--state", filepath.Join(h.rig.Dir, name), "--name", name, "--cpus", strconv.Itoa(cpus), "--memory", "4GiB",
 			"--attr", "Pool=true", "--log-level", "debug")
 	}
@@ -202,7 +199,7 @@ func (h *house) disarm() error {
 func (h *house) passed() (hit, killed map[string]int, err error) {
 	hit, killed = map[string]int{}, map[string]int{}
 	b, err := os.ReadFile(h.hits)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrNotExist) {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, err
 	}
 	for line := range strings.Lines(string(b)) {

@@ -38,10 +38,9 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 		rep.wrong("%s", w)
 	}
 	rep.Late = r.late.lies
-	if rep.Overlap = len(r.witness.Overlaps()); rep.Overlap > 0 {
-		for _, o := range r.witness.Overlaps() {
-			rep.wrong("%s", o)
-		}
+	for _, o := range r.witness.Overlaps() {
+		rep.Overlap++
+		rep.wrong("%s", o)
 	}
 	q, err := r.queue(ctx)
 	if err != nil {
@@ -63,7 +62,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 		return nil, err
 	}
 	if r.engine != nil {
-		if err := r.engine.judge(ctx, rep, q); err != nil {
+		if err := r.engine.judge(rep, q); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +83,7 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 	q := &queue{
 		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
 	}
-	c := r.house.socket.Client()
+	c := r.house.schedd
 	status, err := c.Status(ctx)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"gridburst/internal/rig"
 )
 
 // What the judge says of one acknowledged job, by what the observers saw.
@@ -48,7 +46,7 @@ func TestJudgeOfOneJob(t *testing.T) {
 			if c.done != nil {
 				q.done["1.0"] = c.done
 			}
-			client := &Client{rig: &rig.Rig{}, subs: []*handed{{submission: submission{Key: "k", Shape: bare, Jobs: 1, Dir: dir}, Cluster: 1}}}
+			client := &Client{subs: []*handed{{submission: submission{Key: "k", Shape: bare, Jobs: 1, Dir: dir}, Cluster: 1}}}
 			j := &jury{run: &run{client: client}, rep: &Report{}, queue: q, runs: map[string][]Execution{"1.0": c.runs}}
 			j.jobs()
 			says := strings.Join(j.rep.Wrong, "\n")

@@ -11,6 +11,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/jobfile"
 	"gridburst/internal/pause"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
@@ -52,11 +53,11 @@ func (l *lateWorker) run(ctx context.Context) error {
 }
 
 func (l *lateWorker) session(ctx context.Context) error {
-	status, err := l.house.socket.Client().Status(ctx)
+	status, err := l.house.schedd.Status(ctx)
 	if err != nil {
 		return err
 	}
-	conn, err := wire.Dial(ctx, wire.Endpoint{Network: "unix", Address: l.house.socket.Socket})
+	conn, err := wire.Dial(ctx, wire.Endpoint{Network: "unix", Address: l.house.socket})
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (l *lateWorker) session(ctx context.Context) error {
 	hello := wire.Hello{
 		Version: wire.Version, Worker: lateName, Boot: "late", Session: hex.EncodeToString(session), Agent: "chaos", Isolation: wire.ProcessGroups,
 		Advert: wire.Advert{Attrs: map[string]string{
-			"Cpus": "1", "Memory": "64", "Disk": "100000", "Late": "true", "Arch": `"X86_64"`, "OpSys": `"LINUX"`, "Machine": `"late"`,
+			"Cpus": "1", "Memory": "64", "Disk": "100000", "Late": "true", "Arch": ad.Quote(jobfile.Arch()), "OpSys": `"LINUX"`, "Machine": `"late"`,
 			"FileSystemDomain": ad.Quote(status.Domain),
 		}},
 	}
@@ -153,7 +154,7 @@ func (l *lateWorker) forgotten(ctx context.Context, s *wire.Stream, job grid.Job
 
 // runs reports whether the queue shows the job running.
 func (l *lateWorker) runs(ctx context.Context, job grid.JobID) (bool, error) {
-	for raw, err := range l.house.socket.Client().Jobs(ctx, api.JobsQuery{IDs: []string{job.String()}, Attributes: []string{"JobStatus"}}) {
+	for raw, err := range l.house.schedd.Jobs(ctx, api.JobsQuery{IDs: []string{job.String()}, Attributes: []string{"JobStatus"}}) {
 		if err != nil {
 			return false, err
 		}

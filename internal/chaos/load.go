@@ -30,7 +30,6 @@ type submission struct {
 	Jobs  int
 	Text  string // the submit file
 	Log   string // the event log; empty: none
-	Code  int    // with which the jobs exit
 	Dir   string // where outputs go
 }
 
@@ -76,8 +75,9 @@ func (l *load) next() (submission, error) {
 		s.Text = b.String()
 		return s, err
 	}
+	code := 0 // with which the jobs exit
 	if s.Shape == retried {
-		s.Code = 1
+		code = 1
 		line("max_retries = 1")
 	}
 	line("executable = %s", l.program)
@@ -86,7 +86,7 @@ func (l *load) next() (submission, error) {
 	switch s.Shape {
 	case moved, anywhere:
 		line("should_transfer_files = YES\nwhen_to_transfer_output = ON_EXIT")
-		line("arguments = %d $(Cluster).$(Process) %s %d one two", l.port, seconds, s.Code)
+		line("arguments = %d $(Cluster).$(Process) %s %d one two", l.port, seconds, code)
 		line(`transfer_output_remaps = "one=%s/one.$(Process);two=%s/two.$(Process)"`, s.Dir, s.Dir)
 		line("transfer_output_files = one, two")
 		line("output = %s/out.$(Process)", s.Dir)
@@ -100,7 +100,7 @@ func (l *load) next() (submission, error) {
 		// More than one entry of the queue's log may hold.
 		s.Jobs = 10
 		line("should_transfer_files = NO\nrequirements = TARGET.Pool == true")
-		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, s.Code)
+		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, code)
 		line("initialdir = %s", s.Dir)
 		line("MY.Words = \"$(Words)\"")
 		line("queue Words from (")
@@ -114,7 +114,7 @@ func (l *load) next() (submission, error) {
 	default:
 		line("should_transfer_files = NO\nrequirements = TARGET.Pool == true")
 		line("initialdir = %s", s.Dir)
-		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, s.Code)
+		line("arguments = %d $(Cluster).$(Process) %s %d one.$(Process)", l.port, seconds, code)
 		line("output = out.$(Process)")
 		line("queue %d", s.Jobs)
 	}

@@ -66,7 +66,7 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 	}
 	defer line.cut()
 	start := func() (*rig.Process, error) {
-		return n.run.rig.Start("newcomers.log", n.run.house.env, filepath.Join(n.run.Bin, "gworker"), "--schedd", "https://"+line.addr(),
+		return n.run.rig.Start("newcomers.log", n.run.house.env, filepath.Join(n.run.rig.Bin, "gworker"), "--schedd", "https://"+line.addr(),
 			"--ca", filepath.Join(dir, "ca"), "--token-file", filepath.Join(dir, "token"), "--state", filepath.Join(dir, "state"),
 			"--name", name, "--cpus", "1", "--memory", "16MiB", "--vm", "--poweroff", "/bin/true", "--log-level", "debug")
 	}
@@ -76,11 +76,11 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 	}
 	came := false
 	var limit <-chan time.Time
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		tick := time.NewTimer(50 * time.Millisecond)
 		select {
 		case <-p.Done():
-			tick.Stop()
 			if p.Ended() == nil && came {
 				n.mu.Lock()
 				n.ended++
@@ -97,11 +97,9 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 				return err
 			}
 		case <-limit:
-			tick.Stop()
 			p.Kill()
 			return fmt.Errorf("%s did not power its machine off in time", name)
 		case <-ctx.Done():
-			tick.Stop()
 			p.Kill()
 			return context.Cause(ctx)
 		case <-tick.C:
@@ -116,7 +114,7 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 
 func (n *newcomers) invite(ctx context.Context, name string) (api.Invitation, error) {
 	for {
-		out, err := n.run.house.socket.Client().Invite(ctx, name)
+		out, err := n.run.house.schedd.Invite(ctx, name)
 		if err == nil {
 			return out, nil
 		}
@@ -128,7 +126,7 @@ func (n *newcomers) invite(ctx context.Context, name string) (api.Invitation, er
 
 // here reports whether the schedd has it.
 func (n *newcomers) here(ctx context.Context, name string) bool {
-	list, err := n.run.house.socket.Client().Slots(ctx)
+	list, err := n.run.house.schedd.Slots(ctx)
 	if err != nil {
 		return false
 	}

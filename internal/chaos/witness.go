@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +20,6 @@ type Execution struct {
 	Begin time.Time
 	End   time.Time // when its connection ended; zero: it is alive
 	Ended bool      // it said that it has done all
-	Code  int       // with what it was about to exit
 }
 
 // Witness is told by the jobs themselves when they run. Each holds a connection open as
@@ -81,18 +79,6 @@ func (w *Witness) Overlaps() []string {
 	return append([]string(nil), w.overlaps...)
 }
 
-// Ended is how many executions have done all.
-func (w *Witness) Ended() (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, e := range w.all {
-		if e.Ended {
-			n++
-		}
-	}
-	return n
-}
-
 func (w *Witness) accept() {
 	for {
 		c, err := w.l.Accept()
@@ -133,7 +119,6 @@ func (w *Witness) hear(c net.Conn) {
 	}
 	w.mu.Lock()
 	e.Ended = true
-	e.Code, _ = strconv.Atoi(f[3])
 	w.mu.Unlock()
 	if _, err := c.Write([]byte("bye\n")); err != nil {
 		return

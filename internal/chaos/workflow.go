@@ -74,7 +74,7 @@ func (w *workflows) submit(ctx context.Context, name string) error {
 		return err
 	}
 	for {
-		_, err := w.run.rig.Run(ctx, nil, filepath.Join(w.run.Bin, "gdag"), "submit", "--schedd", w.run.house.socket.Socket, "--key", name, file)
+		_, err := w.run.rig.Run(ctx, nil, filepath.Join(w.run.rig.Bin, "gdag"), "submit", "--schedd", w.run.house.socket, "--key", name, file)
 		if err == nil {
 			w.mu.Lock()
 			w.names = append(w.names, name)
@@ -89,7 +89,7 @@ func (w *workflows) submit(ctx context.Context, name string) error {
 
 // busy says which workflow goes on; empty: none of ours.
 func (w *workflows) busy(ctx context.Context) string {
-	list, err := w.run.house.socket.Client().Dags(ctx, false)
+	list, err := w.run.house.schedd.Dags(ctx, false)
 	if err != nil {
 		return "workflows: " + err.Error()
 	}
@@ -104,7 +104,7 @@ func (w *workflows) busy(ctx context.Context) string {
 // judge looks whether each workflow ran once, whole and in order, and each instant of
 // the timetable at most once.
 func (w *workflows) judge(ctx context.Context, rep *Report, runs map[string][]Execution) error {
-	list, err := w.run.house.socket.Client().Dags(ctx, true)
+	list, err := w.run.house.schedd.Dags(ctx, true)
 	if err != nil {
 		return err
 	}

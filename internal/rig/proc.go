@@ -2,11 +2,13 @@ package rig
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,16 +83,43 @@ func (p *Proc) Kill() bool { return p.Signal(unix.SIGKILL) }
 
 // Signal sends a signal to this very process, not to one that has its number later.
 func (p *Proc) Signal(s unix.Signal) bool {
-	fd, err := unix.PidfdOpen(p.PID, 0)
-	if err != nil {
+	fd, ok := p.hold()
+	if !ok {
 		return false
 	}
 	defer unix.Close(fd)
-	// The descriptor stands for whoever had the number when it was opened.
-	if now, err := Look(p.PID); err != nil || now.Start != p.Start || now.Zombie {
-		return false
-	}
 	return unix.PidfdSendSignal(fd, s, nil, 0) == nil
+}
+
+// Gone waits until the process has ended, or reports false when it takes too long.
+func (p *Proc) Gone(wait time.Duration) bool {
+	fd, ok := p.hold()
+	if !ok {
+		return true
+	}
+	defer unix.Close(fd)
+	until := time.Now().Add(wait)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(time.Until(until), 0)/time.Millisecond))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err == nil && n > 0
+	}
+}
+
+// hold opens the process, if it has not ended. The descriptor stands for nobody else.
+func (p *Proc) hold() (fd int, ok bool) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
+		return -1, false
+	}
+	// It stands for whoever had the number when it was opened.
+	if now, err := Look(p.PID); err != nil || now.Start != p.Start || now.Zombie {
+		unix.Close(fd)
+		return -1, false
+	}
+	return fd, true
 }
 
 // Status reads one number of kibibytes from a process's status, such as RssAnon.

@@ -3,9 +3,11 @@ package rig
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -48,6 +50,12 @@ type Process struct {
 	Proc
 	done chan struct{}
 	err  error // how it ended
+}
+
+// Killed reports whether a program ended by SIGKILL.
+func Killed(err error) bool {
+	var ended *exec.ExitError
+	return errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 }
 
 // Done is closed when the process has ended.
@@ -167,8 +175,25 @@ func (r *Rig) Reap() error {
 	return nil
 }
 
-// Close ends everything below the rig, until nothing is left or ctx ends.
-func (r *Rig) Close(ctx context.Context) error {
+// Tidy reaps whenever a child has ended, until ctx ends.
+func (r *Rig) Tidy(ctx context.Context) {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	defer signal.Stop(ended)
+	for {
+		select {
+		case <-ended:
+			_ = r.Reap() // the next child's end tries again, and Close does
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends everything below the rig. It fails when something is left after so long.
+func (r *Rig) Close(wait time.Duration) error {
+	over := time.NewTimer(wait)
+	defer over.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -189,7 +214,7 @@ func (r *Rig) Close(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-over.C:
 			return fmt.Errorf("%d processes did not end, the first is %d %v", len(all), all[0].PID, all[0].Args)
 		}
 	}

@@ -34,8 +34,7 @@ type identity struct {
 	key []byte
 
 	mu      sync.Mutex
-	cert    *tls.Certificate // nil: none yet
-	has     certificate
+	has     certificate // zero: none yet
 	tls     *tls.Config
 	refused bool // the schedd did not take the certificate
 }
@@ -106,7 +105,7 @@ func (i *identity) take(has certificate) error {
 		return err
 	}
 	i.mu.Lock()
-	i.cert, i.has, i.tls, i.refused = cert, has, config, false
+	i.has, i.tls, i.refused = has, config, false
 	i.mu.Unlock()
 	i.a.files.CloseIdleConnections() // they showed another one
 	return nil
@@ -141,7 +140,7 @@ func (e *refusedError) Unwrap() error { return e.Err }
 // the token. The error is a [*refusedError] when neither can ever do.
 func (i *identity) ensure(ctx context.Context) error {
 	i.mu.Lock()
-	old, have, over, refused := i.has, i.cert != nil, i.has.over(time.Now()), i.refused
+	old, have, over, refused := i.has, i.has.Answer.Certificate != "", i.has.over(time.Now()), i.refused
 	i.mu.Unlock()
 	if have && !refused && over < renewAt {
 		return nil
@@ -237,7 +236,7 @@ func (i *identity) ask(ctx context.Context, path string, q any) error {
 func (i *identity) stayValid(ctx context.Context) {
 	for pause.For(ctx, time.Minute) == nil {
 		i.mu.Lock()
-		due := i.cert != nil && i.has.over(time.Now()) >= renewAt
+		due := i.has.Answer.Certificate != "" && i.has.over(time.Now()) >= renewAt
 		i.mu.Unlock()
 		if due {
 			_ = i.renew(ctx) // it has said what is wrong

@@ -165,9 +165,8 @@ func (a *Agent) ask() {
 // shorter than what lies between two beats, would be over before it began.
 func (a *Agent) fresh(ctx context.Context, x *wire.Execution) error {
 	for {
-		l := a.leaseFor(x)
 		a.mu.Lock()
-		renewed := a.renewed
+		l, renewed := a.leaseOf(x), a.renewed
 		a.mu.Unlock()
 		if x.LeaseMS == 0 || l.Until-runner.Clock() > l.Span/2 {
 			return nil
@@ -292,15 +291,8 @@ func (a *Agent) extend() {
 	}
 }
 
-// leaseFor is how long an execution may run now: the worker's lease, or its own if
-// that is shorter.
-func (a *Agent) leaseFor(x *wire.Execution) runner.Lease {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.leaseOf(x)
-}
-
-// leaseOf is leaseFor for a caller that holds a.mu.
+// leaseOf is how long an execution may run now: the worker's lease, or its own if that
+// is shorter. a.mu is held.
 func (a *Agent) leaseOf(x *wire.Execution) runner.Lease {
 	l := runner.Lease{Until: a.lease, Span: a.span.Milliseconds()}
 	if own := x.LeaseMS; own > 0 && own < l.Span {

@@ -65,7 +65,8 @@ func count(pattern string) (map[string]int, error) {
 			return nil, err
 		}
 		begin := -1
-		for i, c := range append(bytes.ToLower(b), ' ') {
+		for i, c := range append(b, ' ') {
+			c |= 0x20 // lower case, of a letter
 			switch letter := c >= 'a' && c <= 'z'; {
 			case letter && begin < 0:
 				begin = i

@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,10 +54,8 @@ func Guard(d Dir, args []string) (status int, err error) {
 			waiting = false
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endWait)
-	defer cancel()
 	var exit *exec.ExitError
-	if left := r.Close(ctx); left != nil || err != nil && !errors.As(err, &exit) {
+	if left := r.Close(endWait); left != nil || err != nil && !errors.As(err, &exit) {
 		return 0, errors.Join(err, left)
 	}
 	if exit != nil && !exit.Exited() {
@@ -77,24 +74,4 @@ func Guarded(ctx context.Context) context.Context {
 		cancel(grid.Errorf(grid.Internal, "the guard of this process has died"))
 	}()
 	return ctx
-}
-
-// ended waits until a process has ended, or reports false when it takes too long.
-func ended(p rig.Proc, wait time.Duration) bool {
-	fd, err := unix.PidfdOpen(p.PID, 0)
-	if err != nil {
-		return true
-	}
-	defer unix.Close(fd)
-	if now, err := rig.Look(p.PID); err != nil || now.Start != p.Start {
-		return true
-	}
-	until := time.Now().Add(wait)
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(time.Until(until), 0)/time.Millisecond))
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		return err == nil && n > 0
-	}
 }

@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"gridburst/internal/grid"
@@ -45,7 +41,7 @@ func Open(ctx context.Context, d Dir, bin string) (*House, error) {
 	}
 	kept, stop := context.WithCancel(context.WithoutCancel(ctx))
 	h := &House{Dir: d, rig: r, stop: stop, up: map[string]*rig.Process{}, starts: map[string]int{}}
-	h.wg.Go(func() { h.reap(kept) })
+	h.wg.Go(func() { r.Tidy(kept) })
 	if err := h.open(ctx, kept); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -72,30 +68,7 @@ func (h *House) open(ctx, kept context.Context) error {
 }
 
 func (h *House) startEngine(ctx context.Context) (*rig.Process, error) {
-	url := h.Dir.path("engine", "url")
-	if err := os.Remove(url); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	p, err := h.rig.Start("ovirtsim.log", nil, filepath.Join(h.rig.Bin, "ovirtsim"), "--listen", "127.0.0.1:0",
-		"--model", h.Dir.path("engine", "model.json"), "--state", h.Dir.path("engine", "state"), "--journal", h.Dir.path("engine", "journal"),
-		"--ca-out", h.Dir.path("engine", "ca.pem"), "--url-file", url, "--admin-socket", h.Dir.Admin())
-	if err != nil {
-		return nil, err
-	}
-	return p, h.ready(ctx, p, url)
-}
-
-// ready waits for a program's sign, and ends it when that does not come.
-func (h *House) ready(ctx context.Context, p *rig.Process, file string) error {
-	err := waitFile(ctx, file, p.Done())
-	if err != nil {
-		p.Kill()
-		<-p.Done()
-	}
-	if errors.Is(err, errEnded) {
-		return fmt.Errorf("%w: %w", err, p.Ended())
-	}
-	return err
+	return h.rig.Engine(ctx, h.Dir.path("engine"), "--admin-socket", h.Dir.Admin())
 }
 
 func (h *House) startSchedd(ctx context.Context) (*rig.Process, error) {
@@ -122,7 +95,7 @@ const (
 // again whenever it ends, until kept ends.
 func (h *House) keep(ctx, kept context.Context, name string, start func(context.Context) (*rig.Process, error)) error {
 	p, err := start(ctx)
-	for killed(err) && ctx.Err() == nil {
+	for rig.Killed(err) && ctx.Err() == nil {
 		p, err = start(ctx) // somebody's kill, and no fault of its own
 	}
 	if err != nil {
@@ -160,12 +133,6 @@ func (h *House) keep(ctx, kept context.Context, name string, start func(context.
 	return nil
 }
 
-// killed reports whether a program ended by SIGKILL.
-func killed(err error) bool {
-	var ended *exec.ExitError
-	return errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
-}
-
 func (h *House) set(name string, p *rig.Process) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -181,21 +148,6 @@ func (h *House) Restarts() (n int) {
 		n += starts - 1
 	}
 	return n
-}
-
-// reap takes leave of ended processes that fell to this one.
-func (h *House) reap(ctx context.Context) {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGCHLD)
-	defer signal.Stop(ended)
-	for {
-		select {
-		case <-ended:
-			_ = h.rig.Reap() // the next child's end tries again, and Close does
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // Keep has a house in the directory until ctx ends. What an earlier one has left there,
@@ -243,9 +195,7 @@ func (h *House) Close() error {
 			p.Stop(stopWait)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endWait)
-	defer cancel()
-	if err := h.rig.Close(ctx); err != nil {
+	if err := h.rig.Close(endWait); err != nil {
 		return fmt.Errorf("end what is left of the sandbox: %w", err)
 	}
 	return nil

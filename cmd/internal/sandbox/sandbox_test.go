@@ -58,9 +58,7 @@ func guarded(dir string) error {
 		return err
 	}
 	<-ctx.Done()
-	closing, cancel := context.WithTimeout(context.Background(), endWait)
-	defer cancel()
-	return r.Close(closing)
+	return r.Close(endWait)
 }
 
 // Whichever of the two dies, nothing is left.
@@ -77,11 +75,11 @@ func TestGuardAndGuardedWatchEachOther(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() {
-				if err := r.Close(context.Background()); err != nil {
+				if err := r.Close(endWait); err != nil {
 					t.Error(err)
 				}
 			})
-			if err := waitFile(t.Context(), filepath.Join(dir, "pids"), g.Done()); err != nil {
+			if err := rig.WaitFile(t.Context(), filepath.Join(dir, "pids"), g.Done()); err != nil {
 				t.Fatal(err)
 			}
 			b, err := os.ReadFile(filepath.Join(dir, "pids"))
@@ -107,7 +105,7 @@ func TestGuardAndGuardedWatchEachOther(t *testing.T) {
 			}
 			<-g.Done()
 			for _, p := range procs {
-				if !ended(p, endWait) {
+				if !p.Gone(endWait) {
 					t.Errorf("process %d %v is left", p.PID, p.Args)
 				}
 			}
@@ -205,7 +203,7 @@ func TestWaitingForAFile(t *testing.T) {
 	file := filepath.Join(dir, "f")
 	over := make(chan struct{})
 	done := make(chan error, 1)
-	go func() { done <- waitFile(t.Context(), file, over) }()
+	go func() { done <- rig.WaitFile(t.Context(), file, over) }()
 	for _, name := range []string{"other", "f"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -215,13 +213,13 @@ func TestWaitingForAFile(t *testing.T) {
 		t.Errorf("it came: %v", err)
 	}
 	close(over)
-	if err := waitFile(t.Context(), filepath.Join(dir, "never"), over); !errors.Is(err, errEnded) {
+	if err := rig.WaitFile(t.Context(), filepath.Join(dir, "never"), over); !errors.Is(err, rig.ErrEnded) {
 		t.Errorf("its writer has ended: %v", err)
 	}
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	if err := waitFile(ctx, filepath.Join(dir, "never"), nil); !errors.Is(err, why) {
+	if err := rig.WaitFile(ctx, filepath.Join(dir, "never"), nil); !errors.Is(err, why) {
 		t.Errorf("nobody waits any more: %v", err)
 	}
 }
@@ -262,7 +260,7 @@ func TestAHouseKeepsItsProgramsUp(t *testing.T) {
 	if n := h.Restarts(); n < 2 || n > 3 {
 		t.Errorf("%d restarts, and three kills", n)
 	}
-	if !ended(last.Proc, time.Second) {
+	if !last.Gone(time.Second) {
 		t.Error("the last one is left")
 	}
 	if err := h.keep(t.Context(), t.Context(), "broken", func(context.Context) (*rig.Process, error) { return nil, errors.New("no") }); grid.CodeOf(err) != grid.Internal {

@@ -91,7 +91,7 @@ func (d Dir) Detach(ctx context.Context, args []string) (s State, err error) {
 		defer close(over)
 		_ = c.Wait()
 	}()
-	if err := waitFile(ctx, d.stateFile(), over); err != nil {
+	if err := rig.WaitFile(ctx, d.stateFile(), over); err != nil {
 		if ctx.Err() != nil {
 			_ = c.Process.Signal(syscall.SIGTERM)
 			<-over
@@ -114,7 +114,7 @@ func (d Dir) Down() (bool, error) {
 	}
 	p := rig.Proc{PID: s.PID, Start: s.Start}
 	p.Signal(syscall.SIGTERM)
-	if !ended(p, downWait) {
+	if !p.Gone(downWait) {
 		return true, grid.Errorf(grid.Internal, "process %d, which keeps the sandbox %s, does not end: see %s", s.PID, d, d.path("grun.log"))
 	}
 	return true, nil

@@ -1,4 +1,4 @@
-package sandbox
+package rig
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitFile returns when there is a file, whose writer renames it into place, or when
-// over is closed, or ctx ends.
-func waitFile(ctx context.Context, path string, over <-chan struct{}) error {
+// WaitFile returns when there is a file, whose writer renames it into place, or when
+// over is closed, with [ErrEnded], or ctx ends.
+func WaitFile(ctx context.Context, path string, over <-chan struct{}) error {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return err
@@ -44,11 +44,12 @@ func waitFile(ctx context.Context, path string, over <-chan struct{}) error {
 				return context.Cause(ctx)
 			}
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return errEnded
+				return ErrEnded
 			}
 			return err
 		}
 	}
 }
 
-var errEnded = errors.New("it ended before it was ready")
+// ErrEnded is a program that ended while it was waited for.
+var ErrEnded = errors.New("it ended before it was ready")
