@@ -18,6 +18,7 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/gahp/fake"
+	"gridburst/internal/freeze"
 )
 
 func startClient(t *testing.T, o gahp.Options) *gahp.Client {
@@ -116,7 +117,9 @@ func TestAGahpThatIsStopped(t *testing.T) {
 	}
 	pid := c.Stats().PID
 	gone := openPID(t, pid)
-	syscall.Kill(pid, syscall.SIGSTOP)
+	if err := freeze.Process(pid); err != nil {
+		t.Fatal(err)
+	}
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	wantKind(t, "a stop in a GAHP that stands still", c.Stop(short, order, "fake-1"), gahp.Unknown)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gridburst/internal/freeze"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/userlog"
@@ -327,9 +328,9 @@ func TestHostileOutputsStayInside(t *testing.T) {
 }
 
 func TestHungDeskIsLeftAloneAndReplaced(t *testing.T) {
-	d := open(t, Options{Idle: 200 * time.Millisecond, Hung: 200 * time.Millisecond})
+	d := open(t, Options{Hung: 200 * time.Millisecond})
 	first := who(t, d, me())
-	if err := syscall.Kill(first.PID, syscall.SIGSTOP); err != nil {
+	if err := freeze.Process(first.PID); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -35,6 +35,9 @@ type Options struct {
 	Log     logrus.FieldLogger
 }
 
+// look is how often a desk is looked at.
+func (o *Options) look() time.Duration { return min(o.Idle, o.Hung) / 2 }
+
 // Desks starts, watches and ends desks: one for each owner who needs one.
 type Desks struct {
 	o  Options
@@ -193,7 +196,7 @@ func (d *Desks) start(owner Owner) (*desk, error) {
 		return nil, err
 	}
 	k := &desk{owner: owner, conn: conn.(*net.UnixConn), cmd: cmd, waiting: map[uint64]*pending{}, heard: time.Now()}
-	k.idle = time.AfterFunc(d.o.Idle, func() { k.tick(d.o) })
+	k.idle = time.AfterFunc(d.o.look(), func() { k.tick(d.o) })
 	d.wg.Go(func() { k.receive(d.o.Log) })
 	return k, nil
 }
@@ -346,7 +349,7 @@ func (k *desk) tick(o Options) {
 	default:
 		k.mu.Lock()
 		if k.over == nil {
-			k.idle.Reset(min(o.Idle, o.Hung) / 2)
+			k.idle.Reset(o.look())
 		}
 		k.mu.Unlock()
 	}

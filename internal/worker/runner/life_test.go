@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gridburst/internal/freeze"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 )
@@ -298,7 +298,9 @@ func TestARunnerThatDoesNotAnswerIsKilled(t *testing.T) {
 		give(t, c, j)
 		started(t, c, j)
 		until(t, "the daemon", func() bool { return exists(j.file("away")) })
-		stop(t, c)
+		if err := freeze.Process(c.id.PID); err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		if _, err := Attach(ctx, w.cfg, c.Name()); grid.CodeOf(err) != grid.NotFound {
@@ -438,31 +440,6 @@ func TestAllOfThisAsAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// stop stops a runner. A signal only asks for that: until each thread has come to
-// its stop, one of them may still answer.
-func stop(t *testing.T, c *Client) {
-	t.Helper()
-	if err := c.process.signal(unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the runner stops", func() bool {
-		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", c.id.PID))
-		if err != nil || len(tasks) == 0 {
-			t.Fatal(tasks, err)
-		}
-		for _, task := range tasks {
-			b, err := os.ReadFile(task)
-			if err != nil {
-				return false
-			}
-			if s, err := parseStat(b); err != nil || s.state != 'T' {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // What an agent wrote last may be read after its successor has come.
 func TestAnOrderOfAReplacedAgentIsNotFollowed(t *testing.T) {
 	w := newWorld(t, wire.ProcessGroups)
@@ -472,7 +449,9 @@ func TestAnOrderOfAReplacedAgentIsNotFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Leave()
-	stop(t, c)
+	if err := freeze.Process(c.id.PID); err != nil {
+		t.Fatal(err)
+	}
 	// The runner cannot read before it goes on: the order and the successor's connection
 	// both wait then.
 	j := w.job(t, owner(), `: >ran`)
