@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -12,108 +13,156 @@ import (
 	"gridburst/schedd/serve"
 )
 
-// maxRuns bounds the targets of one command: about 100 KB.
-const maxRuns = 10_000
-
 // Act implements [serve.Backend].
 func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out api.Acted, err error) {
-	verb := grid.Verb(a.Verb)
-	runs, err := d.targets(who, &a)
+	runs, owner, err := d.targets(who, &a.Selection)
 	if err != nil {
 		return out, err
 	}
-	cmd := &ledger.Act{Verb: verb, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode}
-	v := d.ledger.View()
-	if !who.Admin {
-		if cmd.Owner = v.OwnerOf(who.UID); cmd.Owner == 0 {
-			cmd.Owner = 1<<32 - 1 // has never had a job: nothing is theirs
-		}
-	}
-	for len(runs) > 0 {
-		cmd.Runs = runs[:min(len(runs), maxRuns)]
-		runs = runs[len(cmd.Runs):]
-		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: cmd})
+	for some := range batches(runs) {
+		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Act{
+			Verb: grid.Verb(a.Verb), Runs: some, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode, Owner: owner,
+			Vacate: vacateOf(a.Verb), Fast: a.Fast, Force: a.Force,
+		}})
 		if err != nil {
 			return out, err
 		}
-		done := r.Value.(ledger.Acted)
-		out.Changed += int(done.Changed)
-		out.Already += int(done.Already)
-		out.Refused += int(done.Refused)
-		out.Foreign += int(done.Foreign)
-		out.Missing += int(done.Missing)
+		addActed(&out, r.Value.(ledger.Acted))
 	}
 	return out, nil
 }
 
-func reasonOf(a *api.Action, who serve.Identity) string {
-	tool := map[string]string{"hold": "ghold", "release": "grelease", "remove": "grm"}[a.Verb]
-	if a.Reason != "" {
-		return fmt.Sprintf("via %s (by user %s): %s", tool, who.Name, a.Reason)
+func vacateOf(verb string) grid.VacateCode {
+	if grid.Verb(verb) == grid.Vacate {
+		return grid.VacateUser
 	}
-	return fmt.Sprintf("via %s (by user %s)", tool, who.Name)
+	return 0
 }
 
-// targets works out which jobs an action means.
-func (d *Daemon) targets(who serve.Identity, a *api.Action) ([]grid.Run, error) {
+func addActed(out *api.Acted, done ledger.Acted) {
+	out.Changed += int(done.Changed)
+	out.Already += int(done.Already)
+	out.Refused += int(done.Refused)
+	out.Foreign += int(done.Foreign)
+	out.Missing += int(done.Missing)
+}
+
+// tools are the commands that the reasons of acts name.
+var tools = map[string]string{
+	"hold": "ghold", "release": "grelease", "remove": "grm", "vacate": "gvacate", "suspend": "gsuspend", "continue": "gcontinue",
+}
+
+func reasonOf(a *api.Action, who serve.Identity) string {
+	if a.Reason != "" {
+		return fmt.Sprintf("via %s (by user %s): %s", tools[a.Verb], who.Name, a.Reason)
+	}
+	return fmt.Sprintf("via %s (by user %s)", tools[a.Verb], who.Name)
+}
+
+// Bounds of one command: about 100 KB, and records that are changed one by one.
+const (
+	maxRuns = 10_000
+	maxJobs = 10_000
+)
+
+// batches cuts runs into as many as one command may have. A whole cluster stays whole:
+// the procs to which nothing has happened alone are one record.
+func batches(runs []grid.Run) iter.Seq[[]grid.Run] {
+	return func(yield func([]grid.Run) bool) {
+		var some []grid.Run
+		jobs := 0
+		for _, r := range runs {
+			for r.Len() > 0 {
+				part := r
+				if !r.Whole() {
+					part.Hi = min(r.Hi, r.Lo+maxJobs)
+					jobs += part.Len()
+				}
+				if jobs > maxJobs || len(some) == maxRuns {
+					if !yield(some) {
+						return
+					}
+					some, jobs = nil, part.Len()
+				}
+				some = append(some, part)
+				r.Lo = part.Hi
+			}
+		}
+		if len(some) > 0 {
+			yield(some)
+		}
+	}
+}
+
+// targets works out which jobs are meant, and whose they must be: an owner's number, 0
+// for anybody's.
+func (d *Daemon) targets(who serve.Identity, s *api.Selection) (runs []grid.Run, owner uint32, err error) {
 	ways := 0
-	for _, w := range []bool{len(a.IDs) > 0, a.Constraint != "", a.All} {
+	for _, w := range []bool{len(s.IDs) > 0, s.Constraint != "" || s.Owner != "", s.All} {
 		if w {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return nil, grid.Errorf(grid.Invalid, "name jobs by ids, by a constraint, or all: one of these")
+		return nil, 0, grid.Errorf(grid.Invalid, "name jobs by ids, by owner and constraint, or all: one of these")
 	}
-	runs := make([]grid.Run, 0, len(a.IDs))
-	for _, s := range a.IDs {
-		r, err := grid.ParseRun(s)
+	v := d.ledger.View()
+	if !who.Admin {
+		if owner = v.OwnerOf(who.UID); owner == 0 {
+			owner = 1<<32 - 1 // has never had a job: nothing is theirs
+		}
+	}
+	for _, text := range s.IDs {
+		r, err := grid.ParseRun(text)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		runs = append(runs, r)
 	}
 	if len(runs) > 0 {
-		return runs, nil
+		return runs, owner, nil
 	}
-	v := d.ledger.View()
-	owner := v.OwnerOf(who.UID)
-	if a.All {
+	var constraint *ad.Expr
+	if s.Constraint != "" {
+		if constraint, err = constraintOf(s.Constraint); err != nil {
+			return nil, 0, err
+		}
+	}
+	now := instant()
+	err = d.ads.Read(v, func(session *jobad.Session) error {
 		for id, c := range v.Clusters(0) {
-			if who.Admin || c.Owner == owner {
+			name, _ := v.Owner(c.Owner)
+			switch {
+			case owner != 0 && c.Owner != owner, s.Owner != "" && s.Owner != name.Name:
+			case constraint == nil:
 				runs = append(runs, grid.WholeCluster(id))
+			default:
+				if err := session.Where(now, id, c, constraint, func(r grid.Run) { runs = join(runs, r) }); err != nil {
+					return err
+				}
 			}
 		}
-		return runs, nil
+		return nil
+	})
+	return runs, owner, err
+}
+
+// join adds a run that may go on where the last one ends.
+func join(runs []grid.Run, r grid.Run) []grid.Run {
+	if n := len(runs) - 1; n >= 0 && runs[n].Cluster == r.Cluster && runs[n].Hi == r.Lo {
+		runs[n].Hi = r.Hi
+		return runs
 	}
-	e, err := ad.Parse(a.Constraint)
+	return append(runs, r)
+}
+
+func constraintOf(text string) (*ad.Expr, error) {
+	e, err := ad.Parse(text)
 	if err == nil {
 		err = e.Check()
 	}
 	if err != nil {
 		return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
 	}
-	var ids []grid.JobID
-	now := instant()
-	err = d.ads.Read(v, func(s *jobad.Session) error {
-		for id, c := range v.Clusters(0) {
-			if !who.Admin && c.Owner != owner {
-				continue
-			}
-			for st := range v.Stretches(grid.WholeCluster(id)) {
-				for p := st.Run.Lo; p < st.Run.Hi; p++ {
-					job := grid.JobID{Cluster: id, Proc: p}
-					a, err := s.Job(job)
-					if err != nil {
-						return err
-					}
-					if ad.Truth(now.Eval(e, a, nil)) {
-						ids = append(ids, job)
-					}
-				}
-			}
-		}
-		return nil
-	})
-	return grid.Runs(ids), err
+	return e, nil
 }

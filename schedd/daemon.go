@@ -210,7 +210,7 @@ func (d *Daemon) begin(ctx context.Context) error {
 	_, err := os.Stat(mark)
 	restored := err == nil
 	if _, err := d.propose(ctx, &ledger.Begin{
-		Deployment: hex.EncodeToString(id[:]), Host: d.c.Host, Version: d.c.Version, Restored: restored,
+		Deployment: hex.EncodeToString(id[:]), Host: d.c.Host, Version: d.c.Version, Restored: restored, Rules: ledger.Rules,
 	}); err != nil {
 		return err
 	}

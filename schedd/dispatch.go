@@ -34,6 +34,7 @@ type dispatcher struct {
 	hellos  chan *arrival
 	asks    chan func()
 	bursts  *bursts
+	wake    time.Time // when a job that is for later may be placed; zero: none
 }
 
 // spot is where an attempt is.
@@ -98,9 +99,16 @@ func (p *dispatcher) run(ctx context.Context) error {
 // and let go by the clock too.
 func (p *dispatcher) pace() time.Duration {
 	if p.bursts.configured() {
-		return max(time.Until(p.bursts.next), burstEvery)
+		return p.sooner(max(time.Until(p.bursts.next), burstEvery))
 	}
-	return recheck
+	return p.sooner(recheck)
+}
+
+func (p *dispatcher) sooner(d time.Duration) time.Duration {
+	if p.wake.IsZero() {
+		return d
+	}
+	return min(d, max(time.Until(p.wake), 0))
 }
 
 // ignoreEnd: a proposal that fails because everything ends is no failure.
@@ -158,6 +166,9 @@ func (p *dispatcher) follow(ctx context.Context) error {
 			if e.Jobs.Len() == 1 {
 				p.track(v, e.Jobs.First())
 			}
+			if e.Type == ledger.JobSuspended || e.Type == ledger.JobContinued {
+				p.suspend(v, e.Jobs)
+			}
 			p.bursts.hear(v, e)
 		}
 		p.seen = next
@@ -193,12 +204,17 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 		part, number := p.partOf(v, id)
 		p.give(id, spot{j.At, j.Epoch, number}, part)
 	}
-	switch j.Status {
-	case grid.Held, grid.Removed:
-		p.d.conns.kill(j.At, id, j.Epoch, fmt.Sprintf("the job was %s", j.Status))
-	case grid.Idle:
-		if !tracked { // the one who placed it has sent the order already
-			p.d.conns.start(j.At, id, j.Epoch)
+	if j.Status == grid.Idle && !tracked { // the one who placed it has sent the order already
+		p.d.conns.start(j.At, id, j.Epoch)
+	}
+	p.d.conns.end(j.At, id, &j)
+}
+
+// suspend tells workers which jobs of a run are to stand still.
+func (p *dispatcher) suspend(v *ledger.View, r grid.Run) {
+	for s := range v.Stretches(r) {
+		if s.Job.Place == ledger.OnSlot {
+			p.d.conns.suspend(s.Job.At, s.Run.First(), &s.Job)
 		}
 	}
 }
@@ -247,6 +263,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 		p.look(p.index.Rebuild(p.d.ledger.View()))
 	}
 	if p.index.Len() == 0 {
+		p.wake = time.Time{}
 		return p.burst(ctx, nil)
 	}
 	slots := p.d.pool.Slots(pool.Pooled, false)
@@ -262,7 +279,14 @@ func (p *dispatcher) plan(ctx context.Context) error {
 	queues, _ := p.index.Queues(v, min(limit, maxPlan))
 	vanilla := router.Input{Now: ad.At(time.Now()), Slots: slots, Usage: p.d.pool.Usage()}
 	local := router.Input{Now: vanilla.Now, Slots: locals, Usage: vanilla.Usage}
+	p.wake = time.Time{}
 	for _, q := range queues {
+		if at := prepared(vanilla.Now, q.Group.Ad); at.After(time.Now()) {
+			if p.wake.IsZero() || at.Before(p.wake) {
+				p.wake = at
+			}
+			continue
+		}
 		if q.Group.Ad.Int("JobUniverse", 0) == int64(grid.Local) {
 			local.Queues = append(local.Queues, q)
 		} else {

@@ -140,7 +140,7 @@ func (osFiles) Stat(n string) (submit.FileInfo, error) {
 
 func (p *place) act(verb, id string) api.Acted {
 	p.t.Helper()
-	out, err := p.Act(p.t.Context(), api.Action{Verb: verb, IDs: []string{id}})
+	out, err := p.Act(p.t.Context(), api.Action{Verb: verb, Selection: api.Selection{IDs: []string{id}}})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 		return nil, false
 	case code == grid.Conflict:
 		return nil, false
-	case code == grid.Unavailable, code == grid.Unknown, code == grid.NoSpace, errors.Is(err, errQuota):
+	case code == grid.Unavailable, code == grid.Unknown, code == grid.NoSpace, errors.Is(err, ledger.ErrQuota):
 		d.log.WithError(err).WithFields(map[string]any{"dag": n.run, "node": n.graph.Name}).Warn("a node cannot be submitted now")
 		return nil, true
 	}

@@ -76,12 +76,9 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 		out.runs = append(out.runs, r)
 	}
 	if q.Constraint != "" {
-		e, err := ad.Parse(q.Constraint)
-		if err == nil {
-			err = e.Check()
-		}
+		e, err := constraintOf(q.Constraint)
 		if err != nil {
-			return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
+			return nil, err
 		}
 		out.constraint = e
 	}

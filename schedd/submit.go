@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -76,23 +75,26 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	return nil
 }
 
-// errQuota is a refusal that ends when jobs of the user's do.
-var errQuota = errors.New("over the limit of one user")
-
-// quota keeps one user from filling the queue. Root is no user.
+// quota keeps one user from filling the queue: all clusters of a submission, before the
+// first is taken. The ledger looks again at each.
 func (d *Daemon) quota(uid uint32, procs int) error {
-	if d.c.MaxPerOwner == 0 || uid == 0 {
+	if d.most(uid) == 0 {
 		return nil
 	}
 	v := d.ledger.View()
 	tally := v.Tally(v.OwnerOf(uid))
 	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
-		return &grid.Error{
-			Code: grid.Refused, Err: errQuota,
-			Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner),
-		}
+		return ledger.OverQuota(has, procs, d.c.MaxPerOwner)
 	}
 	return nil
+}
+
+// most is how many jobs a user may have; 0: no bound. Root is no user.
+func (d *Daemon) most(uid uint32) int32 {
+	if uid == 0 {
+		return 0
+	}
+	return int32(d.c.MaxPerOwner)
 }
 
 // submission is one spec on its way into the queue.
@@ -113,6 +115,7 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 	c := &ledger.Submit{
 		Owner: s.owner, Template: st.Template, Hash: st.Hash, Own: st.Own, Items: st.Items, Procs: st.Procs,
 		Universe: universeOf(s.spec), Prio: prioOf(s.spec), Held: held(s.spec), Dag: s.dag, Node: s.node, Attempt: s.try,
+		Most: d.most(s.owner.UID),
 	}
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return done, "", err

@@ -108,8 +108,11 @@ func (p *dispatcher) reconcile(ctx context.Context, k *connection, h *wire.Hello
 		held[a.Job] = a.Epoch
 		a.Last.Job, a.Last.Epoch = a.Job, a.Epoch
 		p.d.conns.report(ctx, k, &a.Last)
-		if !a.Last.Kind.Final() && (j.Status == grid.Held || j.Status == grid.Removed) {
-			p.d.conns.kill(k.id, a.Job, a.Epoch, "the job was "+j.Status.String())
+		if !a.Last.Kind.Final() {
+			p.d.conns.end(k.id, a.Job, &j)
+			if a.Suspended != (j.Status == grid.Suspended) {
+				p.d.conns.suspend(k.id, a.Job, &j)
+			}
 		}
 	}
 	for _, id := range p.attemptsOn(v, k.id) {

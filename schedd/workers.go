@@ -55,6 +55,8 @@ const (
 	orderKill
 	orderKillFast
 	orderForget
+	orderSuspend
+	orderContinue
 	orderQuit
 )
 
@@ -229,8 +231,29 @@ func (c *connections) start(worker uint32, job grid.JobID, epoch uint32) {
 	c.give(worker, order{kind: orderStart, job: job, epoch: epoch})
 }
 
-func (c *connections) kill(worker uint32, job grid.JobID, epoch uint32, why string) {
-	c.give(worker, order{kind: orderKill, job: job, epoch: epoch, why: why})
+// end tells a worker to end an attempt that its job does not want any more, or that is to
+// be vacated; nothing for one that is wanted.
+func (c *connections) end(worker uint32, job grid.JobID, j *ledger.Job) {
+	kind, why := orderKill, "the job was "+j.Status.String()
+	switch {
+	case j.Status == grid.Held || j.Status == grid.Removed:
+	case j.Flags&ledger.VacateFast != 0:
+		kind, why = orderKillFast, "it was vacated"
+	case j.Flags&ledger.Vacating != 0:
+		why = "it was vacated"
+	default:
+		return
+	}
+	c.give(worker, order{kind: kind, job: job, epoch: j.Epoch, why: why})
+}
+
+// suspend tells a worker whether an attempt is to stand still.
+func (c *connections) suspend(worker uint32, job grid.JobID, j *ledger.Job) {
+	kind := orderContinue
+	if j.Status == grid.Suspended {
+		kind = orderSuspend
+	}
+	c.give(worker, order{kind: kind, job: job, epoch: j.Epoch})
 }
 
 func (c *connections) forget(worker uint32, job grid.JobID, epoch uint32) {
@@ -277,6 +300,8 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 		return err
 	case orderKill, orderKillFast:
 		return k.stream.Send(wire.Message{Kill: &wire.Kill{Term: term, Job: o.job, Epoch: o.epoch, Fast: o.kind == orderKillFast, Reason: o.why}})
+	case orderSuspend, orderContinue:
+		return k.stream.Send(wire.Message{Suspend: &wire.Suspend{Term: term, Job: o.job, Epoch: o.epoch, On: o.kind == orderSuspend}})
 	case orderQuit:
 		return k.stream.Send(wire.Message{Quit: &wire.Quit{Term: term, PowerOff: true}})
 	case orderForget:

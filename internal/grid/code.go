@@ -15,8 +15,12 @@ const (
 	HoldInput         HoldCode = 13 // TransferInputError
 	HoldIwd           HoldCode = 14
 	HoldSubmitted     HoldCode = 15
+	HoldMissedTime    HoldCode = 20 // MissedDeferredExecutionTime
+	HoldCron          HoldCode = 25 // InvalidCronSettings
 	HoldSystemPolicy  HoldCode = 26
 	HoldOutOfResource HoldCode = 34 // subcode 102 memory, 104 disk
+	HoldJobDuration   HoldCode = 46 // longer than allowed_job_duration
+	HoldExecDuration  HoldCode = 47 // longer than allowed_execute_duration
 	// The next six are HTCondor's categories for EC2 jobs; ours for VM jobs.
 	HoldCloudUser       HoldCode = 37 // the user can mend it: credential, template, name
 	HoldCloudInternal   HoldCode = 38
@@ -26,11 +30,44 @@ const (
 	HoldCloudLost       HoldCode = 42 // the machine may exist and could not be found
 )
 
+// Label is the code's word in the job attribute NumHoldsByReason.
+func (c HoldCode) Label() string {
+	if s := holdLabels[c]; s != "" {
+		return s
+	}
+	return "Other"
+}
+
+var holdLabels = map[HoldCode]string{
+	HoldUser: "UserRequest", HoldJobPolicy: "JobPolicy", HoldCredential: "CorruptedCredential", HoldNoProcess: "FailedToCreateProcess",
+	HoldOpenOutput: "UnableToOpenOutput", HoldOpenInput: "UnableToOpenInput", HoldOutput: "TransferOutputError", HoldInput: "TransferInputError",
+	HoldIwd: "IwdError", HoldSubmitted: "SubmittedOnHold", HoldMissedTime: "MissedDeferredExecutionTime", HoldCron: "InvalidCronSettings",
+	HoldSystemPolicy: "SystemPolicy", HoldOutOfResource: "JobOutOfResources", HoldCloudUser: "EC2UserError", HoldCloudInternal: "EC2InternalError",
+	HoldCloudAdmin: "EC2AdminError", HoldCloudConnection: "EC2ConnectionProblem", HoldCloudServer: "EC2ServerError",
+	HoldCloudLost: "EC2InstancePotentiallyLost", HoldJobDuration: "JobDurationExceeded", HoldExecDuration: "JobExecuteExceeded",
+}
+
+// Label is the code's word in the job attribute NumVacatesByReason.
+func (c VacateCode) Label() string {
+	if s := vacateLabels[c]; s != "" {
+		return s
+	}
+	return "Other"
+}
+
+var vacateLabels = map[VacateCode]string{
+	VacatePolicy: "JobPolicyVacate", VacateSystem: "SystemPolicyVacate", VacateShadow: "ShadowException", VacateUser: "UserVacateJob",
+	VacateAgain: "JobShouldRequeue", VacateStarter: "StarterError", VacateReconnect: "ReconnectFailed", VacateMachine: "StartdException",
+	VacateDraining: "StartdDraining", VacateVM: "VMError", VacateRemoved: "JobRemoved",
+}
+
 // VacateCode says why an execution ended without a result (VacateReasonCode),
 // with HTCondor's numbers.
 type VacateCode int32
 
 const (
+	VacatePolicy    VacateCode = 1000 // periodic_vacate
+	VacateSystem    VacateCode = 1001 // a policy of the configuration
 	VacateShadow    VacateCode = 1002 // our side failed
 	VacateUser      VacateCode = 1004
 	VacateAgain     VacateCode = 1005 // it exited, and its policy wants it again

@@ -26,11 +26,16 @@ const (
 	Remove   Verb = "remove"   //
 	Suspend  Verb = "suspend"  //
 	Continue Verb = "continue" //
+
+	// Vacate changes no status by itself: it asks for the end of an execution, whose
+	// news is a [Requeue].
+	Vacate Verb = "vacate"
 )
 
 var statusNext = table[Status, Verb]{
 	{Idle, Execute, Running},
-	{Idle, Requeue, Idle}, // a placement that came to nothing
+	{Idle, Requeue, Idle},     // a placement that came to nothing
+	{Idle, Finish, Completed}, // its work had been done before
 	{Idle, Hold, Held},
 	{Idle, Remove, Removed},
 

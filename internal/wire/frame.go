@@ -102,7 +102,7 @@ func (m *Message) check() error {
 	kinds := 0
 	for _, set := range [...]bool{
 		m.Hello != nil, m.Advert != nil, m.Report != nil, m.Beat != nil,
-		m.Welcome != nil, m.Renew != nil, m.Start != nil, m.Kill != nil, m.Forget != nil, m.Drain != nil, m.Quit != nil,
+		m.Welcome != nil, m.Renew != nil, m.Start != nil, m.Kill != nil, m.Suspend != nil, m.Forget != nil, m.Drain != nil, m.Quit != nil,
 	} {
 		if set {
 			kinds++
@@ -116,6 +116,8 @@ func (m *Message) check() error {
 		named = m.Report.Job.Cluster > 0
 	case m.Start != nil:
 		named = m.Start.Job.Cluster > 0
+	case m.Suspend != nil:
+		named = m.Suspend.Job.Cluster > 0
 	case m.Kill != nil:
 		named = m.Kill.Job.Cluster > 0
 	case m.Forget != nil:

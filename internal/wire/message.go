@@ -33,6 +33,7 @@ type Message struct {
 	Renew   *Renew   `json:"renew,omitempty"`
 	Start   *Start   `json:"start,omitempty"`
 	Kill    *Kill    `json:"kill,omitempty"`
+	Suspend *Suspend `json:"suspend,omitempty"`
 	Forget  *Forget  `json:"forget,omitempty"`
 	Drain   *Drain   `json:"drain,omitempty"`
 	Quit    *Quit    `json:"quit,omitempty"`
@@ -74,6 +75,8 @@ type Attempt struct {
 	Job   grid.JobID `json:"job"`
 	Epoch uint32     `json:"epoch"`
 	Last  Report     `json:"last"` // the newest report; Kind Accepted when none was due yet
+
+	Suspended bool `json:"suspended,omitempty"` // as it was ordered last
 }
 
 // ReportKind says what became of an attempt.
@@ -161,24 +164,26 @@ type Start struct {
 
 // Execution is everything that a runner needs to know.
 type Execution struct {
-	Owner    Owner             `json:"owner"`
-	Cmd      string            `json:"cmd"`  // absolute, or with Transfer a path within the sandbox
-	Args     []string          `json:"args"` // without argv[0]
-	Env      []string          `json:"env"`  // NAME=value
-	Iwd      string            `json:"iwd"`  // without Transfer: the working directory
-	In       string            `json:"in,omitempty"`
-	Out      string            `json:"out,omitempty"` // paths, relative to Iwd or with Transfer the sandbox; empty: /dev/null
-	Err      string            `json:"err,omitempty"` // with Transfer Out and Err only say that they are wanted, and whether as one
-	Transfer bool              `json:"transfer,omitempty"`
-	Outputs  []string          `json:"outputs,omitempty"`   // with Transfer: what to send back; none: every new or changed file at the top of the sandbox
-	NoOutput bool              `json:"no_output,omitempty"` // with Transfer: send back nothing but Out and Err
-	KillSig  int               `json:"kill_sig,omitempty"`  // first signal of a graceful end; 0: SIGTERM
-	KillMS   int64             `json:"kill_ms,omitempty"`   // then SIGKILL after this long; 0: 10 s
-	LeaseMS  int64             `json:"lease_ms,omitempty"`  // shorter than the worker's, if set
-	Cpus     int32             `json:"cpus"`
-	MemoryMB int64             `json:"memory_mb"`
-	DiskKB   int64             `json:"disk_kb"`
-	Ad       map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
+	Owner     Owner             `json:"owner"`
+	Cmd       string            `json:"cmd"`  // absolute, or with Transfer a path within the sandbox
+	Args      []string          `json:"args"` // without argv[0]
+	Env       []string          `json:"env"`  // NAME=value
+	Iwd       string            `json:"iwd"`  // without Transfer: the working directory
+	In        string            `json:"in,omitempty"`
+	Out       string            `json:"out,omitempty"` // paths, relative to Iwd or with Transfer the sandbox; empty: /dev/null
+	Err       string            `json:"err,omitempty"` // with Transfer Out and Err only say that they are wanted, and whether as one
+	Transfer  bool              `json:"transfer,omitempty"`
+	Outputs   []string          `json:"outputs,omitempty"`    // with Transfer: what to send back; none: every new or changed file at the top of the sandbox
+	NoOutput  bool              `json:"no_output,omitempty"`  // with Transfer: send back nothing but Out and Err
+	KillSig   int               `json:"kill_sig,omitempty"`   // first signal of a graceful end; 0: SIGTERM
+	KillMS    int64             `json:"kill_ms,omitempty"`    // then SIGKILL after this long; 0: 10 s
+	LeaseMS   int64             `json:"lease_ms,omitempty"`   // shorter than the worker's, if set
+	NotBefore int64             `json:"not_before,omitempty"` // the process starts then, by the worker's clock: ms since 1970
+	WindowMS  int64             `json:"window_ms,omitempty"`  // and is not started any more after so long
+	Cpus      int32             `json:"cpus"`
+	MemoryMB  int64             `json:"memory_mb"`
+	DiskKB    int64             `json:"disk_kb"`
+	Ad        map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
 }
 
 // Names in an outputs stream.
@@ -203,6 +208,14 @@ type Kill struct {
 	Epoch  uint32     `json:"epoch"`
 	Fast   bool       `json:"fast,omitempty"`
 	Reason string     `json:"reason,omitempty"`
+}
+
+// Suspend stops an attempt's processes, or lets them go on. Its lease runs on.
+type Suspend struct {
+	Term  uint64     `json:"term"`
+	Job   grid.JobID `json:"job"`
+	Epoch uint32     `json:"epoch"`
+	On    bool       `json:"on"`
 }
 
 // Forget ends the worker's duty for an attempt.

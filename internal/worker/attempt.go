@@ -34,6 +34,7 @@ type attempt struct {
 	lease   runner.Lease            // that the runner was given last
 	stop    context.CancelCauseFunc // of what is done without a runner
 	killed  *wire.Kill              // ordered
+	stopped bool                    // its processes are to stand still
 	forgets bool
 }
 
@@ -143,10 +144,35 @@ func (t *attempt) ready(ctx context.Context, earlier []*attempt) (*runner.Client
 			return nil, err
 		}
 	}
+	if err := punctual(ctx, &t.entry.Exec); err != nil {
+		return nil, err
+	}
 	if err := t.a.fresh(ctx, &t.entry.Exec); err != nil {
 		return nil, err
 	}
 	return t.a.runners.take(ctx)
+}
+
+// punctual waits until an execution may begin. One that comes too late for its window is
+// a reason to hold the job.
+func punctual(ctx context.Context, x *wire.Execution) error {
+	if x.NotBefore == 0 {
+		return nil
+	}
+	at := time.UnixMilli(x.NotBefore)
+	// Again and again, since the wall clock may be set meanwhile.
+	for wait := time.Until(at); wait > 0; wait = time.Until(at) {
+		if err := pause.For(ctx, min(wait, time.Minute)); err != nil {
+			return err
+		}
+	}
+	if late := time.Since(at); late > time.Duration(x.WindowMS)*time.Millisecond+time.Second {
+		return &sandbox.HoldError{Hold: wire.Hold{
+			Code:   grid.HoldMissedTime,
+			Reason: "Job missed deferred execution time: it came " + late.Round(time.Second).String() + " after it, and its deferral_window is " + (time.Duration(x.WindowMS) * time.Millisecond).String(),
+		}}
+	}
+	return nil
 }
 
 // early is the report of an attempt that no runner was given.
@@ -194,6 +220,9 @@ func (t *attempt) give(r *runner.Client) error {
 	}
 	t.runner, t.lease = r, lease
 	err := r.Run(runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.lease})
+	if err == nil && t.stopped {
+		err = r.Suspend(runner.Suspend{Key: t.entry.Key, On: true})
+	}
 	if err != nil {
 		// It may have got the order or not. Its death makes that certain.
 		t.a.log.WithError(err).Warn("a runner takes no orders, and is killed")
@@ -210,6 +239,7 @@ func (t *attempt) resume(r *runner.Client) {
 	if r.Ready().Running {
 		t.last.Kind = wire.Started
 	}
+	t.stopped = r.Ready().Suspended
 }
 
 // extend gives the attempt's runner the lease of now.
@@ -381,6 +411,25 @@ func (t *attempt) kill(k *wire.Kill) {
 	if err := t.runner.Kill(runner.Kill{Key: t.entry.Key, Fast: k.Fast, Reason: short(k.Reason)}); err != nil {
 		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("a kill did not reach its runner")
 	}
+}
+
+// suspend stops the attempt's processes, or lets them go on.
+func (t *attempt) suspend(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopped = on
+	if t.runner == nil {
+		return // a runner that is given it is told
+	}
+	if err := t.runner.Suspend(runner.Suspend{Key: t.entry.Key, On: on}); err != nil {
+		t.a.log.WithError(err).WithField("job", t.entry.Key.Job).Warn("an order to suspend did not reach its runner")
+	}
+}
+
+func (t *attempt) isSuspended() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stopped
 }
 
 // forget ends the duty for the attempt. One that still runs is ended.

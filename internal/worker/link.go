@@ -109,7 +109,7 @@ func (a *Agent) greet(s *wire.Stream) (clock int64, err error) {
 		Agent: a.c.Version, Isolation: a.runners.cfg.Isolation, Local: a.c.Local, Advert: wire.Advert{Attrs: a.attrs},
 	}
 	for k, t := range a.attempts {
-		h.Attempts = append(h.Attempts, wire.Attempt{Job: k.Job, Epoch: k.Epoch, Last: t.again()})
+		h.Attempts = append(h.Attempts, wire.Attempt{Job: k.Job, Epoch: k.Epoch, Last: t.again(), Suspended: t.isSuspended()})
 	}
 	if err := s.Send(wire.Message{Hello: h}); err != nil {
 		return 0, err
@@ -212,6 +212,10 @@ func (a *Agent) handle(ctx context.Context, m wire.Message) error {
 		a.start(ctx, m.Start)
 	case m.Kill != nil && a.heeds(m.Kill.Term):
 		a.kill(m.Kill)
+	case m.Suspend != nil && a.heeds(m.Suspend.Term):
+		if t := a.attempt(runner.Key{Job: m.Suspend.Job, Epoch: m.Suspend.Epoch}); t != nil {
+			t.suspend(m.Suspend.On)
+		}
 	case m.Forget != nil && a.heeds(m.Forget.Term):
 		if t := a.attempt(runner.Key{Job: m.Forget.Job, Epoch: m.Forget.Epoch}); t != nil {
 			t.forget()

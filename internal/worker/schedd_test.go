@@ -184,6 +184,11 @@ func (l *line) kill(job int32, epoch uint32, fast bool) {
 	l.order(wire.Message{Kill: &wire.Kill{Term: l.term(), Job: grid.JobID{Cluster: job}, Epoch: epoch, Fast: fast, Reason: "removed"}})
 }
 
+func (l *line) suspend(job int32, epoch uint32, on bool) {
+	l.t.Helper()
+	l.order(wire.Message{Suspend: &wire.Suspend{Term: l.term(), Job: grid.JobID{Cluster: job}, Epoch: epoch, On: on}})
+}
+
 func (l *line) forget(job int32, epoch uint32) {
 	l.t.Helper()
 	l.order(wire.Message{Forget: &wire.Forget{Term: l.term(), Job: grid.JobID{Cluster: job}, Epoch: epoch}})

@@ -1,8 +1,11 @@
 package worker
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -329,4 +332,70 @@ func TestASecondAgentIsRefused(t *testing.T) {
 	if err := a.Run(t.Context()); grid.CodeOf(err) != grid.Refused {
 		t.Fatal(err)
 	}
+}
+
+// A suspended attempt stands still as a whole, whoever its agent is; a kill meets it none
+// the less.
+func TestASuspendedAttemptStandsStill(t *testing.T) {
+	inEachMode(t, func(t *testing.T, w *world) {
+		w.run()
+		l := w.line()
+		l.start(1, 1, w.script(`: `+w.home+`; trap 'exit 7' TERM; (while :; do sleep 0.01; done) & : >ready; while :; do sleep 0.01; done`))
+		l.want(1, 1, wire.Started)
+		until(t, "the job is ready", func() bool { return exists(w.file("ready")) })
+		l.suspend(1, 1, true)
+		until(t, "all of the job stands still", func() bool { return standing(w.home) })
+		l.suspend(1, 1, false)
+		until(t, "the job goes on", func() bool { return !standing(w.home) })
+		l.suspend(1, 1, true)
+		until(t, "all of the job stands still", func() bool { return standing(w.home) })
+		l.kill(1, 1, false)
+		if r := l.want(1, 1, wire.Killed); r.Code != 7 {
+			t.Fatalf("%+v", r)
+		}
+	})
+}
+
+// standing reports whether every shell whose command line has the word is stopped.
+func standing(word string) bool {
+	stopped, others := 0, 0
+	for pid := range processesOf(word) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || !bytes.Contains(b, []byte(" (sh) ")) {
+			continue
+		}
+		if bytes.Contains(b, []byte(" (sh) T ")) {
+			stopped++
+		} else {
+			others++
+		}
+	}
+	return stopped >= 2 && others == 0
+}
+
+func TestAnAttemptBeginsAtItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.run()
+	l := w.line()
+	soon := w.script(`date +%s%N >at`)
+	soon.NotBefore = time.Now().Add(300 * time.Millisecond).UnixMilli()
+	l.start(1, 1, soon)
+	l.want(1, 1, wire.Started)
+	l.want(1, 1, wire.Exited)
+	if at, err := strconv.ParseInt(strings.TrimSpace(w.read("at")), 10, 64); err != nil || at < soon.NotBefore*1e6 {
+		t.Errorf("it began at %d, and was to begin at %d: %v", at, soon.NotBefore*1e6, err)
+	}
+	late := w.script(`: >late`)
+	late.NotBefore = time.Now().Add(-time.Hour).UnixMilli()
+	late.WindowMS = 60_000
+	l.start(2, 1, late)
+	if r := l.want(2, 1, wire.Failed); r.Hold.Code != grid.HoldMissedTime || exists(w.file("late")) {
+		t.Errorf("%+v", r)
+	}
+	// One that waits is killed at once.
+	waits := w.script(`: >late`)
+	waits.NotBefore = time.Now().Add(time.Hour).UnixMilli()
+	l.start(3, 1, waits)
+	l.kill(3, 1, false)
+	l.want(3, 1, wire.Killed)
 }

@@ -187,6 +187,11 @@ func (c *Client) Act(ctx context.Context, a Action) (out Acted, err error) {
 	return out, c.do(ctx, "POST", "/v1/jobs/act", a, &out)
 }
 
+// Edit changes the ads of jobs in the queue.
+func (c *Client) Edit(ctx context.Context, e Edit) (out Acted, err error) {
+	return out, c.do(ctx, "POST", "/v1/jobs/edit", e, &out)
+}
+
 // Totals counts the queue.
 func (c *Client) Totals(ctx context.Context) (t QueueTotals, err error) {
 	return t, c.do(ctx, "GET", "/v1/totals", nil, &t)

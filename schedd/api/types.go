@@ -101,17 +101,32 @@ type Jobs struct {
 	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
 }
 
-// Action does something to jobs.
-type Action struct {
-	Verb       string   `json:"verb" enum:"hold,release,remove"`
+// Selection names jobs: by ids, by owner and constraint, or all.
+type Selection struct {
 	IDs        []string `json:"ids,omitempty" doc:"Clusters (12), jobs (12.0), ranges (12.0-9)"`
+	Owner      string   `json:"owner,omitempty" doc:"Instead of ids: jobs of this user"`
 	Constraint string   `json:"constraint,omitempty" doc:"Instead of ids: jobs of whose ad this is true"`
 	All        bool     `json:"all,omitempty" doc:"Instead of ids: all jobs that the caller may act on"`
-	Reason     string   `json:"reason,omitempty"`
-	Subcode    int32    `json:"subcode,omitempty" doc:"Of a hold"`
 }
 
-// Acted is what an [Action] did.
+// Action does something to jobs.
+type Action struct {
+	Verb string `json:"verb" enum:"hold,release,remove,vacate,suspend,continue"`
+	Selection
+	Reason  string `json:"reason,omitempty"`
+	Subcode int32  `json:"subcode,omitempty" doc:"Of a hold"`
+	Fast    bool   `json:"fast,omitempty" doc:"Of a vacate: without asking the job first"`
+	Force   bool   `json:"force,omitempty" doc:"Of a removal: jobs that are being removed go at once, whatever still runs of them"`
+}
+
+// Edit changes the ads of jobs in the queue.
+type Edit struct {
+	Selection
+	Attrs       []submit.Attr `json:"attrs,omitempty" doc:"Attributes to set; an empty expression deletes one"`
+	AddPriority int32         `json:"add_priority,omitempty" doc:"Instead of attributes: add this to the priority of each"`
+}
+
+// Acted is what an [Action] or an [Edit] did.
 type Acted struct {
 	Changed int `json:"changed"`
 	Already int `json:"already" doc:"Were there already"`

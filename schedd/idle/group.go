@@ -32,7 +32,7 @@ type shape struct {
 }
 
 // roots are where matching begins.
-var roots = [...]string{"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus"}
+var roots = [...]string{"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime"}
 
 // keepGroups bounds the groups remembered; beyond it all are made anew, with new
 // numbers.

@@ -3,32 +3,82 @@ package ledger
 import "gridburst/internal/grid"
 
 func (c *Act) apply(t *txn) (any, error) {
-	switch c.Verb {
-	case grid.Hold, grid.Release, grid.Remove:
-	default:
-		return nil, grid.Errorf(grid.Invalid, "%q is not something to do to a job: hold, release or remove", c.Verb)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	var out Acted
 	for _, run := range c.Runs {
-		cl, ok := t.cluster(run.Cluster)
-		switch {
-		case !ok && run.Whole():
-			out.Missing++
-		case !ok:
-			out.Missing += int32(run.Len())
-		case c.Owner != 0 && c.Owner != cl.Owner:
-			out.Foreign++
-		default:
-			t.act(c, run, &out)
+		t.act(c, run, 0, &out)
+	}
+	return out, nil
+}
+
+func (c *Act) check() error {
+	switch c.Verb {
+	case grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue:
+		return nil
+	}
+	return grid.Errorf(grid.Invalid, "%q is not something to do to a job: hold, release, remove, vacate, suspend or continue", c.Verb)
+}
+
+func (c *Decide) apply(t *txn) (any, error) {
+	for i := range c.List {
+		if err := c.List[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	var out Acted
+	for i := range c.List {
+		d := &c.List[i]
+		for _, run := range d.Runs {
+			t.act(&d.Act, run, d.Version, &out)
 		}
 	}
 	return out, nil
 }
 
-// act does the verb to the live jobs of one run. The untouched ones are changed by
-// changing the record they share when the run has all of them; otherwise each gets
-// a record of its own first.
-func (t *txn) act(c *Act, run grid.Run, out *Acted) {
+func (c *Alter) apply(t *txn) (any, error) {
+	var out Acted
+	names := namesOf(c.Attrs)
+	for _, run := range c.Runs {
+		t.each(run, c.Owner, &out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
+			if s.Job.Status == grid.Removed {
+				out.Refused += n
+				return
+			}
+			out.Changed += n
+			t.setAttrs(s, merge(s.attrs, c.Attrs...))
+			t.store(s, cl, s.Job.Status, n)
+			for _, r := range runs {
+				t.emit(Event{Type: JobEdited, Jobs: r, Fresh: alone(s, cl, r), Text: names})
+			}
+		})
+	}
+	return out, nil
+}
+
+// alone: the first thing that happens to this job of a larger cluster by itself. One
+// that is left between others is alone, too.
+func alone(s *Stretch, cl *Cluster, r grid.Run) bool {
+	return s.fresh || s.Base && cl.Procs > 1 && r.Len() == 1
+}
+
+// each calls do for the live jobs of one run. The untouched ones are done together, by
+// the record they share, when the run has all of them; otherwise each is on its way to
+// a record of its own. What is not there, or another's, is counted in out.
+func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
+	cl, ok := t.cluster(run.Cluster)
+	switch {
+	case !ok && run.Whole():
+		out.Missing++
+		return
+	case !ok:
+		out.Missing += int32(run.Len())
+		return
+	case owner != 0 && owner != cl.Owner:
+		out.Foreign++
+		return
+	}
 	var single []grid.JobID
 	var shared []grid.Run
 	var live, untouched int32
@@ -42,14 +92,13 @@ func (t *txn) act(c *Act, run grid.Run, out *Acted) {
 		}
 		single = append(single, s.Run.First())
 	}
-	cl, _ := t.cluster(run.Cluster)
 	if !run.Whole() {
 		out.Missing += min(run.Hi, grid.MaxProcs) - run.Lo - live
 	}
 	if untouched > 0 && untouched == cl.Untouched() {
 		s := Stretch{Run: shared[0], Job: cl.Base, Base: true}
 		if t.read(&s) {
-			t.actOn(c, &s, &cl, shared, untouched, out)
+			do(&s, &cl, shared, untouched)
 		} else {
 			out.Missing += untouched
 		}
@@ -62,18 +111,35 @@ func (t *txn) act(c *Act, run grid.Run, out *Acted) {
 	}
 	for _, id := range single {
 		if s, cl, ok := t.stretch(id); ok {
-			t.actOn(c, &s, &cl, []grid.Run{s.Run}, 1, out)
+			do(&s, &cl, []grid.Run{s.Run}, 1)
 		} else {
 			out.Missing++
 		}
 	}
 }
 
+// act does the verb to the live jobs of one run; a version that is not 0 is what they
+// must have.
+func (t *txn) act(c *Act, run grid.Run, version uint32, out *Acted) {
+	t.each(run, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
+		switch {
+		case version != 0 && version != s.Job.Version:
+			out.Refused += n
+		case c.Verb == grid.Vacate:
+			t.vacate(c, s, cl, n, out)
+		case c.Force:
+			t.forceOut(c, s, cl, runs, n, out)
+		default:
+			t.actOn(c, s, cl, runs, n, out)
+		}
+	})
+}
+
 func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, out *Acted) {
 	was := s.Job.Status
 	next, err := was.On(c.Verb)
 	switch {
-	case err != nil && (c.Verb == grid.Hold && was == grid.Held || c.Verb == grid.Remove && was == grid.Removed):
+	case err != nil && already(c.Verb, was):
 		out.Already += n
 		return
 	case err != nil:
@@ -84,8 +150,12 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 		// start twice.
 		out.Refused += n
 		return
+	case (c.Verb == grid.Suspend || c.Verb == grid.Continue) && s.Job.Place != OnSlot:
+		out.Refused += n // a virtual machine is not stopped from here
+		return
 	}
 	out.Changed += n
+	since := s.Job.Entered
 	t.enter(&s.Job, next)
 	if s.Job.Place == ForClaim {
 		s.Job.Place, s.Job.At = Nowhere, 0
@@ -102,17 +172,74 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	case grid.Remove:
 		ev.Type = JobRemoved
 		attrs = merge(attrs, text("RemoveReason", c.Reason))
+	case grid.Suspend:
+		ev.Type = JobSuspended
+		attrs = merge(attrs, integer("TotalSuspensions", number(attrs, "TotalSuspensions")+1), integer("LastSuspensionTime", t.at/1000))
+	case grid.Continue:
+		ev.Type = JobContinued
+		attrs = merge(attrs, integer("CumulativeSuspensionTime", number(attrs, "CumulativeSuspensionTime")+(t.at-since)/1000))
 	}
 	t.setAttrs(s, attrs)
 	t.store(s, cl, was, n)
 	for _, r := range runs {
-		// One that is left between others is alone, too.
-		ev.Jobs, ev.Fresh = r, s.fresh || s.Base && cl.Procs > 1 && r.Len() == 1
+		ev.Jobs, ev.Fresh = r, alone(s, cl, r)
 		t.emit(ev)
 	}
 	if next == grid.Removed && !s.Job.Attempt() {
 		t.leave(s, cl, runs)
 	}
+}
+
+// already: the verb has nothing to do in that state, which is what it asks for.
+func already(v grid.Verb, s grid.Status) bool {
+	switch v {
+	case grid.Hold:
+		return s == grid.Held
+	case grid.Remove:
+		return s == grid.Removed
+	case grid.Suspend:
+		return s == grid.Suspended
+	case grid.Continue:
+		return s == grid.Running
+	}
+	return false
+}
+
+// vacate asks for the end of an attempt: its job is idle again once that is reported. An
+// attempt is one job's, whose record is its own.
+func (t *txn) vacate(c *Act, s *Stretch, cl *Cluster, n int32, out *Acted) {
+	j := &s.Job
+	switch {
+	case j.Place != OnSlot || j.Status == grid.Held || j.Status == grid.Removed || j.Status == grid.TransferringOutput:
+		out.Refused += n
+		return
+	case j.Flags&Vacating != 0 && (!c.Fast || j.Flags&VacateFast != 0):
+		out.Already += n
+		return
+	}
+	out.Changed += n
+	j.Flags |= Vacating
+	if c.Fast {
+		j.Flags |= VacateFast
+	}
+	t.setAttrs(s, merge(s.attrs, text("VacateReason", c.Reason), integer("VacateReasonCode", int64(c.Vacate)), integer("VacateReasonSubCode", int64(c.Sub))))
+	t.store(s, cl, j.Status, n)
+	t.emit(Event{Type: JobVacated, Jobs: s.Run, Epoch: j.Epoch, Code: int32(c.Vacate), Sub: c.Sub, Text: c.Reason})
+}
+
+// forceOut takes jobs that are being removed out of the queue, whatever may still live
+// of them elsewhere: its worker ends that when it comes, for it is no job's any more.
+func (t *txn) forceOut(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, out *Acted) {
+	j := &s.Job
+	if c.Verb != grid.Remove || j.Status != grid.Removed {
+		out.Refused += n
+		return
+	}
+	out.Changed += n
+	j.Place, j.At = Nowhere, 0
+	t.setAttrs(s, merge(s.attrs, text("RemoveReason", c.Reason)))
+	t.store(s, cl, j.Status, n)
+	t.leave(s, cl, runs)
 }
 
 // enter is the only place that assigns a job's status.
@@ -125,15 +252,16 @@ func (t *txn) enter(j *Job, next grid.Status) {
 func (t *txn) hold(j *Job, attrs []Attr, code grid.HoldCode, sub int32, reason string) []Attr {
 	j.HoldCode, j.HoldSub = code, sub
 	j.Holds++
+	if t.v.rules >= 1 {
+		attrs = t.tally(renamed(attrs, "ReleaseReason", "LastReleaseReason"), "NumHoldsByReason", code.Label())
+	}
 	return merge(attrs, text("HoldReason", reason))
 }
 
 func (t *txn) release(j *Job, attrs []Attr, reason string) []Attr {
-	for _, a := range attrs {
-		if a.Name == "HoldReason" {
-			attrs = merge(attrs, Attr{Name: "LastHoldReason", Expr: a.Expr}, Attr{Name: "HoldReason"})
-			break
-		}
+	attrs = renamed(attrs, "HoldReason", "LastHoldReason")
+	if t.v.rules >= 1 {
+		attrs = merge(attrs, integer("LastHoldReasonCode", int64(j.HoldCode)), integer("LastHoldReasonSubCode", int64(j.HoldSub)))
 	}
 	j.HoldCode, j.HoldSub = 0, 0
 	return merge(attrs, text("ReleaseReason", reason))
@@ -147,15 +275,8 @@ func (c *Edit) apply(t *txn) (any, error) {
 	case c.Version != 0 && c.Version != s.Job.Version:
 		return nil, grid.Errorf(grid.Conflict, "job %s has changed since", c.Job)
 	}
-	names := ""
-	for i, a := range c.Attrs {
-		if i > 0 {
-			names += " "
-		}
-		names += a.Name
-	}
 	t.setAttrs(&s, merge(s.attrs, c.Attrs...))
 	t.store(&s, &cl, s.Job.Status, 1)
-	t.emit(Event{Type: JobEdited, Jobs: s.Run, Fresh: s.fresh, Text: names})
+	t.emit(Event{Type: JobEdited, Jobs: s.Run, Fresh: s.fresh, Text: namesOf(c.Attrs)})
 	return nil, nil
 }

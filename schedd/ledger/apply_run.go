@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"strconv"
-
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
@@ -107,8 +105,17 @@ func (t *txn) report(r *AttemptReport) bool {
 		a.end(grid.Hold)
 		a.park()
 	case Stopped, Vanished:
+		code, sub, why, known := a.ordered()
+		if !known {
+			code, why = r.Vacate, r.Reason
+		}
 		a.end(grid.Requeue)
-		a.again()
+		a.again(code, sub, why)
+	case Skipped:
+		if j.Status != grid.Idle {
+			return false
+		}
+		a.skip()
 	default:
 		return false
 	}
@@ -200,6 +207,11 @@ func (a *attempt) exit() {
 func (a *attempt) close() {
 	j := &a.s.Job
 	j.Place, j.At = Nowhere, 0
+	if j.Flags&Vacating != 0 {
+		j.Flags &^= Vacating | VacateFast
+		// What it was to end for; an eviction says it again.
+		a.attrs = merge(a.attrs, Attr{Name: "VacateReason"}, Attr{Name: "VacateReasonCode"}, Attr{Name: "VacateReasonSubCode"})
+	}
 	wall := a.r.Exit.WallMS
 	if wall == 0 && j.Status.Active() {
 		wall = a.t.at - j.Started // nobody can say better
@@ -221,10 +233,32 @@ func (a *attempt) finish() {
 	case Park:
 		a.end(grid.Hold)
 		a.park()
+	case Drop:
+		from, to := a.end(grid.Remove)
+		a.attrs = merge(a.attrs, text("RemoveReason", a.r.Reason))
+		a.emit(Event{Type: JobRemoved, From: from, To: to, Text: a.r.Reason})
+		a.left = true
 	default: // Again; a TakeOver that is taken twice means nothing better
 		a.end(grid.Requeue)
-		a.again()
+		a.again(a.r.Vacate, 0, a.r.Reason)
 	}
+}
+
+// ordered is why an attempt was to end; known is false when nobody had asked for that.
+func (a *attempt) ordered() (code grid.VacateCode, sub int32, why string, known bool) {
+	if a.s.Job.Flags&Vacating == 0 {
+		return 0, 0, "", false
+	}
+	return grid.VacateCode(number(a.attrs, "VacateReasonCode")), int32(number(a.attrs, "VacateReasonSubCode")), unquote(find(a.attrs, "VacateReason")), true
+}
+
+// skip ends a job without a start.
+func (a *attempt) skip() {
+	from, to := a.end(grid.Finish)
+	j := &a.s.Job
+	j.Exit, j.Flags = 0, j.Flags&^BySignal|HasExited
+	a.emit(Event{Type: JobSkipped, From: from, To: to, Text: a.r.Reason})
+	a.left = true
 }
 
 func (a *attempt) end(v grid.Verb) (from, to uint8) {
@@ -240,12 +274,16 @@ func (a *attempt) park() {
 	})
 }
 
-func (a *attempt) again() {
+func (a *attempt) again(code grid.VacateCode, sub int32, why string) {
 	j := &a.s.Job
 	j.Requeues++
-	a.attrs = merge(a.attrs, text("VacateReason", a.r.Reason), Attr{Name: "VacateReasonCode", Expr: strconv.Itoa(int(a.r.Vacate))})
+	a.attrs = a.t.tally(a.attrs, "NumVacatesByReason", code.Label())
+	a.attrs = merge(a.attrs, text("VacateReason", why), integer("VacateReasonCode", int64(code)))
+	if sub != 0 {
+		a.attrs = merge(a.attrs, integer("VacateReasonSubCode", int64(sub)))
+	}
 	exit := a.r.Exit
-	a.emit(Event{Type: JobRequeued, From: uint8(j.Last), To: uint8(j.Status), Code: int32(a.r.Vacate), Text: a.r.Reason, Exit: &exit})
+	a.emit(Event{Type: JobRequeued, From: uint8(j.Last), To: uint8(j.Status), Code: int32(code), Sub: sub, Text: why, Exit: &exit})
 }
 
 func (c *SeeWorker) apply(t *txn) (any, error) {

@@ -8,6 +8,7 @@ import (
 
 func (c *Begin) apply(t *txn) (any, error) {
 	t.v.Term++
+	t.v.rules = c.Rules
 	if t.v.Deployment == "" {
 		t.v.Deployment = c.Deployment
 	}
@@ -46,6 +47,12 @@ func (c *Submit) apply(t *txn) (any, error) {
 	case len(c.Template) > 0 && HashTemplate(c.Template) != c.Hash:
 		return nil, grid.Errorf(grid.Invalid, "the template is not what its hash says")
 	}
+	if owner := t.v.OwnerOf(c.Owner.UID); c.Most > 0 && owner != 0 {
+		tally := t.v.Tally(owner)
+		if has := tally.Total(); has+int(c.Procs) > int(c.Most) {
+			return nil, OverQuota(has, int(c.Procs), int(c.Most))
+		}
+	}
 	users, err := t.get(bTemplateUsers, known)
 	if err != nil {
 		return nil, err
@@ -70,7 +77,7 @@ func (c *Submit) apply(t *txn) (any, error) {
 	var attrs []Attr
 	if c.Held {
 		cl.Base.Status, cl.Base.HoldCode, cl.Base.Holds = grid.Held, grid.HoldSubmitted, 1
-		attrs = []Attr{text("HoldReason", "submitted on hold at user's request")}
+		attrs = merge(t.tally(nil, "NumHoldsByReason", grid.HoldSubmitted.Label()), text("HoldReason", "submitted on hold at user's request"))
 	}
 	base := Stretch{Run: grid.Run{Cluster: id, Lo: 0, Hi: c.Procs}, Job: cl.Base, Base: true}
 	t.setAttrs(&base, attrs)

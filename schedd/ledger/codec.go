@@ -125,6 +125,10 @@ func (d *dec) err() error {
 
 var errMalformed = errors.New("record is malformed")
 
+// more reports whether there is more to read: the fields of a newer form come last, and
+// are written only when they say something.
+func (d *dec) more() bool { return !d.bad && len(d.b) > 0 }
+
 func (d *dec) fail() {
 	d.bad = true
 	d.b = nil

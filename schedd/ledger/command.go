@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"errors"
+	"fmt"
+
 	"gridburst/internal/grid"
 )
 
@@ -28,6 +31,8 @@ const (
 	KindStartDag   Kind = 17
 	KindStepDag    Kind = 18
 	KindPassCron   Kind = 19
+	KindDecide     Kind = 20
+	KindAlter      Kind = 21
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -68,6 +73,8 @@ var kinds = map[Kind]struct {
 	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
 	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
 	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
+	KindDecide:     {"decide", func() Body { return new(Decide) }, false},
+	KindAlter:      {"alter", func() Body { return new(Alter) }, false},
 }
 
 func (k Kind) String() string {
@@ -98,7 +105,16 @@ type Begin struct {
 	Host       string
 	Version    string // the program's
 	Restored   bool   // the state comes from a backup: ids jump, so that none is given twice
+	Rules      uint32 // by which the entries from here on are applied; see [Rules]
 }
+
+// Rules numbers the rules of apply. An entry is applied again by those that it was
+// applied by first, so that old logs fold to what they did; each Begin sets them for
+// what follows.
+//
+//	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
+//	   release keeps the codes of the last hold
+const Rules = 1
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {
@@ -106,10 +122,16 @@ func (c *Begin) encode(e *enc) {
 	e.str(c.Host)
 	e.str(c.Version)
 	e.bool(c.Restored)
+	if c.Rules != 0 {
+		e.u(uint64(c.Rules))
+	}
 }
 
 func (c *Begin) decode(d *dec) {
 	*c = Begin{Deployment: d.str(), Host: d.str(), Version: d.str(), Restored: d.bool()}
+	if d.more() {
+		c.Rules = d.u32()
+	}
 }
 
 // Submit adds a cluster. Its result is a [Submitted].
@@ -127,6 +149,18 @@ type Submit struct {
 	Dag      uint32 // the run and its node and attempt that this is for; 0: none
 	Node     int32
 	Attempt  uint32
+	Most     int32 // the owner may have so many jobs in the queue with these; 0: no bound
+}
+
+// ErrQuota is behind a refusal that ends when jobs of the owner's do.
+var ErrQuota = errors.New("over the limit of one user")
+
+// OverQuota is the refusal of more jobs than a user may have.
+func OverQuota(has, more, most int) error {
+	return &grid.Error{
+		Code: grid.Refused, Err: ErrQuota,
+		Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, more, most),
+	}
 }
 
 // Submitted is the result of a [Submit].
@@ -153,6 +187,9 @@ func (c *Submit) encode(e *enc) {
 	e.u(uint64(c.Dag))
 	e.u(uint64(c.Node))
 	e.u(uint64(c.Attempt))
+	if c.Most != 0 {
+		e.u(uint64(c.Most))
+	}
 }
 
 func (c *Submit) decode(d *dec) {
@@ -172,6 +209,9 @@ func (c *Submit) decode(d *dec) {
 	c.Procs = d.id()
 	c.Universe, c.Prio, c.Held = grid.Universe(d.byte()), d.i32(), d.bool()
 	c.Dag, c.Node, c.Attempt = d.u32(), d.id(), d.u32()
+	if d.more() {
+		c.Most = d.id()
+	}
 }
 
 // Stage puts one chunk of item data aside for a later [Submit]. Stage 0 asks for a
@@ -190,50 +230,6 @@ func (c *Stage) encode(e *enc) {
 	e.bytes(c.Data)
 }
 func (c *Stage) decode(d *dec) { *c = Stage{Stage: d.u32(), Seq: d.u32(), Data: d.bytes()} }
-
-// Act does one verb to jobs: [grid.Hold], [grid.Release] or [grid.Remove]. The
-// result is an [Acted].
-type Act struct {
-	Verb   grid.Verb
-	Runs   []grid.Run
-	Code   grid.HoldCode // of a hold
-	Sub    int32
-	Reason string
-	Owner  uint32 // only jobs of this owner; 0: anybody's
-}
-
-// Acted counts what an [Act] did.
-type Acted struct {
-	Changed int32
-	Already int32 // were there already
-	Refused int32 // not possible in their state
-	Foreign int32 // of another owner
-	Missing int32 // not in the queue; a whole cluster that is not there counts one
-}
-
-func (*Act) Kind() Kind { return KindAct }
-func (c *Act) encode(e *enc) {
-	e.str(string(c.Verb))
-	e.u(uint64(len(c.Runs)))
-	for _, r := range c.Runs {
-		e.run(r)
-	}
-	e.i(int64(c.Code))
-	e.i(int64(c.Sub))
-	e.str(c.Reason)
-	e.u(uint64(c.Owner))
-}
-
-func (c *Act) decode(d *dec) {
-	c.Verb = grid.Verb(d.str())
-	if n := d.count(3); n > 0 {
-		c.Runs = make([]grid.Run, n)
-		for i := range c.Runs {
-			c.Runs[i] = d.run()
-		}
-	}
-	c.Code, c.Sub, c.Reason, c.Owner = d.holdCode(), d.i32(), d.str(), d.u32()
-}
 
 // Place gives idle jobs their placements. Each stands or falls alone: a stale one
 // is refused, the others go on. The result is a []uint32, for each placement the
@@ -316,18 +312,3 @@ func (c *SeeWorker) encode(e *enc) {
 }
 
 func (c *SeeWorker) decode(d *dec) { c.Worker = Worker{Name: d.str(), Boot: d.str(), Claim: d.u32()} }
-
-// Edit sets attributes of one job's ad, or deletes those with an empty Expr.
-type Edit struct {
-	Job     grid.JobID
-	Version uint32 // 0: whatever it is
-	Attrs   []Attr
-}
-
-func (*Edit) Kind() Kind { return KindEdit }
-func (c *Edit) encode(e *enc) {
-	e.job(c.Job)
-	e.u(uint64(c.Version))
-	e.attrs(c.Attrs)
-}
-func (c *Edit) decode(d *dec) { *c = Edit{Job: d.job(), Version: d.u32(), Attrs: d.attrs()} }

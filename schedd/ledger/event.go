@@ -18,6 +18,10 @@ const (
 	JobRemoved   EventType = 10 // Text
 	JobLeft      EventType = 11 // it is in the history now; To: its last status; Code: of its cluster's last, how many that had; Text: why it was removed
 	JobEdited    EventType = 12 // Text: attribute names
+	JobVacated   EventType = 13 // its execution is asked to end. Code: a vacate code; Text: why
+	JobSuspended EventType = 14 //
+	JobContinued EventType = 15 //
+	JobSkipped   EventType = 16 // a dataflow job whose outputs are newer than its inputs
 
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
@@ -30,6 +34,7 @@ var eventNames = map[EventType]string{
 	JobSubmitted: "job_submitted", JobPlaced: "job_placed", JobUnplaced: "job_unplaced", JobStarted: "job_started",
 	JobExited: "job_exited", JobCompleted: "job_completed", JobRequeued: "job_requeued", JobHeld: "job_held",
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
+	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
 }
 

@@ -24,15 +24,22 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 23).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 27).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
-		c.Body = &Act{
-			Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Execute}).Draw(s.t, "verb"),
-			Runs: []grid.Run{s.run(v), s.run(v)}, Code: grid.HoldUser, Reason: "via test",
-			Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"),
+		a := s.act(v)
+		c.Body = &a
+	case 24, 25, 26:
+		d := &Decide{}
+		for range rapid.IntRange(1, 2).Draw(s.t, "decisions") {
+			a := s.act(v)
+			j, _ := v.Job(a.Runs[0].First())
+			d.List = append(d.List, Decision{Act: a, Version: j.Version})
 		}
+		c.Body = d
+	case 27:
+		c.Body = &Alter{Runs: []grid.Run{s.run(v), s.run(v)}, Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Attrs: []Attr{{Name: "Rank", Expr: "2"}}}
 	case 5, 6, 7:
 		c.Body = s.place(v)
 	case 8, 9, 10, 11:
@@ -65,7 +72,7 @@ func (s *script) draw(v *View) Command {
 		case 1:
 			c.Body = &Mark{Index: rapid.Uint64Range(0, 50).Draw(s.t, "mark"), Logs: []LogPosition{{UID: 1000, Path: "/x/log", Device: 1, Inode: rapid.Uint64Range(0, 1).Draw(s.t, "inode"), Offset: 7}}}
 		case 2:
-			c.Body = &Begin{Deployment: "d", Host: "h", Restored: rapid.Bool().Draw(s.t, "restored")}
+			c.Body = &Begin{Deployment: "d", Host: "h", Restored: rapid.Bool().Draw(s.t, "restored"), Rules: rapid.Uint32Range(0, Rules).Draw(s.t, "rules")}
 		case 3:
 			j := s.job(v)
 			rec, _ := v.Job(j)
@@ -94,6 +101,15 @@ func (s *script) submit(v *View) *Submit {
 		c.Items = [][]byte{[]byte("a b"), []byte("c")}
 	}
 	return c
+}
+
+func (s *script) act(v *View) Act {
+	return Act{
+		Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Execute}).Draw(s.t, "verb"),
+		Runs: []grid.Run{s.run(v), s.run(v)}, Code: grid.HoldUser, Reason: "via test",
+		Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Vacate: grid.VacateUser,
+		Fast: rapid.Bool().Draw(s.t, "fast"), Force: rapid.IntRange(0, 4).Draw(s.t, "force") == 0,
+	}
 }
 
 // job is mostly one in the queue.
@@ -143,8 +159,8 @@ func (s *script) report(v *View) *Report {
 			epoch--
 		}
 		r.List = append(r.List, AttemptReport{
-			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 7).Draw(s.t, "report")),
-			Verdict:  Verdict(rapid.IntRange(0, 5).Draw(s.t, "verdict")),
+			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 8).Draw(s.t, "report")),
+			Verdict:  Verdict(rapid.IntRange(0, 6).Draw(s.t, "verdict")),
 			Exit:     Exit{Code: rapid.Int32Range(0, 2).Draw(s.t, "code"), Signal: rapid.Bool().Draw(s.t, "signal"), WallMS: rapid.Int64Range(0, 9999).Draw(s.t, "wall")},
 			HoldCode: grid.HoldOutput, HoldSub: 2, Vacate: grid.VacateStarter, Reason: "because", Where: "host",
 			Attrs: []Attr{{Name: "BytesSent", Expr: "3"}},

@@ -190,7 +190,7 @@ func (f eventFold) add(t *rapid.T, events []Event) {
 					t.Fatalf("%v left as %v and was %v", id, grid.Status(e.To), was)
 				}
 				delete(f, id)
-			case JobStarted, JobExited, JobCompleted, JobRequeued, JobHeld, JobReleased, JobRemoved:
+			case JobStarted, JobExited, JobCompleted, JobRequeued, JobHeld, JobReleased, JobRemoved, JobSuspended, JobContinued, JobSkipped:
 				if !known || grid.Status(e.From) != was && e.Type != JobHeld {
 					t.Fatalf("%v: %v from %v, but it was %v", id, e.Type, grid.Status(e.From), was)
 				}

@@ -58,9 +58,11 @@ type Job struct {
 type JobFlags uint8
 
 const (
-	HasAttrs  JobFlags = 1 << iota // the attrs bucket has more of it
-	HasExited                      // Exit is meant
-	BySignal                       // Exit is a signal number
+	HasAttrs   JobFlags = 1 << iota // the attrs bucket has more of it
+	HasExited                       // Exit is meant
+	BySignal                        // Exit is a signal number
+	Vacating                        // the attempt is to end, and the job to be idle again
+	VacateFast                      // without being asked first
 )
 
 // Attempt reports whether an execution of the job may be alive somewhere.

@@ -12,6 +12,7 @@ const (
 	Stopped  ReportKind = 4 // it was ended on our order
 	Failed   ReportKind = 5 // it could not run: hold the job
 	Vanished ReportKind = 6 // its end is certain, its result is not known
+	Skipped  ReportKind = 7 // its work had been done before: it did not start
 )
 
 // Verdict is what an ended attempt means for its job. It was worked out from the
@@ -24,6 +25,7 @@ const (
 	Keep     Verdict = 2 // done; it stays in the queue, completed
 	Again    Verdict = 3 // back to idle
 	Park     Verdict = 4 // held, with HoldCode, HoldSub and Reason
+	Drop     Verdict = 5 // removed, for Reason
 )
 
 // Report tells what became of attempts. Each stands alone: one of an attempt that

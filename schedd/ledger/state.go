@@ -28,6 +28,9 @@ func (v *View) encodeState() *enc {
 	for _, sum := range v.sums {
 		e.u(sum)
 	}
+	if v.rules != 0 {
+		e.u(uint64(v.rules))
+	}
 	return e
 }
 
@@ -45,6 +48,9 @@ func (v *View) decodeState(b []byte) error {
 	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32(), Claim: d.u32(), Token: d.u32(), Dag: d.u32()}
 	for i := range v.sums {
 		v.sums[i] = d.u()
+	}
+	if d.more() {
+		v.rules = d.u32()
 	}
 	return d.err()
 }

@@ -3,8 +3,6 @@ package ledger
 import (
 	"encoding/binary"
 	"maps"
-	"slices"
-	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -171,63 +169,6 @@ func (t *txn) setAttrs(s *Stretch, as []Attr) {
 	s.Job.Flags |= HasAttrs
 }
 
-// merge sets attributes by name, case aside; an empty Expr deletes. The result is
-// sorted, so that equal sets are equal bytes.
-func merge(as []Attr, news ...Attr) []Attr {
-	as = slices.Clone(as)
-	for _, n := range news {
-		i, found := slices.BinarySearchFunc(as, n.Name, func(a Attr, name string) int {
-			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(name))
-		})
-		switch {
-		case found && n.Expr == "":
-			as = slices.Delete(as, i, i+1)
-		case found:
-			as[i] = n
-		case n.Expr != "":
-			as = slices.Insert(as, i, n)
-		}
-	}
-	return as
-}
-
-// text is an attribute with a string value. The quoting is the ledger's own: it is
-// part of what replaying an old log must give.
-func text(name, value string) Attr { return Attr{Name: name, Expr: quote(value)} }
-
-func quote(s string) string {
-	var b strings.Builder
-	b.Grow(len(s) + 2)
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; c {
-		case '"', '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\r':
-			b.WriteString(`\r`)
-		case '\t':
-			b.WriteString(`\t`)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-// unquote undoes quote.
-func unquote(s string) string {
-	if len(s) < 2 {
-		return s
-	}
-	return unquoter.Replace(s[1 : len(s)-1])
-}
-
-var unquoter = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
-
 // stretch is the one job id as something to change.
 func (t *txn) stretch(id grid.JobID) (s Stretch, c Cluster, ok bool) {
 	j, ok := t.v.Job(id)
@@ -292,11 +233,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 	cluster := uint32(s.Run.Cluster)
 	why := ""
 	if s.Job.Status == grid.Removed {
-		for _, a := range s.attrs {
-			if a.Name == "RemoveReason" {
-				why = unquote(a.Expr)
-			}
-		}
+		why = unquote(find(s.attrs, "RemoveReason"))
 	}
 	for _, r := range runs {
 		p := Past{Run: r, Job: s.Job, Left: t.at, Attrs: s.attrs}

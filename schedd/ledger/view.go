@@ -21,6 +21,7 @@ type View struct {
 	Checkpoint     uint64 // the newest checkpoint's entry; 0: none, the log is whole
 	CheckpointName string // its file, in the spool directory
 
+	rules    uint32 // by which entries are applied: see [Rules]
 	counters counters
 	sums     sums
 	clusters table[Cluster]

@@ -21,6 +21,7 @@ type Backend interface {
 	Status(Identity) api.Status
 	Submit(context.Context, Identity, api.Submission) (api.Submitted, error)
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
+	Edit(context.Context, Identity, api.Edit) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
 	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)

@@ -42,9 +42,13 @@ func (s *Server) register() {
 	s.registerSubmit()
 	get(s, "/v1/jobs", "jobs", "Ads of jobs in the queue", anybody,
 		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) { return b.Jobs(ctx, id, *q) })
-	post(s, "/v1/jobs/act", "act", "Hold, release or remove jobs", anybody, maxBody,
+	post(s, "/v1/jobs/act", "act", "Hold, release, remove, vacate, suspend or continue jobs", anybody, maxBody,
 		func(ctx context.Context, id Identity, in *body[api.Action]) (api.Acted, error) {
 			return b.Act(ctx, id, in.Body)
+		})
+	post(s, "/v1/jobs/edit", "edit", "Change the ads of jobs", anybody, maxBody,
+		func(ctx context.Context, id Identity, in *body[api.Edit]) (api.Acted, error) {
+			return b.Edit(ctx, id, in.Body)
 		})
 	get(s, "/v1/jobs/{job}/why", "why", "What stands between a job and its start", anybody,
 		func(ctx context.Context, id Identity, in *jobPath) (api.Why, error) { return b.Why(ctx, id, in.Job) })

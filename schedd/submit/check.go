@@ -81,6 +81,20 @@ func (s *Spec) Check(exprs *ad.Cache) error {
 	return c.err
 }
 
+// CheckAttrs refuses attributes that a job in the queue cannot be given. They are sorted;
+// an empty expression, which deletes, is let through.
+func CheckAttrs(attrs []Attr, exprs *ad.Cache) error {
+	c := checker{exprs: exprs}
+	set := slices.Clone(attrs)
+	for i := range set {
+		if set[i].Expr == "" {
+			set[i].Expr = "undefined"
+		}
+	}
+	c.attrs(set)
+	return c.err
+}
+
 // Sort brings the attributes into the order that the rest of the package asks for;
 // of several with one name the last stays.
 func (s *Spec) Sort() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -105,12 +106,17 @@ func (d *Deps) fail(name string, err error) int {
 
 // longDashes takes HTCondor's long options with one dash (-constraint) for those with
 // two. A dash before a cluster of one-letter options keeps its meaning where no long
-// option has that name.
+// option has that name. A signed number (+1, -1) is the value of an option --add, where a
+// command has one.
 func longDashes(args []string, flags *pflag.FlagSet) []string {
 	out := make([]string, 0, len(args))
 	for i, a := range args {
 		if a == "--" {
 			return append(out, args[i:]...)
+		}
+		if n, err := strconv.Atoi(a); err == nil && strings.ContainsAny(a[:1], "+-") && flags.Lookup("add") != nil && (i == 0 || args[i-1] != "-p") {
+			out = append(out, "--add="+strconv.Itoa(n))
+			continue
 		}
 		if word, ok := strings.CutPrefix(a, "-"); ok && !strings.HasPrefix(word, "-") {
 			name, _, _ := strings.Cut(word, "=")

@@ -66,6 +66,9 @@ func (c *Client) Lease(l Lease) error { return c.order(Order{Lease: &l}) }
 // Kill ends the runner's job, if it is k.Key.
 func (c *Client) Kill(k Kill) error { return c.order(Order{Kill: &k}) }
 
+// Suspend stops the runner's job or lets it go on, if it is s.Key.
+func (c *Client) Suspend(s Suspend) error { return c.order(Order{Suspend: &s}) }
+
 // Quit ends the runner, if it is idle.
 func (c *Client) Quit() error { return c.order(Order{Quit: &Quit{}}) }
 

@@ -19,6 +19,9 @@ type containment interface {
 	// kill begins to kill all of the job, the rest follows in end. The first process
 	// has not been reaped.
 	kill(main int)
+	// stop lets every process of the job stand still, or go on. The first process has not
+	// been reaped.
+	stop(main int, on bool) error
 	// end kills what is left of the job, reaps it, and returns when nothing is left.
 	// reaped is given the use of each process.
 	end(reaped func(*syscall.Rusage)) error

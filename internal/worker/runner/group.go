@@ -43,6 +43,37 @@ func (g *group) kill(main int) {
 	_ = syscall.Kill(-main, syscall.SIGKILL) // the error is that there is nobody
 }
 
+// stop looks again until nothing is new: what was seen before its parent stood still may
+// have had children.
+func (g *group) stop(_ int, on bool) error {
+	done := map[int]uint64{}
+	for {
+		found, err := descendants(os.Getpid())
+		if err != nil {
+			return err
+		}
+		fresh := false
+		for pid, start := range found {
+			if done[pid] == start {
+				continue
+			}
+			p, err := openProcess(pid, start)
+			if errors.Is(err, errGone) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			done[pid], fresh = start, true
+			_ = p.signal(stopSignal(on)) // it may have died by now
+			p.close()
+		}
+		if !fresh {
+			return nil
+		}
+	}
+}
+
 // end kills descendants until there is none. As long as a descendant lives, one of
 // its ancestors is a child of this process, since an orphan becomes one: so
 // "no child" means "nothing left".

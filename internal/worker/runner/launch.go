@@ -107,6 +107,9 @@ func (s *server) attempt(a *attempt, own sandbox.User) (wire.Report, error) {
 	began := Clock()
 	s.o.Fail(FailStarted)
 	s.mu.Lock()
+	if a.stopped {
+		s.suspend(a, true)
+	}
 	s.tell(News{Started: &a.job.Key})
 	s.mu.Unlock()
 

@@ -153,6 +153,13 @@ func (n *namespace) kill(int) {
 	_ = syscall.Kill(-1, syscall.SIGKILL) // the error is that there is nobody
 }
 
+func (n *namespace) stop(_ int, on bool) error {
+	if err := syscall.Kill(-1, stopSignal(on)); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}
+
 func (n *namespace) end(reaped func(*syscall.Rusage)) error {
 	// One signal is enough: a process that is just forking gets it before its child
 	// is there.

@@ -60,7 +60,10 @@ type Order struct {
 	Run   *Job   `json:"run,omitempty"`
 	Lease *Lease `json:"lease,omitempty"`
 	Kill  *Kill  `json:"kill,omitempty"`
-	Quit  *Quit  `json:"quit,omitempty"`
+
+	Suspend *Suspend `json:"suspend,omitempty"`
+
+	Quit *Quit `json:"quit,omitempty"`
 }
 
 // Kill ends the job, gracefully first unless Fast.
@@ -68,6 +71,12 @@ type Kill struct {
 	Key
 	Fast   bool   `json:"fast,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// Suspend stops the job's processes, or lets them go on.
+type Suspend struct {
+	Key
+	On bool `json:"on"`
 }
 
 // Quit ends a runner that is idle.
@@ -88,6 +97,8 @@ type Ready struct {
 	Busy    *Key         `json:"busy,omitempty"`    // the attempt that it runs
 	Running bool         `json:"running,omitempty"` // and whether its process runs yet
 	Last    *wire.Report `json:"last,omitempty"`    // the newest result, until the next job
+
+	Suspended bool `json:"suspended,omitempty"` // its job stands still
 }
 
 // maxBlock bounds one order or news: an execution fits, which came in a frame.

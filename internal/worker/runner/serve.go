@@ -73,6 +73,8 @@ type attempt struct {
 	fast   bool // ended from outside without being asked first
 	reason string
 	grace  *time.Timer
+
+	stopped bool // its processes are to stand still
 }
 
 // cause is why a job was ended from outside.
@@ -207,7 +209,7 @@ func (s *server) accept(listener net.Listener, problem error) {
 		r := s.ready
 		r.Last = s.last
 		if s.job != nil {
-			r.Busy, r.Running = &s.job.job.Key, s.job.main != 0
+			r.Busy, r.Running, r.Suspended = &s.job.job.Key, s.job.main != 0, s.job.stopped
 		}
 		l.out <- News{Ready: &r}
 		s.mu.Unlock()
@@ -251,6 +253,10 @@ func (s *server) follow(l *line, o *Order) bool {
 	case o.Kill != nil:
 		if s.job != nil && s.job.job.Key == o.Kill.Key {
 			s.kill(s.job, byOrder, o.Kill.Fast, o.Kill.Reason)
+		}
+	case o.Suspend != nil:
+		if s.job != nil && s.job.job.Key == o.Suspend.Key {
+			s.suspend(s.job, o.Suspend.On)
 		}
 	case o.Quit != nil:
 		if s.job == nil {
@@ -328,6 +334,9 @@ func (s *server) kill(a *attempt, why cause, fast bool, reason string) {
 	if grace <= 0 {
 		grace = 10 * time.Second
 	}
+	if a.stopped {
+		s.suspend(a, false) // who stands still cannot end
+	}
 	// The job's own session. A signal that cannot be sent finds nobody: main is about
 	// to be reaped. CONT, since a stopped process does nothing with the first.
 	_ = syscall.Kill(-a.main, sig)
@@ -339,6 +348,29 @@ func (s *server) kill(a *attempt, why cause, fast bool, reason string) {
 			s.contain.kill(a.main)
 		}
 	})
+}
+
+// suspend stops a's processes or lets them go on; one that is to end is not stopped any
+// more. Before the fork it only says so, and the launching thread looks. The caller holds
+// s.mu.
+func (s *server) suspend(a *attempt, on bool) {
+	if on && a.cause != byItself {
+		return
+	}
+	a.stopped = on
+	if a.main == 0 || a.ending {
+		return
+	}
+	if err := s.contain.stop(a.main, on); err != nil {
+		s.o.Log.WithError(err).WithField("job", a.job.Key).Error("a job's processes could not all be stopped or continued")
+	}
+}
+
+func stopSignal(on bool) unix.Signal {
+	if on {
+		return unix.SIGSTOP
+	}
+	return unix.SIGCONT
 }
 
 // tell passes news to the agent, if there is one. The caller holds s.mu.
