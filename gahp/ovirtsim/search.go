@@ -113,7 +113,7 @@ func (q query) matches(f fields) bool {
 func pick[T any](q query, all []T, of func(T) fields, limit int) []T {
 	var out []T
 	for _, x := range all {
-		if q.matches(of(x)) {
+		if len(q.terms) == 0 || q.matches(of(x)) {
 			out = append(out, x)
 		}
 	}

@@ -134,7 +134,7 @@ func (s *Sim) takeUp(old []*vm) {
 			s.down(v, "", "its process ended with the simulator")
 			continue
 		}
-		s.follow(v, v.Since)
+		s.follow(v)
 	}
 	for id, e := range last {
 		if e.What != Gone && s.vms[id] == nil {
