@@ -379,7 +379,7 @@ func (b *bursts) why(j *ledger.Job) string {
 	}
 	out := ""
 	for i := range b.p.d.c.Resources {
-		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
+		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
 		}
 	}
