@@ -28,12 +28,20 @@ type Schedd struct {
 	KeepKeys    time.Duration
 	MaxProcs    int
 	MaxPerOwner int
-	Reserve     int64         // bytes
+	Reserve     int64 // bytes
+
+	MaxRunning         int // attempts at one time
+	MaxRunningPerOwner int // of one user
+	PolicyInterval     time.Duration
+	MaxReleases        int // a policy releases no job that was held so often
+
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
 
-	Resources []Resource
-	Crons     []Cron
+	Resources    []Resource
+	Crons        []Cron
+	Policies     []Policy
+	Requirements []Requirement
 }
 
 // Resource is an engine that makes virtual machines: resource "ovirt" "NAME".
@@ -113,8 +121,16 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
 				c.Crons = append(c.Crons, f.cron(b))
 			}
+		case "policy":
+			if f.labels(b, `policy "hold" "NAME"`) && f.single(seen, b, "policy "+quote(b.Labels[0])+" "+quote(b.Labels[1])) {
+				c.Policies = append(c.Policies, f.policy(b))
+			}
+		case "submit_requirement":
+			if f.labels(b, `submit_requirement "NAME"`) && f.single(seen, b, "submit_requirement "+quote(b.Labels[0])) {
+				c.Requirements = append(c.Requirements, f.requirement(b))
+			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "resource", "cron"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "resource", "cron", "policy", "submit_requirement"})
 		}
 	}
 	return c, f.diags
@@ -135,6 +151,10 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"keep_keys", span(&c.KeepKeys)},
 		{"max_procs", count(&c.MaxProcs)},
 		{"max_per_owner", count(&c.MaxPerOwner)},
+		{"max_running", count(&c.MaxRunning)},
+		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
+		{"policy_interval", span(&c.PolicyInterval)},
+		{"max_releases", count(&c.MaxReleases)},
 		{"reserve", size(&c.Reserve, 1)},
 		{"local_worker", texts(&c.LocalWorker)},
 		{"sweep", span(&c.Sweep)},

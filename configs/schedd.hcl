@@ -22,6 +22,10 @@ schedd {
   keep_keys    = "720h"   # how long an idempotency key is known
   max_procs    = 1000000  # jobs of one submission
   # max_per_owner = 100000 # jobs of one user in the queue; no bound
+  # max_running   = 5000   # jobs that run at one time; no bound
+  # max_running_per_owner = 1000 # of one user; no bound
+  policy_interval = "20s"  # the least time between two looks at the periodic policies of all jobs
+  # max_releases  = 10     # a policy releases no job that was held so often; no bound
   sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue
 
@@ -57,6 +61,24 @@ schedd {
 #     schedd       = "https://192.0.2.1:9618" # where guests find this schedd; the first of names
 #     user_data    = "packages: [gcc]\n"     # further keys of the cloud-config
 #   }
+# }
+
+# A policy for all jobs: hold, release, remove or vacate. when, reason and subcode are
+# ClassAd expressions of the job's ad; without a reason it names the policy.
+#
+# policy "hold" "memory" {
+#   when    = "JobStatus == 2 && MemoryUsage > 2 * RequestMemory"
+#   reason  = "strcat(\"it used \", string(MemoryUsage), \" MB\")"
+#   subcode = "102"
+# }
+
+# What every submitted job must fulfil; one that does not refuses the whole submission,
+# or with warning = true is taken, and the submitter told.
+#
+# submit_requirement "project" {
+#   when    = "Project isnt undefined"
+#   reason  = "\"a job says its project: +Project\""
+#   warning = false
 # }
 
 # A timetable that starts a DAG.

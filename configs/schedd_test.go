@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
@@ -29,6 +30,10 @@ schedd {
   keep_keys = "1h"
   max_procs = 5
   max_per_owner = 6
+  max_running = 7
+  max_running_per_owner = 8
+  policy_interval = "9s"
+  max_releases = 10
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
@@ -59,6 +64,16 @@ resource "ovirt" "main" {
     user_data = "x: 1"
   }
 }
+policy "hold" "big" {
+  when = "Size > 3"
+  reason = "strcat(Name, Name)"
+  subcode = "1 + Size"
+}
+submit_requirement "r" {
+  when = "Size > 3"
+  reason = "strcat(Name, Name)"
+  warning = true
+}
 cron "nightly" {
   schedule = "* * * * *"
   time_zone = "UTC"
@@ -81,9 +96,14 @@ func read(t *testing.T, src string) Schedd {
 
 func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	got := read(t, whole)
+	if text := fmt.Sprint(got.Policies, got.Requirements); text != "[{hold big Size > 3 strcat(Name,Name) 1 + Size}] [{r Size > 3 strcat(Name,Name) true}]" {
+		t.Errorf("policies and requirements are %s", text)
+	}
+	got.Policies, got.Requirements = nil, nil
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
+		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10,
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
@@ -97,7 +117,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 47 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 61 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil
@@ -179,6 +199,7 @@ func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
 // badConfigs are configurations with something wrong; what is said of each is in
 // testdata/schedd.golden.
 var badConfigs = []struct{ name, src string }{
+	{"an expression that is none", "policy \"hold\" \"p\" {\n  when = \"1 +\"\n}\npolicy \"keep\" \"q\" {\n  when = \"nosuch(1)\"\n}"},
 	{"a typing error in a key", "schedd {\n  worker_leese = \"20m\"\n}"},
 	{"a typing error in a block", "scheduler {\n}"},
 	{"a duration without a unit", "schedd {\n  log_wait = 5\n}"},

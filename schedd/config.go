@@ -7,6 +7,7 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/grid"
+	"gridburst/schedd/policy"
 )
 
 // Config is what a daemon is told. Zero values are the defaults named here.
@@ -36,6 +37,19 @@ type Config struct {
 
 	// Reserve is how much of the disk is kept for what is in the queue; 0: 64 MiB.
 	Reserve int64
+
+	// Policies are those of the configuration; the jobs' own are looked at beside them.
+	// PolicyInterval is the least time between two looks at all jobs; 0: 20 s.
+	Policies       policy.Set
+	PolicyInterval time.Duration
+
+	// Requirements are what every submitted job must fulfil.
+	Requirements []Requirement
+
+	// MaxRunning bounds the attempts at one time, MaxRunningPerOwner those of one user;
+	// 0: no bound.
+	MaxRunning         int
+	MaxRunningPerOwner int
 
 	// LogWait bounds how long a submit waits for its event log; 0: 5 s.
 	LogWait time.Duration
@@ -77,6 +91,7 @@ func (c *Config) complete() error {
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
+	c.PolicyInterval = cmp.Or(c.PolicyInterval, 20*time.Second)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	names := map[string]bool{}
 	for i := range c.Resources {

@@ -29,6 +29,7 @@ type dispatcher struct {
 	matcher *router.Matcher
 	at      map[grid.JobID]spot
 	numbers map[uint32]map[int]bool // by worker: numbers of slots in use
+	running map[uint32]int          // by owner: their attempts on slots
 	seen    uint64                  // events up to here have been followed
 	hellos  chan *arrival
 	asks    asks
@@ -41,6 +42,7 @@ type spot struct {
 	worker uint32
 	epoch  uint32
 	number int // of the dynamic slot
+	owner  uint32
 }
 
 // recheck is how often jobs are planned though nothing has happened: Requirements
@@ -104,6 +106,7 @@ func (p *dispatcher) rebuild() {
 	p.seen = v.Index
 	p.at = map[grid.JobID]spot{}
 	p.numbers = map[uint32]map[int]bool{}
+	p.running = map[uint32]int{}
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
 			if s.Job.Place == ledger.OnSlot {
@@ -155,6 +158,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 		p.d.pool.Take(old.worker, id, old.epoch, time.Now())
 		delete(p.numbers[old.worker], old.number)
 		delete(p.at, id)
+		p.running[old.owner]--
 		tracked = false
 	}
 	if !here {
@@ -162,7 +166,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	}
 	if !tracked {
 		part, number := p.partOf(v, id)
-		p.give(id, spot{j.At, j.Epoch, number}, part)
+		p.give(id, spot{worker: j.At, epoch: j.Epoch, number: number}, part)
 	}
 	if j.Status == grid.Idle && !tracked { // the one who placed it has sent the order already
 		p.d.conns.start(j.At, id, j.Epoch)
@@ -180,6 +184,8 @@ func (p *dispatcher) suspend(v *ledger.View, r grid.Run) {
 }
 
 func (p *dispatcher) give(id grid.JobID, s spot, part pool.Part) {
+	s.owner = part.Owner
+	p.running[s.owner]++
 	p.at[id] = s
 	if p.numbers[s.worker] == nil {
 		p.numbers[s.worker] = map[int]bool{}
@@ -237,16 +243,10 @@ func (p *dispatcher) plan(ctx context.Context) error {
 	}
 	v := p.d.ledger.View()
 	queues, _ := p.index.Queues(v, min(limit, maxPlan))
+	queues = p.eligible(queues)
 	vanilla := router.Input{Now: ad.At(time.Now()), Slots: slots, Usage: p.d.pool.Usage()}
 	local := router.Input{Now: vanilla.Now, Slots: locals, Usage: vanilla.Usage}
-	p.wake = time.Time{}
 	for _, q := range queues {
-		if at := prepared(vanilla.Now, q.Group.Ad); at.After(time.Now()) {
-			if p.wake.IsZero() || at.Before(p.wake) {
-				p.wake = at
-			}
-			continue
-		}
 		if q.Group.Ad.Int("JobUniverse", 0) == int64(grid.Local) {
 			local.Queues = append(local.Queues, q)
 		} else {
@@ -275,6 +275,7 @@ func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) error {
 	if len(queues) > 0 {
 		// As many as all the machines there may be could take, not just what is free.
 		queues, _ = p.index.Queues(p.d.ledger.View(), maxPlan)
+		queues = p.eligible(queues)
 	}
 	return p.bursts.plan(ctx, queues)
 }
@@ -284,6 +285,7 @@ const maxPlan = 1000
 
 // place proposes a plan, and tells the workers of what was accepted.
 func (p *dispatcher) place(ctx context.Context, in *router.Input, plan router.Plan) error {
+	plan.Assign = plan.Assign[:min(len(plan.Assign), p.room())]
 	for len(plan.Assign) > 0 {
 		now := plan.Assign[:min(len(plan.Assign), maxPlan)]
 		plan.Assign = plan.Assign[len(now):]

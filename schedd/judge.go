@@ -8,9 +8,8 @@ import (
 	"gridburst/schedd/ledger"
 )
 
-// judge works out what an ended attempt means for its job: its on_exit policies, in
-// HTCondor's order, and whether it stays in the queue. A policy that is undefined is
-// false; only an OnExitRemove that is false or 0 keeps the job.
+// judge works out what an ended attempt means for its job: its policies, and whether it
+// stays in the queue.
 func (d *Daemon) judge(v *ledger.View, a *ledger.AttemptReport) {
 	a.Verdict = ledger.Complete
 	j, ok := v.Job(a.Job)
@@ -25,6 +24,24 @@ func (d *Daemon) judge(v *ledger.View, a *ledger.AttemptReport) {
 		return
 	}
 	given(&a.Exit, job)
+	exited(job, &j, a)
+	now := ad.At(time.Now())
+	switch p := d.c.Policies.AtExit(now, job); p.Verb {
+	case grid.Hold:
+		a.Verdict, a.HoldCode, a.HoldSub, a.Reason = ledger.Park, p.Code, p.Sub, p.Reason
+	case grid.Remove:
+		a.Verdict, a.Reason = ledger.Drop, p.Reason
+	case grid.Requeue:
+		a.Verdict, a.Vacate, a.Reason = ledger.Again, p.Vacate, p.Reason
+	default:
+		if ad.Truth(now.Attr("LeaveJobInQueue", job, nil)) {
+			a.Verdict = ledger.Keep
+		}
+	}
+}
+
+// exited adds to a job's ad what its policies may ask of the exit.
+func exited(job *ad.Ad, j *ledger.Job, a *ledger.AttemptReport) {
 	exit, bySignal, ends := a.Exit.Code, a.Exit.Signal, int64(j.Ends)+1
 	if a.Kind == ledger.Taken {
 		exit, bySignal, ends = j.Exit, j.Flags&ledger.BySignal != 0, int64(j.Ends)
@@ -41,17 +58,10 @@ func (d *Daemon) judge(v *ledger.View, a *ledger.AttemptReport) {
 	if j.Status == grid.Idle { // its start is in the same batch, or was not told
 		job.SetInt("NumJobStarts", int64(j.Starts)+1)
 	}
-	now := ad.At(time.Now())
-	switch {
-	case ad.Truth(now.Attr("OnExitHold", job, nil)):
-		a.Verdict, a.HoldCode = ledger.Park, grid.HoldJobPolicy
-		a.HoldSub = int32(integer(now.Attr("OnExitHoldSubCode", job, nil)))
-		a.Reason = policyReason(now, job, "OnExitHold")
-	case isFalse(now.Attr("OnExitRemove", job, nil)):
-		a.Verdict, a.Vacate = ledger.Again, grid.VacateAgain
-		a.Reason = policyReason(now, job, "OnExitRemove")
-	case ad.Truth(now.Attr("LeaveJobInQueue", job, nil)):
-		a.Verdict = ledger.Keep
+	for _, at := range a.Attrs {
+		if e, err := ad.Parse(at.Expr); err == nil { // what it used, which the ledger has not yet
+			job.SetExpr(at.Name, e)
+		}
 	}
 }
 
@@ -60,29 +70,23 @@ func given(x *ledger.Exit, job *ad.Ad) {
 	x.Cpus, x.MemoryMB, x.DiskKB = job.Int("CpusProvisioned", 0), job.Int("MemoryProvisioned", 0), job.Int("DiskProvisioned", 0)
 }
 
-func integer(v ad.Value) int64 {
-	n, _ := v.Int()
-	return n
+// onceOnly turns news of an attempt without a result into a hold, for a job that may be
+// run once only: whether it did its work is not known, or it did half.
+func (d *Daemon) onceOnly(v *ledger.View, a *ledger.AttemptReport) {
+	j, ok := v.Job(a.Job)
+	if !ok || j.Status == grid.Held || j.Status == grid.Removed {
+		return
+	}
+	job, err := d.ads.Job(v, a.Job)
+	if err != nil || !ad.Truth(ad.At(time.Now()).Attr("RunOnce", job, nil)) {
+		return
+	}
+	if !j.Status.Active() && (a.Kind == ledger.Stopped || a.Vacate == grid.VacateDraining) {
+		return // it was ended, or sent back, before it began
+	}
+	a.Kind, a.HoldCode, a.HoldSub = ledger.Failed, grid.HoldJobPolicy, subUnknown
+	a.Reason = "outcome unknown: " + a.Reason + "; the job is run_once and is not started again by itself"
 }
 
-// isFalse: a boolean or number that is false, not just something that is not true.
-func isFalse(v ad.Value) bool {
-	if b, ok := v.Bool(); ok {
-		return !b
-	}
-	f, ok := v.Number()
-	return ok && f == 0
-}
-
-// policyReason is the policy's own reason, or names the policy and its expression.
-func policyReason(now ad.Instant, job *ad.Ad, name string) string {
-	if s, ok := now.Attr(name+"Reason", job, nil).Text(); ok && s != "" {
-		return s
-	}
-	src, _ := job.Source(name)
-	verdict := "TRUE"
-	if name == "OnExitRemove" {
-		verdict = "FALSE"
-	}
-	return "The job attribute " + name + " expression '" + src + "' evaluated to " + verdict
-}
+// subUnknown is the subcode of a hold whose job may have done its work.
+const subUnknown = 1

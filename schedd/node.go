@@ -69,6 +69,9 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	if err := d.admit(&specs[0]); err != nil {
 		return done, err
 	}
+	if _, err := d.require(owner.Name, &specs[0]); err != nil {
+		return done, err
+	}
 	if err := d.quota(owner.UID, specs[0].Len()); err != nil {
 		return done, err
 	}

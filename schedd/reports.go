@@ -95,6 +95,9 @@ func (r *reports) propose(ctx context.Context, list []report) error {
 		if (a.Kind == ledger.Ended && a.Verdict != ledger.TakeOver || a.Kind == ledger.Taken) && a.Verdict != ledger.Park {
 			r.d.judge(v, a)
 		}
+		if a.Kind == ledger.Stopped || a.Kind == ledger.Vanished {
+			r.d.onceOnly(v, a)
+		}
 		c.List[i] = *a
 	}
 	failpoint.Hit("report.propose.before")

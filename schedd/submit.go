@@ -37,6 +37,11 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 			return out, err
 		}
 		procs += s.Specs[i].Len()
+		warnings, err := d.require(who.Name, &s.Specs[i])
+		if err != nil {
+			return out, err
+		}
+		out.Warnings = append(out.Warnings, warnings...)
 	}
 	if err := d.quota(who.UID, procs); err != nil {
 		return out, err

@@ -75,9 +75,9 @@ func (p *dispatcher) lose(ctx context.Context, worker uint32, h *wire.Hello, why
 	for _, id := range p.attemptsOn(v, worker) {
 		j, _ := v.Job(id)
 		if ended[id] != j.Epoch {
-			c.List = append(c.List, ledger.AttemptReport{
-				Job: id, Epoch: j.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateMachine, Reason: why,
-			})
+			r := ledger.AttemptReport{Job: id, Epoch: j.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateMachine, Reason: why}
+			p.d.onceOnly(v, &r)
+			c.List = append(c.List, r)
 		}
 	}
 	if len(c.List) == 0 {

@@ -25,7 +25,7 @@ var floors = []struct {
 		"internal/grid", "internal/ad", "internal/failpoint", "internal/freeze", "internal/pause", "internal/whole",
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
-		"router", "router/burst", "dag", "dag/dagfile", "schedd/submit", "configs", "gahp", "internal/wire",
+		"router", "router/burst", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "configs", "gahp", "internal/wire",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",

@@ -30,6 +30,8 @@ const (
 	// Vacate changes no status by itself: it asks for the end of an execution, whose
 	// news is a [Requeue].
 	Vacate Verb = "vacate"
+	// Leave lets go what is completed and was kept in the queue.
+	Leave Verb = "leave"
 )
 
 var statusNext = table[Status, Verb]{

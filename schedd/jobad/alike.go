@@ -19,12 +19,7 @@ func (s *Session) Alike(a *ad.Ad, c *ledger.Cluster, e *ad.Expr) bool {
 	if err != nil {
 		return false
 	}
-	for n := range reach(a, e) {
-		if n == opaque || slices.Contains(alone, n) || t.differs(n) {
-			return false
-		}
-	}
-	return true
+	return !Reaches(a, e, func(n string) bool { return slices.Contains(alone, n) || t.differs(n) })
 }
 
 // differs reports whether an attribute may differ between the procs of a cluster.
@@ -44,6 +39,17 @@ func (t *template) differs(folded string) bool {
 
 // opaque stands among names for any name.
 const opaque = "*"
+
+// Reaches reports whether an expression may look at an attribute of a that is chosen, by
+// its folded name.
+func Reaches(a *ad.Ad, e *ad.Expr, chosen func(folded string) bool) bool {
+	for n := range reach(a, e) {
+		if n == opaque || chosen(n) {
+			return true
+		}
+	}
+	return false
+}
 
 // reach is the attributes of a, folded, that an expression may look at.
 func reach(a *ad.Ad, e *ad.Expr) map[string]bool {

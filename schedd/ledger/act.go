@@ -3,7 +3,7 @@ package ledger
 import "gridburst/internal/grid"
 
 // Act does one verb to jobs: [grid.Hold], [grid.Release], [grid.Remove], [grid.Vacate],
-// [grid.Suspend] or [grid.Continue]. The result is an [Acted].
+// [grid.Suspend], [grid.Continue] or [grid.Leave]. The result is an [Acted].
 type Act struct {
 	Verb   grid.Verb
 	Runs   []grid.Run
@@ -67,6 +67,7 @@ type Decide struct{ List []Decision }
 type Decision struct {
 	Act
 	Version uint32 // of the jobs that it rests on
+	Base    bool   // it is for those that share their cluster's record
 }
 
 func (*Decide) Kind() Kind { return KindDecide }
@@ -76,11 +77,12 @@ func (c *Decide) encode(e *enc) {
 		body := encodeBody(&c.List[i].Act)
 		e.bytes(body)
 		e.u(uint64(c.List[i].Version))
+		e.bool(c.List[i].Base)
 	}
 }
 
 func (c *Decide) decode(d *dec) {
-	if n := d.count(8); n > 0 {
+	if n := d.count(9); n > 0 {
 		c.List = make([]Decision, n)
 		for i := range c.List {
 			a := dec{b: d.take()}
@@ -88,7 +90,7 @@ func (c *Decide) decode(d *dec) {
 			if a.err() != nil {
 				d.fail()
 			}
-			c.List[i].Version = d.u32()
+			c.List[i].Version, c.List[i].Base = d.u32(), d.bool()
 		}
 	}
 }

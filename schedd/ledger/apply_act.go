@@ -8,14 +8,14 @@ func (c *Act) apply(t *txn) (any, error) {
 	}
 	var out Acted
 	for _, run := range c.Runs {
-		t.act(c, run, 0, &out)
+		t.act(c, run, nil, &out)
 	}
 	return out, nil
 }
 
 func (c *Act) check() error {
 	switch c.Verb {
-	case grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue:
+	case grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Leave:
 		return nil
 	}
 	return grid.Errorf(grid.Invalid, "%q is not something to do to a job: hold, release, remove, vacate, suspend or continue", c.Verb)
@@ -31,7 +31,7 @@ func (c *Decide) apply(t *txn) (any, error) {
 	for i := range c.List {
 		d := &c.List[i]
 		for _, run := range d.Runs {
-			t.act(&d.Act, run, d.Version, &out)
+			t.act(&d.Act, run, d, &out)
 		}
 	}
 	return out, nil
@@ -118,13 +118,18 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 	}
 }
 
-// act does the verb to the live jobs of one run; a version that is not 0 is what they
-// must have.
-func (t *txn) act(c *Act, run grid.Run, version uint32, out *Acted) {
+// act does the verb to the live jobs of one run. Those that a decision does not rest on are
+// left as they are.
+func (t *txn) act(c *Act, run grid.Run, rests *Decision, out *Acted) {
 	t.each(run, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 		switch {
-		case version != 0 && version != s.Job.Version:
+		case rests != nil && (rests.Version != s.Job.Version || rests.Base != (s.Base || s.shared)):
 			out.Refused += n
+		case c.Verb == grid.Leave && s.Job.Status != grid.Completed:
+			out.Refused += n
+		case c.Verb == grid.Leave:
+			out.Changed += n
+			t.leave(s, cl, runs)
 		case c.Verb == grid.Vacate:
 			t.vacate(c, s, cl, n, out)
 		case c.Force:

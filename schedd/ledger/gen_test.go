@@ -35,7 +35,7 @@ func (s *script) draw(v *View) Command {
 		for range rapid.IntRange(1, 2).Draw(s.t, "decisions") {
 			a := s.act(v)
 			j, _ := v.Job(a.Runs[0].First())
-			d.List = append(d.List, Decision{Act: a, Version: j.Version})
+			d.List = append(d.List, Decision{Act: a, Version: j.Version, Base: rapid.Bool().Draw(s.t, "base")})
 		}
 		c.Body = d
 	case 27:
@@ -105,7 +105,7 @@ func (s *script) submit(v *View) *Submit {
 
 func (s *script) act(v *View) Act {
 	return Act{
-		Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Execute}).Draw(s.t, "verb"),
+		Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Leave, grid.Execute}).Draw(s.t, "verb"),
 		Runs: []grid.Run{s.run(v), s.run(v)}, Code: grid.HoldUser, Reason: "via test",
 		Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Vacate: grid.VacateUser,
 		Fast: rapid.Bool().Draw(s.t, "fast"), Force: rapid.IntRange(0, 4).Draw(s.t, "force") == 0,

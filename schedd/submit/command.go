@@ -134,6 +134,7 @@ var commands = [...]Command{
 	{Name: "requirements", Attr: "Requirements", Kind: KindRequirements, own: true},
 	{Name: "retry_until", Kind: KindOldExpr, own: true},
 	{Name: "run_as_owner", Attr: "RunAsOwner", Kind: KindBool},
+	{Name: "run_once", Attr: "RunOnce", Kind: KindBool},
 	{Name: "should_transfer_files", Attr: "ShouldTransferFiles", Kind: KindString, own: true},
 	{Name: "skip_if_dataflow", Attr: "SkipIfDataflow", Kind: KindBool},
 	{Name: "stream_error", Attr: "StreamErr", Kind: KindBool, own: true},

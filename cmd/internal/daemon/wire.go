@@ -11,6 +11,7 @@ import (
 	"gridburst/configs"
 	"gridburst/internal/grid"
 	"gridburst/schedd"
+	"gridburst/schedd/policy"
 )
 
 // wire says in the schedd's words what file, flags and places say. Flags win. Relative
@@ -33,6 +34,14 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Resources = append(c.Resources, r)
 	}
 	c.Engine = engine(c.Resources, log)
+	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
+	c.PolicyInterval, c.Policies.MaxReleases = file.PolicyInterval, int64(file.MaxReleases)
+	for _, p := range file.Policies {
+		c.Policies.Systems = append(c.Policies.Systems, policy.System{Name: p.Name, Verb: grid.Verb(p.Kind), When: p.When, Reason: p.Reason, SubCode: p.SubCode})
+	}
+	for _, r := range file.Requirements {
+		c.Requirements = append(c.Requirements, schedd.Requirement(r))
+	}
 	for i := range file.Crons {
 		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
 	}
