@@ -363,3 +363,33 @@ func (d *DataflowSkipped) read(l *lines) bool {
 	return l.is("Dataflow job was skipped.") && l.optional("\t", &d.Reason)
 }
 func (d *DataflowSkipped) attributes(a *attributes) { a.text("Reason", &d.Reason) }
+
+// triggers are how events are called that others are told beside.
+var triggers = map[grid.EventNumber]string{
+	grid.EventSubmit: "ULOG_SUBMIT", grid.EventExecute: "ULOG_EXECUTE", grid.EventExecutable: "ULOG_EXECUTABLE_ERROR",
+	grid.EventEvicted: "ULOG_JOB_EVICTED", grid.EventTerminated: "ULOG_JOB_TERMINATED", grid.EventImageSize: "ULOG_IMAGE_SIZE",
+	grid.EventShadow: "ULOG_SHADOW_EXCEPTION", grid.EventGeneric: "ULOG_GENERIC", grid.EventAborted: "ULOG_JOB_ABORTED",
+	grid.EventSuspended: "ULOG_JOB_SUSPENDED", grid.EventUnsuspended: "ULOG_JOB_UNSUSPENDED", grid.EventHeld: "ULOG_JOB_HELD",
+	grid.EventReleased: "ULOG_JOB_RELEASED", grid.EventPostScript: "ULOG_POST_SCRIPT_TERMINATED", grid.EventRemoteError: "ULOG_REMOTE_ERROR",
+	grid.EventDisconnected: "ULOG_JOB_DISCONNECTED", grid.EventReconnected: "ULOG_JOB_RECONNECTED", grid.EventReconnectFail: "ULOG_JOB_RECONNECT_FAILED",
+	grid.EventGridUp: "ULOG_GRID_RESOURCE_UP", grid.EventGridDown: "ULOG_GRID_RESOURCE_DOWN", grid.EventGridSubmit: "ULOG_GRID_SUBMIT",
+	grid.EventStatusUnknown: "ULOG_JOB_STATUS_UNKNOWN", grid.EventStatusKnown: "ULOG_JOB_STATUS_KNOWN", grid.EventAttribute: "ULOG_ATTRIBUTE_UPDATE",
+	grid.EventPreSkip: "ULOG_PRESKIP", grid.EventClusterSubmit: "ULOG_CLUSTER_SUBMIT", grid.EventClusterRemove: "ULOG_CLUSTER_REMOVE",
+	grid.EventFactoryPaused: "ULOG_FACTORY_PAUSED", grid.EventFactoryResumed: "ULOG_FACTORY_RESUMED", grid.EventFileTransfer: "ULOG_FILE_TRANSFER",
+	grid.EventDataflowSkipped: "ULOG_DATAFLOW_JOB_SKIPPED",
+}
+
+// Inform is the event that follows e and says, beside what e says, how those attributes
+// of the job are.
+func (e *Event) Inform(job *ad.Ad, names []string) Event {
+	a := Form{}.ad(e)
+	for _, n := range names {
+		if x, ok := job.Expr(n); ok {
+			a.SetExpr(n, x)
+		}
+	}
+	a.SetInt("EventTypeNumber", int64(grid.EventAdInformation))
+	a.SetInt("TriggerEventTypeNumber", int64(e.Number()))
+	a.SetString("TriggerEventTypeName", triggers[e.Number()])
+	return Event{Job: e.Job, Time: e.Time, Body: &AdInformation{Ad: a}}
+}

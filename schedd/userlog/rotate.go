@@ -131,7 +131,7 @@ func (g *Global) open() (*os.File, error) {
 			}
 		}
 		h.sequence++
-		h.keep, h.id = g.Keep, fmt.Sprintf("%s.%d.%d", g.ID, h.created, h.sequence)
+		h.keep, h.id = g.Keep, fmt.Sprintf("%s.%d.%d", strings.ReplaceAll(g.ID, " ", "_"), h.created, h.sequence)
 		e := h.event(time.Unix(h.created, 0))
 		if err := whole.Write(g.Path, g.Form.Encode(&e), 0o644); err != nil {
 			return nil, err
