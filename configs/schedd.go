@@ -25,6 +25,8 @@ type Schedd struct {
 	WorkerLease time.Duration
 	LeaseMargin time.Duration
 	LogWait     time.Duration
+	LogFormat   []string // of users' event logs, in HTCondor's words
+	EventLog    EventLog
 	KeepKeys    time.Duration
 	MaxProcs    int
 	MaxPerOwner int
@@ -42,6 +44,14 @@ type Schedd struct {
 	Crons        []Cron
 	Policies     []Policy
 	Requirements []Requirement
+}
+
+// EventLog is a log of the events of all jobs.
+type EventLog struct {
+	Path         string // empty: there is none
+	MaxSize      int64  // a larger file is rotated, bytes; 0: never
+	MaxRotations int    // rotated files that are kept; 0: it is never rotated
+	Format       []string
 }
 
 // Resource is an engine that makes virtual machines: resource "ovirt" "NAME".
@@ -148,6 +158,8 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"worker_lease", span(&c.WorkerLease)},
 		{"lease_margin", span(&c.LeaseMargin)},
 		{"log_wait", span(&c.LogWait)},
+		{"log_format", texts(&c.LogFormat)},
+		{"event_log", inner(func(b *hclsyntax.Block) { c.EventLog = f.eventLog(b) })},
 		{"keep_keys", span(&c.KeepKeys)},
 		{"max_procs", count(&c.MaxProcs)},
 		{"max_per_owner", count(&c.MaxPerOwner)},
@@ -159,6 +171,17 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"local_worker", texts(&c.LocalWorker)},
 		{"sweep", span(&c.Sweep)},
 	})
+}
+
+func (f *file) eventLog(b *hclsyntax.Block) EventLog {
+	l := EventLog{MaxSize: 1 << 20, MaxRotations: 1}
+	f.keys(b, []key{
+		{"path", required(text(&l.Path))},
+		{"max_size", size(&l.MaxSize, 1)},
+		{"max_rotations", count(&l.MaxRotations)},
+		{"format", texts(&l.Format)},
+	})
+	return l
 }
 
 func (f *file) resource(b *hclsyntax.Block) Resource {

@@ -19,6 +19,7 @@ schedd {
   worker_lease = "20m"    # a worker that hears nothing for so long ends its jobs
   lease_margin = "1m"     # and so much later they are given up here
   log_wait     = "5s"     # how long a submit waits for the user's event log
+  log_format   = ["ISO_DATE"] # of users' event logs: LEGACY, UTC, SUB_SECOND; with ! the opposite
   keep_keys    = "720h"   # how long an idempotency key is known
   max_procs    = 1000000  # jobs of one submission
   # max_per_owner = 100000 # jobs of one user in the queue; no bound
@@ -31,6 +32,15 @@ schedd {
 
   # The command that serves the local universe; the gworker beside gschedd.
   # local_worker = ["/usr/bin/gworker", "--local"]
+
+  # One event log of all jobs, which is rotated: EventLog, EventLog.1, EventLog.2, ...;
+  # with one rotation EventLog.old.
+  # event_log {
+  #   path          = "EventLog"   # in dir, if it does not begin with a slash
+  #   max_size      = "1MiB"       # a larger file is rotated; "0B": never
+  #   max_rotations = 1            # files beside the newest
+  #   format        = ["ISO_DATE"] # also XML, JSON
+  # }
 }
 
 # An engine whose virtual machines run jobs, and are jobs.

@@ -37,6 +37,13 @@ schedd {
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
+  log_format = ["UTC"]
+  event_log {
+    path = "/log"
+    max_size = "5KiB"
+    max_rotations = 3
+    format = ["JSON"]
+  }
 }
 resource "ovirt" "main" {
   url = "https://e/api"
@@ -105,6 +112,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10,
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
+		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
 			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
@@ -117,7 +125,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 61 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 68 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

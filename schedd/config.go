@@ -8,6 +8,7 @@ import (
 	"gridburst/gahp"
 	"gridburst/internal/grid"
 	"gridburst/schedd/policy"
+	"gridburst/schedd/userlog"
 )
 
 // Config is what a daemon is told. Zero values are the defaults named here.
@@ -53,6 +54,12 @@ type Config struct {
 
 	// LogWait bounds how long a submit waits for its event log; 0: 5 s.
 	LogWait time.Duration
+
+	// LogForm is how events are written into users' logs; their jobs say which form.
+	// EventLog is a log of all jobs; its Path is empty if there is none. In its ID is
+	// what Name is.
+	LogForm  userlog.Form
+	EventLog userlog.Global
 
 	// KeepKeys is how long idempotency keys are known; 0: 30 days.
 	KeepKeys time.Duration

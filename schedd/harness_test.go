@@ -220,7 +220,7 @@ func (p *place) logged(name, numbers string) string {
 		events, _ := userlog.Read(b)
 		var got []string
 		for i := range events {
-			got = append(got, fmt.Sprintf("%03d", events[i].Number))
+			got = append(got, fmt.Sprintf("%03d", events[i].Number()))
 		}
 		if text := strings.Join(got, " "); len(text) >= len(numbers) {
 			if text != numbers {

@@ -1,7 +1,8 @@
 package schedd
 
 import (
-	"fmt"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,8 +28,12 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 	v := l.d.ledger.View()
 	err := l.d.ads.Read(v, func(s *jobad.Session) error {
 		for i := range events {
-			if e := &events[i]; loggable(e.Type) {
-				l.lines(s, v, e, out)
+			e := &events[i]
+			err := l.d.tell(s, v, e, func(c *ledger.Cluster, job *ad.Ad, ev userlog.Event) {
+				l.address(v, c, job, ev, e.Index, out)
+			})
+			if err != nil {
+				l.d.log.WithError(err).WithField("job", e.Jobs).Error("a job's event cannot be logged")
 			}
 		}
 		return nil
@@ -39,151 +44,246 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 	return out
 }
 
+// address puts an event into the logs that it belongs to: the job's, the one that its
+// workflow reads, and that of all jobs.
+func (l *logs) address(v *ledger.View, c *ledger.Cluster, job *ad.Ad, ev userlog.Event, index uint64, out map[desk.Owner][]logLine) {
+	o, _ := v.Owner(c.Owner)
+	owner := desk.Owner(o)
+	put := func(owner desk.Owner, path string, form userlog.Form, ev *userlog.Event) {
+		out[owner] = append(out[owner], logLine{index: index, path: path, text: form.Encode(ev)})
+	}
+	if path := job.Text("UserLog"); path != "" {
+		form := l.d.c.LogForm
+		form.Kind = logKind(job)
+		put(owner, path, form, &ev)
+		if names := words(job.Text("JobAdInformationAttrs")); len(names) > 0 {
+			about := ev.Inform(job, names)
+			put(owner, path, form, &about)
+		}
+	}
+	if path := job.Text("DAGManNodesLog"); path != "" {
+		mask := words(job.Text("DAGManNodesMask"))
+		if len(mask) == 0 || slices.Contains(mask, strconv.Itoa(int(ev.Number()))) {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(job.Text("Iwd"), path)
+			}
+			form := l.d.c.LogForm
+			form.Kind = userlog.Text // always: workflows read it
+			put(owner, path, form, &ev)
+		}
+	}
+	if g := &l.d.c.EventLog; g.Path != "" {
+		put(desk.Owner{Name: "the event log", UID: globalUID}, g.Path, g.Form, &ev)
+	}
+}
+
+// words are the parts of a list as submit files have them.
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
+
+// logKind is the form of a job's log: UserLogUseXML is true for XML, or the form's number.
+func logKind(job *ad.Ad) userlog.Kind {
+	v, _ := job.Literal("UserLogUseXML")
+	if xml, _ := v.Bool(); xml {
+		return userlog.XML
+	}
+	if n, _ := v.Int(); n == int64(userlog.XML) || n == int64(userlog.JSON) {
+		return userlog.Kind(n)
+	}
+	return userlog.Text
+}
+
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued:
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued,
+		ledger.JobSkipped:
 		return true
 	}
 	return false
 }
 
-// lines makes those of one event: one for each job of its range.
-func (l *logs) lines(s *jobad.Session, v *ledger.View, e *ledger.Event, out map[desk.Owner][]logLine) {
+// tell gives put what the ledger's event is in the user log's words: something for each
+// job of its range, or nothing. The error is of the first job whose ad cannot be made.
+func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put func(*ledger.Cluster, *ad.Ad, userlog.Event)) (err error) {
+	if !loggable(e.Type) {
+		return nil
+	}
 	c, live := v.Cluster(e.Jobs.Cluster)
 	if !live {
 		var ok bool
-		var err error
 		if c, ok, err = s.PastCluster(e.Jobs.Cluster); err != nil || !ok {
-			return
+			return err
 		}
 	}
-	owner, _ := v.Owner(c.Owner)
 	lazy := c.Procs > lazyLog
-	put := func(id grid.JobID, ev userlog.Event, job *ad.Ad) {
-		path := job.Text("UserLog")
-		if path == "" {
-			return
-		}
-		ev.Job, ev.Time = id, time.UnixMilli(e.At)
-		out[desk.Owner(owner)] = append(out[desk.Owner(owner)], logLine{e.Index, path, ev.Text()})
-	}
+	at := time.UnixMilli(e.At)
 	first := e.Jobs.First()
+	whole := grid.JobID{Cluster: first.Cluster, Proc: -1}
 	if lazy && e.Type == ledger.JobSubmitted {
-		if job, err := s.Any(first); err == nil {
-			put(grid.JobID{Cluster: first.Cluster, Proc: -1}, userlog.Event{Number: grid.EventClusterSubmit, Host: l.d.c.Host}, job)
+		job, err := s.Any(first)
+		if err == nil {
+			log, user := notes(job)
+			put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterSubmit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}})
 		}
-		return
+		return err
+	}
+	if !lazy || e.Fresh || e.Jobs.Len() == 1 { // else nothing has happened to any alone
+		for proc := e.Jobs.Lo; proc < e.Jobs.Hi; proc++ {
+			id := grid.JobID{Cluster: e.Jobs.Cluster, Proc: proc}
+			job, failed := s.Any(id)
+			if failed != nil {
+				if err == nil {
+					err = failed
+				}
+				continue
+			}
+			if lazy && e.Fresh {
+				put(&c, job, userlog.Event{Job: id, Time: at, Body: d.submitted(job)})
+			}
+			if body := d.bodyOf(e, job); body != nil {
+				put(&c, job, userlog.Event{Job: id, Time: at, Body: body})
+			}
+		}
 	}
 	if lazy && e.Type == ledger.JobLeft && e.Code > 0 {
-		defer func() {
-			job, err := s.Any(first)
-			if err != nil {
-				return
-			}
-			items := 1
-			if c.HasItems {
-				items = int(c.Procs)
-			}
-			put(grid.JobID{Cluster: first.Cluster, Proc: -1}, userlog.Event{Number: grid.EventClusterRemove, Jobs: int(c.Procs), Items: items}, job)
-		}()
-	}
-	if lazy && !e.Fresh && e.Jobs.Len() > 1 {
-		return // jobs that nothing has happened to alone have no line of their own
-	}
-	for proc := e.Jobs.Lo; proc < e.Jobs.Hi; proc++ {
-		id := grid.JobID{Cluster: e.Jobs.Cluster, Proc: proc}
-		job, err := s.Any(id)
-		if err != nil {
-			l.d.log.WithError(err).WithField("job", id).Error("a job's event cannot be logged")
-			continue
+		job, failed := s.Any(first)
+		if failed != nil {
+			return failed
 		}
-		if lazy && e.Fresh {
-			put(id, l.submitEvent(job), job)
+		items := int64(1)
+		if c.HasItems {
+			items = int64(c.Procs)
 		}
-		for _, ev := range l.eventsOf(e, job) {
-			put(id, ev, job)
-		}
+		put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterRemove{Jobs: int64(c.Procs), Items: items, Completion: userlog.Complete}})
 	}
+	return err
 }
 
-func (l *logs) submitEvent(job *ad.Ad) userlog.Event {
-	notes := job.Text("SubmitEventNotes")
-	if node := job.Text("DAGNodeName"); node != "" && notes == "" {
-		notes = "DAG Node: " + node
-	}
-	if more := job.Text("SubmitEventUserNotes"); more != "" {
-		notes += "\n" + more
-	}
-	return userlog.Event{Number: grid.EventSubmit, Host: l.d.c.Host, Notes: notes}
+func (d *Daemon) submitted(job *ad.Ad) *userlog.Submit {
+	log, user := notes(job)
+	return &userlog.Submit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}
 }
 
-// eventsOf is the event in the user log's words; none for what it does not tell.
-func (l *logs) eventsOf(e *ledger.Event, job *ad.Ad) []userlog.Event {
-	one := func(ev userlog.Event) []userlog.Event { return []userlog.Event{ev} }
+// notes are what is said beside a submission's host.
+func notes(job *ad.Ad) (log, user string) {
+	log = job.Text("SubmitEventNotes")
+	if node := job.Text("DAGNodeName"); node != "" && log == "" {
+		log = "DAG Node: " + node
+	}
+	return log, job.Text("SubmitEventUserNotes")
+}
+
+// address puts a host into the brackets that readers look for.
+func address(host string) string {
+	if strings.HasPrefix(host, "<") {
+		return host
+	}
+	return "<" + host + ">"
+}
+
+// bodyOf is the event in the user log's words; nil for what it does not tell.
+func (d *Daemon) bodyOf(e *ledger.Event, job *ad.Ad) userlog.Body {
 	switch e.Type {
 	case ledger.JobSubmitted:
-		return one(l.submitEvent(job))
+		return d.submitted(job)
 	case ledger.JobPlaced:
-		if ledger.PlaceKind(e.Code) != ledger.AsVM {
-			return nil
+		if ledger.PlaceKind(e.Code) == ledger.AsVM {
+			return &userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text}
 		}
-		return one(userlog.Event{Number: grid.EventGridSubmit, GridResource: job.Text("GridResource"), GridJobID: e.Text})
 	case ledger.JobStarted:
-		slot, host, ok := strings.Cut(e.Text, "@")
-		if !ok {
-			return one(userlog.Event{Number: grid.EventExecute, Host: e.Text})
-		}
-		return one(userlog.Event{Number: grid.EventExecute, Host: host, Slot: slot + "@" + host})
+		return executing(e.Text, job)
 	case ledger.JobCompleted:
-		return one(userlog.Event{Number: grid.EventTerminated, Exit: exitText(e.Exit, job)})
+		return terminated(e.Exit, job)
 	case ledger.JobRequeued:
-		return one(userlog.Event{Number: grid.EventEvicted, Code: e.Code, Reason: e.Text, Exit: exitText(e.Exit, nil)})
+		return evicted(e)
 	case ledger.JobHeld:
-		return one(userlog.Event{Number: grid.EventHeld, Code: e.Code, Sub: e.Sub, Reason: e.Text})
+		return &userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub}
 	case ledger.JobSuspended:
-		return one(userlog.Event{Number: grid.EventSuspended})
+		return &userlog.Suspended{}
 	case ledger.JobContinued:
-		return one(userlog.Event{Number: grid.EventUnsuspended})
+		return &userlog.Unsuspended{}
+	case ledger.JobSkipped:
+		return &userlog.DataflowSkipped{Reason: e.Text}
 	case ledger.JobReleased:
-		return one(userlog.Event{Number: grid.EventReleased, Reason: e.Text})
+		return &userlog.Released{Reason: e.Text}
 	case ledger.JobLeft:
 		if grid.Status(e.To) == grid.Removed {
-			return one(userlog.Event{Number: grid.EventAborted, Reason: e.Text})
+			return &userlog.Aborted{Reason: e.Text}
 		}
 	}
 	return nil
 }
 
-// exitText is what an execution used, as the log tells it. It rests on the event and
-// on what was submitted alone: told again after a crash, it must be the same text.
-func exitText(x *ledger.Exit, job *ad.Ad) *userlog.Exit {
-	if x == nil {
-		return nil
+// executing tells where a job runs: at "slot@host", or as a machine.
+func executing(where string, job *ad.Ad) *userlog.Execute {
+	_, host, ok := strings.Cut(where, "@")
+	if !ok {
+		return &userlog.Execute{Host: address(where)}
 	}
+	x := &userlog.Execute{Host: address(host), Slot: where}
+	for _, name := range [...]string{"Cpus", "Disk", "Memory"} {
+		if given := job.Int(name+"Provisioned", 0); given > 0 {
+			if x.Props == nil {
+				x.Props = ad.New(3)
+			}
+			x.Props.SetInt(name, given)
+		}
+	}
+	return x
+}
+
+func usage(x *ledger.Exit) (userlog.Usage, userlog.Moved) {
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-	used := userlog.Usage{User: ms(x.UserMS), Sys: ms(x.SysMS), Sent: x.Sent, Received: x.Received}
-	out := &userlog.Exit{Code: x.Code, Signal: x.Signal, Run: used, Total: used}
-	if job == nil || x.Cpus == 0 {
-		return out
+	return userlog.Usage{User: ms(x.UserMS), Sys: ms(x.SysMS)}, userlog.Moved{Sent: x.Sent, Received: x.Received}
+}
+
+func endOf(x *ledger.Exit) userlog.Exit { return userlog.Exit{Code: x.Code, Signal: x.Signal} }
+
+// evicted tells of an execution that ended and is not the last.
+func evicted(e *ledger.Event) *userlog.Evicted {
+	ev := &userlog.Evicted{Code: e.Code, Sub: e.Sub, Reason: e.Text}
+	if e.Exit == nil {
+		return ev
 	}
-	row := func(name, usage, request string, given int64) {
+	ev.Run, ev.Moved = usage(e.Exit)
+	if grid.VacateCode(e.Code) == grid.VacateAgain {
+		x := endOf(e.Exit)
+		ev.Requeued = &x
+	}
+	return ev
+}
+
+// terminated tells of a job's end and what it used. Past executions' usage is not
+// known here: the totals are those of the last.
+func terminated(x *ledger.Exit, job *ad.Ad) *userlog.Terminated {
+	ev := &userlog.Terminated{}
+	if x == nil {
+		return ev
+	}
+	ev.Exit = endOf(x)
+	ev.Run, ev.RunMoved = usage(x)
+	ev.Total, ev.TotalMoved = ev.Run, ev.RunMoved
+	if x.Cpus == 0 {
+		return ev
+	}
+	row := func(name, usage string, given int64) {
 		asked := ""
-		if v, ok := job.Literal(request); ok {
+		if v, ok := job.Literal("Request" + name); ok {
 			asked = v.String()
 		}
-		out.Requests = append(out.Requests, userlog.Request{Name: name, Usage: usage, Request: asked, Allocation: strconv.FormatInt(given, 10)})
+		ev.Resources = append(ev.Resources, userlog.Resource{Name: name, Usage: usage, Request: asked, Allocation: strconv.FormatInt(given, 10)})
 	}
-	cpus := ""
+	cpus, memory := "", ""
 	if x.WallMS > 0 {
-		cpus = fmt.Sprintf("%.2f", float64(x.UserMS+x.SysMS)/float64(x.WallMS))
+		cpus = strconv.FormatFloat(float64(x.UserMS+x.SysMS)/float64(x.WallMS), 'f', 2, 64)
 	}
-	row("Cpus", cpus, "RequestCpus", x.Cpus)
-	row("Disk (KB)", "", "RequestDisk", x.DiskKB)
-	memory := ""
 	if x.MaxRSSKB > 0 {
 		memory = strconv.FormatInt((x.MaxRSSKB+1023)/1024, 10)
 	}
-	row("Memory (MB)", memory, "RequestMemory", x.MemoryMB)
-	return out
+	row("Cpus", cpus, x.Cpus)
+	row("Disk", "", x.DiskKB)
+	row("Memory", memory, x.MemoryMB)
+	return ev
 }

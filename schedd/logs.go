@@ -2,6 +2,8 @@ package schedd
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,34 +19,48 @@ import (
 // gives each owner's to a writer of their own, so that a user whose files hang holds
 // up nobody else.
 //
-// How far everything is written is marked in the ledger now and then. After a crash
-// what was not marked is written again, and each log is compared first: an event that
-// is there is not repeated.
+// How far everything is written is marked in the ledger now and then, always between
+// two seconds. After a crash what was not marked is written again, and each log is
+// compared first: an event that is there is not repeated. Equal events of one second
+// are counted, so that none is taken for another.
 type logs struct {
 	d *Daemon
 
 	mu      sync.Mutex
 	wake    chan struct{} // closed when something was routed or written
 	routed  uint64        // entries up to here have been given to their writers
+	second  int64         // of the last event routed
+	edge    uint64        // the last entry that is known to be of an earlier second than what comes
+
+	// The entry of the last mark since the start, and its second.
+	markEntry  uint64
+	markSecond int64
+
 	writers map[uint32]*logWriter
 	again   uint64 // entries up to here may have been written before the start
 }
 
-// logWriter writes one owner's logs.
+// logWriter writes one owner's logs, or the event log of all jobs.
 type logWriter struct {
 	owner   desk.Owner
+	global  *userlog.Global // nil: of an owner
 	queue   []logLine
 	busy    bool
-	written uint64                      // everything of this owner's up to here is written or given up
-	last    map[string]position         // logs written since the last mark
-	recall  map[string]userlog.Position // where logs ended that the last mark before the start told of
-	refused map[string]string           // logs that could not be written, and why
+	written uint64                              // everything of this owner's up to here is written or given up
+	last    map[string]position                 // logs written since the last mark
+	recall  map[string]position                 // where logs ended that the last mark before the start told of
+	seen    map[string]map[userlog.Identity]int // events that may have been written before the start, by log
+	refused map[string]string                   // logs that could not be written, and why
 }
+
+// globalUID stands where an owner's would for the event log of all jobs: no user has it.
+const globalUID = ^uint32(0)
 
 type logLine struct {
 	index uint64
 	path  string
 	text  []byte
+	nth   int // see [userlog.Entry]; of what may have been written before the start
 }
 
 type position struct {
@@ -54,7 +70,10 @@ type position struct {
 
 func newLogs(d *Daemon) *logs {
 	v := d.ledger.View()
-	l := &logs{d: d, wake: make(chan struct{}), writers: map[uint32]*logWriter{}, routed: v.Marked, again: v.Index}
+	l := &logs{d: d, wake: make(chan struct{}), writers: map[uint32]*logWriter{}, routed: v.Marked, edge: v.Marked, again: v.Index}
+	if g := &d.c.EventLog; g.Path != "" {
+		l.writer(desk.Owner{Name: "the event log", UID: globalUID}).global = g
+	}
 	return l
 }
 
@@ -108,7 +127,7 @@ func (l *logs) recall() error {
 			}
 			w := l.writer(desk.Owner{UID: p.UID})
 			at := userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset}
-			w.last[p.Path], w.recall[p.Path] = position{p.Index, at}, at
+			w.last[p.Path], w.recall[p.Path] = position{p.Index, at}, position{p.Index, at}
 		}
 		return nil
 	})
@@ -117,7 +136,7 @@ func (l *logs) recall() error {
 func (l *logs) writer(o desk.Owner) *logWriter {
 	w := l.writers[o.UID]
 	if w == nil {
-		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]userlog.Position{}, refused: map[string]string{}}
+		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]position{}, refused: map[string]string{}}
 		l.writers[o.UID] = w
 	}
 	if o.Name != "" {
@@ -131,11 +150,24 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 	lines := l.linesOf(events)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for i := range events {
+		if second := events[i].At / 1000; second > l.second {
+			l.second, l.edge = second, events[i].Index-1
+		}
+	}
+	if next >= l.markEntry && l.second < l.markSecond {
+		l.edge = next // what comes is not older than the mark
+	}
 	for owner, list := range lines {
 		w := l.writer(owner)
 		for _, line := range list {
-			if p, ok := w.last[line.path]; ok && line.index <= p.index && line.index <= l.again {
+			switch {
+			case line.index > l.again:
+				w.seen = nil
+			case line.index <= w.recall[line.path].index:
 				continue // known to be there
+			default:
+				line.nth = w.count(&line)
 			}
 			w.queue = append(w.queue, line)
 		}
@@ -146,6 +178,19 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 	}
 	l.routed = next
 	l.changed()
+}
+
+// count is how many of its kind the line is among those that may be in its log.
+func (w *logWriter) count(line *logLine) int {
+	if w.seen == nil {
+		w.seen = map[string]map[userlog.Identity]int{}
+	}
+	if w.seen[line.path] == nil {
+		w.seen[line.path] = map[userlog.Identity]int{}
+	}
+	id := userlog.IdentityOf(line.text)
+	w.seen[line.path][id]++
+	return w.seen[line.path][id]
 }
 
 // changed wakes those who wait; l.mu is held.
@@ -174,12 +219,18 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 			return
 		}
 		lines := w.queue[:min(len(w.queue), 1000)]
+		if lines[0].index <= l.again {
+			// What may have been written before is asked for by itself.
+			if i := slices.IndexFunc(lines, func(line logLine) bool { return line.index > l.again }); i > 0 {
+				lines = lines[:i]
+			}
+		}
 		asks := l.asksOf(w, lines, unsure)
 		owner := w.owner
 		l.mu.Unlock()
 		limited, cancel := context.WithTimeout(ctx, logLimit)
 		failpoint.Hit("logs.append.before")
-		done, err := l.d.desks.AppendLogs(limited, owner, asks)
+		done, err := l.append(limited, w, owner, asks)
 		failpoint.Hit("logs.append.after")
 		cancel()
 		if ctx.Err() != nil {
@@ -198,21 +249,40 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 	}
 }
 
+// append writes to logs: an owner's through the owner's desk, the one of all jobs, which
+// is the schedd's own, at once.
+func (l *logs) append(ctx context.Context, w *logWriter, owner desk.Owner, asks []desk.LogAppend) ([]desk.LogAppended, error) {
+	if w.global == nil {
+		return l.d.desks.AppendLogs(ctx, owner, asks)
+	}
+	done := make([]desk.LogAppended, len(asks))
+	for i, a := range asks {
+		at, err := w.global.Append(a.Entries, a.After)
+		if err != nil {
+			return nil, err
+		}
+		done[i].Position = at
+	}
+	return done, nil
+}
+
 // asksOf gathers lines by log; l.mu is held.
 func (l *logs) asksOf(w *logWriter, lines []logLine, unsure bool) []desk.LogAppend {
 	var asks []desk.LogAppend
 	at := map[string]int{}
-	for _, line := range lines {
-		i, ok := at[line.path]
+	var again logWriter // counts what an unsure request has written
+	for i := range lines {
+		line := &lines[i]
+		k, ok := at[line.path]
 		if !ok {
-			i = len(asks)
-			at[line.path] = i
+			k = len(asks)
+			at[line.path] = k
 			a := desk.LogAppend{Path: line.path}
 			switch {
 			case line.index <= l.again:
 				// It may be anywhere behind what was marked, also before what has been
 				// written since the start.
-				p := w.recall[line.path]
+				p := w.recall[line.path].at
 				a.After = &p
 			case unsure:
 				p := w.last[line.path].at
@@ -220,7 +290,11 @@ func (l *logs) asksOf(w *logWriter, lines []logLine, unsure bool) []desk.LogAppe
 			}
 			asks = append(asks, a)
 		}
-		asks[i].Texts = append(asks[i].Texts, line.text)
+		e := userlog.Entry{Text: line.text, Nth: line.nth}
+		if unsure && e.Nth == 0 {
+			e.Nth = again.count(line)
+		}
+		asks[k].Entries = append(asks[k].Entries, e)
 	}
 	return asks
 }
@@ -278,15 +352,15 @@ func (l *logs) wait(ctx context.Context, uid uint32, index uint64, path string) 
 func (l *logs) mark(ctx context.Context) {
 	m := &ledger.Mark{}
 	l.mu.Lock()
-	m.Index = l.routed
+	m.Index = l.edge
 	for _, w := range l.writers {
 		if w.busy && len(w.queue) > 0 {
 			m.Index = min(m.Index, w.queue[0].index-1)
 		}
 	}
-	if m.Index <= l.d.ledger.View().Marked {
+	if m.Index <= max(l.d.ledger.View().Marked, l.markEntry) {
 		l.mu.Unlock()
-		return
+		return // nothing has happened but the last mark
 	}
 	for uid, w := range l.writers {
 		for path, p := range w.last {
@@ -297,15 +371,22 @@ func (l *logs) mark(ctx context.Context) {
 				UID: uid, Path: path, Index: p.index, Device: p.at.Device, Inode: p.at.Inode, Offset: p.at.Offset,
 			})
 		}
-		if !w.busy {
-			clear(w.last)
-		}
+		// What has been written of the second that goes on is known until that is marked.
+		maps.DeleteFunc(w.last, func(_ string, p position) bool { return !w.busy && p.index <= m.Index })
 	}
 	l.mu.Unlock()
 	failpoint.Hit("logs.mark.before")
-	if _, err := l.d.propose(ctx, m); err != nil && ctx.Err() == nil {
-		l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
+	at := l.d.now()
+	r, err := l.d.ledger.Propose(ctx, ledger.Command{By: "schedd", At: at, Body: m})
+	if err != nil {
+		if ctx.Err() == nil {
+			l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
+		}
+		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.markEntry, l.markSecond = r.Index, at/1000
 }
 
 // maxPositions bounds one mark, which must fit one entry.

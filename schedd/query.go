@@ -265,9 +265,7 @@ func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past) (full boo
 
 // named reports whether the ids mean the job.
 func (q *query) named(id grid.JobID) bool {
-	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool {
-		return r.Cluster == id.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi
-	})
+	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool { return r.Has(id) })
 }
 
 // Slots implements [serve.Backend].

@@ -78,7 +78,7 @@ func (w *vmJobs) follow(ctx context.Context) error {
 // look brings what is known of jobs up to date.
 func (w *vmJobs) look(v *ledger.View, r grid.Run) {
 	for id := range w.idle {
-		if id.Cluster == r.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi {
+		if r.Has(id) {
 			delete(w.idle, id)
 			delete(w.waits, id)
 		}

@@ -256,7 +256,7 @@ func (j *jury) log(h *handed) {
 		j.rep.wrong("the event log %s ends in the midst of an event", h.Log)
 	}
 	for _, e := range events {
-		switch e.Number {
+		switch e.Number() {
 		case grid.EventSubmit:
 			submitted[e.Job.String()]++
 		case grid.EventTerminated:

@@ -96,20 +96,21 @@ func TestDeskHasTheOwnersRightsAndNothingElse(t *testing.T) {
 func TestLogsAreWrittenEachForItself(t *testing.T) {
 	d := open(t, Options{})
 	dir := t.TempDir()
-	e := userlog.Event{Job: grid.JobID{Cluster: 1}, Host: "h"}
+	text := userlog.Form{}.Encode(&userlog.Event{Job: grid.JobID{Cluster: 1}, Body: &userlog.Submit{Host: "<h>"}})
+	entries := []userlog.Entry{{Text: text, Nth: 1}}
 	done, err := d.AppendLogs(t.Context(), me(), []LogAppend{
-		{Path: filepath.Join(dir, "a"), Texts: [][]byte{e.Text()}},
-		{Path: filepath.Join(dir, "none", "b"), Texts: [][]byte{e.Text()}},
-		{Path: "relative", Texts: [][]byte{e.Text()}},
+		{Path: filepath.Join(dir, "a"), Entries: entries},
+		{Path: filepath.Join(dir, "none", "b"), Entries: entries},
+		{Path: "relative", Entries: entries},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done[0].Error != "" || done[0].Position.Offset != int64(len(e.Text())) || done[1].Error == "" || done[2].Error == "" {
+	if done[0].Error != "" || done[0].Position.Offset != int64(len(text)) || done[1].Error == "" || done[2].Error == "" {
 		t.Errorf("%+v", done)
 	}
-	done, err = d.AppendLogs(t.Context(), me(), []LogAppend{{Path: filepath.Join(dir, "a"), Texts: [][]byte{e.Text()}, After: &userlog.Position{}}})
-	if err != nil || done[0].Position.Offset != int64(len(e.Text())) {
+	done, err = d.AppendLogs(t.Context(), me(), []LogAppend{{Path: filepath.Join(dir, "a"), Entries: entries, After: &userlog.Position{}}})
+	if err != nil || done[0].Position.Offset != int64(len(text)) {
 		t.Errorf("an event was repeated: %+v %v", done, err)
 	}
 }

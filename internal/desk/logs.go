@@ -13,9 +13,9 @@ const opAppend = "append"
 
 // LogAppend is events for one log file.
 type LogAppend struct {
-	Path  string            `json:"path"` // absolute
-	Texts [][]byte          `json:"texts"`
-	After *userlog.Position `json:"after,omitempty"` // set when they may be there already
+	Path    string            `json:"path"` // absolute
+	Entries []userlog.Entry   `json:"entries"`
+	After   *userlog.Position `json:"after,omitempty"` // set when they may be there already
 }
 
 // LogAppended is what became of one [LogAppend].
@@ -42,7 +42,7 @@ func appendLogs(logs []LogAppend) ([]LogAppended, error) {
 			continue
 		}
 		failpoint.Hit("desk.append.before")
-		at, err := userlog.Append(l.Path, l.Texts, l.After)
+		at, err := userlog.Append(l.Path, l.Entries, l.After)
 		failpoint.Hit("desk.append.after")
 		done[i].Position = at
 		if err != nil {

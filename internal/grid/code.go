@@ -116,24 +116,36 @@ func (u Universe) String() string {
 type EventNumber uint8
 
 const (
-	EventSubmit        EventNumber = 0
-	EventExecute       EventNumber = 1
-	EventEvicted       EventNumber = 4
-	EventTerminated    EventNumber = 5
-	EventImageSize     EventNumber = 6
-	EventShadow        EventNumber = 7
-	EventAborted       EventNumber = 9
-	EventSuspended     EventNumber = 10
-	EventUnsuspended   EventNumber = 11
-	EventHeld          EventNumber = 12
-	EventReleased      EventNumber = 13
-	EventDisconnected  EventNumber = 22
-	EventReconnected   EventNumber = 23
-	EventReconnectFail EventNumber = 24
-	EventGridUp        EventNumber = 25
-	EventGridDown      EventNumber = 26
-	EventGridSubmit    EventNumber = 27
-	EventAttribute     EventNumber = 33
-	EventClusterSubmit EventNumber = 35
-	EventClusterRemove EventNumber = 36
+	EventSubmit          EventNumber = 0
+	EventExecute         EventNumber = 1
+	EventExecutable      EventNumber = 2
+	EventEvicted         EventNumber = 4
+	EventTerminated      EventNumber = 5
+	EventImageSize       EventNumber = 6
+	EventShadow          EventNumber = 7
+	EventGeneric         EventNumber = 8
+	EventAborted         EventNumber = 9
+	EventSuspended       EventNumber = 10
+	EventUnsuspended     EventNumber = 11
+	EventHeld            EventNumber = 12
+	EventReleased        EventNumber = 13
+	EventPostScript      EventNumber = 16
+	EventRemoteError     EventNumber = 21
+	EventDisconnected    EventNumber = 22
+	EventReconnected     EventNumber = 23
+	EventReconnectFail   EventNumber = 24
+	EventGridUp          EventNumber = 25
+	EventGridDown        EventNumber = 26
+	EventGridSubmit      EventNumber = 27
+	EventAdInformation   EventNumber = 28
+	EventStatusUnknown   EventNumber = 29
+	EventStatusKnown     EventNumber = 30
+	EventAttribute       EventNumber = 33
+	EventPreSkip         EventNumber = 34
+	EventClusterSubmit   EventNumber = 35
+	EventClusterRemove   EventNumber = 36
+	EventFactoryPaused   EventNumber = 37
+	EventFactoryResumed  EventNumber = 38
+	EventFileTransfer    EventNumber = 40
+	EventDataflowSkipped EventNumber = 46
 )

@@ -61,6 +61,11 @@ func OneJob(id JobID) Run { return Run{Cluster: id.Cluster, Lo: id.Proc, Hi: id.
 // Whole reports whether r means every proc of its cluster.
 func (r Run) Whole() bool { return r.Lo == 0 && r.Hi == MaxProcs }
 
+// Has reports whether the job is one of r.
+func (r Run) Has(id JobID) bool {
+	return r.Cluster == id.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi
+}
+
 // Len is the number of procs in r.
 func (r Run) Len() int { return int(r.Hi - r.Lo) }
 

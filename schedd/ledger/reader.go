@@ -102,8 +102,7 @@ func (r *Reader) Past(id grid.JobID) (p Past, ok bool, err error) {
 	if p, err = decodePast(k, v); err != nil {
 		return p, false, err
 	}
-	in := p.Run.Cluster == id.Cluster && p.Run.Lo <= id.Proc && id.Proc < p.Run.Hi
-	return p, in, nil
+	return p, p.Run.Has(id), nil
 }
 
 // lastBelow moves a cursor to the last record below a key.

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gridburst/internal/grid"
 )
 
 // Position is where our writing of a file ends.
@@ -18,17 +19,46 @@ type Position struct {
 	Offset int64  `json:"offset"`
 }
 
+// Entry is one event that is to stand in a log.
+type Entry struct {
+	Text []byte `json:"text"` // as [Form.Encode] gives it
+
+	// Nth is the how manieth it is, from 1, of those behind where our writing is known
+	// to have ended that have its [Identity]; it counts only where a log is searched.
+	Nth int `json:"nth,omitempty"`
+}
+
+// Identity tells one event from another: its kind, its job and its second. Several may
+// share one, and are then told apart by their order.
+type Identity struct {
+	Number grid.EventNumber
+	Job    grid.JobID
+	Second int64
+}
+
+// IdentityOf reads an encoded event for what it is.
+func IdentityOf(encoded []byte) Identity {
+	events, _ := Read(encoded)
+	if len(events) == 0 {
+		return Identity{}
+	}
+	return events[0].identity()
+}
+
+func (e *Event) identity() Identity { return Identity{e.Number(), e.Job, e.Time.Unix()} }
+
 // maxTail bounds how much of a file is looked at after a crash.
 const maxTail = 16 << 20
 
-// Append writes texts, each one whole event, at the end of the file at path, which
-// is made if it is not there. It says where the writing ended.
+// Append puts entries at the end of the file at path, which is made if it is not
+// there. It says where the writing ended.
 //
-// With after set, the texts may have been written beyond *after before, in whole or
-// in part: what lies there (or, in another file than that, in the file's last 16 MiB)
-// is searched for each of them first.
-func Append(path string, texts [][]byte, after *Position) (Position, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK|unix.O_NOCTTY, 0o644)
+// With after set, entries may have been written beyond *after before, in whole or in
+// part: an entry whose identity stands there Nth times is not written, and one that was
+// cut is completed. When the file at path is another one than that, the old one is
+// looked for beside it, where it is put by a rotation.
+func Append(path string, entries []Entry, after *Position) (Position, error) {
+	f, err := openLog(path)
 	if errors.Is(err, os.ErrPermission) {
 		// A log that its owner may write and not read. Without reading there is
 		// no comparing: at worst an event stands twice.
@@ -46,58 +76,123 @@ func Append(path string, texts [][]byte, after *Position) (Position, error) {
 	if !info.Mode().IsRegular() {
 		return Position{}, fmt.Errorf("%s is not a regular file", path)
 	}
-	var out bytes.Buffer
-	if after == nil {
-		for _, t := range texts {
-			out.Write(t)
-		}
-	} else if err := missing(f, info, texts, *after, &out); err != nil {
+	missing, err := missing(f, path, entries, after)
+	if err != nil {
 		return Position{}, err
 	}
-	if out.Len() > 0 {
-		if _, err := f.Write(out.Bytes()); err != nil {
+	if out := bytes.Join(missing, nil); len(out) > 0 {
+		if _, err := f.Write(out); err != nil {
 			return Position{}, fmt.Errorf("write %s: %w", path, err)
 		}
 	}
-	if info, err = f.Stat(); err != nil {
-		return Position{}, err
-	}
-	st := info.Sys().(*syscall.Stat_t)
-	return Position{Device: st.Dev, Inode: st.Ino, Offset: info.Size()}, nil
+	return positionOf(f)
 }
 
-// missing puts into out what of texts the file does not have yet.
-func missing(f *os.File, info os.FileInfo, texts [][]byte, after Position, out *bytes.Buffer) error {
-	st := info.Sys().(*syscall.Stat_t)
-	from := after.Offset
-	if st.Dev != after.Device || st.Ino != after.Inode || from > info.Size() {
-		from = 0 // deleted, rotated or truncated since
+func openLog(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK|unix.O_NOCTTY, 0o644)
+}
+
+func positionOf(f *os.File) (Position, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return Position{}, err
 	}
-	from = max(from, info.Size()-maxTail)
-	tail := make([]byte, info.Size()-from)
-	if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
-		return err
+	device, inode := where(info)
+	return Position{Device: device, Inode: inode, Offset: info.Size()}, nil
+}
+
+// missing is what of entries the log does not have yet: of the first, perhaps only its
+// end.
+func missing(f *os.File, path string, entries []Entry, after *Position) ([][]byte, error) {
+	out := make([][]byte, 0, len(entries))
+	if after == nil {
+		for i := range entries {
+			out = append(out, entries[i].Text)
+		}
+		return out, nil
 	}
-	for _, t := range texts {
-		if i := bytes.Index(tail, t); i >= 0 {
-			// Equal events may stand twice with reason: each is found once.
-			tail = append(tail[:i:i], tail[i+len(t):]...)
+	there, rest, err := behind(f, path, *after)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		text := entries[i].Text
+		if there[IdentityOf(text)] >= entries[i].Nth {
 			continue
 		}
-		if out.Len() == 0 {
-			t = t[cut(tail, t):]
+		if len(out) == 0 {
+			text = text[cut(rest, text):]
 		}
-		out.Write(t)
+		out = append(out, text)
+	}
+	return out, nil
+}
+
+// behind counts the events that stand behind a position, and gives what is left over at
+// the file's end: an event that was being written when the writer died, or the machine.
+func behind(f *os.File, path string, after Position) (there map[Identity]int, rest []byte, err error) {
+	now, err := positionOf(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	there = map[Identity]int{}
+	from := after.Offset
+	if now.Device != after.Device || now.Inode != after.Inode {
+		// Rotated or deleted since.
+		if err := countOld(path, after, there); err != nil {
+			return nil, nil, err
+		}
+		from = 0
+	} else if from > now.Offset {
+		from = 0 // truncated
+	}
+	rest, err = count(f, max(from, now.Offset-maxTail), now.Offset, there)
+	return there, rest, err
+}
+
+func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err error) {
+	tail := make([]byte, to-from)
+	if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
+		return nil, err
+	}
+	n := 0
+	for e := range eventsIn(tail, &n) {
+		there[e.identity()]++
+	}
+	return tail[n:], nil
+}
+
+// countOld counts in what was the log when our writing ended at a position, and in what
+// came between that and the log of now.
+func countOld(path string, after Position, there map[Identity]int) error {
+	from, found := after.Offset, false
+	for _, name := range generations(path) {
+		if name == path {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		if err != nil {
+			continue // gone meanwhile, or not ours to read
+		}
+		at, err := positionOf(f)
+		found = found || err == nil && at.Device == after.Device && at.Inode == after.Inode
+		if found {
+			_, err = count(f, min(max(from, at.Offset-maxTail), at.Offset), at.Offset, there)
+			from = 0
+		}
+		f.Close()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// cut is how many bytes of text the end of tail has: an event that was being
-// written when the writer died, or the machine.
-func cut(tail, text []byte) int {
-	for n := min(len(tail), len(text)-1); n > 0; n-- {
-		// An event begins at the start of the file or after a line end.
-		if bytes.HasSuffix(tail, text[:n]) && (n == len(tail) || tail[len(tail)-n-1] == '\n') {
+// cut is how many bytes of text the end of rest has.
+func cut(rest, text []byte) int {
+	for n := min(len(rest), len(text)-1); n > 0; n-- {
+		// An event begins at the start of a line.
+		if bytes.HasSuffix(rest, text[:n]) && (n == len(rest) || rest[len(rest)-n-1] == '\n') {
 			return n
 		}
 	}

@@ -143,14 +143,12 @@ func TestTablesAreCutForTerminalsOnly(t *testing.T) {
 
 func TestWaitingByTheLogOfALargeCluster(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
-	event := func(n grid.EventNumber, proc int32) userlog.Seen {
-		e := userlog.Event{Number: n, Job: grid.JobID{Cluster: 5, Proc: proc}, Time: at}
-		seen, _ := userlog.Read(e.Text())
-		return seen[0]
+	event := func(b userlog.Body, proc int32) userlog.Event {
+		return userlog.Event{Job: grid.JobID{Cluster: 5, Proc: proc}, Time: at, Body: b}
 	}
-	story := []userlog.Seen{
-		event(grid.EventClusterSubmit, -1), event(grid.EventSubmit, 3), event(grid.EventExecute, 3), event(grid.EventTerminated, 3),
-		event(grid.EventSubmit, 4), event(grid.EventAborted, 4), event(grid.EventClusterRemove, -1),
+	story := []userlog.Event{
+		event(&userlog.ClusterSubmit{}, -1), event(&userlog.Submit{}, 3), event(&userlog.Execute{}, 3), event(&userlog.Terminated{}, 3),
+		event(&userlog.Submit{}, 4), event(&userlog.Aborted{}, 4), event(&userlog.ClusterRemove{}, -1),
 	}
 	for _, c := range []struct {
 		name string

@@ -21,7 +21,9 @@ import (
 type waitOptions struct {
 	Asks
 	timeout string
+	num     int
 	status  bool
+	echo    bool
 }
 
 // Wait is gwait.
@@ -32,18 +34,21 @@ func Wait(d *Deps) *cobra.Command {
 		Short: "Wait for jobs to end",
 		Long: `Wait until jobs have ended: those that are named (12, 12.0, 12.0-9), asking the schedd,
 or those of an event log, which needs no schedd; with both, only those jobs of the log.
+The log may be text, XML or JSON, may be rotated meanwhile, and may not be there yet.
 
 When the schedd goes away meanwhile, gwait waits for it to come back. When --timeout
 is over first, the exit status is 1.
 ` + ExitHelp,
-		Example: "  gwait job.log\n  gwait --timeout 1h 12 13.0",
+		Example: "  gwait job.log\n  gwait --num 1 job.log 12\n  gwait --timeout 1h 12 13.0",
 		RunE:    func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
 	}
 	f := c.Flags()
 	o.Flags(c)
 	f.StringVar(&o.timeout, "timeout", "", "give up after this `time`: 90 (seconds), 20m, 1h30m")
 	f.StringVar(&o.timeout, "wait", "", "the same, as HTCondor calls it")
+	f.IntVar(&o.num, "num", 0, "wait until so many `jobs` of the log have ended; 0: all")
 	f.BoolVar(&o.status, "status", false, "print what happens to the jobs meanwhile")
+	f.BoolVar(&o.echo, "echo", false, "print the events of the log, as text")
 	return c
 }
 
@@ -60,11 +65,17 @@ func (o *waitOptions) run(ctx context.Context, d *Deps, args []string) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTimeout)
 		defer cancel()
 	}
+	if o.num < 0 {
+		return usage("--num must not be negative")
+	}
 	log := ""
 	if len(args) > 0 {
 		if _, err := grid.ParseRun(args[0]); err != nil {
 			log, args = args[0], args[1:]
 		}
+	}
+	if log == "" && (o.echo || o.num > 0) {
+		return usage("--echo and --num are of event logs: name one")
 	}
 	var runs []grid.Run
 	for _, a := range args {
@@ -90,6 +101,8 @@ func (o *waitOptions) run(ctx context.Context, d *Deps, args []string) error {
 	case errors.Is(err, errTimeout):
 		fmt.Fprintln(d.Err, "gwait: "+errTimeout.Error())
 		return said(ExitFailed)
+	case err == nil && o.num > 0:
+		fmt.Fprintf(d.Out, "%d jobs done.\n", o.num)
 	case err == nil:
 		fmt.Fprintln(d.Out, "All jobs done.")
 	}
@@ -203,7 +216,7 @@ func (o *waitOptions) took(d *Deps, pending map[grid.JobID]bool, e *api.Event) {
 	// Whichever is shorter is gone through.
 	if r.Len() > len(pending) {
 		for id := range pending {
-			if id.Cluster == r.Cluster && id.Proc >= r.Lo && id.Proc < r.Hi {
+			if r.Has(id) {
 				o.happened(d, pending, id, e, ended)
 			}
 		}
@@ -234,16 +247,16 @@ func (o *waitOptions) say(d *Deps, id grid.JobID, what, text string) {
 	o.tell(d, line)
 }
 
-func (o *waitOptions) tell(d *Deps, line string) {
-	fmt.Fprintln(d.Out, line)
+func (o *waitOptions) tell(d *Deps, line string) { o.print(d, line+"\n") }
+
+func (o *waitOptions) print(d *Deps, text string) {
+	fmt.Fprint(d.Out, text)
 	if d.flush != nil {
 		d.flush()
 	}
 }
 
-// inRuns reports whether runs mean the job; none mean all.
-func inRuns(runs []grid.Run, id grid.JobID) bool {
-	return len(runs) == 0 || slices.ContainsFunc(runs, func(r grid.Run) bool {
-		return r.Cluster == id.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi
-	})
+// meant reports whether runs mean the job; none mean all.
+func meant(runs []grid.Run, id grid.JobID) bool {
+	return len(runs) == 0 || slices.ContainsFunc(runs, func(r grid.Run) bool { return r.Has(id) })
 }

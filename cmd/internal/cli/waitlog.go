@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"gridburst/internal/grid"
@@ -17,37 +15,47 @@ import (
 // nobody of changes.
 const lookAgain = 100 * time.Millisecond
 
-// follow waits for the jobs of an event log.
+// follow waits for the jobs of an event log, which need not be there yet.
 func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []grid.Run) error {
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return grid.Errorf(grid.NotFound, "%s: no such event log, and no job id either", path)
-	case err != nil:
-		return grid.Errorf(grid.Invalid, "the event log: %w", err)
-	}
+	f := userlog.Follow(path)
 	defer f.Close()
 	t := tracker{runs: runs, alive: map[grid.JobID]bool{}}
-	var rest []byte
+	said := false
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	for {
-		more, err := io.ReadAll(f)
-		if err != nil {
-			return grid.Errorf(grid.Unavailable, "read %s: %w", path, err)
+		events, err := f.Next()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if !said {
+				fmt.Fprintf(d.Err, "gwait: %s is not there yet; waiting for it\n", grid.Printable(path))
+				said = true
+			}
+		case err != nil:
+			return grid.Errorf(grid.Invalid, "the event log: %w", err)
 		}
-		events, n := userlog.Read(append(rest, more...))
-		rest = append(rest, more...)[n:]
 		for i := range events {
 			e := &events[i]
-			if t.take(e) && o.status {
-				o.say(d, e.Job, fmt.Sprintf("%03d", e.Number), e.Text)
+			if !t.take(e) {
+				continue
 			}
+			switch {
+			case o.echo:
+				o.print(d, string(userlog.Form{}.Encode(e)))
+			case o.status:
+				o.say(d, e.Job, fmt.Sprintf("%03d", e.Number()), e.Summary())
+			}
+			if o.num > 0 && t.ended >= o.num {
+				return nil
+			}
+		}
+		if len(events) > 0 {
+			continue // perhaps there are more
 		}
 		if t.seen && len(t.alive) == 0 {
 			return nil
 		}
-		if !t.seen && len(more) == 0 {
+		if t.others && !t.seen {
 			return grid.Errorf(grid.NotFound, "%s holds no events of such jobs", path)
 		}
 		select {
@@ -60,32 +68,41 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 
 // tracker knows which jobs of a log have not ended.
 type tracker struct {
-	runs  []grid.Run
-	alive map[grid.JobID]bool // proc -1: a cluster whose jobs are told of one by one
-	seen  bool
+	runs   []grid.Run
+	alive  map[grid.JobID]bool // proc -1: a cluster whose jobs are told of one by one
+	seen   bool                // an event of theirs
+	others bool                // an event of other jobs
+	ended  int
 }
 
 // take notes an event and reports whether it is of a job that is waited for.
-func (t *tracker) take(e *userlog.Seen) bool {
-	id := e.Job
-	whole := e.Number == grid.EventClusterSubmit || e.Number == grid.EventClusterRemove
+func (t *tracker) take(e *userlog.Event) bool {
+	id, number := e.Job, e.Number()
+	whole := number == grid.EventClusterSubmit || number == grid.EventClusterRemove
 	if whole {
 		id.Proc = 0
 	}
-	if !inRuns(t.runs, id) {
+	if id.Cluster < 0 {
+		return false // of no job: the beginning of a log of all jobs
+	}
+	if !meant(t.runs, id) {
+		t.others = true
 		return false
 	}
 	t.seen = true
-	switch e.Number {
+	switch number {
 	case grid.EventClusterSubmit:
 		// Jobs that are named one by one are waited for one by one.
-		if id.Proc = -1; len(t.runs) == 0 || inRuns(t.runs, grid.JobID{Cluster: id.Cluster, Proc: grid.MaxProcs - 1}) {
+		if id.Proc = -1; meant(t.runs, grid.JobID{Cluster: id.Cluster, Proc: grid.MaxProcs - 1}) {
 			t.alive[id] = true
 		}
 	case grid.EventClusterRemove:
 		delete(t.alive, grid.JobID{Cluster: id.Cluster, Proc: -1})
 	case grid.EventTerminated, grid.EventAborted:
 		delete(t.alive, id)
+		t.ended++
+	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric:
+		// Of a node of a workflow, or of nothing: no job lives by it.
 	default:
 		t.alive[id] = true
 	}

@@ -12,6 +12,7 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/schedd"
 	"gridburst/schedd/policy"
+	"gridburst/schedd/userlog"
 )
 
 // wire says in the schedd's words what file, flags and places say. Flags win. Relative
@@ -26,6 +27,14 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		Sweep:       file.Sweep,
 		LocalWorker: file.LocalWorker,
 	}
+	var err error
+	if c.LogForm, err = userlog.ParseForm(file.LogFormat); err != nil {
+		return c, grid.Errorf(grid.Invalid, "log_format: %w", err)
+	}
+	if c.EventLog.Form, err = userlog.ParseForm(file.EventLog.Format); err != nil {
+		return c, grid.Errorf(grid.Invalid, "the format of event_log: %w", err)
+	}
+	c.EventLog.MaxSize, c.EventLog.Keep = file.EventLog.MaxSize, file.EventLog.MaxRotations
 	for i := range file.Resources {
 		r, err := resource(&file.Resources[i], p.config)
 		if err != nil {
@@ -48,9 +57,13 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	if o.dir != "" || c.Dir == "" {
 		c.Dir = p.dir
 	}
-	var err error
 	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
 		return c, err
+	}
+	if path := file.EventLog.Path; path != "" && !filepath.IsAbs(path) {
+		c.EventLog.Path = filepath.Join(c.Dir, path)
+	} else {
+		c.EventLog.Path = path
 	}
 	switch {
 	case o.socket != "":

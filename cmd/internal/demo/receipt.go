@@ -245,7 +245,7 @@ func readLogs(dir string) (map[string]logged, error) {
 		for _, e := range events {
 			id := e.Job.String()
 			l := out[id]
-			switch e.Number {
+			switch e.Number() {
 			case grid.EventExecute:
 				l.late = l.late || l.ends > 0
 			case grid.EventTerminated:

@@ -136,14 +136,14 @@ func TestEventLogsOfJobsThatEndTwice(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	var text []byte
 	for _, e := range []userlog.Event{
-		{Number: grid.EventExecute, Job: grid.JobID{Cluster: 1}, Time: at, Host: "pool"},
-		{Number: grid.EventTerminated, Job: grid.JobID{Cluster: 1}, Time: at},
-		{Number: grid.EventExecute, Job: grid.JobID{Cluster: 2}, Time: at, Host: "pool"},
-		{Number: grid.EventTerminated, Job: grid.JobID{Cluster: 2}, Time: at},
-		{Number: grid.EventExecute, Job: grid.JobID{Cluster: 2}, Time: at, Host: "pool"},
-		{Number: grid.EventTerminated, Job: grid.JobID{Cluster: 2}, Time: at},
+		{Job: grid.JobID{Cluster: 1}, Time: at, Body: &userlog.Execute{Host: "pool"}},
+		{Job: grid.JobID{Cluster: 1}, Time: at, Body: &userlog.Terminated{}},
+		{Job: grid.JobID{Cluster: 2}, Time: at, Body: &userlog.Execute{Host: "pool"}},
+		{Job: grid.JobID{Cluster: 2}, Time: at, Body: &userlog.Terminated{}},
+		{Job: grid.JobID{Cluster: 2}, Time: at, Body: &userlog.Execute{Host: "pool"}},
+		{Job: grid.JobID{Cluster: 2}, Time: at, Body: &userlog.Terminated{}},
 	} {
-		text = append(text, e.Text()...)
+		text = append(text, userlog.Form{}.Encode(&e)...)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "jobs.log"), text, 0o644); err != nil {
 		t.Fatal(err)
