@@ -53,7 +53,7 @@ bench: build
 	$(BIN)/gbench
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
-DIR ?= schedd/submit/testdata/corpus
+DIR ?= schedd/submit/testdata
 corpus: build
 	$(BIN)/gcorpus "$(DIR)"
 

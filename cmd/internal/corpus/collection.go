@@ -19,6 +19,7 @@ type submission struct {
 	expected string // the file with its ads; "" when HTCondor refused it
 	said     string // by HTCondor
 	stubs    []string
+	data     string // a directory whose files it finds; "" without one
 }
 
 // files are what a directory holds: submit files with expectations, and others.
@@ -34,8 +35,8 @@ func find(root string) (files, error) {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && e.Name() == "expected":
-			return filepath.SkipDir
+		case e.IsDir() && (e.Name() == "expected" || isRegular(strings.TrimSuffix(name, ".d"))):
+			return filepath.SkipDir // expectations, or the files of a submit file
 		case e.IsDir() && isDir(filepath.Join(name, "expected")):
 			list, err := collection(name)
 			found.judged = append(found.judged, list...)
@@ -87,6 +88,9 @@ func collection(dir string) ([]submission, error) {
 		if ads := filepath.Join(dir, "expected", name+".ads"); isRegular(ads) {
 			s.expected = ads
 		}
+		if data := filepath.Join(dir, name+".d"); isDir(data) {
+			s.data = data
+		}
 		list = append(list, s)
 	}
 	slices.SortFunc(list, func(a, b submission) int { return cmp.Compare(a.name, b.name) })
@@ -124,9 +128,14 @@ func parseNote(note string) (stubs []string, said string) {
 	return stubs, strings.TrimSpace(said)
 }
 
-// lay makes the stubs of s below dir: empty programs, and directories where the file
-// takes them for one.
+// lay makes the files of s below dir. Stubs are programs that do nothing, and directories where
+// the submit file takes them for one.
 func (s *submission) lay(dir string, src []byte) error {
+	if s.data != "" {
+		if err := os.CopyFS(dir, os.DirFS(s.data)); err != nil {
+			return err
+		}
+	}
 	for _, stub := range s.stubs {
 		at := filepath.Join(dir, stub)
 		if filepath.IsAbs(stub) {
@@ -144,7 +153,7 @@ func (s *submission) lay(dir string, src []byte) error {
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(at, nil, 0o755); err != nil {
+		if err := os.WriteFile(at, []byte("#!/bin/sh\n"), 0o755); err != nil {
 			return err
 		}
 	}
