@@ -52,10 +52,10 @@ chaos-proof: build
 bench: build
 	$(BIN)/gbench
 
-# How submit and DAG files of other people fare: make corpus DIR=...
+# What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
+DIR ?= schedd/submit/testdata
 corpus: build
-	@test -n "$(DIR)" || { echo 'make corpus DIR=directory' >&2; exit 2; }
-	.ci/corpus "$(DIR)"
+	$(BIN)/gcorpus "$(DIR)"
 
 lint:
 	@unformatted=$$($(TOOLS) gofumpt -l .); test -z "$$unformatted" || { echo "not as gofumpt has it (make fmt):" $$unformatted >&2; exit 1; }

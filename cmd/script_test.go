@@ -21,6 +21,7 @@ import (
 	"gridburst/cmd/internal/adm"
 	"gridburst/cmd/internal/agent"
 	"gridburst/cmd/internal/cli"
+	"gridburst/cmd/internal/corpus"
 	"gridburst/cmd/internal/daemon"
 	"gridburst/internal/desk"
 )
@@ -48,6 +49,7 @@ func TestMain(m *testing.M) {
 		"gdag":      func() { os.Exit(cli.Main(cli.Workflow)) },
 		"gvm":       func() { os.Exit(cli.Main(cli.Machines)) },
 		"gtoken":    func() { os.Exit(cli.Main(cli.Token)) },
+		"gcorpus":   func() { os.Exit(cli.Main(corpus.Command)) },
 	})
 }
 

@@ -253,7 +253,7 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 		Get:        func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
 		Names:      names,
 		Queue:      q,
-		SearchPath: true,
+		HCL:        true,
 	}
 	r.custom(l, attributes, job)
 	if r.diags[before:].HasErrors() {

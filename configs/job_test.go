@@ -215,7 +215,7 @@ func TestKeys(t *testing.T) {
 		{"files", `transfer_input_files = ["in", "b c"]`, "TransferInput", "in,b c"},
 		{"no files back", `transfer_output_files = []`, "TransferOutput", ""},
 		{"a number", "priority = -5", "JobPrio", "-5"},
-		{"a number of each", "priority = process * 2\nqueue { count = 2 }", "JobPrio", "0 * 2|1 * 2"},
+		{"a number of each", "priority = process * 2\nqueue { count = 2 }", "JobPrio", "0|2"},
 		{"a bare number is a size in MiB", "request { memory = 512 }", "RequestMemory", "512"},
 		{"a size", `request { memory = "1.5GiB" }`, "RequestMemory", "1536"},
 		{"a size of each", "request { memory = \"${item}GB\" }\nqueue { in = [1, 2] }", "RequestMemory", "1024|2048"},

@@ -167,7 +167,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 
 // offer is the attributes of a machine that does not exist yet.
 func (b *Burst) offer() map[string]string {
-	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true"}
+	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true", "HasJobDeferral": "true"}
 	maps.Copy(attrs, b.Attrs)
 	size := b.size()
 	attrs["Cpus"] = strconv.FormatInt(size.Cpus, 10)

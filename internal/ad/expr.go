@@ -204,3 +204,13 @@ func place(src string, err error) (column int, reason string) {
 	}
 	return max(column, 1), reason
 }
+
+// Choice reports whether e is cond ? yes : no or left ?: right, which bind less than any
+// other operator.
+func (e *Expr) Choice() bool {
+	switch e.root.(type) {
+	case *choice, *elvis:
+		return true
+	}
+	return false
+}

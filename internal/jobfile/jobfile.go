@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,15 +131,15 @@ func Arch() string {
 	return runtime.GOARCH
 }
 
-// Release is the distribution's version and its name with the version, as in 12 and
-// Debian12; empty where nothing says.
+// Release is the distribution's version, a hundred to each major one, and its name with
+// the major version, as in 1200 and Debian12; empty where nothing says.
 func Release() (version, nameAndVersion string) {
 	f, err := os.Open("/etc/os-release")
 	if err != nil {
 		return "", ""
 	}
 	defer f.Close()
-	var id string
+	var id, major, minor string
 	for lines := bufio.NewScanner(io.LimitReader(f, 64<<10)); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), "=")
 		value = strings.Trim(value, `"'`)
@@ -146,13 +147,15 @@ func Release() (version, nameAndVersion string) {
 		case "ID":
 			id = value
 		case "VERSION_ID":
-			version, _, _ = strings.Cut(value, ".")
+			major, minor, _ = strings.Cut(value, ".")
 		}
 	}
-	if id == "" || version == "" {
-		return version, ""
+	number, err := strconv.Atoi(major)
+	if id == "" || err != nil {
+		return "", ""
 	}
-	return version, strings.ToUpper(id[:1]) + id[1:] + version
+	below, _ := strconv.Atoi(minor)
+	return strconv.Itoa(100*number + below), strings.ToUpper(id[:1]) + id[1:] + major
 }
 
 // OS is this machine's files, opened with this process's rights.

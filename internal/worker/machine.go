@@ -14,6 +14,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
+	"gridburst/schedd/submit"
 )
 
 // Machine is what this machine offers, as ClassAd expressions: Cpus, Memory (MiB), Disk
@@ -36,10 +37,12 @@ func Machine(state string) (map[string]string, error) {
 		"Cpus": strconv.Itoa(cpus()), "Memory": strconv.FormatInt(memory, 10),
 		"Disk": strconv.FormatUint(fs.Bavail*uint64(fs.Bsize)/1024, 10),
 		"Arch": ad.Quote(jobfile.Arch()), "OpSys": ad.Quote("LINUX"),
-		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host), "HasFileTransfer": "true",
+		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host), "HasFileTransfer": "true", "HasJobDeferral": "true",
+		"HasPerFileEncryption": "true", // what travels, travels encrypted
+		"CondorVersion":        ad.Quote("$CondorVersion: " + submit.Compatible + " $"),
 	}
 	if version, whole := jobfile.Release(); whole != "" {
-		attrs["OpSysVer"], attrs["OpSysAndVer"] = ad.Quote(version), ad.Quote(whole)
+		attrs["OpSysVer"], attrs["OpSysAndVer"] = version, ad.Quote(whole)
 	}
 	return attrs, nil
 }

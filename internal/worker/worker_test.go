@@ -364,7 +364,8 @@ func standing(word string) bool {
 		if err != nil || !bytes.Contains(b, []byte(" (sh) ")) {
 			continue
 		}
-		if bytes.Contains(b, []byte(" (sh) T ")) {
+		// One whose child was stopped before its exec waits for that in state D.
+		if bytes.Contains(b, []byte(" (sh) T ")) || bytes.Contains(b, []byte(" (sh) D ")) {
 			stopped++
 		} else {
 			others++

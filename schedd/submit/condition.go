@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// compatible is the version of HTCondor that `if version` compares with: the one
-// whose behaviour this package follows.
-const compatible = "23.9.6"
+// Compatible is the version of HTCondor whose behaviour this package follows, and with
+// which `if version` compares.
+const Compatible = "23.9.6"
 
 // condition executes if, elif, else and endif, and reports whether s is one of them.
 func (r *reading) condition(s *statement) bool {
@@ -84,7 +84,8 @@ func (r *reading) defined(name string, s *statement) bool {
 		r.fail(s.at, "defined needs the name of a macro", "")
 		return false
 	}
-	return r.lookup(fold(name)).state != missing
+	m := r.lookup(fold(name))
+	return m.state != missing && (m.state == live || m.text != "")
 }
 
 func (r *reading) version(text string, s *statement) bool {
@@ -93,7 +94,7 @@ func (r *reading) version(text string, s *statement) bool {
 		if !ok {
 			continue
 		}
-		c, ok := compareVersions(compatible, strings.TrimSpace(rest))
+		c, ok := compareVersions(Compatible, strings.TrimSpace(rest))
 		if !ok {
 			break
 		}

@@ -25,12 +25,10 @@
 // The table in command.go has a line for each command: its attribute and its kind.
 // kind.go is the only place where text becomes a value, for static values, for
 // columns and for job files in HCL alike. What follows HTCondor is compared with it:
-// testdata/corpus holds 75 submit files with the ads that condor_submit made of
-// them, or its refusal.
+// testdata/corpus holds submit files of other people, testdata/recorded our own, with
+// the ads that condor_submit made of them or its refusal. gcorpus judges them.
 //
-// Where we differ from HTCondor, on purpose: an unknown function in an expression is
-// an error and not silence; a macro that is not set is warned of; random macros are
-// fixed by the job's id; commands are not run (include and from with a |).
+// Where we differ from HTCondor, on purpose, stands in docs/submit.md.
 //
 // # Storage and trust
 //

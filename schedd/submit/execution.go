@@ -60,16 +60,15 @@ func (l *lowering) setUniverse() {
 	case u.container != "" && !hasDocker && !hasImage:
 		l.fail(v.Pos, "a container job needs container_image or docker_image", "")
 	case u.docker && !hasDocker:
-		l.fail(v.Pos, "a docker job needs docker_image", "")
+		l.fail(v.Pos, "a docker job needs docker_image", "For container_image write universe = container.")
 	case u.number != int(grid.Vanilla):
 	case hasImage:
 		u.container = l.setImage(image)
-		l.put("ContainerImage", KindString, iv)
-	case hasDocker && u.container != "":
-		u.container = l.setImage("docker://" + docker)
+		l.setImageSource(image, iv.Pos)
+	case u.docker:
 		l.put("DockerImage", KindString, dv)
 	case hasDocker:
-		u.docker = true
+		u.container = l.setImage("docker://" + docker)
 		l.put("DockerImage", KindString, dv)
 	}
 	if u.docker {
@@ -96,6 +95,48 @@ func (l *lowering) setImage(image string) (needs string) {
 	}
 	l.set("WantSandboxImage", "true")
 	return "HasSandboxImage"
+}
+
+// setImageSource decides where the image comes from: the slot has it (local), it is
+// transferred as an input, from here (cedar) or by a URL's plugin, or the container
+// runtime fetches it.
+func (l *lowering) setImageSource(image string, at Pos) {
+	transfer, set := l.flag("transfer_container")
+	if set {
+		l.set("TransferContainer", strconv.FormatBool(transfer))
+	}
+	scheme, _, isURL := strings.Cut(image, "://")
+	source := "cedar"
+	switch {
+	case set && !transfer, strings.HasPrefix(image, "/cvmfs"):
+		source = "local"
+	case isURL:
+		source = fold(scheme)
+	}
+	name := image
+	if source != "local" && source != "docker" && source != "oras" {
+		name = path.Base(image)
+		l.image = image
+		if should, _, _ := l.word("should_transfer_files"); slices.Contains(dontTransfer, strings.ToUpper(should)) {
+			l.fail(at, "the image "+image+" is transferred to the slot, but should_transfer_files is NO", "If the slots have it, write transfer_container = false.")
+		}
+	}
+	l.setString("ContainerImageSource", source)
+	l.setString("ContainerImage", name)
+}
+
+// setServicePorts sets the port of each service that a container offers:
+// NAME_container_port.
+func (l *lowering) setServicePorts() {
+	names, _, _ := l.word("container_service_names")
+	for _, name := range listItems(names) {
+		v, ok := l.job.Get(fold(name) + "_container_port")
+		if !ok {
+			l.fail(l.job.Queue.Pos, "the service "+quote(name)+" has no port", "Write "+name+"_container_port = 8080")
+			continue
+		}
+		l.put(name+"_ContainerPort", KindInt, v)
+	}
 }
 
 // setDirectory works out Iwd, which other paths rest on.
@@ -129,6 +170,9 @@ func (l *lowering) setExecutable() {
 	switch {
 	case !ok && (u.vm || u.docker || u.container != ""):
 		l.setString("Cmd", "")
+		if !u.vm {
+			l.set("TransferExecutable", "false")
+		}
 	case !ok:
 		l.fail(l.job.Queue.Pos, "there is no executable", "Every job needs one: executable = ...")
 	case u.vm: // only a label
@@ -147,6 +191,9 @@ func (l *lowering) setExecutable() {
 		l.set("TransferExecutable", "false")
 	}
 	if v, ok := l.command("arguments"); !ok {
+		if u.java {
+			l.fail(l.job.Queue.Pos, "a java job needs the name of its class", "As in: arguments = MyClass")
+		}
 		l.setString("Arguments", "")
 	} else if v.IsList {
 		l.put("Arguments", KindArgv, v)
@@ -165,7 +212,7 @@ func (l *lowering) setProgram(v Value) {
 		l.setSizes(file)
 		return
 	}
-	if l.job.SearchPath && !strings.Contains(name, "/") {
+	if l.job.HCL && !strings.Contains(name, "/") {
 		if _, err := l.stat(file); err != nil {
 			if found := l.search(name); found != "" {
 				file, l.runsInPlace = found, true
@@ -173,7 +220,9 @@ func (l *lowering) setProgram(v Value) {
 		}
 	}
 	l.setString("Cmd", file)
-	l.needFile(v.Pos, "the executable", file)
+	if info, ok := l.needFile(v.Pos, "the executable", file); ok && info.Size == 0 && l.files != nil {
+		l.warn(v.Pos, "the executable "+file+" is empty", "HTCondor refuses it.")
+	}
 	l.setSizes(file)
 }
 
@@ -207,10 +256,10 @@ func kibibytes(bytes int64) int64 { return (bytes + 1023) / 1024 }
 
 // setStreams sets standard input, output and error, and the event log.
 func (l *lowering) setStreams() {
-	for _, s := range []struct{ command, attr, transfer, stream, streams string }{
-		{"input", "In", "TransferIn", "StreamIn", "stream_input"},
-		{"output", "Out", "TransferOut", "StreamOut", "stream_output"},
-		{"error", "Err", "TransferErr", "StreamErr", "stream_error"},
+	for _, s := range []struct{ command, attr, transfers, transfer, stream, streams string }{
+		{"input", "In", "transfer_input", "TransferIn", "StreamIn", "stream_input"},
+		{"output", "Out", "transfer_output", "TransferOut", "StreamOut", "stream_output"},
+		{"error", "Err", "transfer_error", "TransferErr", "StreamErr", "stream_error"},
 	} {
 		v, ok := l.command(s.command)
 		if !ok || strings.TrimSpace(v.Text) == "/dev/null" {
@@ -219,6 +268,10 @@ func (l *lowering) setStreams() {
 			continue
 		}
 		l.put(s.attr, KindString, v)
+		if transfer, set := l.flag(s.transfers); set && !transfer {
+			l.set(s.transfer, "false")
+			continue
+		}
 		b, _ := l.flag(s.streams)
 		l.set(s.stream, strconv.FormatBool(b))
 		if s.command == "input" && l.site.Check && !v.Live && !l.iwd[len(l.iwd)-1].live {
@@ -227,6 +280,9 @@ func (l *lowering) setStreams() {
 	}
 	if v, ok := l.command("log"); ok {
 		l.put("UserLog", KindPath, v, l.iwd...)
+	}
+	if v, ok := l.command("dagman_log"); ok {
+		l.put("DAGManNodesLog", KindPath, v, l.iwd...)
 	}
 }
 

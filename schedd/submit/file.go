@@ -110,31 +110,30 @@ func (p *parser) run() {
 	}
 }
 
-// logical is the next line with its continuations. A comment does not continue, and
-// comments within a continuation are left out.
+// logical is the next line with its continuations. A comment alone does not continue; one
+// within a continuation is left out, and continues it with a backslash like any line.
 func (p *parser) logical() string {
 	line := p.line()
 	if strings.HasPrefix(strings.TrimLeftFunc(line, blank), "#") {
 		return line
 	}
 	var b strings.Builder
+	comment := false
 	for {
 		body, more := strings.CutSuffix(strings.TrimRightFunc(line, blank), `\`)
+		if comment {
+			body, line = "", ""
+		}
 		if !more {
 			b.WriteString(line)
 			return b.String()
 		}
 		b.WriteString(body)
-		for {
-			if p.next == len(p.lines) {
-				return b.String()
-			}
-			line = p.line()
-			if !strings.HasPrefix(strings.TrimLeftFunc(line, blank), "#") {
-				break
-			}
+		if p.next == len(p.lines) {
+			return b.String()
 		}
-		line = strings.TrimLeftFunc(line, blank)
+		line = strings.TrimLeftFunc(p.line(), blank)
+		comment = strings.HasPrefix(line, "#")
 	}
 }
 

@@ -215,7 +215,7 @@ func envFunction(e *expander, _ string, args []string) (string, error) {
 	case hasDefault:
 		return otherwise, nil
 	}
-	return "", nil // as HTCondor does
+	return "UNDEFINED", nil // as HTCondor does
 }
 
 // evaluated is the value of text as an expression.
@@ -303,6 +303,9 @@ func evalFunction(e *expander, _ string, args []string) (string, error) {
 	}
 	if s, ok := v.Text(); ok {
 		return s, nil
+	}
+	if f, ok := v.Number(); ok && v.Kind() == ad.Real {
+		return strconv.FormatFloat(f, 'E', 15, 64), nil
 	}
 	return v.String(), nil
 }
@@ -396,14 +399,14 @@ func basenameFunction(_ *expander, _ string, args []string) (string, error) {
 	return base, nil
 }
 
-// fileFunction is $DIRNAME and the $F family: parts of a file's name. The letters
+// fileFunction is $DIRNAME, which is $Fp, and the $F family: parts of a file's name. The letters
 // say which: p its directory, d the last directory of that, n the name, x the
 // extension with its dot; f first makes the path full. b takes off the last slash
 // of p and d or the dot of x, q and a put the result in quotes, u and w turn
 // slashes.
 func fileFunction(e *expander, name string, args []string) (string, error) {
 	if name == "DIRNAME" {
-		name = "Fpb"
+		name = "Fp"
 	}
 	letters := name[1:]
 	has := func(c string) bool { return strings.Contains(letters, c) }
@@ -414,7 +417,7 @@ func fileFunction(e *expander, name string, args []string) (string, error) {
 	slash := strings.LastIndexByte(file, '/') + 1
 	dir, base := file[:slash], file[slash:]
 	dot := strings.LastIndexByte(base, '.')
-	if dot < 0 {
+	if dot <= 0 { // a point at the beginning begins no extension
 		dot = len(base)
 	}
 	stem, ext := base[:dot], base[dot:]

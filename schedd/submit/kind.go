@@ -1,6 +1,8 @@
 package submit
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +36,9 @@ const (
 	KindNotification Kind = "notification" // never, always, complete, error
 	KindLimits       Kind = "limits"       // names with optional weights
 	KindDuration     Kind = "duration"     // seconds, or an expression
+	KindInt          Kind = "int"          // a whole number, or an expression that comes to one without any ad
+	KindVersion      Kind = "version"      // a version as 11.2, of which CUDA makes 11020
+	KindNames        Kind = "names"        // names separated by commas or blanks
 )
 
 // value is the attribute that expanded text makes.
@@ -78,8 +83,14 @@ func (c Column) value(text string, list []string) (Attr, error) {
 			}
 		}
 		return quoted(c.Attr, strings.Join(list, ",")), nil
+	case KindNames:
+		return quoted(c.Attr, strings.Join(listItems(text), ",")), nil
 	case KindExpr:
 		expr, err = newExpr(text)
+	case KindInt:
+		expr, err = wholeNumber(text)
+	case KindVersion:
+		expr, err = runtimeVersion(text)
 	case KindOldExpr:
 		expr, err = oldExpr(text)
 	case KindBool:
@@ -169,6 +180,34 @@ func oldExpr(text string) (string, error) {
 		return e.String(), nil
 	}
 	return strings.ReplaceAll(text, "\n", " "), nil
+}
+
+// wholeNumber is the number that an expression comes to; of a fraction, its whole part.
+func wholeNumber(text string) (string, error) {
+	e, err := ad.ParseOld(text)
+	if err != nil {
+		return "", err
+	}
+	f, ok := ad.Instant(0).EvalWithin(maxSteps, e, nil, nil).Number()
+	if !ok || math.Abs(f) > 1<<53 {
+		return "", grid.Errorf(grid.Invalid, "%q is not a whole number", text)
+	}
+	return strconv.FormatInt(int64(f), 10), nil
+}
+
+// runtimeVersion is a version as NVIDIA counts it: 1000 times the major number and 10
+// times the minor one.
+func runtimeVersion(text string) (string, error) {
+	major, minor, _ := strings.Cut(text, ".")
+	a, err := strconv.ParseUint(major, 10, 16)
+	if err != nil {
+		return "", grid.Errorf(grid.Invalid, "%q is no version: write one like 11.2", text)
+	}
+	b, err := strconv.ParseUint(cmp.Or(minor, "0"), 10, 16)
+	if err != nil {
+		return "", grid.Errorf(grid.Invalid, "%q is no version: write one like 11.2", text)
+	}
+	return strconv.FormatUint(1000*a+10*b, 10), nil
 }
 
 // boolean reads the words that HTCondor takes for a truth.

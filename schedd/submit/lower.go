@@ -3,6 +3,7 @@ package submit
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"gridburst/internal/ad"
@@ -34,9 +35,9 @@ type Job struct {
 	// Custom are attributes that the file sets itself.
 	Custom []Custom
 	Queue  Queue
-	// SearchPath: an executable without a slash that is not in the directory may be
-	// one of $PATH, which then is run in place.
-	SearchPath bool
+	// HCL: an executable without a slash that is not in the directory may be one of
+	// $PATH, which then is run in place; and remaps have no quotes of their own.
+	HCL bool
 }
 
 // Custom is an attribute that a job file sets by its name.
@@ -69,11 +70,12 @@ type lowering struct {
 	iwd         []text // directories, outermost first
 	transfer    string // YES, NO, IF_NEEDED
 	plugins     []string
+	image       string   // a container's, which is transferred
 	resources   []string // custom ones asked for
-	asksForCpus bool
-	runsInPlace bool // the executable is not transferred
+	runsInPlace bool     // the executable is not transferred
 	inputKiB    int64
 	hold        bool
+	deferred    bool // it waits for a time
 }
 
 // text is a part of a value that the lowering adds: finished, or escaped with live
@@ -96,6 +98,8 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 	l.setResources()
 	l.setTransfer()
 	l.setPolicy()
+	l.setDeferral()
+	l.setServicePorts()
 	l.setVirtualMachine()
 	l.setPlainCommands()
 	l.setCustom()
@@ -144,7 +148,8 @@ func (l *lowering) setCustom() {
 		case Protected(c.Name):
 			l.fail(p, "the attribute "+c.Name+" is set by the queue itself", "")
 		case strings.TrimSpace(c.Value.Text) == "":
-			l.fail(p, "the attribute "+c.Name+" has no value", "Write undefined if that is meant.")
+			l.warn(p, "the attribute "+c.Name+" has no value", "It is undefined.")
+			l.set(c.Name, "undefined")
 		default:
 			l.put(c.Name, KindOldExpr, c.Value)
 		}
@@ -312,8 +317,8 @@ func (l *lowering) warn(p Pos, summary, detail string) {
 // within a text that stands in the file as it is, that place is shown.
 func (l *lowering) failed(p Pos, attr string, err error) {
 	name := attr
-	if c, ok := CommandNamed(attr); ok {
-		name = c.Name
+	if i := slices.IndexFunc(commands[:], func(c Command) bool { return c.Attr != "" && compareNames(c.Attr, attr) == 0 }); i >= 0 {
+		name = commands[i].Name
 	}
 	var syntax *ad.SyntaxError
 	if errors.As(err, &syntax) && p.Line > 0 && syntax.Column > 0 {

@@ -117,6 +117,9 @@ func (l *lowering) setVirtualMachine() {
 
 var gridTypes = [...]string{"ovirt", "deltacloud"}
 
+// foreignTypes are those of HTCondor that nothing here serves.
+var foreignTypes = [...]string{"condor", "batch", "arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
+
 // setGridType decides what a grid job is.
 func (l *lowering) setGridType() {
 	l.universe.vm = true // also when it is not: one thing wrong is enough
@@ -130,6 +133,9 @@ func (l *lowering) setGridType() {
 	switch {
 	case !slices.Contains(gridTypes[:], kind):
 		detail := "Those that are: " + strings.Join(gridTypes[:], ", ") + "."
+		if slices.Contains(foreignTypes[:], kind) {
+			detail = "HTCondor hands such jobs to another system. " + detail
+		}
 		if near := grid.Nearest(kind, gridTypes[:]); near != "" {
 			detail = "Did you mean " + quote(near) + "? " + detail
 		}

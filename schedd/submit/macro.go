@@ -27,6 +27,7 @@ type expander struct {
 	lookup func(key string) macro                         // by folded name
 	random func(args string) uint64                       // nil: not yet, random functions are live
 	miss   func(name string)                              // told of names without a value; may be nil
+	odd    func(what error)                               // told of what is taken for plain text but may not be meant so; may be nil
 	now    int64                                          // what time() says in $INT and its like
 	dir    string                                         // what $Ff() makes full paths with
 	getenv func(name string) (value string, set, ok bool) // ok false: $ENV is not available
@@ -134,11 +135,15 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 		if !ok {
 			break
 		}
-		name, otherwise, hasDefault := strings.Cut(body, ":")
-		name = strings.TrimSpace(name)
+		name, otherwise, hasDefault := cutDefault(body)
 		if name == "," || name == "<" || name == ">" || strings.EqualFold(name, "DOLLAR") {
 			b.WriteString("$(" + strings.ToUpper(name) + ")")
 			return rest, false, nil
+		}
+		if strings.Contains(name, "$(") {
+			if name, isLive, err = e.inner(name); err != nil || isLive {
+				return "", false, grid.Errorf(grid.Invalid, "the name of a macro must not depend on the job: $(%s)", body)
+			}
 		}
 		if !validMacro(name) {
 			break
@@ -162,13 +167,28 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 			if s[1:end] != strings.ToUpper(s[1:end]) {
 				break
 			}
-			return "", false, unknownFunction(s[1:end])
+			if e.odd != nil {
+				e.odd(unknownFunction(s[1:end]))
+			}
+			break
 		}
 		isLive, err = e.call(b, f, body)
 		return rest, isLive, err
 	}
 	b.WriteString("$(DOLLAR)") // for itself, whatever will follow it
 	return s[1:], false, nil
+}
+
+// inner expands macros within a macro's name.
+func (e *expander) inner(name string) (out string, isLive bool, err error) {
+	var b strings.Builder
+	if len(e.active) >= maxDepth {
+		return "", false, grid.Errorf(grid.TooLarge, "macros within macros: more than %d levels", maxDepth)
+	}
+	e.active = append(e.active, "")
+	isLive, err = e.expand(&b, name)
+	e.active = e.active[:len(e.active)-1]
+	return finish(b.String()), isLive, err
 }
 
 // name replaces $(name) or $(name:otherwise).
@@ -207,6 +227,25 @@ func (e *expander) within(b *strings.Builder, name, key, text string) (isLive bo
 	isLive, err = e.expand(b, text)
 	e.active = e.active[:len(e.active)-1]
 	return isLive, err
+}
+
+// cutDefault cuts what stands within $() at the colon before its default, which is none
+// of a macro within.
+func cutDefault(body string) (name, otherwise string, ok bool) {
+	depth := 0
+	for i := range len(body) {
+		switch body[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case ':':
+			if depth == 0 {
+				return body[:i], body[i+1:], true
+			}
+		}
+	}
+	return body, "", false
 }
 
 // parenthesized cuts s, which begins with a parenthesis, at the closing one.

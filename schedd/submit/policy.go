@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -19,6 +20,11 @@ func (l *lowering) setPolicy() {
 		l.setString("KillSig", "SIGTERM")
 	}
 	l.setAccounting()
+	if v, ok := l.command("concurrency_limits_expr"); ok {
+		if _, both := l.command("concurrency_limits"); both {
+			l.fail(v.Pos, "concurrency_limits and concurrency_limits_expr are both set", "Take one of the two away.")
+		}
+	}
 	if v, ok := l.command("use_oauth_services"); ok {
 		l.fail(v.Pos, "there is no service that would get tokens for use_oauth_services", "Put the token into a file of your own and transfer it.")
 	}
@@ -31,39 +37,55 @@ const defaultRetries = "2"
 // setRetries makes max_retries, retry_until and success_exit_code into the
 // expression that lets a finished job go.
 func (l *lowering) setRetries() {
+	hold, hasHold := l.command("on_exit_hold")
 	remove, hasRemove := l.command("on_exit_remove")
 	retries, hasRetries := l.command("max_retries")
 	until, hasUntil := l.command("retry_until")
 	success, hasSuccess := l.command("success_exit_code")
-	if !hasRetries && !hasUntil && !hasSuccess {
+	tries := hasRetries || hasUntil || hasSuccess
+	if hasHold {
+		l.put("OnExitHold", KindOldExpr, hold)
+	} else if tries {
+		l.set("OnExitHold", "false")
+	}
+	if !tries {
 		if hasRemove {
-			l.put("OnExitRemove", KindBool, remove)
+			l.put("OnExitRemove", KindOldExpr, remove)
 		}
 		return
 	}
 	if hasRetries {
-		l.put("JobMaxRetries", KindOldExpr, retries)
+		l.put("JobMaxRetries", KindInt, retries)
 	} else {
 		l.set("JobMaxRetries", defaultRetries)
 	}
+	expr := "NumJobCompletions > JobMaxRetries || ExitCode =?= "
 	if hasSuccess {
-		l.put("JobSuccessExitCode", KindOldExpr, success)
+		l.put("JobSuccessExitCode", KindInt, success)
+		expr += "JobSuccessExitCode"
 	} else {
-		l.set("JobSuccessExitCode", "0")
+		expr += "0"
 	}
-	expr := "NumJobCompletions > JobMaxRetries || ExitCode =?= JobSuccessExitCode"
 	if hasUntil {
 		expr += " || " + l.static(until, "retry_until", func(e string) string {
-			if _, err := strconv.Atoi(e); err == nil {
-				return "ExitCode =?= " + e
+			if code, err := wholeNumber(e); err == nil {
+				return "ExitCode =?= " + code
 			}
-			return "(" + e + ")"
+			return operand(e)
 		})
 	}
 	if hasRemove {
-		expr += " || " + l.static(remove, "on_exit_remove", func(e string) string { return "(" + e + ")" })
+		expr += " || " + l.static(remove, "on_exit_remove", operand)
 	}
 	l.set("OnExitRemove", expr)
+}
+
+// operand is an expression beside ||, in parentheses if it binds less.
+func operand(expr string) string {
+	if e, err := ad.Parse(expr); err != nil || e.Choice() {
+		return "(" + expr + ")"
+	}
+	return expr
 }
 
 // static is an expression that becomes part of a larger one, so that it must be the
@@ -89,7 +111,8 @@ func (l *lowering) static(v Value, name string, form func(expr string) string) s
 func (l *lowering) setLease() {
 	v, ok := l.command("job_lease_duration")
 	switch {
-	case ok && !v.Live && strings.TrimSpace(v.Text) == "0":
+	case ok && !v.Live && shortLease(v.Text):
+		l.set("JobLeaseDuration", strconv.Itoa(leastLease))
 	case ok:
 		l.put("JobLeaseDuration", KindDuration, v)
 	case l.universe.transfers():
@@ -97,12 +120,85 @@ func (l *lowering) setLease() {
 	}
 }
 
+// leastLease is the shortest lease that a job may have, in seconds. 0 is none at all.
+const leastLease = 20
+
+func shortLease(text string) bool {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	return err == nil && n > 0 && n < leastLease
+}
+
+// Until a job's time has come it is not matched: these are how long before it, in
+// seconds, HTCondor begins to look for a slot, and how often it looks.
+const (
+	prepTime       = "300"
+	scheddInterval = "300"
+)
+
+// setDeferral sets when the job is to start, as a time or as a timetable.
+func (l *lowering) setDeferral() {
+	at, deferred := l.command("deferral_time")
+	if deferred {
+		l.put("DeferralTime", KindOldExpr, at)
+		l.notNegative("deferral_time")
+	}
+	for _, name := range []string{"cron_minute", "cron_hour", "cron_day_of_month", "cron_month", "cron_day_of_week"} {
+		if v, ok := l.command(name); ok && !deferred {
+			at, deferred = v, true
+		}
+	}
+	if !deferred {
+		return
+	}
+	if l.universe.number == int(grid.Scheduler) {
+		l.fail(at.Pos, "a job of the scheduler universe cannot wait for its time", "Take the local universe.")
+	}
+	l.deferred = true
+	l.set("ScheddInterval", scheddInterval)
+	for _, c := range []struct{ attr, otherwise, name, another string }{
+		{"DeferralWindow", "0", "deferral_window", "cron_window"},
+		{"DeferralPrepTime", prepTime, "deferral_prep_time", "cron_prep_time"},
+	} {
+		l.set(c.attr, c.otherwise)
+		for _, name := range []string{c.another, c.name} {
+			if v, ok := l.command(name); ok {
+				l.put(c.attr, KindDuration, v)
+				l.notNegative(name)
+			}
+		}
+	}
+}
+
+// notNegative refuses a command whose value is a number below nought.
+func (l *lowering) notNegative(name string) {
+	v, _ := l.command(name)
+	if n, err := wholeNumber(v.Text); !v.Live && err == nil && strings.HasPrefix(n, "-") {
+		l.fail(v.Pos, name+" is "+n+": it cannot be negative", "")
+	}
+}
+
 // setAccounting sets whose account the job is on.
 func (l *lowering) setAccounting() {
-	group, _, hasGroup := l.word("accounting_group")
-	user, _, hasUser := l.word("accounting_group_user")
+	group, gv, hasGroup := l.word("accounting_group")
+	user, uv, hasUser := l.word("accounting_group_user")
+	if nice, _ := l.flag("nice_user"); nice {
+		if !hasGroup {
+			group, hasGroup = niceGroup, true
+		}
+		if _, ok := l.command("max_job_retirement_time"); !ok {
+			l.set("MaxJobRetirementTime", "0")
+		}
+	}
 	if !hasGroup && !hasUser {
 		return
+	}
+	for _, c := range []struct {
+		name, value string
+		at          Pos
+	}{{"accounting_group", group, gv.Pos}, {"accounting_group_user", user, uv.Pos}} {
+		if strings.ContainsFunc(c.value, blank) {
+			l.fail(c.at, c.name+" "+quote(c.value)+" has a blank in it", "")
+		}
 	}
 	if !hasUser {
 		user = l.site.Owner
@@ -115,3 +211,6 @@ func (l *lowering) setAccounting() {
 	}
 	l.setString("AccountingGroup", account)
 }
+
+// niceGroup is the accounting group of jobs that give way to all others.
+const niceGroup = "nice-user"

@@ -89,10 +89,12 @@ func procMacro(s *Section, id grid.JobID, index int, row []string, key string) m
 // Automatic reports whether every job has a macro of that name.
 func Automatic(name string) bool { return liveName(fold(name)) != "" }
 
+const rowName = "Row"
+
 // liveName is the name under which a proc knows an automatic macro; "" for others.
 func liveName(key string) string {
 	switch key {
-	case "cluster", "clusterid", "joblistid":
+	case "cluster", "clusterid":
 		return "Cluster"
 	case "process", "procid":
 		return "Process"
@@ -101,7 +103,7 @@ func liveName(key string) string {
 	case "step":
 		return "Step"
 	case "row", "itemindex":
-		return "Row"
+		return rowName
 	}
 	return ""
 }

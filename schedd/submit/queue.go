@@ -105,6 +105,7 @@ func (r *reading) readQueue(s *statement) (*Queue, bool) {
 	if len(q.Vars) == 0 {
 		q.Vars = []string{"Item"}
 	}
+	r.rowNumbers = nil
 	items, ok := r.items(s, mode, list)
 	if !ok {
 		return nil, false
@@ -192,14 +193,14 @@ func (r *reading) items(s *statement, mode, list string) ([]string, bool) {
 	switch mode {
 	case "in":
 		items, ok = splitList(unparenthesized(list)), true
-		for _, line := range s.lines {
+		for _, line := range listLines(s.lines) {
 			items = append(items, splitList(line)...)
 		}
 	case "from":
 		items, ok = r.rows(s, list)
 	case "matching":
 		patterns := splitList(unparenthesized(list))
-		for _, line := range s.lines {
+		for _, line := range listLines(s.lines) {
 			patterns = append(patterns, splitList(line)...)
 		}
 		items, ok = r.matching(s, patterns, what)
@@ -208,6 +209,11 @@ func (r *reading) items(s *statement, mode, list string) ([]string, bool) {
 		return items, ok
 	}
 	return r.slice(s, items, cut)
+}
+
+// listLines are the lines of a list without its comments.
+func listLines(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(strings.TrimLeftFunc(l, blank), "#") })
 }
 
 func unparenthesized(list string) string {
@@ -233,10 +239,20 @@ func (r *reading) rows(s *statement, list string) ([]string, bool) {
 		r.fail(s.at, "items from a command's output are not possible here", "Run the command before, and give the file that it writes.")
 		return nil, false
 	}
-	items, err := ItemsFrom(r.site, r.files, strings.Trim(finish(list), `"`))
+	items, err := linesOf(r.site, r.files, strings.Trim(finish(list), `"`))
 	if err != nil {
 		r.fail(s.at, grid.MessageOf(err), "")
 		return nil, false
+	}
+	// In a file every line is an item, as in HTCondor, also an empty one.
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	if n := len(items); n > 0 && items[n-1] == "" {
+		items = items[:n-1] // what is behind the last line's end
+	}
+	if i := slices.Index(items, ""); i >= 0 {
+		r.warn(s.at, "line "+strconv.Itoa(i+1)+" of "+list+" is empty, and a job is made of it", "Take empty lines away.")
 	}
 	return items, true
 }
@@ -256,12 +272,17 @@ func (r *reading) matching(s *statement, patterns []string, what string) ([]stri
 // ItemsFrom are the items that a file lists, one a line. Empty lines and those that
 // begin with # are none.
 func ItemsFrom(site *Site, files Files, name string) ([]string, error) {
+	lines, err := linesOf(site, files, name)
+	return itemLines(lines), err
+}
+
+func linesOf(site *Site, files Files, name string) ([]string, error) {
 	file := site.path(name)
 	src, err := readFile(files, file)
 	if err != nil {
 		return nil, unreadable(file, err)
 	}
-	return itemLines(strings.Split(strings.ToValidUTF8(string(src), "\ufffd"), "\n")), nil
+	return strings.Split(strings.ToValidUTF8(string(src), "\ufffd"), "\n"), nil
 }
 
 func itemLines(lines []string) []string {
@@ -276,7 +297,7 @@ func itemLines(lines []string) []string {
 
 // ItemsMatching are the names that the patterns match, each once, in the patterns'
 // order: all of them, or only "files" or "dirs". Relative patterns give relative
-// names.
+// names, and a directory's ends with a slash.
 func ItemsMatching(site *Site, files Files, patterns []string, what string) ([]string, error) {
 	if len(patterns) == 0 {
 		return nil, grid.Errorf(grid.Invalid, "matching needs a pattern, as in: matching *.dat")
@@ -301,13 +322,15 @@ func ItemsMatching(site *Site, files Files, patterns []string, what string) ([]s
 			if seen[name] {
 				continue
 			}
-			if what == "files" || what == "dirs" {
-				info, err := files.Stat(site.path(name))
-				if err != nil || info.Mode.IsDir() != (what == "dirs") {
-					continue
-				}
+			info, err := files.Stat(site.path(name))
+			isDir := err == nil && info.Mode.IsDir()
+			if (what == "files" || what == "dirs") && (err != nil || isDir != (what == "dirs")) {
+				continue
 			}
 			seen[name] = true
+			if isDir {
+				name += "/"
+			}
 			names = append(names, name)
 		}
 	}
@@ -348,11 +371,12 @@ func (r *reading) slice(s *statement, items []string, cut string) ([]string, boo
 	}
 	start, stop, step := max(bounds[0], 0), min(bounds[1], len(items)), bounds[2]
 	if len(parts) == 1 {
-		stop = min(start+1, len(items))
+		stop = len(items)
 	}
 	var out []string
 	for i := start; i < stop; i += step {
 		out = append(out, items[i])
+		r.rowNumbers = append(r.rowNumbers, i)
 	}
 	return out, true
 }
@@ -373,6 +397,13 @@ func (r *reading) fill(q *Queue, items []string, at Pos) bool {
 		items[i] = b.String()
 	}
 	q.Items = SplitItems(items, len(q.Vars))
+	if r.rowNumbers != nil && !slices.ContainsFunc(q.Vars, func(v string) bool { return strings.EqualFold(v, rowName) }) {
+		// A row's number is that in the whole list.
+		for i := range q.Items {
+			q.Items[i] = append(slices.Clip(q.Items[i]), strconv.Itoa(r.rowNumbers[i]))
+		}
+		q.Vars = append(q.Vars, rowName)
+	}
 	return true
 }
 
@@ -390,7 +421,6 @@ func splitRow(row []string, item string) {
 			continue
 		}
 		row[i] = item[:end]
-		item = strings.TrimLeftFunc(item[end:], blank)
-		item = strings.TrimPrefix(item, ",")
+		item = item[end+1:]
 	}
 }

@@ -28,8 +28,9 @@ type reading struct {
 	end      Pos
 	getenv   answer // of the first queue statement of the cluster
 
-	queue    *Queue // the one that is being lowered, whose variables are live
-	usedVars map[string]bool
+	queue      *Queue // the one that is being lowered, whose variables are live
+	usedVars   map[string]bool
+	rowNumbers []int // of a sliced list: the items' numbers in the whole one
 }
 
 // definition is a macro that the file or its site has set.
@@ -70,7 +71,7 @@ func (f *File) Specs(site Site, files Files) ([]Spec, grid.Diagnostics) {
 	}
 	r.execute(f)
 	for _, b := range r.ifs {
-		r.fail(b.pos, "this if has no endif", "")
+		r.warn(b.pos, "this if has no endif", "It counts to the end of the file.")
 	}
 	r.closeCluster()
 	if r.queues == 0 {
@@ -226,6 +227,7 @@ func (r *reading) expander(at Pos) *expander {
 			}
 			r.warn(at, "the macro $("+name+") is not set", detail)
 		},
+		odd:    func(what error) { r.warn(at, grid.MessageOf(what), "It stays as it is written.") },
 		now:    r.site.Now.Unix(),
 		dir:    r.site.Dir,
 		getenv: r.site.getenv,
@@ -291,11 +293,18 @@ func (r *reading) automatic(key string) macro {
 	case "spool":
 		return known(r.site.Spool)
 	case "islinux":
-		return known(strconv.FormatBool(r.site.OpSys == "LINUX"))
+		return known(digit(r.site.OpSys == "LINUX"))
 	case "iswindows":
-		return known(strconv.FormatBool(r.site.OpSys == "WINDOWS"))
+		return known(digit(r.site.OpSys == "WINDOWS"))
 	}
 	return macro{}
+}
+
+func digit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
 }
 
 // enqueue lowers the file as it stands at a queue statement.
@@ -321,7 +330,7 @@ func (r *reading) enqueue(s *statement) {
 	job := r.job(q)
 	r.sections = append(r.sections, LowerSection(job, r.site, r.files, &r.diags))
 	for _, v := range q.Vars {
-		if !r.usedVars[fold(v)] && !strings.EqualFold(v, "Item") {
+		if !r.usedVars[fold(v)] && !strings.EqualFold(v, "Item") && v != rowName {
 			r.warn(s.pos, "the queue variable "+v+" is not used", "Use it as $("+v+").")
 		}
 	}
@@ -347,8 +356,8 @@ func (r *reading) job(q *Queue) *Job {
 	}
 	seen["getenv"] = r.getenv // HTCondor asks once for a cluster
 	job := &Job{Get: get, Names: slices.Concat(r.order, q.Vars), Queue: *q}
-	for i, n := range job.Names {
-		job.Names[i] = fold(n)
+	for i, key := range r.order {
+		job.Names[i] = r.macros[key].name
 	}
 	for _, key := range r.order {
 		if d := r.macros[key]; d.custom {

@@ -2,15 +2,19 @@ package submit
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/grid"
 )
 
 // clause is a condition that is added to a job's Requirements, unless the user's own
 // speak of one of the attributes.
 type clause struct {
-	unless string // attributes of the slot, folded, separated by blanks
+	// unless are attributes of the slot, folded, separated by blanks; of one with a plus
+	// the user's must speak, or the clause is left out as well.
+	unless string
 	text   string
 }
 
@@ -40,7 +44,10 @@ func requirements(user string, list []string) (string, error) {
 		parts = append(parts, expr)
 	}
 	for i := 0; i+1 < len(clauses); i += 2 {
-		covered := slices.ContainsFunc(strings.Fields(clauses[i]), func(a string) bool { return slices.Contains(named, a) })
+		covered := slices.ContainsFunc(strings.Fields(clauses[i]), func(a string) bool {
+			a, needed := strings.CutPrefix(a, "+")
+			return slices.Contains(named, a) != needed
+		})
 		if !covered {
 			parts = append(parts, clauses[i+1])
 		}
@@ -93,12 +100,21 @@ func (l *lowering) clauses() []clause {
 	default:
 		add("opsys opsysandver opsyslongname opsysshortname opsysname opsyslegacy", `(TARGET.OpSys == `+ad.Quote(l.site.OpSys)+`)`)
 	}
-	add("disk", "(TARGET.Disk >= RequestDisk)")
-	add("memory", "(TARGET.Memory >= RequestMemory)")
-	if l.asksForCpus {
+	if l.has("RequestDisk") {
+		add("", "(TARGET.Disk >= RequestDisk)")
+	} else {
+		add("", "(TARGET.Disk >= DiskUsage)")
+	}
+	if l.asksFor("RequestMemory", 0) {
+		add("", "(TARGET.Memory >= RequestMemory)")
+	}
+	if a, ok := l.attrs["encryptexecutedirectory"]; ok && a.Expr == "true" {
+		add("", "TARGET.HasEncryptExecuteDirectory")
+	}
+	if l.asksFor("RequestCpus", 0) && l.asksFor("RequestCpus", 1) {
 		add("cpus", "(TARGET.Cpus >= RequestCpus)")
 	}
-	if l.has("RequestGPUs") {
+	if l.asksFor("RequestGPUs", 0) {
 		if l.has("RequireGPUs") {
 			add("availablegpus", "(countMatches(MY.RequireGPUs,TARGET.AvailableGPUs) >= RequestGPUs)")
 		} else {
@@ -106,10 +122,19 @@ func (l *lowering) clauses() []clause {
 		}
 	}
 	for _, tag := range l.resources {
+		if !l.asksFor("Request"+tag, 0) {
+			continue
+		}
 		add(fold(tag), "(TARGET."+tag+" >= Request"+tag+")")
 	}
 	if u.transfers() {
-		cs = append(cs, l.transferClause())
+		cs = append(cs, l.transferClauses()...)
+	}
+	if l.deferred {
+		if u.number != int(grid.Local) {
+			add("", "TARGET.HasJobDeferral")
+		}
+		add("", "(((time() + ScheddInterval) >= (DeferralTime - DeferralPrepTime)) && (time() < (DeferralTime + DeferralWindow)))")
 	}
 	if l.has("SuccessCheckpointExitCode") {
 		add("hasselfcheckpointtransfers", "TARGET.HasSelfCheckpointTransfers")
@@ -117,20 +142,41 @@ func (l *lowering) clauses() []clause {
 	return cs
 }
 
-// transferClause asks that the slot gets the job's files: by transfer, or because it
+// asksFor reports whether a request is there and is not the literal n, or less than
+// nothing.
+func (l *lowering) asksFor(request string, n int64) bool {
+	a, ok := l.attrs[fold(request)]
+	if !ok {
+		return l.has(request)
+	}
+	number, err := strconv.ParseInt(a.Expr, 10, 64)
+	return err != nil || number != n && number >= 0
+}
+
+// transferClauses ask that the slot gets the job's files: by transfer, or because it
 // shares them.
-func (l *lowering) transferClause() clause {
+func (l *lowering) transferClauses() []clause {
 	const shared = "(TARGET.FileSystemDomain == MY.FileSystemDomain)"
 	transfer := "(TARGET.HasFileTransfer"
+	if l.has("TransferPlugins") {
+		transfer = "(TARGET.HasJobTransferPlugins"
+	}
+	when := l.attrs["whentotransferoutput"]
+	if when.Expr == `"ON_SUCCESS"` || l.attrs["preserverelativepaths"].Expr == "true" || l.has("TransferCheckpoint") {
+		transfer += ` && versioncmp(split(TARGET.CondorVersion)[1],"8.9.7") >= 0`
+	}
+	if l.has("EncryptInputFiles") || l.has("EncryptOutputFiles") || l.has("DontEncryptInputFiles") || l.has("DontEncryptOutputFiles") {
+		transfer += " && TARGET.HasPerFileEncryption"
+	}
 	for _, m := range l.plugins {
 		transfer += " && stringListIMember(" + ad.Quote(m) + ",TARGET.HasFileTransferPluginMethods)"
 	}
 	transfer += ")"
 	switch l.transfer {
 	case "YES":
-		return clause{"hasfiletransfer", transfer}
+		return []clause{{"hasfiletransfer", transfer}}
 	case "NO":
-		return clause{"filesystemdomain", shared}
+		return []clause{{"filesystemdomain", shared}}
 	}
-	return clause{"filesystemdomain hasfiletransfer", "(" + shared + " || " + transfer + ")"}
+	return []clause{{"filesystemdomain hasfiletransfer", "(" + shared + " || " + transfer + ")"}, {"+filesystemdomain hasfiletransfer", transfer}}
 }

@@ -17,15 +17,13 @@ func (l *lowering) setResources() {
 	l.setRequest("request_memory", defaultMemory)
 	l.setRequest("request_disk", "DiskUsage")
 	l.setRequest("request_gpus", "")
-	if cpus, ok := l.attrs["requestcpus"]; !ok || cpus.Expr != "1" {
-		l.asksForCpus = true
-	}
 	if v, ok := l.command("image_size"); ok {
 		l.put("ImageSize", KindKiB, v)
 	}
 	l.setCustomResources()
 	l.setGPUs()
-	l.setMachineCount()
+	l.set("MinHosts", "1")
+	l.set("MaxHosts", "1")
 }
 
 func (l *lowering) setRequest(name, otherwise string) {
@@ -44,7 +42,8 @@ func (l *lowering) setRequest(name, otherwise string) {
 
 // setCustomResources sets Request<Name> for every request_<name> that is no command.
 func (l *lowering) setCustomResources() {
-	for _, name := range l.job.Names {
+	for _, written := range l.job.Names {
+		name := fold(written)
 		tag, ok := strings.CutPrefix(name, "request_")
 		if !ok || tag == "" || !validMacro(tag) {
 			continue
@@ -56,7 +55,7 @@ func (l *lowering) setCustomResources() {
 		if !ok || v.Text == "" {
 			continue
 		}
-		tag = strings.ToUpper(tag[:1]) + tag[1:]
+		tag = written[len("request_"):]
 		if near := grid.Nearest(name, []string{"request_cpus", "request_memory", "request_disk", "request_gpus"}); near != "" {
 			l.warn(v.Pos, name+" asks for a custom resource "+quote(tag), "Did you mean "+quote(near)+"?")
 		}
@@ -73,8 +72,11 @@ func (l *lowering) setGPUs() {
 		{"gpus_minimum_capability", "GPUsMinCapability", "Capability >= GPUsMinCapability"},
 		{"gpus_maximum_capability", "GPUsMaxCapability", "Capability <= GPUsMaxCapability"},
 		{"gpus_minimum_memory", "GPUsMinMemory", "GlobalMemoryMb >= GPUsMinMemory"},
+		{"gpus_minimum_runtime", "GPUsMinRuntime", "MaxSupportedVersion >= GPUsMinRuntime"},
 	} {
-		if _, ok := l.command(g.command); ok {
+		if v, ok := l.command(g.command); ok && l.has("RequestGPUs") {
+			c, _ := CommandNamed(g.command)
+			l.put(g.attr, c.Kind, v)
 			parts = append(parts, g.clause)
 		}
 	}
@@ -94,14 +96,5 @@ func (l *lowering) setGPUs() {
 		l.put("RequireGPUs", KindRequirements, user, list...)
 	case ok:
 		l.put("RequireGPUs", KindOldExpr, user)
-	}
-}
-
-func (l *lowering) setMachineCount() {
-	l.set("MinHosts", "1")
-	l.set("MaxHosts", "1")
-	if v, ok := l.command("machine_count"); ok {
-		l.put("MinHosts", KindOldExpr, v)
-		l.put("MaxHosts", KindOldExpr, v)
 	}
 }

@@ -6,15 +6,22 @@ import (
 	"strings"
 )
 
+// dontTransfer are the words for a job whose files do not travel.
+var dontTransfer = []string{"NO", "NEVER", "FALSE"}
+
 // setFileTransfer decides whether files travel with the job.
 func (l *lowering) setFileTransfer() {
 	should, v, hasShould := l.word("should_transfer_files")
-	when, wv, hasWhen := l.word("when_to_transfer_output")
+	when, wv, _ := l.word("when_to_transfer_output")
 	when = strings.ToUpper(when)
 	switch when {
 	case "":
 		when = "ON_EXIT"
 	case "ON_EXIT", "ON_EXIT_OR_EVICT", "ON_SUCCESS":
+	case "NEVER", "NO", "FALSE":
+		when = "ON_EXIT"
+	case "ALWAYS", "YES", "TRUE":
+		when = "ON_EXIT_OR_EVICT"
 	default:
 		l.fail(wv.Pos, "when_to_transfer_output is ON_EXIT, ON_EXIT_OR_EVICT or ON_SUCCESS, not "+quote(when), "")
 	}
@@ -45,7 +52,7 @@ func (l *lowering) setFileTransfer() {
 	}
 	for _, name := range []string{"transfer_input_files", "transfer_output_files", "when_to_transfer_output"} {
 		v, ok := l.command(name)
-		if ok && l.universe.transfers() && (name != "when_to_transfer_output" || hasWhen && when != "ON_EXIT") {
+		if ok && l.universe.transfers() {
 			l.fail(v.Pos, name+" is set, but should_transfer_files is NO", "Take one of the two away.")
 		}
 	}
@@ -64,21 +71,26 @@ func (l *lowering) setTransfer() {
 	if !v.IsList {
 		names = fileNames(v.Text)
 	}
-	if !v.Live {
-		names = l.addClassFile(names)
-	}
+	names = l.addInputs(v, names)
+	remaps := l.remaps()
 	var inputs int64
 	for i, name := range names {
-		if scheme, _, isURL := strings.Cut(name, "://"); isURL && validMacro(scheme) {
-			if m := fold(scheme); !slices.Contains(l.plugins, m) {
-				l.plugins = append(l.plugins, m)
-			}
+		if l.plugin(v.Pos, name) {
 			continue
 		}
 		if i < maxSized && !v.Live && !l.iwd[len(l.iwd)-1].live {
 			inputs += l.inputSize(v.Pos, fullPath(l.iwd[0].s, name))
 		}
 	}
+	for _, r := range remaps {
+		_, to, _ := strings.Cut(r, "=")
+		l.plugin(v.Pos, strings.TrimSpace(to))
+	}
+	if destination, dv, ok := l.word("output_destination"); ok {
+		l.plugin(dv.Pos, destination)
+	}
+	own, _ := l.command("transfer_plugins")
+	l.plugins = slices.DeleteFunc(l.plugins, func(m string) bool { return slices.Contains(pluginMethods(own.Text), m) })
 	slices.Sort(l.plugins)
 	if len(l.plugins) > 0 {
 		l.setString("WantTransferPluginMethods", strings.Join(l.plugins, ","))
@@ -103,19 +115,76 @@ func (l *lowering) setTransfer() {
 	}
 }
 
-// addClassFile makes a Java job's class file an input of its own: the executable is
-// java itself.
-func (l *lowering) addClassFile(names []string) []string {
-	if !l.universe.java || l.transfer != "YES" {
+// addInputs adds the inputs that nobody lists: a Java job's class file, as the
+// executable is java itself, and a container's image.
+func (l *lowering) addInputs(v Value, names []string) []string {
+	var more []string
+	if program, ok := l.command("executable"); ok && l.universe.java && l.transfer == "YES" && !program.Live {
+		more = append(more, l.site.path(strings.TrimSpace(program.Text)))
+	}
+	if l.image != "" {
+		more = append(more, l.image)
+	}
+	switch {
+	case len(more) == 0:
+		return names
+	case v.Live && v.IsList:
+		for _, m := range more {
+			v.List = append(slices.Clone(v.List), escape(m))
+		}
+		l.put("TransferInput", KindFileList, v)
+	case v.Live:
+		v.Text += "," + escape(strings.Join(more, ","))
+		l.put("TransferInput", KindFiles, v)
+	default:
+		names = append(slices.Clone(names), more...)
+		l.setString("TransferInput", strings.Join(names, ","))
 		return names
 	}
-	v, ok := l.command("executable")
-	if !ok || v.Live {
-		return names
+	return append(slices.Clone(names), more...)
+}
+
+// remaps are the name=name of transfer_output_remaps.
+func (l *lowering) remaps() []string {
+	c, _ := CommandNamed("transfer_output_remaps")
+	if v, ok := l.job.Get(c.Name); ok && !l.job.HCL && !v.Live && !strings.HasPrefix(v.Text, `"`) {
+		l.fail(v.Pos, "transfer_output_remaps stands in double quotes", `As in: transfer_output_remaps = "a=b; c=d"`)
 	}
-	names = append(slices.Clone(names), l.site.path(strings.TrimSpace(v.Text)))
-	l.setString("TransferInput", strings.Join(names, ","))
-	return names
+	v, _ := l.command(c.Name)
+	return strings.Split(v.Text, ";")
+}
+
+// plugin notes the method that transfers a URL, and reports whether name is one.
+func (l *lowering) plugin(at Pos, name string) bool {
+	scheme, _, isURL := strings.Cut(name, "://")
+	if !isURL || !validMacro(scheme) {
+		return false
+	}
+	method := fold(scheme)
+	if method == "s3" || method == "gs" {
+		for _, key := range []string{"_access_key_id_file", "_secret_access_key_file"} {
+			_, aws := l.job.Get("aws" + key)
+			_, own := l.job.Get(method + key)
+			if !aws && !own {
+				l.fail(at, method+":// needs "+method+key, "It names a file that holds the key.")
+			}
+		}
+	}
+	if !slices.Contains(l.plugins, method) {
+		l.plugins = append(l.plugins, method)
+	}
+	return true
+}
+
+// pluginMethods are the methods that transfer_plugins brings along, as in
+// "a,b=/x/plugin; c=/y".
+func pluginMethods(text string) []string {
+	var methods []string
+	for p := range strings.SplitSeq(strings.Trim(text, `"`), ";") {
+		names, _, _ := strings.Cut(p, "=")
+		methods = append(methods, listItems(fold(names))...)
+	}
+	return methods
 }
 
 // maxSized bounds how many inputs are asked for their size.

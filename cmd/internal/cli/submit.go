@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type submitOptions struct {
 	terse  bool
 	json   bool
 	check  bool
+	domain string
 	append []string
 	vars   []string
 	key    string
@@ -56,6 +58,7 @@ until it knows. --key lets several runs of gsubmit be one submission.
 	f.BoolVar(&o.check, "check", false, "also refuse jobs whose input files are not there yet")
 	f.StringArrayVarP(&o.append, "append", "a", nil, "a `line` NAME = VALUE behind those of the file")
 	f.StringArrayVar(&o.vars, "var", nil, "NAME=VALUE, as among the arguments")
+	f.StringVar(&o.domain, "domain", "", "machines of this `domain` share our files (default: what the schedd says)")
 	f.StringVar(&o.key, "key", "", "the same `key` again is the same submission (default: a new one)")
 	return c
 }
@@ -83,6 +86,7 @@ func (o *submitOptions) run(ctx context.Context, d *Deps, args []string) error {
 		return err
 	}
 	site.Vars, site.Check = vars, o.check
+	site.FileSystemDomain = cmp.Or(o.domain, site.FileSystemDomain)
 	specs, diags := o.specs(name, src, site)
 	if diags.HasErrors() {
 		return diags.Err()

@@ -1,0 +1,157 @@
+package corpus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gridburst/cmd/internal/cli"
+	"gridburst/internal/grid"
+)
+
+// judge runs the programs on files and counts.
+type judge struct {
+	out     io.Writer
+	verbose bool
+	gsubmit string
+	gdag    string
+
+	accepted, acceptable int
+	equal                int
+	refused, refusable   int
+	differences          int
+
+	read, otherRefused, broken int
+}
+
+// answer is what a program made of a file.
+type answer struct {
+	out, err string
+	status   int
+}
+
+func run(ctx context.Context, dir string, env []string, program string, args ...string) (answer, error) {
+	c := exec.CommandContext(ctx, program, args...)
+	var out, errs bytes.Buffer
+	c.Dir, c.Env, c.Stdout, c.Stderr = dir, env, &out, &errs
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return answer{}, grid.Errorf(grid.Internal, "run %s: %w", program, err)
+	}
+	return answer{out.String(), errs.String(), c.ProcessState.ExitCode()}, nil
+}
+
+// submission judges a file with expectations.
+func (j *judge) submission(ctx context.Context, s submission) error {
+	src, err := os.ReadFile(s.file)
+	if err != nil {
+		return err
+	}
+	root, err := os.MkdirTemp("", "corpus")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	// Stubs may lie a few directories up.
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return err
+	}
+	dir := filepath.Join(root, "a", "b", "c", "d")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := s.lay(dir, src); err != nil {
+		return err
+	}
+	// The file itself comes by its full path: the directory holds stubs alone.
+	file, err := filepath.Abs(s.file)
+	if err != nil {
+		return err
+	}
+	env := []string{"HOME=/home/tester", "PATH=/usr/bin:/bin", "USER=tester", "PWD=" + dir}
+	a, err := run(ctx, dir, env, j.gsubmit, "--dry-run", "--schedd", filepath.Join(root, "none"), "--domain", "test.local", file)
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(a.err, "\n")
+	if a.status != cli.ExitDone && a.status != cli.ExitUsage {
+		j.differs(s, fmt.Sprintf("gsubmit ended with status %d: %s", a.status, a.err))
+	}
+	if s.expected == "" {
+		j.refusable++
+		if a.status != cli.ExitUsage {
+			j.differs(s, "accepted, but HTCondor said: "+s.said)
+			return nil
+		}
+		j.refused++
+		if j.verbose {
+			fmt.Fprintf(j.out, "%s is refused:\n  HTCondor: %s\n  ours:     %s\n", s.name, s.said, first)
+		}
+		return nil
+	}
+	j.acceptable++
+	if a.status != cli.ExitDone {
+		j.differs(s, "refused, but HTCondor accepts it: "+strings.TrimSpace(a.err))
+		return nil
+	}
+	j.accepted++
+	text, err := os.ReadFile(s.expected)
+	if err != nil {
+		return err
+	}
+	want, err := parseAds(strings.ReplaceAll(string(text), "$IWD", dir))
+	if err != nil {
+		return grid.Errorf(grid.Invalid, "%s: %w", s.expected, err)
+	}
+	got, err := parseAds(a.out)
+	if err != nil {
+		return grid.Errorf(grid.Internal, "what gsubmit printed for %s: %w", s.name, err)
+	}
+	if d := compare(got, want); len(d) > 0 {
+		j.differs(s, d...)
+		return nil
+	}
+	j.equal++
+	return nil
+}
+
+func (j *judge) differs(s submission, lines ...string) {
+	j.differences++
+	fmt.Fprintf(j.out, "%s:\n", s.name)
+	for _, l := range lines {
+		fmt.Fprintf(j.out, "  %s\n", strings.ReplaceAll(l, "\n", "\n  "))
+	}
+}
+
+// other judges a file of which nothing is known: it fails only when a program breaks
+// down.
+func (j *judge) other(ctx context.Context, file string) error {
+	dir, base := filepath.Split(file)
+	program, args := j.gdag, []string{"check", base}
+	if isSubmit(file) {
+		program, args = j.gsubmit, []string{"--dry-run", "--terse", base}
+	}
+	a, err := run(ctx, dir, os.Environ(), program, args...)
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(a.err, "\n")
+	switch a.status {
+	case cli.ExitDone:
+		j.read++
+	case cli.ExitUsage, cli.ExitNotFound:
+		j.otherRefused++
+		fmt.Fprintf(j.out, "refused %s: %s\n", file, first)
+	default:
+		j.broken++
+		fmt.Fprintf(j.out, "BROKEN %s: %s\n", file, strings.TrimSpace(a.err))
+	}
+	return nil
+}

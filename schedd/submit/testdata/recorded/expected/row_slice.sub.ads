@@ -1,0 +1,66 @@
+
+ClusterId=1
+In="/dev/null"
+Cmd="$IWD/job.sh"
+Err="/dev/null"
+Iwd="$IWD"
+Out="/dev/null"
+Args="1 0 b"
+Rank=0.0
+MyType="Job"
+JobPrio=0
+MaxHosts=1
+MinHosts=1
+NumCkpts=0
+DiskUsage=1
+ImageSize=1
+ExitStatus=0
+TargetType="Machine"
+TransferIn=false
+Environment=""
+JobUniverse=5
+NumRestarts=0
+RequestCpus=1
+RequestDisk=DiskUsage
+TransferErr=false
+TransferOut=false
+CurrentHosts=0
+ExitBySignal=false
+NumJobStarts=0
+RemoteSysCpu=0.0
+Requirements=(TARGET.Arch == "X86_64") && (TARGET.OpSys == "LINUX") && (TARGET.Disk >= RequestDisk) && (TARGET.Memory >= RequestMemory) && ((TARGET.FileSystemDomain == MY.FileSystemDomain) || (TARGET.HasFileTransfer))
+CommittedTime=0
+RemoteUserCpu=0.0
+RequestMemory=ifthenelse(MemoryUsage =!= undefined,MemoryUsage,(ImageSize + 1023) / 1024)
+ExecutableSize=1
+NumSystemHolds=0
+JobNotification=0
+LeaveJobInQueue=false
+FileSystemDomain="test.local"
+JobLeaseDuration=2400
+TotalSuspensions=0
+CommittedSlotTime=0
+NumJobCompletions=0
+CumulativeSlotTime=0
+RemoteWallClockTime=0.0
+ShouldTransferFiles="IF_NEEDED"
+TransferInputSizeMB=0
+WhenToTransferOutput="ON_EXIT"
+CumulativeRemoteSysCpu=0.0
+CommittedSuspensionTime=0
+CumulativeRemoteUserCpu=0.0
+CumulativeSuspensionTime=0
+ProcId=0
+JobStatus=1
+
+ProcId=1
+JobStatus=1
+Args="1 1 b"
+
+ProcId=2
+JobStatus=1
+Args="3 0 d"
+
+ProcId=3
+JobStatus=1
+Args="3 1 d"
