@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,9 +86,7 @@ func (o *actOptions) run(ctx context.Context, d *Deps, args []string) error {
 	ask := api.Action{Verb: o.act.verb, Reason: o.reason, Subcode: o.subcode}
 	if len(args) == 0 {
 		ask.All = o.all
-		if len(o.constraints) > 0 {
-			ask.Constraint = "(" + strings.Join(o.constraints, ") && (") + ")"
-		}
+		ask.Constraint = allOf(o.constraints)
 		return o.many(ctx, d, client, ask)
 	}
 	// All are looked at before any is acted on.

@@ -9,6 +9,28 @@ import (
 	"gridburst/internal/grid"
 )
 
+// parseAd reads an ad as the API gives it.
+func parseAd(job json.RawMessage) (*ad.Ad, error) {
+	a, err := ad.ParseJSON(job)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+	}
+	return a, nil
+}
+
+// idOf is the id of the job whose ad it is.
+func idOf(a *ad.Ad) grid.JobID {
+	return grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))}
+}
+
+// allOf is the expression that is true where all of them are; "" of none.
+func allOf(constraints []string) string {
+	if len(constraints) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(constraints, ") && (") + ")"
+}
+
 // adList prints ads as JSON or in HTCondor's long form: an array whose brackets and
 // commas have lines of their own, or blocks with a blank line between them.
 type adList struct {
@@ -31,9 +53,9 @@ func (l *adList) raw(job json.RawMessage) error {
 		l.write(job)
 		return nil
 	}
-	a, err := ad.ParseJSON(job)
+	a, err := parseAd(job)
 	if err != nil {
-		return grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+		return err
 	}
 	l.ad(a)
 	return nil
@@ -99,7 +121,7 @@ func (f *autoformat) print(a *ad.Ad) {
 	f.begun = true
 	var parts []string
 	if f.has("j") {
-		parts = append(parts, grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))}.String())
+		parts = append(parts, idOf(a).String())
 	}
 	for _, n := range f.names {
 		text := "undefined"

@@ -59,11 +59,7 @@ func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 			return q, usage(fmt.Sprintf("%q is neither a job id nor an option", a))
 		}
 	}
-	var clauses []string
-	for _, c := range o.constraints {
-		clauses = append(clauses, "("+c+")")
-	}
-	q.Constraint = strings.Join(clauses, " && ")
+	q.Constraint = allOf(o.constraints)
 	q.Attributes = o.attributes
 	switch {
 	case len(o.af) > 0:
@@ -98,9 +94,9 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 				return n, err
 			}
 		} else {
-			a, err := ad.ParseJSON(job)
+			a, err := parseAd(job)
 			if err != nil {
-				return n, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+				return n, err
 			}
 			if len(o.af) > 0 {
 				lines.print(a)
@@ -136,7 +132,7 @@ type jobRow struct {
 
 func rowOf(a *ad.Ad, now time.Time) jobRow {
 	r := jobRow{
-		id:        grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))},
+		id:        idOf(a),
 		owner:     grid.Printable(a.Text("Owner")),
 		submitted: time.Unix(a.Int("QDate", 0), 0),
 		status:    grid.Status(a.Int("JobStatus", 0)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -100,15 +101,10 @@ func (o *poolOptions) whole(d *Deps, slots []api.Slot) error {
 		if err := json.Unmarshal(b, &fields); err != nil {
 			return err
 		}
-		var names []string
-		for n := range fields {
-			names = append(names, n)
-		}
-		slices.Sort(names)
 		if i > 0 {
 			fmt.Fprintln(d.Out)
 		}
-		for _, n := range names {
+		for _, n := range slices.Sorted(maps.Keys(fields)) {
 			fmt.Fprintf(d.Out, "%s = %s\n", n, fields[n])
 		}
 	}
