@@ -41,11 +41,11 @@ func (d *Daemon) Totals(context.Context, serve.Identity) (out api.QueueTotals, e
 	return out, nil
 }
 
-func totalsOf(t ledger.Tally) api.Totals {
-	return api.Totals{
-		Idle: int(t[grid.Idle]), Running: int(t[grid.Running]), Removed: int(t[grid.Removed]), Completed: int(t[grid.Completed]),
-		Held: int(t[grid.Held]), Transferring: int(t[grid.TransferringOutput]), Suspended: int(t[grid.Suspended]),
+func totalsOf(t ledger.Tally) (out api.Totals) {
+	for s, n := range t {
+		out.Add(grid.Status(s), int(n))
 	}
+	return out
 }
 
 // query is a JobsQuery, understood.
@@ -98,8 +98,8 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 // private are attributes that only the owner and administrators may see.
 var private = []string{"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd"}
 
-// take adds a job to the page if it is wanted, and reports whether the page is full.
-func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) {
+// wants reports whether the constraint is true of a job, as who asks may see it.
+func (q *query) wants(owner ledger.Owner, job *ad.Ad) bool {
 	if !q.who.Admin && owner.UID != q.who.UID {
 		for _, name := range private {
 			if job.Has(name) {
@@ -107,7 +107,12 @@ func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) 
 			}
 		}
 	}
-	if q.constraint != nil && !ad.Truth(q.now.Eval(q.constraint, job, nil)) {
+	return q.constraint == nil || ad.Truth(q.now.Eval(q.constraint, job, nil))
+}
+
+// take adds a job to the page if it is wanted, and reports whether the page is full.
+func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) {
+	if !q.wants(owner, job) {
 		return false
 	}
 	q.jobs = append(q.jobs, q.project(job))

@@ -101,6 +101,35 @@ type Jobs struct {
 	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
 }
 
+// BatchesQuery selects the jobs of batches.
+type BatchesQuery struct {
+	IDs        []string `query:"id" doc:"Clusters (12), jobs (12.0), ranges (12.0-9); none: all"`
+	Owner      string   `query:"owner" doc:"Only jobs of this user"`
+	Constraint string   `query:"constraint" doc:"A ClassAd expression that must be true of a job's ad"`
+	Limit      int      `query:"limit" doc:"At most so many batches; 0: 1000" maximum:"10000"`
+}
+
+// Batches is the queue by batches, the oldest first.
+type Batches struct {
+	Batches []Batch `json:"batches"`
+	Total   Totals  `json:"total" doc:"Of all jobs that were found, those of omitted batches too"`
+	Omitted int     `json:"omitted,omitempty" doc:"Clusters of further batches, beyond the limit"`
+}
+
+// Batch is jobs that belong together: those of a workflow's run, of one owner's
+// clusters with one batch name, or of a cluster.
+type Batch struct {
+	Owner     string `json:"owner"`
+	Name      string `json:"name,omitempty" doc:"The batch name, or the workflow's; a cluster without has none"`
+	Dag       uint32 `json:"dag,omitempty" doc:"The workflow's run"`
+	Submitted int64  `json:"submitted" doc:"Its first cluster, seconds since 1970"`
+	Totals
+	Left  int    `json:"left" doc:"Jobs of its clusters in the queue that have left it"`
+	Jobs  int    `json:"jobs" doc:"Jobs of its clusters in the queue, as they were submitted"`
+	First string `json:"first" doc:"Its first job in the queue"`
+	Last  string `json:"last" doc:"And its last"`
+}
+
 // Action does something to jobs.
 type Action struct {
 	Verb       string   `json:"verb" enum:"hold,release,remove"`
@@ -129,6 +158,26 @@ type Totals struct {
 	Held         int `json:"held"`
 	Transferring int `json:"transferring"`
 	Suspended    int `json:"suspended"`
+}
+
+// Add counts n jobs of a status.
+func (t *Totals) Add(s grid.Status, n int) {
+	switch s {
+	case grid.Idle:
+		t.Idle += n
+	case grid.Running:
+		t.Running += n
+	case grid.Removed:
+		t.Removed += n
+	case grid.Completed:
+		t.Completed += n
+	case grid.Held:
+		t.Held += n
+	case grid.TransferringOutput:
+		t.Transferring += n
+	case grid.Suspended:
+		t.Suspended += n
+	}
 }
 
 // Total is all of them.

@@ -23,6 +23,7 @@ type Backend interface {
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
 	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	Batches(context.Context, Identity, api.BatchesQuery) (api.Batches, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)

@@ -52,6 +52,10 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) {
 			return b.History(ctx, id, *q)
 		})
+	get(s, "/v1/batches", "batches", "The queue by batches", anybody,
+		func(ctx context.Context, id Identity, q *api.BatchesQuery) (api.Batches, error) {
+			return b.Batches(ctx, id, *q)
+		})
 	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
 	get(s, "/v1/slots", "slots", "The pool", anybody,

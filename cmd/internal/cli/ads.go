@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"gridburst/internal/ad"
@@ -92,7 +93,7 @@ func (l *adList) end() {
 // Letters of its format: j the job's id first, h a line of headings, l labels, V and
 // r values as they are written (strings in quotes), t tabs and , commas between.
 type autoformat struct {
-	d      *Deps
+	out    io.Writer
 	names  []string
 	format string
 	begun  bool
@@ -116,7 +117,7 @@ func (f *autoformat) print(a *ad.Ad) {
 		if f.has("j") {
 			head = append([]string{"ID"}, head...)
 		}
-		fmt.Fprintln(f.d.Out, strings.Join(head, f.gap()))
+		fmt.Fprintln(f.out, strings.Join(head, f.gap()))
 	}
 	f.begun = true
 	var parts []string
@@ -137,5 +138,5 @@ func (f *autoformat) print(a *ad.Ad) {
 		}
 		parts = append(parts, text)
 	}
-	fmt.Fprintln(f.d.Out, strings.Join(parts, f.gap()))
+	fmt.Fprintln(f.out, strings.Join(parts, f.gap()))
 }
