@@ -23,6 +23,7 @@ schedd {
   domain = "dom"
   listen = "[::1]:9618"
   names = ["a", "b"]
+  metrics = ":9619"
   worker_lease = "3s"
   lease_margin = "2s"
   log_wait = "1s"
@@ -82,7 +83,7 @@ func read(t *testing.T, src string) Schedd {
 func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	got := read(t, whole)
 	want := Schedd{
-		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
+		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
@@ -97,7 +98,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 47 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 48 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

@@ -7,6 +7,7 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/grid"
+	"gridburst/internal/telemetry"
 )
 
 // Config is what a daemon is told. Zero values are the defaults named here.
@@ -23,6 +24,13 @@ type Config struct {
 	// it is reached, for its certificate.
 	Listen string
 	Names  []string
+
+	// Metrics is an address (host:port) at which anybody may read metrics and health
+	// over plain HTTP. Empty: only the socket has them.
+	Metrics string
+
+	// Telemetry is what the daemon counts with; nil: one of its own.
+	Telemetry *telemetry.Schedd
 
 	// WorkerLease is how long a worker's attempts live without news from here; 0:
 	// 20 min. LeaseMargin is how much later they are given up here; 0: 1 min.
@@ -78,6 +86,9 @@ func (c *Config) complete() error {
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
+	if c.Telemetry == nil {
+		c.Telemetry = telemetry.New(c.Version)
+	}
 	names := map[string]bool{}
 	for i := range c.Resources {
 		r := &c.Resources[i]

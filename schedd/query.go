@@ -13,6 +13,7 @@ import (
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
 	"gridburst/schedd/serve"
 )
 
@@ -278,6 +279,19 @@ func (q *query) named(id grid.JobID) bool {
 	})
 }
 
+// stateOf is a worker's state in a word.
+func stateOf(w *pool.Status) string {
+	switch {
+	case !w.Connected:
+		return "lost"
+	case w.Drains:
+		return "draining"
+	case len(w.Jobs) > 0:
+		return "busy"
+	}
+	return "idle"
+}
+
 // Slots implements [serve.Backend].
 func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err error) {
 	out.Slots = []api.Slot{}
@@ -289,7 +303,7 @@ func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err erro
 		s := api.Slot{
 			Name: "slot1@" + w.Info.Name, Worker: w.Info.Name, Isolation: string(w.Info.Isolation), Claim: w.Info.Claim,
 			Cpus: w.Total.Cpus, MemoryMB: w.Total.MemoryMB, DiskKB: w.Total.DiskKB, FreeCpus: w.Free.Cpus, FreeMB: w.Free.MemoryMB,
-			Since: w.Since.Unix(), State: "idle", Attrs: w.Info.Attrs,
+			Since: w.Since.Unix(), State: stateOf(&w), Attrs: w.Info.Attrs,
 		}
 		if a := d.pool.Ad(w.ID); a != nil {
 			s.Arch, s.OpSys = a.Text("Arch"), a.Text("OpSys")
@@ -298,14 +312,6 @@ func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err erro
 			s.Jobs = append(s.Jobs, id.String())
 		}
 		slices.Sort(s.Jobs)
-		switch {
-		case !w.Connected:
-			s.State = "lost"
-		case w.Drains:
-			s.State = "draining"
-		case len(w.Jobs) > 0:
-			s.State = "busy"
-		}
 		out.Slots = append(out.Slots, s)
 	}
 	slices.SortFunc(out.Slots, func(a, b api.Slot) int { return strings.Compare(a.Name, b.Name) })

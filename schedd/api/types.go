@@ -58,6 +58,13 @@ type Status struct {
 	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
 }
 
+// Health says whether a schedd works.
+type Health struct {
+	Live    bool     `json:"live" doc:"It goes on; if not, restart it"`
+	Ready   bool     `json:"ready" doc:"It takes new jobs"`
+	Reasons []string `json:"reasons" doc:"What keeps it from that, and what its administrator should look at"`
+}
+
 // Identity is who asks, as the socket says.
 type Identity struct {
 	User  string `json:"user"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net/http"
 
 	"gridburst/schedd/api"
 )
@@ -19,6 +20,8 @@ type Identity struct {
 // Backend is a schedd. Errors are grid.Errors.
 type Backend interface {
 	Status(Identity) api.Status
+	Health() api.Health
+	Metrics() http.Handler
 	Submit(context.Context, Identity, api.Submission) (api.Submitted, error)
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)

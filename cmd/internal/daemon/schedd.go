@@ -19,7 +19,7 @@ import (
 
 type options struct {
 	dir, config, socket string
-	level               cli.LogLevel
+	level               cli.Log
 }
 
 // Schedd is gschedd.

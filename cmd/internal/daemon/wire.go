@@ -10,6 +10,7 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
 	"gridburst/internal/grid"
+	"gridburst/internal/telemetry"
 	"gridburst/schedd"
 )
 
@@ -18,7 +19,7 @@ import (
 func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (schedd.Config, error) {
 	c := schedd.Config{
 		Dir: beside(p.config, file.Dir), Socket: file.Socket, Name: file.Name, Host: file.Host, Domain: file.Domain, Version: cli.Version(),
-		Listen: file.Listen, Names: file.Names,
+		Listen: file.Listen, Names: file.Names, Metrics: file.Metrics, Telemetry: telemetry.New(cli.Version()),
 		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
 		MaxProcs: file.MaxProcs, MaxPerOwner: file.MaxPerOwner,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
@@ -32,7 +33,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		}
 		c.Resources = append(c.Resources, r)
 	}
-	c.Engine = engine(c.Resources, log)
+	c.Engine = engine(c.Resources, c.Telemetry, log)
 	for i := range file.Crons {
 		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
 	}
