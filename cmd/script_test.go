@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		"gschedd":   func() { os.Exit(cli.Main(daemon.Schedd)) },
 		"gsubmit":   func() { os.Exit(cli.Main(cli.Submit)) },
 		"gq":        func() { os.Exit(cli.Main(cli.Queue)) },
+		"gtop":      func() { os.Exit(cli.Main(cli.Top)) },
 		"grm":       func() { os.Exit(cli.Main(cli.Remove)) },
 		"ghold":     func() { os.Exit(cli.Main(cli.Hold)) },
 		"grelease":  func() { os.Exit(cli.Main(cli.Release)) },

@@ -19,8 +19,9 @@ type Schedd struct {
 	Host   string
 	Domain string
 
-	Listen string   // address and port for workers; empty: no port is open
-	Names  []string // host names and addresses by which it is reached
+	Listen  string   // address and port for workers; empty: no port is open
+	Metrics string   // address and port for metrics and health; empty: only the socket has them
+	Names   []string // host names and addresses by which it is reached
 
 	WorkerLease time.Duration
 	LeaseMargin time.Duration
@@ -155,6 +156,7 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"domain", text(&c.Domain)},
 		{"listen", address(&c.Listen)},
 		{"names", texts(&c.Names)},
+		{"metrics", address(&c.Metrics)},
 		{"worker_lease", span(&c.WorkerLease)},
 		{"lease_margin", span(&c.LeaseMargin)},
 		{"log_wait", span(&c.LogWait)},

@@ -16,6 +16,10 @@ schedd {
   # listen = ":9618"
   # names  = ["grid.example.com", "192.0.2.1"]
 
+  # Metrics for Prometheus and health are on the socket, and for anybody, over plain HTTP,
+  # at this address if it is set.
+  # metrics = "127.0.0.1:9619"
+
   worker_lease = "20m"    # a worker that hears nothing for so long ends its jobs
   lease_margin = "1m"     # and so much later they are given up here
   log_wait     = "5s"     # how long a submit waits for the user's event log

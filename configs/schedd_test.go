@@ -24,6 +24,7 @@ schedd {
   domain = "dom"
   listen = "[::1]:9618"
   names = ["a", "b"]
+  metrics = ":9619"
   worker_lease = "3s"
   lease_margin = "2s"
   log_wait = "1s"
@@ -108,7 +109,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	}
 	got.Policies, got.Requirements = nil, nil
 	want := Schedd{
-		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
+		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10,
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
@@ -125,7 +126,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 68 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 69 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

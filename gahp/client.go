@@ -30,6 +30,10 @@ type Options struct {
 
 	Log logrus.FieldLogger // nil: none
 
+	// Observe is told of each call that has ended; failure is the kind of its error, ""
+	// when there was none. nil: nobody is.
+	Observe func(verb string, failure Kind, took time.Duration)
+
 	Answer  time.Duration // until it is ready, and for each command: it hangs after; 0: 20 s
 	Call    time.Duration // for a call whose context has no deadline, and the most for any; 0: 5 minutes
 	Grace   time.Duration // for a result after its request's time is over: it hangs after; 0: 10 s
@@ -96,6 +100,15 @@ var errClosed = errors.New("the client of the GAHP was closed")
 
 // call asks the GAHP and waits.
 func (c *Client) call(ctx context.Context, verb string, args ...string) (words, error) {
+	begun := time.Now()
+	got, err := c.ask(ctx, verb, args...)
+	if c.o.Observe != nil {
+		c.o.Observe(verb, KindOf(err), time.Since(begun))
+	}
+	return got, err
+}
+
+func (c *Client) ask(ctx context.Context, verb string, args ...string) (words, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Call, fmt.Errorf("no answer within %s", c.o.Call))
 	defer cancel()
 	for again := false; ; again = true {

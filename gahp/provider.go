@@ -2,6 +2,7 @@ package gahp
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -161,3 +162,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return string(e.Kind) + ": " + e.Text }
+
+// KindOf is the kind of a call's error: "" of none, [Unknown] of what is no [Error].
+func KindOf(err error) Kind {
+	var e *Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Kind
+	}
+	return Unknown
+}

@@ -7,6 +7,7 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/grid"
+	"gridburst/internal/telemetry"
 	"gridburst/schedd/policy"
 	"gridburst/schedd/userlog"
 )
@@ -25,6 +26,13 @@ type Config struct {
 	// it is reached, for its certificate.
 	Listen string
 	Names  []string
+
+	// Metrics is an address (host:port) at which anybody may read metrics and health
+	// over plain HTTP. Empty: only the socket has them.
+	Metrics string
+
+	// Telemetry is what the daemon counts with; nil: one of its own.
+	Telemetry *telemetry.Schedd
 
 	// WorkerLease is how long a worker's attempts live without news from here; 0:
 	// 20 min. LeaseMargin is how much later they are given up here; 0: 1 min.
@@ -100,6 +108,9 @@ func (c *Config) complete() error {
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
 	c.PolicyInterval = cmp.Or(c.PolicyInterval, 20*time.Second)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
+	if c.Telemetry == nil {
+		c.Telemetry = telemetry.New(c.Version)
+	}
 	names := map[string]bool{}
 	for i := range c.Resources {
 		r := &c.Resources[i]

@@ -93,6 +93,15 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		d.conns.address.Store(port.Addr().String())
 	}
 
+	var monitor net.Listener
+	if d.c.Metrics != "" {
+		if monitor, err = net.Listen("tcp", d.c.Metrics); err != nil {
+			return grid.Errorf(grid.Refused, "listen for metrics: %w", err)
+		}
+		defer monitor.Close()
+		d.log.WithField("address", monitor.Addr().String()).Info("metrics are served")
+	}
+
 	asked := ctx
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(asked))
 	defer cancel(nil)
@@ -147,6 +156,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if port != nil {
 		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
+	if monitor != nil {
+		part("metrics", func(ctx context.Context) error { return d.serveMetrics(ctx, monitor) })
+	}
 	if ready != nil {
 		ready()
 	}
@@ -171,7 +183,7 @@ func (d *Daemon) open() error {
 		return err
 	}
 	var err error
-	if d.ledger, err = ledger.Open(d.spool(), ledger.Options{Reserve: d.c.Reserve}); err != nil {
+	if d.ledger, err = ledger.Open(d.spool(), ledger.Options{Reserve: d.c.Reserve, Committed: d.c.Telemetry.Committed}); err != nil {
 		return err
 	}
 	for _, bad := range d.ledger.Damage() {
@@ -188,7 +200,7 @@ func (d *Daemon) open() error {
 	}
 	d.born = time.Now()
 	d.ads = &jobad.Ads{Machine: d.ledger.Machine, Domain: d.c.Domain, Name: d.c.Name}
-	d.desks = desk.New(desk.Options{Log: d.log})
+	d.desks = desk.New(desk.Options{Log: d.log, Observe: d.c.Telemetry.Desk})
 	d.pool = pool.New()
 	d.conns = newConnections(d)
 	d.reports = newReports(d)
@@ -200,6 +212,7 @@ func (d *Daemon) open() error {
 	d.dags = newDags(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
+	d.c.Telemetry.Watch(d.state)
 	return nil
 }
 
@@ -251,7 +264,12 @@ func (d *Daemon) listen() (net.Listener, error) {
 func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 	identifier := &serve.Identifier{Self: d.self, Personal: d.personal()}
 	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.log)
-	return serveHTTP(ctx, l, handler, identifier.ConnContext)
+	return serveHTTP(ctx, l, d.c.Telemetry.Requests(handler), identifier.ConnContext)
+}
+
+// serveMetrics is the port for those who watch the schedd.
+func (d *Daemon) serveMetrics(ctx context.Context, l net.Listener) error {
+	return serveHTTP(ctx, l, serve.Monitor(d), nil)
 }
 
 // serveTLS is the port for workers: nothing but their contract is behind it.

@@ -66,9 +66,11 @@ func (p *dispatcher) run(ctx context.Context) error {
 		if err := p.follow(ctx); err != nil {
 			return ignoreEnd(ctx, err)
 		}
+		begun := time.Now()
 		if err := p.plan(ctx); err != nil {
 			return ignoreEnd(ctx, err)
 		}
+		p.d.c.Telemetry.Planned(time.Since(begun))
 		again.Reset(p.pace())
 		select {
 		case <-ctx.Done():
@@ -328,6 +330,9 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 		if epoch == 0 {
 			delete(p.numbers[spots[i].worker], spots[i].number) // stale: the events will tell
 			continue
+		}
+		if j, ok := p.d.ledger.View().Job(a.Job.ID); ok && j.Status == grid.Idle {
+			p.d.c.Telemetry.Placed(max(time.Since(time.UnixMilli(j.Entered)), 0))
 		}
 		spots[i].epoch = epoch
 		p.give(a.Job.ID, spots[i], pool.Part{Epoch: epoch, Owner: a.Owner, Resources: a.Part})

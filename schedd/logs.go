@@ -325,6 +325,19 @@ func (l *logs) settle(w *logWriter, lines []logLine, asks []desk.LogAppend, done
 	l.changed()
 }
 
+// settled is the entry up to which everything is written or given up.
+func (l *logs) settled() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.routed
+	for _, w := range l.writers {
+		if w.busy && len(w.queue) > 0 {
+			at = min(at, w.queue[0].index-1)
+		}
+	}
+	return at
+}
+
 // wait returns when everything of the owner's up to the entry is written, or ctx
 // ends. The text says what is wrong with the log, if something is.
 func (l *logs) wait(ctx context.Context, uid uint32, index uint64, path string) (warning string) {

@@ -13,6 +13,7 @@ import (
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
 	"gridburst/schedd/serve"
 )
 
@@ -41,11 +42,11 @@ func (d *Daemon) Totals(context.Context, serve.Identity) (out api.QueueTotals, e
 	return out, nil
 }
 
-func totalsOf(t ledger.Tally) api.Totals {
-	return api.Totals{
-		Idle: int(t[grid.Idle]), Running: int(t[grid.Running]), Removed: int(t[grid.Removed]), Completed: int(t[grid.Completed]),
-		Held: int(t[grid.Held]), Transferring: int(t[grid.TransferringOutput]), Suspended: int(t[grid.Suspended]),
+func totalsOf(t ledger.Tally) (out api.Totals) {
+	for s, n := range t {
+		out.Add(grid.Status(s), int(n))
 	}
+	return out
 }
 
 // query is a JobsQuery, understood.
@@ -95,8 +96,8 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 // private are attributes that only the owner and administrators may see.
 var private = []string{"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd"}
 
-// take adds a job to the page if it is wanted, and reports whether the page is full.
-func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) {
+// wants reports whether the constraint is true of a job, as who asks may see it.
+func (q *query) wants(owner ledger.Owner, job *ad.Ad) bool {
 	if !q.who.Admin && owner.UID != q.who.UID {
 		for _, name := range private {
 			if job.Has(name) {
@@ -104,7 +105,12 @@ func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) 
 			}
 		}
 	}
-	if q.constraint != nil && !ad.Truth(q.now.Eval(q.constraint, job, nil)) {
+	return q.constraint == nil || ad.Truth(q.now.Eval(q.constraint, job, nil))
+}
+
+// take adds a job to the page if it is wanted, and reports whether the page is full.
+func (q *query) take(id grid.JobID, owner ledger.Owner, job *ad.Ad) (full bool) {
+	if !q.wants(owner, job) {
 		return false
 	}
 	q.jobs = append(q.jobs, q.project(job))
@@ -268,6 +274,19 @@ func (q *query) named(id grid.JobID) bool {
 	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool { return r.Has(id) })
 }
 
+// stateOf is a worker's state in a word.
+func stateOf(w *pool.Status) string {
+	switch {
+	case !w.Connected:
+		return "lost"
+	case w.Drains:
+		return "draining"
+	case len(w.Jobs) > 0:
+		return "busy"
+	}
+	return "idle"
+}
+
 // Slots implements [serve.Backend].
 func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err error) {
 	out.Slots = []api.Slot{}
@@ -279,7 +298,7 @@ func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err erro
 		s := api.Slot{
 			Name: "slot1@" + w.Info.Name, Worker: w.Info.Name, Isolation: string(w.Info.Isolation), Claim: w.Info.Claim,
 			Cpus: w.Total.Cpus, MemoryMB: w.Total.MemoryMB, DiskKB: w.Total.DiskKB, FreeCpus: w.Free.Cpus, FreeMB: w.Free.MemoryMB,
-			Since: w.Since.Unix(), State: "idle", Attrs: w.Info.Attrs,
+			Since: w.Since.Unix(), State: stateOf(&w), Attrs: w.Info.Attrs,
 		}
 		if a := d.pool.Ad(w.ID); a != nil {
 			s.Arch, s.OpSys = a.Text("Arch"), a.Text("OpSys")
@@ -288,14 +307,6 @@ func (d *Daemon) Slots(context.Context, serve.Identity) (out api.Slots, err erro
 			s.Jobs = append(s.Jobs, id.String())
 		}
 		slices.Sort(s.Jobs)
-		switch {
-		case !w.Connected:
-			s.State = "lost"
-		case w.Drains:
-			s.State = "draining"
-		case len(w.Jobs) > 0:
-			s.State = "busy"
-		}
 		out.Slots = append(out.Slots, s)
 	}
 	slices.SortFunc(out.Slots, func(a, b api.Slot) int { return strings.Compare(a.Name, b.Name) })

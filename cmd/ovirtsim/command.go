@@ -23,7 +23,7 @@ import (
 type options struct {
 	listen, model, state, journal string
 	caOut, urlFile, admin         string
-	level                         cli.LogLevel
+	level                         cli.Log
 }
 
 func command(d *cli.Deps) *cobra.Command {

@@ -57,16 +57,17 @@ var owners = map[string]struct {
 	rooms []string
 	why   string
 }{
-	"go.etcd.io/bbolt":                   {[]string{"schedd/ledger", "internal/bench"}, "only the ledger may touch the file (the bench measures the bare library beside it)"},
-	"github.com/ovirt/go-ovirt":          {[]string{"gahp/ovirt"}, "300,000 generated lines: nobody else pays for compiling them"},
-	"github.com/robfig/cron/v3":          {[]string{"dag/trigger"}, "its traps are guarded in one place"},
-	"github.com/hashicorp/hcl/v2":        {[]string{"configs"}, "the rest of the house sees plain values"},
-	"github.com/zclconf/go-cty":          {[]string{"configs"}, "as hcl"},
-	"github.com/PelicanPlatform/classad": {[]string{"internal/ad"}, "it is not safe for concurrent use: one room keeps that promise"},
-	"github.com/containerd/cgroups":      {[]string{"internal/worker/sandbox"}, "job containment is one room's work"},
-	"github.com/danielgtaylor/huma":      {[]string{"schedd/serve"}, "the contract's types stay plain"},
-	"github.com/spf13/cobra":             {[]string{"cmd"}, "only commands parse flags"},
-	"go.yaml.in/yaml":                    {[]string{"gahp/ovirtsim"}, "only a guest reads cloud-config"},
+	"go.etcd.io/bbolt":                    {[]string{"schedd/ledger", "internal/bench"}, "only the ledger may touch the file (the bench measures the bare library beside it)"},
+	"github.com/ovirt/go-ovirt":           {[]string{"gahp/ovirt"}, "300,000 generated lines: nobody else pays for compiling them"},
+	"github.com/robfig/cron/v3":           {[]string{"dag/trigger"}, "its traps are guarded in one place"},
+	"github.com/hashicorp/hcl/v2":         {[]string{"configs"}, "the rest of the house sees plain values"},
+	"github.com/zclconf/go-cty":           {[]string{"configs"}, "as hcl"},
+	"github.com/PelicanPlatform/classad":  {[]string{"internal/ad"}, "it is not safe for concurrent use: one room keeps that promise"},
+	"github.com/containerd/cgroups":       {[]string{"internal/worker/sandbox"}, "job containment is one room's work"},
+	"github.com/danielgtaylor/huma":       {[]string{"schedd/serve"}, "the contract's types stay plain"},
+	"github.com/prometheus/client_golang": {[]string{"internal/telemetry"}, "what is counted is plain to the rest of the house"},
+	"github.com/spf13/cobra":              {[]string{"cmd"}, "only commands parse flags"},
+	"go.yaml.in/yaml":                     {[]string{"gahp/ovirtsim"}, "only a guest reads cloud-config"},
 }
 
 // testOnly packages are stand-ins and drivers that no daemon may link.

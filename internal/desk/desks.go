@@ -33,6 +33,10 @@ type Options struct {
 	Idle    time.Duration // a desk with nothing to do ends after this; 0: 30 s
 	Hung    time.Duration // one that answers nothing for this long is killed; 0: 60 s
 	Log     logrus.FieldLogger
+
+	// Observe is told of each request that was answered or given up; failure is the code
+	// of its error, "" when there was none. nil: nobody is.
+	Observe func(operation, failure string, took time.Duration)
 }
 
 // look is how often a desk is looked at.
@@ -73,6 +77,15 @@ func (d *Desks) Close() {
 // answer or for ctx to end. file, if any, is duplicated into the desk; the caller
 // closes its own. A request whose ctx ended may still be carried out.
 func (d *Desks) call(ctx context.Context, owner Owner, op string, args any, file *os.File, result any) error {
+	begun := time.Now()
+	err := d.request(ctx, owner, op, args, file, result)
+	if d.o.Observe != nil {
+		d.o.Observe(op, string(grid.CodeOf(err)), time.Since(begun))
+	}
+	return err
+}
+
+func (d *Desks) request(ctx context.Context, owner Owner, op string, args any, file *os.File, result any) error {
 	body, err := json.Marshal(args)
 	if err != nil {
 		return err

@@ -104,12 +104,11 @@ func reason(err error) error {
 	return err
 }
 
-// site is what this machine and user are.
-func (r *Request) site() submit.Site {
-	s := submit.Site{
-		Dir: r.Dir, Env: r.Env, Now: time.Now(), Vars: r.Vars, FileSystemDomain: r.Domain, Spool: r.Spool, Check: r.Check,
-		Arch: Arch(), OpSys: "LINUX",
-	}
+// Here is a site of jobs that are written on this machine, by this process's user. Its
+// directory, environment and macros are for the caller to add. Without a domain this
+// host's files are nobody else's.
+func Here(domain string) submit.Site {
+	s := submit.Site{Now: time.Now(), FileSystemDomain: domain, Arch: Arch(), OpSys: "LINUX"}
 	if s.FileSystemDomain == "" {
 		s.FileSystemDomain, _ = os.Hostname()
 	}
@@ -117,6 +116,13 @@ func (r *Request) site() submit.Site {
 	if u, err := user.Current(); err == nil {
 		s.Owner = u.Username
 	}
+	return s
+}
+
+// site is where the jobs of a request are written.
+func (r *Request) site() submit.Site {
+	s := Here(r.Domain)
+	s.Dir, s.Env, s.Vars, s.Spool, s.Check = r.Dir, r.Env, r.Vars, r.Spool, r.Check
 	return s
 }
 

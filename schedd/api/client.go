@@ -227,6 +227,12 @@ func (c *Client) Jobs(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessag
 	return c.pages(ctx, "/v1/jobs", q)
 }
 
+// Batches is the queue by batches.
+func (c *Client) Batches(ctx context.Context, q BatchesQuery) (out Batches, err error) {
+	jobs := JobsQuery{IDs: q.IDs, Owner: q.Owner, Constraint: q.Constraint, Limit: q.Limit}
+	return out, c.do(ctx, "GET", "/v1/batches?"+jobs.values().Encode(), nil, &out)
+}
+
 // History yields the ads of jobs that have left the queue, newest first.
 func (c *Client) History(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
 	return c.pages(ctx, "/v1/history", q)
@@ -299,6 +305,20 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 			wait = min(2*wait, 2*time.Second)
 		}
 	}
+}
+
+// Happened waits until something has happened behind an index. Other than [Client.Events]
+// it fails when the schedd goes away.
+func (c *Client) Happened(ctx context.Context, after uint64) error {
+	wait, seen := time.Duration(0), false
+	_, err := c.events(ctx, &after, &wait, func(Event, error) bool {
+		seen = true
+		return false
+	})
+	if err == nil && !seen {
+		err = grid.Errorf(grid.Unavailable, "the schedd at %s broke off", c.socket)
+	}
+	return cause(ctx, err)
 }
 
 func cause(ctx context.Context, err error) error {

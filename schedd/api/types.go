@@ -58,6 +58,13 @@ type Status struct {
 	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
 }
 
+// Health says whether a schedd works.
+type Health struct {
+	Live    bool     `json:"live" doc:"It goes on; if not, restart it"`
+	Ready   bool     `json:"ready" doc:"It takes new jobs"`
+	Reasons []string `json:"reasons" doc:"What keeps it from that, and what its administrator should look at"`
+}
+
 // Identity is who asks, as the socket says.
 type Identity struct {
 	User  string `json:"user"`
@@ -99,6 +106,35 @@ type JobsQuery struct {
 type Jobs struct {
 	Jobs []json.RawMessage `json:"jobs" doc:"Job ads, in HTCondor's words"`
 	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
+}
+
+// BatchesQuery selects the jobs of batches.
+type BatchesQuery struct {
+	IDs        []string `query:"id" doc:"Clusters (12), jobs (12.0), ranges (12.0-9); none: all"`
+	Owner      string   `query:"owner" doc:"Only jobs of this user"`
+	Constraint string   `query:"constraint" doc:"A ClassAd expression that must be true of a job's ad"`
+	Limit      int      `query:"limit" doc:"At most so many batches; 0: 1000" maximum:"10000"`
+}
+
+// Batches is the queue by batches, the oldest first.
+type Batches struct {
+	Batches []Batch `json:"batches"`
+	Total   Totals  `json:"total" doc:"Of all jobs that were found, those of omitted batches too"`
+	Omitted int     `json:"omitted,omitempty" doc:"Clusters of further batches, beyond the limit"`
+}
+
+// Batch is jobs that belong together: those of a workflow's run, of one owner's
+// clusters with one batch name, or of a cluster.
+type Batch struct {
+	Owner     string `json:"owner"`
+	Name      string `json:"name,omitempty" doc:"The batch name, or the workflow's; a cluster without has none"`
+	Dag       uint32 `json:"dag,omitempty" doc:"The workflow's run"`
+	Submitted int64  `json:"submitted" doc:"Its first cluster, seconds since 1970"`
+	Totals
+	Left  int    `json:"left" doc:"Jobs of its clusters in the queue that have left it"`
+	Jobs  int    `json:"jobs" doc:"Jobs of its clusters in the queue, as they were submitted"`
+	First string `json:"first" doc:"Its first job in the queue"`
+	Last  string `json:"last" doc:"And its last"`
 }
 
 // Selection names jobs: by ids, by owner and constraint, or all.
@@ -144,6 +180,26 @@ type Totals struct {
 	Held         int `json:"held"`
 	Transferring int `json:"transferring"`
 	Suspended    int `json:"suspended"`
+}
+
+// Add counts n jobs of a status.
+func (t *Totals) Add(s grid.Status, n int) {
+	switch s {
+	case grid.Idle:
+		t.Idle += n
+	case grid.Running:
+		t.Running += n
+	case grid.Removed:
+		t.Removed += n
+	case grid.Completed:
+		t.Completed += n
+	case grid.Held:
+		t.Held += n
+	case grid.TransferringOutput:
+		t.Transferring += n
+	case grid.Suspended:
+		t.Suspended += n
+	}
 }
 
 // Total is all of them.

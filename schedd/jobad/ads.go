@@ -303,6 +303,22 @@ func (s *Session) Shared(templateID uint32) (base *ad.Ad, differing []string, er
 	return t.base, differing, nil
 }
 
+// BatchName is the batch name of a cluster's jobs; empty when they have none, or one
+// that must be evaluated.
+func (s *Session) BatchName(c *ledger.Cluster) (string, error) {
+	t, err := s.template(c.Template)
+	if err != nil {
+		return "", err
+	}
+	for i := range t.sections {
+		if expr, ok := submit.Find(t.sections[i].Attrs, "JobBatchName"); ok {
+			name, _ := ad.Unquote(expr)
+			return name, nil
+		}
+	}
+	return t.base.Text("JobBatchName"), nil
+}
+
 func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
 	p := open(blob)
 	t := &template{base: ad.New(64)}

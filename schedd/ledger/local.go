@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,8 @@ type Ledger struct {
 	space     space
 	proposals chan proposal
 	stopped   chan struct{} // closed when Run has returned
+	committed func(int, time.Duration)
+	begun     atomic.Int64 // when the batch that is being written was begun, ms since 1970; 0: none is
 }
 
 type proposal struct {
@@ -55,7 +58,7 @@ func Open(dir string, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{
 		Machine: m, dir: dir, lock: lock, space: space{dir: dir, reserve: o.Reserve, free: freeBytes},
-		proposals: make(chan proposal, 1024), stopped: make(chan struct{}),
+		proposals: make(chan proposal, 1024), stopped: make(chan struct{}), committed: o.Committed,
 	}
 	if l.space.reserve == 0 {
 		l.space.reserve = DefaultReserve
@@ -104,6 +107,30 @@ func (l *Ledger) Close() error {
 
 // Leader is always true: there is one schedd.
 func (l *Ledger) Leader() bool { return true }
+
+// Load is what a ledger has to do, and the room that it has for it.
+type Load struct {
+	Waiting   int           // proposals
+	Writing   time.Duration // how long the batch under way has taken so far; 0: there is none
+	FileBytes int64
+	FreeBytes int64 // of the disk
+	Reserve   int64 // bytes of the disk below which nothing new is taken
+}
+
+// Load looks at the ledger and its disk.
+func (l *Ledger) Load() Load {
+	out := Load{Waiting: len(l.proposals), Reserve: l.space.reserve}
+	if at := l.begun.Load(); at != 0 {
+		out.Writing = max(time.Since(time.UnixMilli(at)), 0)
+	}
+	if info, err := os.Stat(filepath.Join(l.dir, FileName)); err == nil {
+		out.FileBytes = info.Size()
+	}
+	if free, err := l.space.free(l.dir); err == nil {
+		out.FreeBytes = free
+	}
+	return out
+}
 
 // Propose implements [Log].
 func (l *Ledger) Propose(ctx context.Context, c Command) (Result, error) {
@@ -187,7 +214,13 @@ func (l *Ledger) Run(ctx context.Context) error {
 			continue
 		}
 		failpoint.Hit("ledger.apply.before")
+		begun := time.Now()
+		l.begun.Store(begun.UnixMilli())
 		results := l.ApplyBatch(entries)
+		l.begun.Store(0)
+		if l.committed != nil {
+			l.committed(len(entries), time.Since(begun))
+		}
 		failpoint.Hit("ledger.answer.before")
 		if !failpoint.AckEarly {
 			answer(results)

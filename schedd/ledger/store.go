@@ -84,6 +84,10 @@ type Options struct {
 	ReadOnly bool
 	Reserve  int64 // bytes of the disk that submits leave free; 0: [DefaultReserve]
 
+	// Committed is told of each batch that became durable, from the ledger's own
+	// goroutine; nil: nobody is.
+	Committed func(commands int, took time.Duration)
+
 	migrations migrations
 	format     uint64 // this program's; 0: Format
 }

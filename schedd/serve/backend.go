@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net/http"
 
 	"gridburst/schedd/api"
 )
@@ -19,11 +20,14 @@ type Identity struct {
 // Backend is a schedd. Errors are grid.Errors.
 type Backend interface {
 	Status(Identity) api.Status
+	Health() api.Health
+	Metrics() http.Handler
 	Submit(context.Context, Identity, api.Submission) (api.Submitted, error)
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
 	Edit(context.Context, Identity, api.Edit) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
 	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	Batches(context.Context, Identity, api.BatchesQuery) (api.Batches, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)

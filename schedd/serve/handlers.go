@@ -56,6 +56,10 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) {
 			return b.History(ctx, id, *q)
 		})
+	get(s, "/v1/batches", "batches", "The queue by batches", anybody,
+		func(ctx context.Context, id Identity, q *api.BatchesQuery) (api.Batches, error) {
+			return b.Batches(ctx, id, *q)
+		})
 	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
 	get(s, "/v1/slots", "slots", "The pool", anybody,
@@ -93,6 +97,11 @@ func (s *Server) register() {
 	integer := &huma.Schema{Type: huma.TypeInteger}
 	s.stream("/v1/events", "events", "What happens, as server-sent events; a stream resumes behind an index", "text/event-stream", anybody,
 		[]*huma.Param{{Name: "after", In: "query", Description: "Begin behind this log entry; without it, with what happens now", Schema: integer}}, s.events)
+	s.stream("/v1/health", "health", "Whether the schedd works; 503 when it is not ready, or with live=true when it is not live", "application/json", anybody,
+		[]*huma.Param{{Name: "live", In: "query", Schema: &huma.Schema{Type: huma.TypeBoolean}}},
+		func(w http.ResponseWriter, r *http.Request, _ Identity) { health(b, w, r) })
+	s.stream("/metrics", "metrics", "What the schedd does, for Prometheus", "text/plain", anybody, nil,
+		func(w http.ResponseWriter, r *http.Request, _ Identity) { b.Metrics().ServeHTTP(w, r) })
 	s.stream("/v1/log", "log", "Entries of the ledger's log, one JSON object a line", "application/x-ndjson", admin,
 		[]*huma.Param{{Name: "from", In: "query", Description: "Begin with this entry", Schema: integer}}, s.entries)
 	s.stream("/v1/backup", "backup", "A copy of the queue file; the trailer "+api.BackupTrailer+" describes it", "application/octet-stream", admin, nil, s.backup)

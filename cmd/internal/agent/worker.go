@@ -24,7 +24,7 @@ import (
 
 type options struct {
 	schedd, state, name, isolation string
-	level                          cli.LogLevel
+	level                          cli.Log
 	cpus                           int
 	memory, disk                   string
 	attrs                          []string

@@ -110,10 +110,7 @@ func (o *selecting) run(ctx context.Context, d *Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	constraint := ""
-	if len(o.constraints) > 0 {
-		constraint = "(" + strings.Join(o.constraints, ") && (") + ")"
-	}
+	constraint := allOf(o.constraints)
 	// All are looked at before any is acted on.
 	targets := make([]target, len(args))
 	for i, a := range args {

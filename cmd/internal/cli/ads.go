@@ -3,11 +3,34 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
+
+// parseAd reads an ad as the API gives it.
+func parseAd(job json.RawMessage) (*ad.Ad, error) {
+	a, err := ad.ParseJSON(job)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+	}
+	return a, nil
+}
+
+// idOf is the id of the job whose ad it is.
+func idOf(a *ad.Ad) grid.JobID {
+	return grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))}
+}
+
+// allOf is the expression that is true where all of them are; "" of none.
+func allOf(constraints []string) string {
+	if len(constraints) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(constraints, ") && (") + ")"
+}
 
 // adList prints ads as JSON or in HTCondor's long form: an array whose brackets and
 // commas have lines of their own, or blocks with a blank line between them.
@@ -31,9 +54,9 @@ func (l *adList) raw(job json.RawMessage) error {
 		l.write(job)
 		return nil
 	}
-	a, err := ad.ParseJSON(job)
+	a, err := parseAd(job)
 	if err != nil {
-		return grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+		return err
 	}
 	l.ad(a)
 	return nil
@@ -70,7 +93,7 @@ func (l *adList) end() {
 // Letters of its format: j the job's id first, h a line of headings, l labels, V and
 // r values as they are written (strings in quotes), t tabs and , commas between.
 type autoformat struct {
-	d      *Deps
+	out    io.Writer
 	names  []string
 	format string
 	begun  bool
@@ -94,12 +117,12 @@ func (f *autoformat) print(a *ad.Ad) {
 		if f.has("j") {
 			head = append([]string{"ID"}, head...)
 		}
-		fmt.Fprintln(f.d.Out, strings.Join(head, f.gap()))
+		fmt.Fprintln(f.out, strings.Join(head, f.gap()))
 	}
 	f.begun = true
 	var parts []string
 	if f.has("j") {
-		parts = append(parts, grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))}.String())
+		parts = append(parts, idOf(a).String())
 	}
 	for _, n := range f.names {
 		text := "undefined"
@@ -115,5 +138,5 @@ func (f *autoformat) print(a *ad.Ad) {
 		}
 		parts = append(parts, text)
 	}
-	fmt.Fprintln(f.d.Out, strings.Join(parts, f.gap()))
+	fmt.Fprintln(f.out, strings.Join(parts, f.gap()))
 }

@@ -125,17 +125,15 @@ func TestTablesAreCutForTerminalsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rowOf(job, time.Unix(1_800_000_000, 0))
-	var o queueOptions
 	d, out, _ := fake(nil)
-	o.row(d, &r)
+	d.lines(queueRow(job, time.Unix(1_800_000_000, 0)))
 	want := []string{"12.3", "ada", "1+00:00:20", "R", "5", "700.0", "sleep", "1", "2\ufffd[2J", "3"}
 	if got := strings.Fields(out.String()); !slices.Equal(slices.Delete(slices.Clone(got), 2, 4), want) {
 		t.Errorf("the row is %q", got)
 	}
 	d, out, _ = fake(nil)
 	d.Width, d.Colour = 30, true
-	o.row(d, &r)
+	d.lines(queueRow(job, time.Unix(1_800_000_000, 0)))
 	if s := out.String(); !strings.HasPrefix(s, green) || !strings.HasSuffix(s, plain+"\n") || len(s) != len(green)+30+len(plain)+1 {
 		t.Errorf("on a terminal it is %q", s)
 	}

@@ -23,8 +23,9 @@ type Deps struct {
 	ErrColour bool // Err may be coloured
 	InTerm    bool // In is a person at a terminal
 
-	verbose bool
-	flush   func() error // of Out, where it is buffered
+	verbose  bool
+	terminal *terminal    // In and Out, where views can be shown in place; nil: nowhere
+	flush    func() error // of Out, where it is buffered
 }
 
 // system is the process's own.
@@ -40,6 +41,9 @@ func system() *Deps {
 		} else if w, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && w > 0 {
 			d.Width = w
 		}
+	}
+	if d.Width > 0 && d.InTerm && os.Getenv("TERM") != "dumb" {
+		d.terminal = &terminal{in: os.Stdin, out: os.Stdout}
 	}
 	d.ErrColour = !dumb && term.IsTerminal(int(os.Stderr.Fd()))
 	return d

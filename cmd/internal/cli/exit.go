@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"gridburst/internal/grid"
 )
 
@@ -45,6 +47,21 @@ func ExitOf(err error) int {
 
 // usage is an error of the command line.
 func usage(message string) error { return &grid.Error{Code: grid.Invalid, Message: message} }
+
+// oneOf refuses a command line with more than one of these options.
+func oneOf(c *cobra.Command, options ...string) error {
+	given := ""
+	for _, name := range options {
+		switch {
+		case !c.Flags().Changed(name):
+		case given != "":
+			return usage("--" + given + " and --" + name + " do not go together")
+		default:
+			given = name
+		}
+	}
+	return nil
+}
 
 // saidError ends a command whose failure has been told already.
 type saidError struct{ code int }

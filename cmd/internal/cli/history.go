@@ -23,7 +23,12 @@ range (12.0-9), those of a user; without any, all.
 States: C completed, X removed.
 ` + ExitHelp,
 		Example: "  ghistory --limit 20\n  ghistory 12 -af:j ExitCode RemoveReason",
-		RunE:    func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf(c, "af", "attributes"); err != nil {
+				return err
+			}
+			return o.run(c.Context(), d, args)
+		},
 	}
 	o.Flags(c)
 	c.Flags().IntVar(&o.limit, "match", 0, "the same as --limit")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func (o *jobOptions) Flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.owner, "owner", "", "only jobs of this `user`")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "only jobs of which this ClassAd `expression` is true")
-	f.StringSliceVar(&o.attributes, "attributes", nil, "with --long or --json: only these attributes, `A,B`")
+	f.StringSliceVar(&o.attributes, "attributes", nil, "only these attributes, `A,B`: a table of them, or with --long or --json that part of the ads")
 	f.StringSliceVar(&o.af, "af", nil, "print these attributes, `A,B`, on a line for each job; further ones among the arguments")
 	f.StringVar(&o.afFormat, "af-format", "", "of --af: j id first, h headings, l labels, V quotes, t tabs, `,` commas (-af:jh is --af-format=jh --af)")
 	f.BoolVarP(&o.long, "long", "l", false, "print whole ads")
@@ -59,11 +60,10 @@ func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 			return q, usage(fmt.Sprintf("%q is neither a job id nor an option", a))
 		}
 	}
-	var clauses []string
-	for _, c := range o.constraints {
-		clauses = append(clauses, "("+c+")")
+	q.Constraint = allOf(o.constraints)
+	if o.columns() {
+		o.af, o.afFormat = o.attributes, "jh"
 	}
-	q.Constraint = strings.Join(clauses, " && ")
 	q.Attributes = o.attributes
 	switch {
 	case len(o.af) > 0:
@@ -87,7 +87,13 @@ var rowAttributes = []string{
 // says how many there were.
 func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row func(*ad.Ad)) (n int, err error) {
 	list := adList{d: d, long: o.long}
-	lines := autoformat{d: d, names: o.af, format: o.afFormat}
+	lines := autoformat{out: d.Out, names: o.af, format: o.afFormat}
+	var columns *tabwriter.Writer
+	if o.columns() {
+		columns = tabwriter.NewWriter(d.Out, 0, 8, 2, ' ', 0)
+		defer columns.Flush()
+		lines.out, lines.format = columns, lines.format+"t"
+	}
 	for job, err := range jobs {
 		if err != nil {
 			return n, err
@@ -98,12 +104,15 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 				return n, err
 			}
 		} else {
-			a, err := ad.ParseJSON(job)
+			a, err := parseAd(job)
 			if err != nil {
-				return n, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+				return n, err
 			}
 			if len(o.af) > 0 {
 				lines.print(a)
+				if columns != nil && n%1000 == 0 {
+					columns.Flush() // the widths begin anew, and memory is bounded
+				}
 			} else {
 				row(a)
 			}
@@ -117,6 +126,9 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 	}
 	return n, nil
 }
+
+// columns reports whether chosen attributes are printed as a table.
+func (o *jobOptions) columns() bool { return len(o.attributes) > 0 && !o.long && !o.json }
 
 // tabled reports whether jobs are printed as rows of a table.
 func (o *jobOptions) tabled() bool { return len(o.af) == 0 && !o.long && !o.json }
@@ -136,7 +148,7 @@ type jobRow struct {
 
 func rowOf(a *ad.Ad, now time.Time) jobRow {
 	r := jobRow{
-		id:        grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))},
+		id:        idOf(a),
 		owner:     grid.Printable(a.Text("Owner")),
 		submitted: time.Unix(a.Int("QDate", 0), 0),
 		status:    grid.Status(a.Int("JobStatus", 0)),
@@ -180,8 +192,12 @@ func (d *Deps) cut(line string) string {
 	if d.Width <= 0 {
 		return line
 	}
-	if r := []rune(line); len(r) > d.Width {
-		return string(r[:d.Width])
+	return cut(line, d.Width)
+}
+
+func cut(line string, width int) string {
+	if r := []rune(line); len(r) > width {
+		return string(r[:width])
 	}
 	return line
 }

@@ -57,11 +57,17 @@ func (o *machineOptions) list(ctx context.Context, d *Deps) error {
 	if o.json {
 		return PrintJSON(d, out)
 	}
-	fmt.Fprintf(d.Out, "%5s %-9s %-9s %-12s %-20s %-8s %11s  %s\n", "Claim", "State", "Kind", "Resource", "Machine", "Job", "Since", "Why")
-	for i := range out.Claims {
-		fmt.Fprintln(d.Out, d.cut(claimLine(&out.Claims[i], d.Now())))
-	}
+	d.lines(claimTable(out.Claims, d.Now())...)
 	return nil
+}
+
+// claimTable is a heading and a row for each virtual machine.
+func claimTable(claims []api.Claim, now time.Time) []line {
+	lines := []line{{bold, fmt.Sprintf("%5s %-9s %-9s %-12s %-20s %-8s %11s  %s", "Claim", "State", "Kind", "Resource", "Machine", "Job", "Since", "Why")}}
+	for i := range claims {
+		lines = append(lines, line{text: claimLine(&claims[i], now)})
+	}
+	return lines
 }
 
 func claimLine(c *api.Claim, now time.Time) string {

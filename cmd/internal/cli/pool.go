@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,33 +61,41 @@ func (o *poolOptions) run(ctx context.Context, d *Deps, args []string) error {
 	case o.long:
 		return o.whole(d, slots)
 	}
-	o.table(d, slots)
+	table := slotTable(slots, d.Now())
+	d.lines(table[0], line{})
+	d.lines(table[1:]...)
+	poolTotal(d, slots)
 	return nil
 }
 
-func (o *poolOptions) table(d *Deps, slots []api.Slot) {
+// slotTable is a heading and a row for each machine.
+func slotTable(slots []api.Slot, now time.Time) []line {
 	name := len("Name")
 	for _, s := range slots {
 		name = max(name, len(s.Name))
 	}
-	fmt.Fprintf(d.Out, "%-*s OpSys      Arch   State    Cpus  Free     Mem    Free Jobs Kept  Since\n\n", name, "Name")
+	lines := []line{{bold, fmt.Sprintf("%-*s OpSys      Arch   State    Cpus  Free     Mem    Free Jobs Kept  Since", name, "Name")}}
+	for i := range slots {
+		s := &slots[i]
+		colour := map[string]string{"busy": green, "draining": yellow, "lost": red}[s.State]
+		lines = append(lines, line{colour, fmt.Sprintf("%-*s %-10s %-6s %-8s %4d %5d %7d %7d %4d %-5s %s",
+			name, grid.Printable(s.Name), grid.Printable(s.OpSys), grid.Printable(s.Arch), s.State, s.Cpus, s.FreeCpus, s.MemoryMB, s.FreeMB, len(s.Jobs),
+			grid.Printable(s.Isolation), clock(now.Sub(time.Unix(s.Since, 0))))})
+	}
+	return lines
+}
+
+func poolTotal(d *Deps, slots []api.Slot) {
 	states := map[string]int{}
-	var total api.Slot
+	var cpus, free int64
 	jobs := 0
 	for i := range slots {
 		s := &slots[i]
 		states[s.State]++
-		total.Cpus += s.Cpus
-		total.FreeCpus += s.FreeCpus
-		jobs += len(s.Jobs)
-		colour := map[string]string{"busy": green, "draining": yellow, "lost": red}[s.State]
-		line := fmt.Sprintf("%-*s %-10s %-6s %-8s %4d %5d %7d %7d %4d %-5s %s",
-			name, grid.Printable(s.Name), grid.Printable(s.OpSys), grid.Printable(s.Arch), s.State, s.Cpus, s.FreeCpus, s.MemoryMB, s.FreeMB, len(s.Jobs),
-			grid.Printable(s.Isolation), clock(d.Now().Sub(time.Unix(s.Since, 0))))
-		fmt.Fprintln(d.Out, d.paint(colour, d.cut(line)))
+		cpus, free, jobs = cpus+s.Cpus, free+s.FreeCpus, jobs+len(s.Jobs)
 	}
 	fmt.Fprintf(d.Out, "\nTotal: %d machines; %d idle, %d busy, %d draining, %d lost; %d of %d cpus free; %d jobs\n",
-		len(slots), states["idle"], states["busy"], states["draining"], states["lost"], total.FreeCpus, total.Cpus, jobs)
+		len(slots), states["idle"], states["busy"], states["draining"], states["lost"], free, cpus, jobs)
 }
 
 // whole prints the names and values of the API, one a line.
@@ -100,15 +109,10 @@ func (o *poolOptions) whole(d *Deps, slots []api.Slot) error {
 		if err := json.Unmarshal(b, &fields); err != nil {
 			return err
 		}
-		var names []string
-		for n := range fields {
-			names = append(names, n)
-		}
-		slices.Sort(names)
 		if i > 0 {
 			fmt.Fprintln(d.Out)
 		}
-		for _, n := range names {
+		for _, n := range slices.Sorted(maps.Keys(fields)) {
 			fmt.Fprintf(d.Out, "%s = %s\n", n, fields[n])
 		}
 	}

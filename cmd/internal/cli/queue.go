@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +15,12 @@ import (
 type queueOptions struct {
 	jobOptions
 	allUsers bool
+	batch    bool
 	noBatch  bool
+	held     bool
+	running  bool
 	totals   bool
+	watch    bool
 	why      string
 }
 
@@ -28,17 +33,37 @@ func Queue(d *Deps) *cobra.Command {
 		Long: `Show jobs in the queue: a cluster (12), a job (12.0), a range (12.0-9), those of a
 user; without any, one's own, and for root everybody's.
 
+They are shown by batches: the jobs of one batch_name, of one workflow's run, or of a
+cluster. DONE counts those that have left the queue too. --nobatch, --run and --held give
+each job a row, -af and --attributes print what you choose of their ads.
+
+--watch shows the batches until you press q, again whenever something has happened; with
+JOBs it ends when none of them is left. Where there is no terminal it prints each change.
+
 States: I idle, R running, H held, > results on their way, C completed and kept,
 X being removed, S suspended.
 ` + ExitHelp,
-		Example: "  gq --why 12.0\n  gq --constraint 'JobStatus == 5' -af:j HoldReason",
-		RunE:    func(c *cobra.Command, args []string) error { return o.run(c.Context(), d, args) },
+		Example: "  gq --why 12.0\n  gq --held\n  gq --constraint 'JobStatus == 5' -af:j HoldReason\n  gq --watch 12",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf(c, "batch", "nobatch", "held", "hold", "run", "totals", "watch", "why"); err != nil {
+				return err
+			}
+			if err := oneOf(c, "af", "attributes"); err != nil {
+				return err
+			}
+			return o.run(c.Context(), d, args)
+		},
 	}
 	o.Flags(c)
 	f := c.Flags()
 	f.BoolVar(&o.allUsers, "allusers", false, "jobs of all users")
-	f.BoolVar(&o.noBatch, "nobatch", false, "one row for each job, as is always done; for HTCondor's habits")
+	f.BoolVar(&o.batch, "batch", false, "a row for each batch, as is done anyway; with --json, the batches")
+	f.BoolVar(&o.noBatch, "nobatch", false, "a row for each job")
+	f.BoolVar(&o.held, "held", false, "only held jobs: since when, and why")
+	f.BoolVar(&o.held, "hold", false, "the same, as HTCondor calls it")
+	f.BoolVar(&o.running, "run", false, "only jobs that run, and where")
 	f.BoolVar(&o.totals, "totals", false, "print only the numbers")
+	f.BoolVar(&o.watch, "watch", false, "go on showing the batches, with their progress")
 	f.StringVar(&o.why, "why", "", "say why this `job` does not run")
 	return c
 }
@@ -51,9 +76,19 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if o.why != "" {
 		return o.explain(ctx, d, client)
 	}
+	table := o.table()
+	switch {
+	case o.held:
+		o.constraints = append(o.constraints, "JobStatus == 5")
+	case o.running:
+		o.constraints = append(o.constraints, "JobStatus == 2 || JobStatus == 6 || JobStatus == 7")
+	}
 	q, err := o.query(args)
 	if err != nil {
 		return err
+	}
+	if o.tabled() {
+		q.Attributes, q.Evaluate = table.attributes, true
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -62,40 +97,130 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if len(q.IDs) == 0 && q.Owner == "" && q.Constraint == "" && !o.allUsers && status.You.UID != 0 {
 		q.Owner = status.You.User
 	}
-	tabled := o.tabled()
-	if tabled {
-		fmt.Fprintf(d.Out, "\n\n-- Schedd: %s : %s @ %s\n", status.Name, status.You.User, d.Now().Format("01/02/06 15:04:05"))
-		if !o.totals {
-			fmt.Fprintln(d.Out, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD")
+	batches := api.BatchesQuery{IDs: q.IDs, Owner: q.Owner, Constraint: q.Constraint, Limit: o.limit}
+	switch {
+	case o.watch && !o.tabled():
+		return usage("--watch shows batches: it goes with no other form")
+	case o.watch:
+		return d.live(ctx, client, 0, func(ctx context.Context) (view, error) { return o.look(ctx, d, client, batches) })
+	case o.batch && o.json:
+		out, err := client.Batches(ctx, batches)
+		if err != nil {
+			return err
 		}
+		return PrintJSON(d, out)
+	case !o.tabled():
+		_, err := o.jobs(ctx, d, client, q, nil)
+		return err
 	}
-	if tabled && o.totals && len(q.IDs) == 0 && q.Constraint == "" {
-		return o.numbers(ctx, d, client, q.Owner, status.You.User)
-	}
+	fmt.Fprintf(d.Out, "\n\n%s\n", heading(d, status))
 	var found api.Totals
-	n, err := o.each(d, client.Jobs(ctx, q), func(a *ad.Ad) {
-		r := rowOf(a, d.Now())
-		count(&found, r.status)
-		if !o.totals {
-			o.row(d, &r)
+	switch {
+	case o.totals && len(q.IDs) == 0 && q.Constraint == "":
+		all, err := client.Totals(ctx)
+		if err != nil {
+			return err
 		}
-	})
+		found = totalsOf(all, q.Owner)
+	case o.noBatch || o.held || o.running:
+		fmt.Fprintln(d.Out, table.head)
+		if found, err = o.jobs(ctx, d, client, q, table.row); err != nil {
+			return err
+		}
+	default:
+		out, err := client.Batches(ctx, batches)
+		if err != nil {
+			return err
+		}
+		if found = out.Total; found.Total() == 0 && len(q.IDs) > 0 {
+			return none(ctx, q.IDs, "queue", "ghistory")
+		}
+		if !o.totals {
+			d.lines(batchTable(out, false)...)
+		}
+	}
+	all, err := client.Totals(ctx)
 	if err != nil {
 		return err
 	}
-	if tabled {
-		if err := o.footer(ctx, d, client, found, status.You.User); err != nil {
-			return err
-		}
-	}
-	if n == 0 && len(q.IDs) > 0 {
-		return none(ctx, q.IDs, "queue", "ghistory")
-	}
+	fmt.Fprintln(d.Out)
+	d.lines(numbers(found, all, status.You.User)...)
+	fmt.Fprintln(d.Out)
 	return nil
 }
 
-func (o *queueOptions) row(d *Deps, r *jobRow) {
-	line := fmt.Sprintf(" %-7s %-14s %-11s %12s %-2c %-3d %-6.1f %s",
+func heading(d *Deps, s api.Status) string {
+	return fmt.Sprintf("-- Schedd: %s : %s @ %s", s.Name, s.You.User, d.Now().Format("01/02/06 15:04:05"))
+}
+
+// lines prints rows of a table.
+func (d *Deps) lines(lines ...line) {
+	for _, l := range lines {
+		fmt.Fprintln(d.Out, d.paint(l.colour, d.cut(l.text)))
+	}
+}
+
+// jobs prints jobs one by one, and counts them.
+func (o *queueOptions) jobs(ctx context.Context, d *Deps, client *api.Client, q api.JobsQuery, row func(*ad.Ad, time.Time) line) (found api.Totals, err error) {
+	n, err := o.each(d, client.Jobs(ctx, q), func(a *ad.Ad) {
+		found.Add(grid.Status(a.Int("JobStatus", 0)), 1)
+		d.lines(row(a, d.Now()))
+	})
+	if err == nil && n == 0 && len(q.IDs) > 0 {
+		err = none(ctx, q.IDs, "queue", "ghistory")
+	}
+	return found, err
+}
+
+// look is what --watch shows now.
+func (o *queueOptions) look(ctx context.Context, d *Deps, client *api.Client, q api.BatchesQuery) (v view, err error) {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return v, err
+	}
+	out, err := client.Batches(ctx, q)
+	if err != nil {
+		return v, err
+	}
+	all, err := client.Totals(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.index, v.over = status.Index, len(q.IDs) > 0 && out.Total.Total() == 0
+	v.lines = append(v.lines, line{text: heading(d, status)}, line{})
+	v.lines = append(v.lines, batchTable(out, true)...)
+	v.lines = append(v.lines, line{})
+	v.lines = append(v.lines, numbers(out.Total, all, status.You.User)...)
+	v.lines = append(v.lines, line{}, line{dim, barLegend})
+	return v, nil
+}
+
+// jobTable is one way to give each job a row.
+type jobTable struct {
+	attributes []string
+	head       string
+	row        func(*ad.Ad, time.Time) line
+}
+
+func (o *queueOptions) table() jobTable {
+	switch {
+	case o.held:
+		return jobTable{
+			[]string{"ClusterId", "ProcId", "Owner", "JobStatus", "EnteredCurrentStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode"},
+			" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", heldRow,
+		}
+	case o.running:
+		return jobTable{
+			append([]string{"RemoteHost"}, rowAttributes...),
+			" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", runningRow,
+		}
+	}
+	return jobTable{rowAttributes, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD", queueRow}
+}
+
+func queueRow(a *ad.Ad, now time.Time) line {
+	r := rowOf(a, now)
+	text := fmt.Sprintf(" %-7s %-14s %-11s %12s %-2c %-3d %-6.1f %s",
 		r.id, r.owner, moment(r.submitted), clock(r.runTime), r.status.Letter(), r.prio, r.sizeMB, r.cmd)
 	colour := ""
 	switch r.status {
@@ -106,46 +231,18 @@ func (o *queueOptions) row(d *Deps, r *jobRow) {
 	case grid.Removed, grid.Completed:
 		colour = dim
 	}
-	fmt.Fprintln(d.Out, d.paint(colour, d.cut(line)))
+	return line{colour, text}
 }
 
-func count(t *api.Totals, s grid.Status) {
-	switch s {
-	case grid.Idle:
-		t.Idle++
-	case grid.Running:
-		t.Running++
-	case grid.Removed:
-		t.Removed++
-	case grid.Completed:
-		t.Completed++
-	case grid.Held:
-		t.Held++
-	case grid.TransferringOutput:
-		t.Transferring++
-	case grid.Suspended:
-		t.Suspended++
-	}
+func heldRow(a *ad.Ad, _ time.Time) line {
+	r := rowOf(a, time.Time{})
+	code := fmt.Sprintf("%d/%d", a.Int("HoldReasonCode", 0), a.Int("HoldReasonSubCode", 0))
+	return line{text: fmt.Sprintf(" %-7s %-14s %-11s %8s %s", r.id, r.owner, moment(time.Unix(a.Int("EnteredCurrentStatus", 0), 0)), code, grid.Printable(a.Text("HoldReason")))}
 }
 
-// footer prints the numbers of what was found, of the user and of all.
-func (o *queueOptions) footer(ctx context.Context, d *Deps, client *api.Client, found api.Totals, user string) error {
-	all, err := client.Totals(ctx)
-	if err != nil {
-		return err
-	}
-	printTotals(d, found, all, user)
-	return nil
-}
-
-// numbers are those of an owner ("": of all), without looking at jobs.
-func (o *queueOptions) numbers(ctx context.Context, d *Deps, client *api.Client, owner, user string) error {
-	all, err := client.Totals(ctx)
-	if err != nil {
-		return err
-	}
-	printTotals(d, totalsOf(all, owner), all, user)
-	return nil
+func runningRow(a *ad.Ad, now time.Time) line {
+	r := rowOf(a, now)
+	return line{text: fmt.Sprintf(" %-7s %-14s %-11s %12s %s", r.id, r.owner, moment(r.submitted), clock(r.runTime), grid.Printable(a.Text("RemoteHost")))}
 }
 
 // totalsOf are an owner's; of all without a name.
@@ -161,16 +258,13 @@ func totalsOf(all api.QueueTotals, owner string) api.Totals {
 	return api.Totals{}
 }
 
-func printTotals(d *Deps, found api.Totals, all api.QueueTotals, user string) {
-	line := func(of string, t api.Totals) {
-		fmt.Fprintf(d.Out, "Total for %s: %d jobs; %d completed, %d removed, %d idle, %d running, %d held, %d suspended\n",
-			of, t.Total(), t.Completed, t.Removed, t.Idle, t.Running+t.Transferring, t.Held, t.Suspended)
+// numbers are those of what was found, of the user and of all.
+func numbers(found api.Totals, all api.QueueTotals, user string) []line {
+	of := func(what string, t api.Totals) line {
+		return line{text: fmt.Sprintf("Total for %s: %d jobs; %d completed, %d removed, %d idle, %d running, %d held, %d suspended",
+			what, t.Total(), t.Completed, t.Removed, t.Idle, t.Running+t.Transferring, t.Held, t.Suspended)}
 	}
-	fmt.Fprintln(d.Out)
-	line("query", found)
-	line(user, totalsOf(all, user))
-	line("all users", all.All)
-	fmt.Fprintln(d.Out)
+	return []line{of("query", found), of(user, totalsOf(all, user)), of("all users", all.All)}
 }
 
 func (o *queueOptions) explain(ctx context.Context, d *Deps, client *api.Client) error {

@@ -9,22 +9,16 @@ import (
 	"gridburst/schedd/submit"
 )
 
-// here is the site of a submission by this process.
+// here is the site of a submission by this process, as the schedd knows its user.
 func here(d *Deps, schedd api.Status) (submit.Site, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return submit.Site{}, grid.Errorf(grid.Invalid, "the current directory: %w", err)
 	}
-	s := submit.Site{
-		Dir: dir, Env: os.Environ(), Now: d.Now(), Owner: schedd.You.User, FileSystemDomain: schedd.Domain,
-		Arch: jobfile.Arch(), OpSys: "LINUX",
-	}
-	s.OpSysVer, s.OpSysAndVer = jobfile.Release()
-	if s.Owner == "" {
-		s.Owner = d.Env("USER")
-	}
-	if s.FileSystemDomain == "" {
-		s.FileSystemDomain, _ = os.Hostname()
+	s := jobfile.Here(schedd.Domain)
+	s.Dir, s.Env, s.Now = dir, os.Environ(), d.Now()
+	if schedd.You.User != "" {
+		s.Owner = schedd.You.User
 	}
 	return s, nil
 }

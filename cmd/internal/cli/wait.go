@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
 	"gridburst/schedd/api"
@@ -184,13 +183,13 @@ func (o *waitOptions) pending(ctx context.Context, client *api.Client, runs []gr
 		if err != nil {
 			return nil, 0, err
 		}
-		a, err := ad.ParseJSON(job)
+		a, err := parseAd(job)
 		if err != nil {
-			return nil, 0, grid.Errorf(grid.Internal, "an ad that cannot be read: %w", err)
+			return nil, 0, err
 		}
 		seen++
 		if grid.Status(a.Int("JobStatus", 0)) != grid.Completed {
-			jobs[grid.JobID{Cluster: int32(a.Int("ClusterId", 0)), Proc: int32(a.Int("ProcId", 0))}] = true
+			jobs[idOf(a)] = true
 		}
 	}
 	if seen > 0 {

@@ -123,6 +123,10 @@ func readWorkflow(name string) (file string, g *dag.Graph, diags grid.Diagnostic
 // lint reads the job files of all nodes as they will be read. One that is not there is a
 // mistake, unless a node before could make it.
 func lint(g *dag.Graph, file, domain string) (diags grid.Diagnostics) {
+	run, err := dag.Open(g, dag.Header{}, nil)
+	if err != nil {
+		return grid.Diagnostics{{Summary: grid.MessageOf(err)}}
+	}
 	seen := map[string]bool{}
 	for i := range g.Len() {
 		n := &g.Nodes[i]
@@ -131,11 +135,9 @@ func lint(g *dag.Graph, file, domain string) (diags grid.Diagnostics) {
 		}
 		r := jobfile.Node(n, file, filepath.Dir(file))
 		r.Domain = domain
-		vars := []submit.Var{{Name: "JOB", Value: n.Name}, {Name: "RETRY", Value: "0"}}
-		for _, v := range n.Vars {
-			vars = append(vars, submit.Var(v))
+		for _, v := range run.Vars(int32(i)) {
+			r.Vars = append(r.Vars, submit.Var(v))
 		}
-		r.Vars = vars
 		specs, found, err := jobfile.Read(r)
 		switch {
 		case grid.CodeOf(err) == grid.NotFound && len(n.Parents) > 0:
@@ -216,7 +218,7 @@ func (o *workflowOptions) list(ctx context.Context, d *Deps, client *api.Client)
 	}
 	fmt.Fprintf(d.Out, "%6s %-10s %-9s %6s %6s %6s  %-11s %s\n", "ID", "Owner", "Status", "Nodes", "Done", "Failed", "Started", "Name")
 	for _, g := range out.Dags {
-		line := fmt.Sprintf("%6d %-10s %-9s %6d %6d %6d  %-11s %s", g.ID, grid.Printable(g.Owner), g.Status, g.Nodes, g.Done, g.Failed, time.Unix(g.Started, 0).Format("01/02 15:04"), grid.Printable(g.Name))
+		line := fmt.Sprintf("%6d %-10s %-9s %6d %6d %6d  %-11s %s", g.ID, grid.Printable(g.Owner), g.Status, g.Nodes, g.Done, g.Failed, moment(time.Unix(g.Started, 0)), grid.Printable(g.Name))
 		fmt.Fprintln(d.Out, d.cut(line))
 	}
 	return nil

@@ -4,17 +4,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"gridburst/gahp"
 	"gridburst/internal/desk"
+	"gridburst/internal/telemetry"
 	"gridburst/schedd"
 )
 
 // engine is the GAHP that speaks to an engine with a credential: a process of its own,
 // with the rights of whoever's credential it is.
-func engine(resources []schedd.Resource, log logrus.FieldLogger) func(schedd.Credential) (gahp.Provider, error) {
+func engine(resources []schedd.Resource, count *telemetry.Schedd, log logrus.FieldLogger) func(schedd.Credential) (gahp.Provider, error) {
 	return func(c schedd.Credential) (gahp.Provider, error) {
 		command, err := gahpOf(resources, c.Resource)
 		if err != nil {
@@ -25,6 +27,7 @@ func engine(resources []schedd.Resource, log logrus.FieldLogger) func(schedd.Cre
 			command = append(command, "--ca-file", c.CAFile)
 		}
 		o := gahp.Options{Command: command, Dir: "/", Log: log.WithField("resource", c.Resource)}
+		o.Observe = func(verb string, failure gahp.Kind, took time.Duration) { count.Engine(verb, string(failure), took) }
 		if o.Credential, err = desk.CredentialOf(c.User); err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ import (
 
 type options struct {
 	dir, config, socket string
-	level               cli.LogLevel
+	level               cli.Log
 }
 
 // Schedd is gschedd.
@@ -128,8 +128,6 @@ func (p *places) read(d *cli.Deps) (c configs.Schedd, err error) {
 	case errors.Is(err, os.ErrNotExist) && !p.named:
 		p.config = ""
 		return c, nil
-	case errors.Is(err, os.ErrNotExist):
-		return c, grid.Errorf(grid.Invalid, "the configuration: %w", err)
 	case err != nil:
 		return c, grid.Errorf(grid.Invalid, "the configuration: %w", err)
 	}

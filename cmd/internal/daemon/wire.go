@@ -10,6 +10,7 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
 	"gridburst/internal/grid"
+	"gridburst/internal/telemetry"
 	"gridburst/schedd"
 	"gridburst/schedd/policy"
 	"gridburst/schedd/userlog"
@@ -20,7 +21,7 @@ import (
 func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (schedd.Config, error) {
 	c := schedd.Config{
 		Dir: beside(p.config, file.Dir), Socket: file.Socket, Name: file.Name, Host: file.Host, Domain: file.Domain, Version: cli.Version(),
-		Listen: file.Listen, Names: file.Names,
+		Listen: file.Listen, Names: file.Names, Metrics: file.Metrics, Telemetry: telemetry.New(cli.Version()),
 		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
 		MaxProcs: file.MaxProcs, MaxPerOwner: file.MaxPerOwner,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
@@ -42,7 +43,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		}
 		c.Resources = append(c.Resources, r)
 	}
-	c.Engine = engine(c.Resources, log)
+	c.Engine = engine(c.Resources, c.Telemetry, log)
 	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
 	c.PolicyInterval, c.Policies.MaxReleases = file.PolicyInterval, int64(file.MaxReleases)
 	for _, p := range file.Policies {
