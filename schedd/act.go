@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
@@ -32,10 +33,12 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 	for len(runs) > 0 {
 		cmd.Runs = runs[:min(len(runs), maxRuns)]
 		runs = runs[len(cmd.Runs):]
+		failpoint.Hit("act.before")
 		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: cmd})
 		if err != nil {
 			return out, err
 		}
+		failpoint.Hit("act.after")
 		done := r.Value.(ledger.Acted)
 		out.Changed += int(done.Changed)
 		out.Already += int(done.Already)

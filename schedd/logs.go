@@ -146,6 +146,7 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 	}
 	l.routed = next
 	l.changed()
+	failpoint.Hit("logs.routed")
 }
 
 // changed wakes those who wait; l.mu is held.
@@ -195,6 +196,7 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 		}
 		unsure = false
 		l.settle(w, lines, asks, done)
+		failpoint.Hit("logs.settled")
 	}
 }
 
@@ -306,6 +308,7 @@ func (l *logs) mark(ctx context.Context) {
 	if _, err := l.d.propose(ctx, m); err != nil && ctx.Err() == nil {
 		l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
 	}
+	failpoint.Hit("logs.mark.after")
 }
 
 // maxPositions bounds one mark, which must fit one entry.
