@@ -2,6 +2,8 @@ package schedd
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +41,7 @@ type logWriter struct {
 	last    map[string]position         // logs written since the last mark
 	recall  map[string]userlog.Position // where logs ended that the last mark before the start told of
 	refused map[string]string           // logs that could not be written, and why
+	dirty   map[string]bool             // logs that were written, and not flushed
 }
 
 type logLine struct {
@@ -117,7 +120,7 @@ func (l *logs) recall() error {
 func (l *logs) writer(o desk.Owner) *logWriter {
 	w := l.writers[o.UID]
 	if w == nil {
-		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]userlog.Position{}, refused: map[string]string{}}
+		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]userlog.Position{}, refused: map[string]string{}, dirty: map[string]bool{}}
 		l.writers[o.UID] = w
 	}
 	if o.Name != "" {
@@ -237,6 +240,7 @@ func (l *logs) settle(w *logWriter, lines []logLine, asks []desk.LogAppend, done
 	for i, a := range asks {
 		if done[i].Error == "" {
 			w.last[a.Path] = position{last, done[i].Position}
+			w.dirty[a.Path] = true
 			delete(w.refused, a.Path)
 			continue
 		}
@@ -304,11 +308,41 @@ func (l *logs) mark(ctx context.Context) {
 		}
 	}
 	l.mu.Unlock()
+	if err := l.flush(ctx); err != nil {
+		if ctx.Err() == nil {
+			l.d.log.WithError(err).Warn("event logs cannot be flushed now")
+		}
+		return
+	}
 	failpoint.Hit("logs.mark.before")
 	if _, err := l.d.propose(ctx, m); err != nil && ctx.Err() == nil {
 		l.d.log.WithError(err).Warn("how far event logs are written could not be marked")
 	}
 	failpoint.Hit("logs.mark.after")
+}
+
+// flush sees logs on the disk: what is marked as written is not looked for after a power
+// cut.
+func (l *logs) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, logLimit)
+	defer cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.writers {
+		if len(w.dirty) == 0 {
+			continue
+		}
+		owner, dirty := w.owner, w.dirty
+		w.dirty = map[string]bool{}
+		l.mu.Unlock()
+		err := l.d.desks.SyncLogs(ctx, owner, slices.Collect(maps.Keys(dirty)))
+		l.mu.Lock()
+		if err != nil {
+			maps.Copy(w.dirty, dirty)
+			return err
+		}
+	}
+	return nil
 }
 
 // maxPositions bounds one mark, which must fit one entry.

@@ -40,6 +40,11 @@ func Append(path string, texts [][]byte, after *Position) (Position, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
+	if err == nil && after != nil && info.Mode().IsRegular() {
+		if err = dropHole(f); err == nil {
+			info, err = f.Stat()
+		}
+	}
 	if err != nil {
 		return Position{}, err
 	}

@@ -45,8 +45,9 @@ func newBench(r *rig.Rig, row *Row, n int, o Options) *bench {
 	b.api = api.NewClient(filepath.Join(b.dir, "schedd.sock"))
 	for i := range 3 {
 		name := fmt.Sprintf("client%d", i)
+		log := filepath.Join(b.dir, name+".log")
 		b.clients = append(b.clients, &client{
-			name: name, log: filepath.Join(b.dir, name+".log"), schedd: b.api, rand: rand.New(rand.NewPCG(b.rand.Uint64(), 1)),
+			name: name, log: log, copied: log, schedd: b.api, rand: rand.New(rand.NewPCG(b.rand.Uint64(), 1)),
 		})
 	}
 	return b
@@ -270,19 +271,11 @@ func (b *bench) last(ctx context.Context) error {
 				b.row.Acked += n
 			}
 		}
-		for begun := time.Now(); ; {
-			v, late, err := c.judgeLog()
-			if err != nil {
-				return err
-			}
-			if !late || time.Since(begun) > logPatience {
-				b.tell(v)
-				break
-			}
-			if err := pause.For(ctx, 20*time.Millisecond); err != nil {
-				return err
-			}
+		v, err := c.settled(ctx, func() error { return nil })
+		if err != nil {
+			return err
 		}
+		b.tell(v)
 	}
 	if broken, err := filepath.Glob(filepath.Join(b.dir, "spool", ".*")); err != nil || len(broken) > 0 {
 		b.tell(Verdict{Wrong: []string{fmt.Sprintf("files that are not whole lie about: %q", broken)}})

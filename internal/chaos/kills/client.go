@@ -18,6 +18,7 @@ import (
 type client struct {
 	name   string
 	log    string // the event log of all its jobs
+	copied string // where that can be read here
 	schedd *api.Client
 	rand   *rand.Rand
 
@@ -32,6 +33,7 @@ type cluster struct {
 	key    string // in every ad, as the attribute KillsKey
 	id     int32  // 0: not acknowledged, and not seen
 	acked  bool
+	warned bool // that its event log will be written later
 	procs  int
 	status grid.Status              // that was acknowledged last
 	events map[grid.EventNumber]int // that each job's log must have
@@ -154,7 +156,7 @@ func (c *client) ask(ctx context.Context, s *step) error {
 			if k.id != 0 && k.id != got {
 				c.complain("%s was cluster %d, and is %d when it is asked for again", k.key, k.id, got)
 			}
-			k.id, k.acked = got, true
+			k.id, k.acked, k.warned = got, true, len(out.Warnings) > 0
 		}
 	} else {
 		k := s.clusters[0]

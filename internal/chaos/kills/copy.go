@@ -40,12 +40,8 @@ func (b *bench) copy(ctx context.Context) error {
 		if err := b.arm(); err != nil {
 			return err
 		}
-		if _, err := b.gadm(ctx, "backup", file); err != nil && !rig.Killed(err) && ctx.Err() == nil {
-			select {
-			case <-b.schedd.Done(): // it is the one that was killed
-			default:
-				return b.tellf("gadm backup: %v", err)
-			}
+		if _, err := b.gadm(ctx, "backup", file); err != nil && !b.died() && ctx.Err() == nil {
+			return b.tellf("gadm backup: %v", err)
 		}
 		return b.proven(file)
 	}

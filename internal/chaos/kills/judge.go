@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 	"gridburst/schedd/userlog"
 )
@@ -145,12 +147,13 @@ func events(path string) (count map[grid.JobID]map[grid.EventNumber]int, cut boo
 	return count, whole < len(b), nil
 }
 
-// judgeSubmits: a submit is acknowledged once its events are in their log.
+// judgeSubmits: a submit is acknowledged once its events are in their log, or with a
+// warning that they are not.
 func (c *client) judgeSubmits(v *Verdict) error {
-	count, _, err := events(c.log)
+	count, _, err := events(c.copied)
 	for _, k := range c.clusters {
 		for proc := range int32(k.procs) {
-			if id := (grid.JobID{Cluster: k.id, Proc: proc}); k.acked && count[id][grid.EventSubmit] == 0 {
+			if id := (grid.JobID{Cluster: k.id, Proc: proc}); k.acked && !k.warned && count[id][grid.EventSubmit] == 0 {
 				v.lost("the log has no submit of job %s, which was acknowledged", id)
 			}
 		}
@@ -161,7 +164,7 @@ func (c *client) judgeSubmits(v *Verdict) error {
 // judgeLog: each event of what was done is in the log, whole and once. late is what
 // may only need more time.
 func (c *client) judgeLog() (v Verdict, late bool, err error) {
-	count, cut, err := events(c.log)
+	count, cut, err := events(c.copied)
 	if err != nil {
 		return v, false, err
 	}
@@ -188,4 +191,23 @@ func (c *client) judgeLog() (v Verdict, late bool, err error) {
 		v.wrong("%s tells of job %s, which nobody asked for", c.log, id)
 	}
 	return v, late, nil
+}
+
+// settled is what is wrong with a log once it is complete, or should be; fetch copies it
+// to here.
+func (c *client) settled(ctx context.Context, fetch func() error) (Verdict, error) {
+	for begun := time.Now(); ; {
+		err := fetch()
+		var v Verdict
+		late := false
+		if err == nil {
+			v, late, err = c.judgeLog()
+		}
+		if err != nil || !late || time.Since(begun) > logPatience {
+			return v, err
+		}
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
+			return v, err
+		}
+	}
 }
