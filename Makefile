@@ -39,6 +39,7 @@ test-real: build
 soak: build
 	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
+	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 
 # Kills everywhere while jobs run, judged from outside. SEED=n makes it again, SHORT=1 is

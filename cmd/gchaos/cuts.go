@@ -52,8 +52,10 @@ func (o *cutsOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()>>40 + 1
 	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
+	for _, path := range []*string{&o.Dir, &o.Kernel, &o.Modules} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
 	}
 	log, end, err := open(o.Dir, "journal")
 	if err != nil {
