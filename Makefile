@@ -9,7 +9,7 @@ GO    ?= go
 BIN   := build/bin
 TOOLS := $(GO) tool -modfile=go.tools.mod
 
-.PHONY: run up down build test test-real soak chaos chaos-proof bench corpus lint fmt check clean
+.PHONY: run up down build test test-real soak chaos chaos-kills chaos-proof bench corpus lint fmt check clean
 
 run: build
 	$(BIN)/grun demo
@@ -38,12 +38,18 @@ test-real: build
 # input.
 soak: build
 	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
+	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
+	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 
 # Kills everywhere while jobs run, judged from outside. SEED=n makes it again, SHORT=1 is
 # for a minute or so.
 chaos: build
 	$(BIN)/gchaos $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
+
+# One schedd, killed twenty times at each instant of each thing that is done to a queue.
+chaos-kills: build
+	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # The judge finds bugs that are planted for it.
 chaos-proof: build

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"gridburst/internal/ad"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
@@ -20,6 +21,7 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		return out, err
 	}
 	for some := range batches(runs) {
+		failpoint.Hit("act.before")
 		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Act{
 			Verb: grid.Verb(a.Verb), Runs: some, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode, Owner: owner,
 			Vacate: vacateOf(a.Verb), Fast: a.Fast, Force: a.Force,
@@ -27,6 +29,7 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		if err != nil {
 			return out, err
 		}
+		failpoint.Hit("act.after")
 		addActed(&out, r.Value.(ledger.Acted))
 	}
 	return out, nil

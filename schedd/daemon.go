@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"gridburst/internal/desk"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
 	"gridburst/schedd/jobad"
@@ -79,6 +80,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer d.ledger.Close()
+	failpoint.Hit("daemon.opened")
 	listener, err := d.listen()
 	if err != nil {
 		return err
@@ -133,9 +135,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		ledgerEnd()
 		ledgerDone.Wait()
 	}()
+	failpoint.Hit("daemon.listening")
 	if err := d.begin(ctx); err != nil {
 		return err
 	}
+	failpoint.Hit("daemon.begun")
 	part("dispatch", d.dispatch.run)
 	part("reports", d.reports.run)
 	part("logs", d.logs.run)
@@ -230,6 +234,7 @@ func (d *Daemon) begin(ctx context.Context) error {
 	}
 	if restored {
 		d.log.Warn("the queue was restored from a backup")
+		failpoint.Hit("daemon.restored")
 		return os.Remove(mark)
 	}
 	return nil

@@ -51,6 +51,7 @@ type logWriter struct {
 	recall  map[string]position                 // where logs ended that the last mark before the start told of
 	seen    map[string]map[userlog.Identity]int // events that may have been written before the start, by log
 	refused map[string]string                   // logs that could not be written, and why
+	dirty   map[string]bool                     // logs that were written, and not flushed
 }
 
 // globalUID stands where an owner's would for the event log of all jobs: no user has it.
@@ -136,7 +137,7 @@ func (l *logs) recall() error {
 func (l *logs) writer(o desk.Owner) *logWriter {
 	w := l.writers[o.UID]
 	if w == nil {
-		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]position{}, refused: map[string]string{}}
+		w = &logWriter{owner: o, last: map[string]position{}, recall: map[string]position{}, refused: map[string]string{}, dirty: map[string]bool{}}
 		l.writers[o.UID] = w
 	}
 	if o.Name != "" {
@@ -178,6 +179,7 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 	}
 	l.routed = next
 	l.changed()
+	failpoint.Hit("logs.routed")
 }
 
 // count is how many of its kind the line is among those that may be in its log.
@@ -246,6 +248,7 @@ func (l *logs) write(ctx context.Context, w *logWriter) {
 		}
 		unsure = false
 		l.settle(w, lines, asks, done)
+		failpoint.Hit("logs.settled")
 	}
 }
 
@@ -309,6 +312,7 @@ func (l *logs) settle(w *logWriter, lines []logLine, asks []desk.LogAppend, done
 	for i, a := range asks {
 		if done[i].Error == "" {
 			w.last[a.Path] = position{last, done[i].Position}
+			w.dirty[a.Path] = true
 			delete(w.refused, a.Path)
 			continue
 		}
@@ -388,6 +392,12 @@ func (l *logs) mark(ctx context.Context) {
 		maps.DeleteFunc(w.last, func(_ string, p position) bool { return !w.busy && p.index <= m.Index })
 	}
 	l.mu.Unlock()
+	if err := l.flush(ctx); err != nil {
+		if ctx.Err() == nil {
+			l.d.log.WithError(err).Warn("event logs cannot be flushed now")
+		}
+		return
+	}
 	failpoint.Hit("logs.mark.before")
 	at := l.d.now()
 	r, err := l.d.ledger.Propose(ctx, ledger.Command{By: "schedd", At: at, Body: m})
@@ -397,9 +407,41 @@ func (l *logs) mark(ctx context.Context) {
 		}
 		return
 	}
+	failpoint.Hit("logs.mark.after")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.markEntry, l.markSecond = r.Index, at/1000
+}
+
+// flush sees logs on the disk: what is marked as written is not looked for after a power
+// cut.
+func (l *logs) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, logLimit)
+	defer cancel()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.writers {
+		if len(w.dirty) == 0 {
+			continue
+		}
+		owner, dirty := w.owner, w.dirty
+		w.dirty = map[string]bool{}
+		l.mu.Unlock()
+		err := l.sync(ctx, w, owner, slices.Collect(maps.Keys(dirty)))
+		l.mu.Lock()
+		if err != nil {
+			maps.Copy(w.dirty, dirty)
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *logs) sync(ctx context.Context, w *logWriter, owner desk.Owner, paths []string) error {
+	if w.global == nil {
+		return l.d.desks.SyncLogs(ctx, owner, paths)
+	}
+	return userlog.Sync(paths)
 }
 
 // maxPositions bounds one mark, which must fit one entry.

@@ -46,6 +46,7 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 	if err := d.quota(who.UID, procs); err != nil {
 		return out, err
 	}
+	failpoint.Hit("submit.admitted")
 	for i := range s.Specs {
 		key := s.Key
 		if key != "" && i > 0 {
@@ -60,6 +61,9 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		out.Clusters = append(out.Clusters, api.Cluster{Cluster: done.Cluster, Procs: done.Procs})
 		if warning != "" {
 			out.Warnings = append(out.Warnings, warning)
+		}
+		if i < len(s.Specs)-1 {
+			failpoint.Hit("submit.some")
 		}
 	}
 	return out, nil
@@ -142,6 +146,7 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 		return done, "", err
 	}
 	done = r.Value.(ledger.Submitted)
+	failpoint.Hit("submit.durable")
 	path, _ := submit.Find(s.spec.Attrs, "UserLog")
 	if s.wait && (path != "" || columnOf(s.spec, "UserLog")) {
 		path, _ = ad.Unquote(path)
@@ -176,10 +181,12 @@ func (d *Daemon) stageChunks(ctx context.Context, by string, chunks [][]byte) (u
 		return 0, err
 	}
 	stage := r.Value.(uint32)
+	failpoint.Hit("stage.begun")
 	for i, p := range chunks {
 		if _, err := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Stage{Stage: stage, Seq: uint32(i), Data: p}}); err != nil {
 			return 0, err
 		}
+		failpoint.Hit("stage.some")
 	}
 	return stage, nil
 }

@@ -51,3 +51,13 @@ func appendLogs(logs []LogAppend) ([]LogAppended, error) {
 	}
 	return done, nil
 }
+
+const opSync = "sync"
+
+// SyncLogs is [userlog.Sync] of an owner's logs.
+func (d *Desks) SyncLogs(ctx context.Context, owner Owner, paths []string) error {
+	var none struct{}
+	return d.call(ctx, owner, opSync, paths, nil, &none)
+}
+
+func syncLogs(paths []string) (struct{}, error) { return struct{}{}, userlog.Sync(paths) }

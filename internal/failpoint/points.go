@@ -8,7 +8,31 @@ type Point struct {
 	// Test is the test that dies there, for points that no load reaches by itself;
 	// empty: a chaos run must.
 	Test string
+	// In is during what of a queue's work a process comes by, for a run that kills
+	// there; none: such a run does not.
+	In []Work
 }
+
+// Work is what people, or the daemon for them, do with a queue.
+type Work string
+
+// Works.
+const (
+	Submit  Work = "submit"
+	Several Work = "submit several" // clusters at once
+	Large   Work = "submit large"   // item data that does not fit one entry
+	Hold    Work = "hold"
+	Release Work = "release"
+	Remove  Work = "remove"
+	Backup  Work = "backup"
+	Restore Work = "restore"
+	Start   Work = "start" // after a death
+)
+
+var (
+	act    = []Work{Hold, Release, Remove}
+	change = append([]Work{Submit}, act...)
+)
 
 // Program is what dies at a point.
 type Program string
@@ -21,22 +45,36 @@ const (
 	Agent  Program = "gworker"
 	Runner Program = "runner"
 	GAHP   Program = "ovirt_gahp"
+	Admin  Program = "gadm"
 )
 
 // Points is all of them, in the order of a job's and a machine's life.
 var Points = []Point{
-	{Name: "submit.staged", Of: Schedd, When: "item data of a large submission is in the queue file, the submission is not"},
-	{Name: "submit.logged", Of: Schedd, When: "a submission is durable and in its event log, and not answered"},
-	{Name: "ledger.apply.before", Of: Schedd, When: "commands were taken, and nothing was done"},
-	{Name: "ledger.commit.before", Of: Schedd, When: "commands were applied, and not committed"},
-	{Name: "ledger.commit.after", Of: Schedd, When: "commands are durable, and not visible"},
-	{Name: "ledger.publish.after", Of: Schedd, When: "commands are durable and visible, and not announced"},
-	{Name: "ledger.answer.before", Of: Schedd, When: "commands are durable and announced, and not answered"},
-	{Name: "logs.append.before", Of: Schedd, When: "events are durable, and no event log was asked to have them"},
-	{Name: "logs.append.after", Of: Schedd, When: "events are in their logs, and nothing remembers it"},
-	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told"},
-	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events"},
-	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered"},
+	{Name: "submit.admitted", Of: Schedd, When: "a submission was looked at, and nothing was done", In: []Work{Submit, Several, Large}},
+	{Name: "stage.begun", Of: Schedd, When: "a place for item data is in the queue file, and no data", In: []Work{Large}},
+	{Name: "stage.some", Of: Schedd, When: "some of the item data of a submission is in the queue file", In: []Work{Large}},
+	{Name: "submit.staged", Of: Schedd, When: "item data of a large submission is in the queue file, the submission is not", In: []Work{Large}},
+	{Name: "submit.durable", Of: Schedd, When: "a submission is durable, and its event log is waited for", In: []Work{Submit, Several, Large}},
+	{Name: "submit.logged", Of: Schedd, When: "a submission is durable and in its event log, and not answered", In: []Work{Submit, Several}},
+	{Name: "submit.some", Of: Schedd, When: "one of several clusters of a submission is in the queue and its log", Test: "TestKills", In: []Work{Several}},
+	{Name: "act.before", Of: Schedd, When: "it is known which jobs an action means, and nothing was done", In: act},
+	{Name: "act.after", Of: Schedd, When: "an action is durable, and not answered", In: act},
+	{Name: "ledger.apply.before", Of: Schedd, When: "commands were taken, and nothing was done", In: change},
+	{Name: "ledger.apply.some", Of: Schedd, When: "one of a batch of commands was applied", In: change},
+	{Name: "ledger.commit.before", Of: Schedd, When: "commands were applied, and not committed", In: change},
+	{Name: "ledger.commit.after", Of: Schedd, When: "commands are durable, and not visible", In: change},
+	{Name: "ledger.publish.after", Of: Schedd, When: "commands are durable and visible, and not announced", In: change},
+	{Name: "ledger.answer.before", Of: Schedd, When: "commands are durable and announced, and not answered", In: change},
+	{Name: "ledger.answer.some", Of: Schedd, When: "one of a batch of commands was answered", In: change},
+	{Name: "ledger.answer.after", Of: Schedd, When: "a batch of commands was answered, and the next was not begun", In: change},
+	{Name: "logs.routed", Of: Schedd, When: "the texts of events are made and queued for their writers", In: change},
+	{Name: "logs.append.before", Of: Schedd, When: "events are durable, and no event log was asked to have them", In: change},
+	{Name: "logs.append.after", Of: Schedd, When: "events are in their logs, and nothing remembers it", In: change},
+	{Name: "logs.settled", Of: Schedd, When: "events are in their logs, which is remembered in memory alone", In: change},
+	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told", In: change},
+	{Name: "logs.mark.after", Of: Schedd, When: "the ledger was told how far event logs are written", In: change},
+	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events", In: change},
+	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered", In: change},
 	{Name: "dispatch.place.before", Of: Schedd, When: "a plan is made, and not proposed"},
 	{Name: "dispatch.place.after", Of: Schedd, When: "jobs are placed, and no worker knows"},
 	{Name: "worker.order.before", Of: Schedd, When: "an order to begin is about to be sent"},
@@ -88,8 +126,24 @@ var Points = []Point{
 	{Name: "claim.remove.after", Of: Schedd, When: "a machine was removed, and nobody has looked"},
 	{Name: "claim.gone.before", Of: Schedd, When: "a machine was seen gone, and its claim is open"},
 	{Name: "sweep.remove.before", Of: Schedd, When: "a machine of ours without a claim is about to be taken away"},
+	{Name: "daemon.opened", Of: Schedd, When: "the queue file is open and locked, and nobody can ask", In: []Work{Start}},
+	{Name: "daemon.listening", Of: Schedd, When: "the socket is there, and no term was begun", In: []Work{Start}},
+	{Name: "daemon.begun", Of: Schedd, When: "a term was begun, and nothing in it", In: []Work{Start}},
+	{Name: "ledger.snapshot.begun", Of: Schedd, When: "a copy is about to be written", Test: "TestKills", In: []Work{Backup}},
+	{Name: "backup.sent", Of: Schedd, When: "a copy was sent, and not its description", Test: "TestKills", In: []Work{Backup}},
+	{Name: "gadm.backup.fetched", Of: Admin, When: "a copy arrived, and its description is not written", Test: "TestKills", In: []Work{Backup}},
+	{Name: "gadm.backup.proven", Of: Admin, When: "a copy was proven, and has no name", Test: "TestKills", In: []Work{Backup}},
+	{Name: "gadm.backup.named", Of: Admin, When: "a copy or its description is about to get its name", Test: "TestKills", In: []Work{Backup}},
+	{Name: "gadm.backup.done", Of: Admin, When: "a copy and its description have their names", Test: "TestKills", In: []Work{Backup}},
+	{Name: "ledger.file.begun", Of: Admin, When: "a file has its name for the meantime, and nothing in it", Test: "TestKills", In: []Work{Restore}},
+	{Name: "ledger.file.written", Of: Admin, When: "a file is written, and not on the disk", Test: "TestKills", In: []Work{Restore}},
+	{Name: "ledger.file.synced", Of: Admin, When: "a file is on the disk, and has no name", Test: "TestKills", In: []Work{Restore}},
+	{Name: "ledger.file.renamed", Of: Admin, When: "a file has its name, which may not be on the disk", Test: "TestKills", In: []Work{Restore}},
+	{Name: "ledger.restore.kept", Of: Admin, When: "the queue file from before a restore has its second name", Test: "TestKills", In: []Work{Restore}},
+	{Name: "ledger.restore.placed", Of: Admin, When: "a queue file is restored, and checkpoints of the one before lie about", Test: "TestKills", In: []Work{Restore}},
+	{Name: "daemon.restored", Of: Schedd, When: "a term of a restored queue was begun, and its mark lies about", Test: "TestKills", In: []Work{Restore}},
 	{Name: "ledger.backup.described", Of: Schedd, When: "a copy is described, and not written", Test: "TestCopiesSurviveDeath"},
-	{Name: "ledger.restore.marked", Of: Schedd, When: "a restored directory is marked, and has no queue file", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.restore.marked", Of: Admin, When: "a restored directory is marked, and has no queue file", Test: "TestCopiesSurviveDeath", In: []Work{Restore}},
 	{Name: "ledger.checkpoint.written", Of: Schedd, When: "a checkpoint is written, and the ledger does not know", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.checkpoint.trimmed", Of: Schedd, When: "the log was cut, and older checkpoints lie about", Test: "TestCopiesSurviveDeath"},
 }

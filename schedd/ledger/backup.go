@@ -36,6 +36,7 @@ func (m *Machine) Snapshot(w io.Writer) (b Backup, err error) {
 		}
 		b = Backup{Format: be64(tx.Bucket(bMeta).Get(kFormat)), Deployment: v.Deployment, Index: v.Index}
 		b.Digest = (&Reader{tx}).Digest()
+		failpoint.Hit("ledger.snapshot.begun")
 		b.Size, err = tx.WriteTo(w)
 		return err
 	})
@@ -111,24 +112,34 @@ func Restore(backup, dir string) (b Backup, err error) {
 		return b, err
 	}
 	defer lock.Close()
-	path := filepath.Join(dir, FileName)
+	path, mark := filepath.Join(dir, FileName), filepath.Join(dir, RestoredMark)
+	kept := path + ".before-restore"
+	// With a mark, what is kept is from a restore that no schedd has started on since:
+	// it may have died on its way, and is made again.
+	if there(kept) && !there(mark) {
+		return b, grid.Errorf(grid.Refused, "%s is there already: move it away first", kept)
+	}
 	// The mark first: a restored file without it would give ids twice.
-	if err := writeWhole(filepath.Join(dir, RestoredMark), func(*os.File) error { return nil }); err != nil {
+	if err := writeWhole(mark, func(*os.File) error { return nil }); err != nil {
 		return b, err
 	}
 	failpoint.Hit("ledger.restore.marked")
-	if err := os.Link(path, path+".before-restore"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		if !errors.Is(err, os.ErrExist) {
-			return b, err
-		}
-		return b, grid.Errorf(grid.Refused, "%s.before-restore is there already: move it away first", path)
+	if err := os.Link(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrExist) {
+		return b, err
 	}
+	failpoint.Hit("ledger.restore.kept")
 	err = writeWhole(path, func(f *os.File) error { return copyFile(f, backup) })
 	if err != nil {
 		return b, err
 	}
+	failpoint.Hit("ledger.restore.placed")
 	// Checkpoints belong to the history that was left.
 	return b, removeCheckpoints(dir, "")
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func copyFile(to *os.File, from string) error {

@@ -51,7 +51,11 @@ func Open(dir string, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := OpenMachine(filepath.Join(dir, FileName), o)
+	err = dropBroken(dir)
+	var m *Machine
+	if err == nil {
+		m, err = OpenMachine(filepath.Join(dir, FileName), o)
+	}
 	if err != nil {
 		lock.Close()
 		return nil, err
@@ -188,6 +192,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	answer := func(results []Result) {
 		for i := range batch {
 			batch[i].reply <- results[i]
+			failpoint.Hit("ledger.answer.some")
 		}
 	}
 	if failpoint.AckEarly {
@@ -228,6 +233,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 		if l.dead != nil {
 			return l.dead
 		}
+		failpoint.Hit("ledger.answer.after")
 	}
 }
 

@@ -105,6 +105,7 @@ func (m *Machine) ApplyBatch(entries []Entry) []Result {
 		events = append(events, t.events...)
 		k := key8(e.Index)
 		store(log, k, encodeEntry(e, t.at, results[i].Err, t.events))
+		failpoint.Hit("ledger.apply.some")
 	}
 	if t.v.Index == old.Index {
 		return results

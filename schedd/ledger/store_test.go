@@ -3,11 +3,13 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -53,45 +55,73 @@ func TestFileCutShortIsRefusedBeforeItIsMapped(t *testing.T) {
 	}
 }
 
-// A flipped bit is found, or changes nothing that anybody would read; it is never
-// silently another record. bbolt ends the process on some damage of its structure
-// (from a goroutine of its own, so nobody can catch it): each copy is opened by a
-// child, and a child that ends so has refused it.
-func TestFlippedBitIsNeverSilent(t *testing.T) {
+var places = flag.Int("places", 200, "in how many places of a queue file bits are flipped, one after another")
+
+// Damage is found, or changes nothing that anybody would read; it is never silently
+// another record. bbolt ends the process on some damage of its structure (from a
+// goroutine of its own, so nobody can catch it): each copy is opened by a child, and a
+// child that ends so has refused it.
+func TestDamageIsNeverSilent(t *testing.T) {
 	path := filled(t, t.TempDir())
 	whole, err := os.ReadFile(path)
 	must(t, err)
 	m, err := OpenMachine(path, Options{ReadOnly: true})
 	must(t, err)
-	want := digestOf(t, m)
+	want := digestOf(t, m).String()
 	must(t, m.Close())
-	step := 257
-	if testing.Short() {
-		step *= 4
+	page := os.Getpagesize()
+	for name, c := range map[string]struct {
+		places int
+		harm   func(b []byte, at int)
+	}{
+		"a flipped bit": {*places, func(b []byte, at int) { b[at] ^= 1 << (at % 8) }},
+		"a page of which the beginning was written": {*places / 5, func(b []byte, at int) { clear(b[at/512*512 : (at/page+1)*page]) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			counts := map[string]int{}
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			for worker := range 4 {
+				wg.Go(func() {
+					file := filepath.Join(dir, fmt.Sprint(worker))
+					for nth := worker; nth < c.places; nth += 4 {
+						bad := bytes.Clone(whole)
+						c.harm(bad, nth*len(bad)/c.places)
+						what := readBy(t, file, bad, want)
+						mu.Lock()
+						counts[what]++
+						mu.Unlock()
+						if what == "silent" {
+							t.Errorf("place %d of %d: another state, and nothing said", nth, c.places)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			t.Logf("%d places: %d refused, %d found by the check, %d in bytes that nobody reads, silent %d",
+				c.places, counts["refused"], counts["found"], counts["unused"], counts["silent"])
+		})
 	}
-	var flips, silent, refused, found, unused int
-	f := filepath.Join(t.TempDir(), "flip.db")
-	for at := 2*os.Getpagesize() + 24; at < len(whole); at += step {
-		flips++
-		bad := bytes.Clone(whole)
-		bad[at] ^= 1 << (at % 8)
-		must(t, os.WriteFile(f, bad, 0o600))
-		child := exec.Command(os.Args[0], "-test.run=^$")
-		child.Env = append(os.Environ(), "LEDGER_READ="+f, "GORACE=atexit_sleep_ms=0")
-		out, err := child.Output()
-		switch got := strings.TrimSpace(string(out)); {
-		case err != nil:
-			refused++
-		case strings.HasPrefix(got, "found"):
-			found++
-		case got == want.String():
-			unused++
-		default:
-			silent++
-			t.Errorf("byte %d: another state, and nothing said", at)
-		}
+}
+
+// readBy has a child read a file of these bytes, and says what came of it.
+func readBy(t *testing.T, file string, b []byte, want string) string {
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Error(err)
 	}
-	t.Logf("%d flips: %d refused at open, %d found by the check, %d in bytes that nobody reads, silent %d", flips, refused, found, unused, silent)
+	child := exec.Command(os.Args[0], "-test.run=^$")
+	child.Env = append(os.Environ(), "LEDGER_READ="+file, "GORACE=atexit_sleep_ms=0")
+	out, err := child.Output()
+	switch got := strings.TrimSpace(string(out)); {
+	case err != nil:
+		return "refused"
+	case strings.HasPrefix(got, "found"):
+		return "found"
+	case got == want:
+		return "unused"
+	}
+	return "silent"
 }
 
 // readDamaged prints the digest of a file, or what its check found.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 )
@@ -230,6 +231,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ Identity) {
 		s.log.WithError(err).Error("backup failed")
 		panic(http.ErrAbortHandler)
 	}
+	failpoint.Hit("backup.sent")
 	text, err := json.Marshal(b)
 	if err != nil {
 		panic(http.ErrAbortHandler)

@@ -70,6 +70,11 @@ func Append(path string, entries []Entry, after *Position) (Position, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
+	if err == nil && after != nil && info.Mode().IsRegular() {
+		if err = dropHole(f); err == nil {
+			info, err = f.Stat()
+		}
+	}
 	if err != nil {
 		return Position{}, err
 	}

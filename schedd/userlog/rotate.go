@@ -159,6 +159,9 @@ func (g *Global) rotate(full *os.File) (*os.File, error) {
 	if err := g.close(full); err != nil {
 		return nil, err
 	}
+	if err := full.Sync(); err != nil {
+		return nil, err
+	}
 	older := func(n int) string { return g.Path + "." + strconv.Itoa(n) }
 	if g.Keep == 1 {
 		older = func(int) string { return g.Path + ".old" }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
 	"gridburst/schedd"
@@ -66,6 +67,7 @@ func fetch(ctx context.Context, client *api.Client, path string) (b api.Backup, 
 	if err := f.Sync(); err != nil {
 		return b, grid.Errorf(grid.NoSpace, "write the backup: %w", err)
 	}
+	failpoint.Hit("gadm.backup.fetched")
 	text, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return b, err
@@ -76,15 +78,18 @@ func fetch(ctx context.Context, client *api.Client, path string) (b api.Backup, 
 	if _, err := ledger.ReadBackup(fresh); err != nil {
 		return b, grid.Errorf(grid.Internal, "the copy that came is not a queue file: %w", err)
 	}
+	failpoint.Hit("gadm.backup.proven")
 	// The description goes first and comes last: a copy without one is not whole.
 	if err := os.Remove(path + ".json"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return b, grid.Errorf(grid.Invalid, "write the backup: %w", err)
 	}
 	for _, end := range []string{"", ".json"} {
+		failpoint.Hit("gadm.backup.named")
 		if err := os.Rename(fresh+end, path+end); err != nil {
 			return b, grid.Errorf(grid.Invalid, "write the backup: %w", err)
 		}
 	}
+	failpoint.Hit("gadm.backup.done")
 	return b, whole.SyncDir(filepath.Dir(path))
 }
 
