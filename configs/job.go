@@ -250,10 +250,10 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 		names = append(names, "priority")
 	}
 	job := &submit.Job{
-		Get:        func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
-		Names:      names,
-		Queue:      q,
-		HCL:        true,
+		Get:   func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
+		Names: names,
+		Queue: q,
+		HCL:   true,
 	}
 	r.custom(l, attributes, job)
 	if r.diags[before:].HasErrors() {
