@@ -86,9 +86,7 @@ func (d *Daemon) quota(uid uint32, procs int) error {
 	if d.most(uid) == 0 {
 		return nil
 	}
-	v := d.ledger.View()
-	tally := v.Tally(v.OwnerOf(uid))
-	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
+	if has := d.ledger.View().JobsOf(uid); has+procs > d.c.MaxPerOwner {
 		return ledger.OverQuota(has, procs, d.c.MaxPerOwner)
 	}
 	return nil
