@@ -34,6 +34,7 @@ schedd {
   max_running_per_owner = 8
   policy_interval = "9s"
   max_releases = 10
+  time_zone = "Europe/Paris"
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
@@ -103,7 +104,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
-		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10,
+		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
@@ -117,7 +118,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 61 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 62 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

@@ -42,6 +42,13 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 			return out, err
 		}
 		out.Warnings = append(out.Warnings, warnings...)
+		warning, err := d.checkTimes(&s.Specs[i])
+		if err != nil {
+			return out, err
+		}
+		if warning != "" {
+			out.Warnings = append(out.Warnings, warning)
+		}
 	}
 	if err := d.quota(who.UID, procs); err != nil {
 		return out, err
