@@ -85,7 +85,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches,
 		},
 	})
 }
@@ -265,6 +265,29 @@ func netns(ts *testscript.TestScript, _ bool, args []string) {
 	ip("-n", name, "link", "set", "up0", "up")
 	ip("-n", name, "link", "set", "lo", "up")
 	ts.Setenv("NETNS", name)
+}
+
+// reaches JOB STATUS waits until the queue says that a job has that status.
+func reaches(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: reaches JOB STATUS")
+	}
+	gq, err := lookPath(ts, "gq")
+	ts.Check(err)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	got := ""
+	for late := time.After(time.Minute); got != args[1]; {
+		select {
+		case <-look.C:
+		case <-late:
+			ts.Fatalf("%s has status %s, not %s", args[0], got, args[1])
+		}
+		cmd := exec.Command(gq, args[0], "-af", "JobStatus")
+		cmd.Env = []string{"GRIDBURST_SCHEDD=" + ts.Getenv("GRIDBURST_SCHEDD"), "HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH")}
+		out, _ := cmd.Output() // a job that has left, or a schedd that is away
+		got = strings.TrimSpace(string(out))
+	}
 }
 
 // after COMMAND ARG... runs a command when the script has ended, however it did.

@@ -36,7 +36,8 @@ type Schedd struct {
 	MaxRunning         int // attempts at one time
 	MaxRunningPerOwner int // of one user
 	PolicyInterval     time.Duration
-	MaxReleases        int // a policy releases no job that was held so often
+	TimeZone           string // of jobs' timetables
+	MaxReleases        int    // a policy releases no job that was held so often
 
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
@@ -168,6 +169,7 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"max_running", count(&c.MaxRunning)},
 		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
 		{"policy_interval", span(&c.PolicyInterval)},
+		{"time_zone", text(&c.TimeZone)},
 		{"max_releases", count(&c.MaxReleases)},
 		{"reserve", size(&c.Reserve, 1)},
 		{"local_worker", texts(&c.LocalWorker)},

@@ -30,6 +30,7 @@ schedd {
   # max_running   = 5000   # jobs that run at one time; no bound
   # max_running_per_owner = 1000 # of one user; no bound
   policy_interval = "20s"  # the least time between two looks at the periodic policies of all jobs
+  # time_zone     = "Europe/Paris" # of jobs' timetables (cron_minute ...); the machine's
   # max_releases  = 10     # a policy releases no job that was held so often; no bound
   sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue

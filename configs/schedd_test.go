@@ -35,6 +35,7 @@ schedd {
   max_running_per_owner = 8
   policy_interval = "9s"
   max_releases = 10
+  time_zone = "Europe/Paris"
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
@@ -111,7 +112,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
-		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10,
+		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
 		Resources: []Resource{{
@@ -126,7 +127,8 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 69 || at.Column != 14 {
+	line := 1 + strings.Count(whole[:strings.Index(whole, "schedule =")], "\n")
+	if at := got.Crons[0].At["schedule"]; at.Line != line || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

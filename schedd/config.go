@@ -3,6 +3,7 @@ package schedd
 import (
 	"cmp"
 	"os"
+	"strings"
 	"time"
 
 	"gridburst/gahp"
@@ -60,6 +61,10 @@ type Config struct {
 	MaxRunning         int
 	MaxRunningPerOwner int
 
+	// TimeZone is in which the jobs' timetables are meant, a name such as Europe/Berlin;
+	// empty: the machine's, UTC where that has no name.
+	TimeZone string
+
 	// LogWait bounds how long a submit waits for its event log; 0: 5 s.
 	LogWait time.Duration
 
@@ -106,6 +111,10 @@ func (c *Config) complete() error {
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
+	c.TimeZone = cmp.Or(c.TimeZone, machineZone())
+	if _, err := time.LoadLocation(c.TimeZone); err != nil {
+		return grid.Errorf(grid.Invalid, "the time zone: %w", err)
+	}
 	c.PolicyInterval = cmp.Or(c.PolicyInterval, 20*time.Second)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	if c.Telemetry == nil {
@@ -138,4 +147,17 @@ func (c *Config) complete() error {
 		c.crons = append(c.crons, k)
 	}
 	return nil
+}
+
+// machineZone is the name of the machine's time zone.
+func machineZone() string {
+	target, err := os.Readlink("/etc/localtime")
+	_, name, ok := strings.Cut(target, "zoneinfo/")
+	if err != nil || !ok {
+		return "UTC"
+	}
+	if _, err := time.LoadLocation(name); err != nil {
+		return "UTC"
+	}
+	return name
 }

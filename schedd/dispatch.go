@@ -34,7 +34,8 @@ type dispatcher struct {
 	hellos  chan *arrival
 	asks    asks
 	bursts  *bursts
-	wake    time.Time // when a job that is for later may be placed; zero: none
+	due     map[uint32]time.Time // by group: the next time of its timetable
+	wake    time.Time            // when a job that is for later may be placed; zero: none
 }
 
 // spot is where an attempt is.
@@ -109,6 +110,7 @@ func (p *dispatcher) rebuild() {
 	p.at = map[grid.JobID]spot{}
 	p.numbers = map[uint32]map[int]bool{}
 	p.running = map[uint32]int{}
+	p.due = map[uint32]time.Time{}
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
 			if s.Job.Place == ledger.OnSlot {
@@ -317,6 +319,9 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 				{Name: "MemoryProvisioned", Expr: strconv.FormatInt(a.Part.MemoryMB, 10)},
 				{Name: "RemoteHost", Expr: ad.Quote(where)},
 			},
+		}
+		if due, ok := p.due[a.Group]; ok {
+			list[i].Attrs = append(list[i].Attrs, ledger.Attr{Name: "DeferralTime", Expr: strconv.FormatInt(due.Unix(), 10)})
 		}
 	}
 	failpoint.Hit("dispatch.place.before")

@@ -37,7 +37,7 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 		KillSig: submit.Signal(job.Text("KillSig")), KillMS: job.Int("JobMaxVacateTime", 0) * 1000, LeaseMS: d.leaseOf(job),
 		Cpus: int32(job.Int("CpusProvisioned", 1)), MemoryMB: job.Int("MemoryProvisioned", 0), DiskKB: job.Int("DiskProvisioned", 0),
 	}}
-	if s.NotBefore, s.WindowMS, err = deferral(instant(), job); err != nil {
+	if s.NotBefore, s.WindowMS, err = d.deferral(instant(), job); err != nil {
 		return nil, err
 	}
 	if s.Args, err = submit.Argv(job); err != nil {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"gridburst/internal/ad"
 	"gridburst/router"
 )
 
@@ -14,8 +13,13 @@ import (
 func (p *dispatcher) eligible(queues []router.Queue) []router.Queue {
 	now := time.Now()
 	p.wake = time.Time{}
+	clear(p.due)
 	queues = slices.DeleteFunc(queues, func(q router.Queue) bool {
-		at := prepared(ad.At(now), q.Group.Ad)
+		due, cron := p.d.dueOf(now, q.Group.Ad)
+		if cron {
+			p.due[q.Group.ID] = due
+		}
+		at := prepared(now, due, q.Group.Ad)
 		if !at.After(now) {
 			return false
 		}

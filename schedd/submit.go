@@ -42,6 +42,13 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 			return out, err
 		}
 		out.Warnings = append(out.Warnings, warnings...)
+		warning, err := d.checkTimes(&s.Specs[i])
+		if err != nil {
+			return out, err
+		}
+		if warning != "" {
+			out.Warnings = append(out.Warnings, warning)
+		}
 	}
 	if err := d.quota(who.UID, procs); err != nil {
 		return out, err
@@ -90,9 +97,7 @@ func (d *Daemon) quota(uid uint32, procs int) error {
 	if d.most(uid) == 0 {
 		return nil
 	}
-	v := d.ledger.View()
-	tally := v.Tally(v.OwnerOf(uid))
-	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
+	if has := d.ledger.View().JobsOf(uid); has+procs > d.c.MaxPerOwner {
 		return ledger.OverQuota(has, procs, d.c.MaxPerOwner)
 	}
 	return nil

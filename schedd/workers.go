@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -285,8 +286,12 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 	case orderStart:
 		s, err := c.d.startOf(k.id, o.job, o.epoch)
 		if err != nil {
+			code := grid.HoldNoProcess
+			if errors.Is(err, errCron) {
+				code = grid.HoldCron
+			}
 			c.d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
-				Job: o.job, Epoch: o.epoch, Kind: ledger.Failed, HoldCode: grid.HoldNoProcess, Reason: grid.MessageOf(err),
+				Job: o.job, Epoch: o.epoch, Kind: ledger.Failed, HoldCode: code, Reason: grid.MessageOf(err),
 			}})
 			return nil
 		}

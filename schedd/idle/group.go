@@ -32,7 +32,9 @@ type shape struct {
 }
 
 // roots are where matching begins.
-var roots = [...]string{"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime"}
+var roots = [...]string{"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime",
+	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek",
+}
 
 // keepGroups bounds the groups remembered; beyond it all are made anew, with new
 // numbers.

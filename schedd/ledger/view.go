@@ -216,6 +216,16 @@ func (v *View) Tally(owner uint32) Tally {
 	return t
 }
 
+// JobsOf is how many jobs the user has in the queue.
+func (v *View) JobsOf(uid uint32) int {
+	owner := v.OwnerOf(uid)
+	if owner == 0 {
+		return 0
+	}
+	t := v.Tally(owner)
+	return t.Total()
+}
+
 // Worker is the worker with number id.
 func (v *View) Worker(id uint32) (Worker, bool) { return v.workers.get(id) }
 

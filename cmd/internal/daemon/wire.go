@@ -45,6 +45,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
 	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
+	c.TimeZone = file.TimeZone
 	c.PolicyInterval, c.Policies.MaxReleases = file.PolicyInterval, int64(file.MaxReleases)
 	for _, p := range file.Policies {
 		c.Policies.Systems = append(c.Policies.Systems, policy.System{Name: p.Name, Verb: grid.Verb(p.Kind), When: p.When, Reason: p.Reason, SubCode: p.SubCode})
