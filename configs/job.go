@@ -200,16 +200,21 @@ func (r *reader) set(settings map[string]setting, name, key string, a *hclsyntax
 	c, ok := submit.CommandNamed(name)
 	if !ok || c.Name != name {
 		resource, isRequest := strings.CutPrefix(name, "request_")
+		service, isPort := strings.CutSuffix(name, "_container_port")
 		known := submit.CommandNames()
 		short := a.Name != name
 		if short {
 			known = shortNames(name[:len(name)-len(a.Name)])
 		}
-		if !isRequest || !ad.ValidName(resource) || grid.Nearest(a.Name, known) != "" {
+		switch {
+		case isPort && ad.ValidName(service):
+			c = submit.Command{Name: name, Kind: submit.KindInt}
+		case isRequest && ad.ValidName(resource) && grid.Nearest(a.Name, known) == "":
+			c = submit.Command{Name: name, Kind: submit.KindOldExpr}
+		default:
 			r.unknown(a.NameRange, "key", a.Name, append(known, also...))
 			return
 		}
-		c = submit.Command{Name: name, Kind: submit.KindOldExpr}
 	}
 	if before, twice := settings[name]; twice {
 		r.fail(a.NameRange, key+" and "+before.key+" are both set", "They are the same.")
@@ -250,10 +255,10 @@ func (r *reader) section(settings map[string]setting, attributes []*hclsyntax.Bl
 		names = append(names, "priority")
 	}
 	job := &submit.Job{
-		Get:        func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
-		Names:      names,
-		Queue:      q,
-		HCL:        true,
+		Get:   func(name string) (submit.Value, bool) { v, ok := values[name]; return v, ok },
+		Names: names,
+		Queue: q,
+		HCL:   true,
 	}
 	r.custom(l, attributes, job)
 	if r.diags[before:].HasErrors() {
