@@ -261,6 +261,7 @@ func (l *lowering) setStreams() {
 		{"output", "Out", "transfer_output", "TransferOut", "StreamOut", "stream_output"},
 		{"error", "Err", "transfer_error", "TransferErr", "StreamErr", "stream_error"},
 	} {
+		l.asked = nil
 		v, ok := l.command(s.command)
 		if !ok || strings.TrimSpace(v.Text) == "/dev/null" {
 			l.setString(s.attr, "/dev/null")
@@ -278,6 +279,7 @@ func (l *lowering) setStreams() {
 			l.needFile(v.Pos, "the input", fullPath(l.iwd[0].s, strings.TrimSpace(v.Text)))
 		}
 	}
+	l.asked = nil
 	if v, ok := l.command("log"); ok {
 		l.put("UserLog", KindPath, v, l.iwd...)
 	}

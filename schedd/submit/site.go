@@ -28,6 +28,10 @@ type Site struct {
 	// sets a job attribute.
 	Vars []Var
 
+	// Explain is told of each section, in the order of their jobs, where its attributes
+	// came from; it may be nil.
+	Explain func(Origins)
+
 	// Check also asks for the files that a job reads when it starts. They may be
 	// written between submit and start, so it is the submitter's choice.
 	Check bool

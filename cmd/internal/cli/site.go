@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"os/user"
 
 	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
@@ -22,6 +23,9 @@ func here(d *Deps, schedd api.Status) (submit.Site, error) {
 	s.OpSysVer, s.OpSysAndVer = jobfile.Release()
 	if s.Owner == "" {
 		s.Owner = d.Env("USER")
+	}
+	if u, err := user.Current(); s.Owner == "" && err == nil {
+		s.Owner = u.Username
 	}
 	if s.FileSystemDomain == "" {
 		s.FileSystemDomain, _ = os.Hostname()
