@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -291,7 +292,7 @@ func (l *lowering) setStreams() {
 // setEnvironment merges what getenv takes from the submitter's environment with what
 // the file says, which wins.
 func (l *lowering) setEnvironment() {
-	base := text{s: joinVariables(l.inherited())}
+	base := text{s: ad.Variables(l.inherited())}
 	v, ok := l.command("environment")
 	switch {
 	case !ok:
