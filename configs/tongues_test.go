@@ -82,7 +82,7 @@ func TestBothTonguesOfADocumentedCommandMakeTheSameAd(t *testing.T) {
 			if diags.HasErrors() {
 				t.Fatal(diags)
 			}
-			got, diags := Jobs("job.hcl", []byte("job \"j\" {\n"+quoted+"\n"+hcl+"\n}\n"), site(), documentedFiles{files()}, nil)
+			got, diags := Jobs("job.hcl", []byte("job \"j\" {\n"+quoted+"\n"+hcl+"\n}\n"), site(), documentedFiles{files()})
 			if diags.HasErrors() {
 				t.Fatal(diags)
 			}

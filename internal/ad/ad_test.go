@@ -170,11 +170,11 @@ func TestSyntaxErrorsNameThePlace(t *testing.T) {
 
 func TestCheckNamesWhatHTCondorWouldSilentlyCallAnError(t *testing.T) {
 	for src, want := range map[string]string{
-		"regexpp(\"a\", b)":          "there is no function regexpp(); did you mean regexp()?",
+		"regexpp(\"a\", b)":            "there is no function regexpp(); did you mean regexp()?",
 		"x && debugTime(\"2024\") > 3": "there is no function debugTime()",
-		"regexp(\"a\")":              "regexp() takes 2 to 3 arguments, not 1",
-		"time(5) > 3":                "time() takes 0 arguments, not 1",
-		"regexp(\"(?!x)\", y)":       "regexp(): error parsing regexp: invalid or unsupported Perl syntax: `(?!`",
+		"regexp(\"a\")":                "regexp() takes 2 to 3 arguments, not 1",
+		"time(5) > 3":                  "time() takes 0 arguments, not 1",
+		"regexp(\"(?!x)\", y)":         "regexp(): error parsing regexp: invalid or unsupported Perl syntax: `(?!`",
 		"TARGET.OpSys == \"LINUX\" && IFTHENELSE(a, b, c)": "",
 		"join()": "join() takes at least 1 argument, not 0",
 	} {

@@ -21,7 +21,6 @@ type Site struct {
 	OpSys            string // as in a slot's OpSys: LINUX
 	OpSysVer         string
 	OpSysAndVer      string
-	Spool            string
 
 	// Vars are macros set from outside, by a command line or a DAG's VARS: before
 	// the file is read, or, with Append, behind it. A name that begins with + or My.

@@ -14,7 +14,7 @@ import (
 )
 
 type options struct {
-	bin     string
+	bin      string
 	refusals bool
 }
 
