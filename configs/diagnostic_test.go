@@ -58,7 +58,7 @@ var bad = []struct{ name, src string }{
 func TestWhatIsSaidOfBadFiles(t *testing.T) {
 	var b strings.Builder
 	say := func(name, src string) {
-		_, diags := Jobs("job.hcl", []byte(src), site(), files(), nil)
+		_, diags := Jobs("job.hcl", []byte(src), site(), files())
 		if len(diags) == 0 {
 			t.Errorf("%s: nothing is said", name)
 		}

@@ -57,9 +57,8 @@
 // them and node.count[each.key] is one.
 //
 // vars are values for the variable blocks of the node's file, or macros of its submit
-// file; "+Name" is a job attribute, its value the source of a ClassAd expression. What
-// the file's variables were given from outside goes to its jobs too. A node with nothing
-// to do of its own has noop = true. The other keys are DAGMan's commands by another name:
+// file; "+Name" is a job attribute, its value the source of a ClassAd expression. A node
+// with nothing to do of its own has noop = true. The other keys are DAGMan's commands by another name:
 //
 //	retries = 2  unless_exit = 4       RETRY n 2 UNLESS-EXIT 4
 //	priority = 10                      PRIORITY n 10

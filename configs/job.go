@@ -2,7 +2,6 @@ package configs
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -27,16 +26,15 @@ type reader struct {
 	vars  *variables
 }
 
-// Jobs reads the job blocks of an HCL file at a site. vars are values for the file's
-// variable blocks; those of site.Vars are too, but for job attributes (+Name), which
-// every job gets. With errors among the diagnostics the jobs are not to be used.
-func Jobs(filename string, src []byte, site submit.Site, files submit.Files, vars map[string]string) ([]Job, grid.Diagnostics) {
+// Jobs reads the job blocks of an HCL file at a site. site.Vars are values for the file's
+// variable blocks, but for job attributes (+Name), which every job gets. With errors among the diagnostics the jobs are not to be used.
+func Jobs(filename string, src []byte, site submit.Site, files submit.Files) ([]Job, grid.Diagnostics) {
 	f, body := parse(filename, src)
 	if body == nil {
 		return nil, f.diags
 	}
 	r := &reader{file: f, site: &site, files: files, vars: newVariables(f)}
-	blocks := r.vars.blocks(body, values(site, vars))
+	blocks := r.vars.blocks(body, values(site))
 	if len(blocks.workflows) > 0 {
 		r.fail(blocks.workflows[0].TypeRange, "this file holds a workflow, not only jobs", "Submit it with gdag submit.")
 	}
@@ -58,14 +56,14 @@ func Jobs(filename string, src []byte, site submit.Site, files submit.Files, var
 // JobNamed reads one job block of an HCL file as [Jobs] does, for a node of a workflow;
 // without a name it is the only one. The file's other blocks need not be right, and its
 // variables need a value only where this job uses them.
-func JobNamed(filename string, src []byte, name string, site submit.Site, files submit.Files, vars map[string]string) (Job, grid.Diagnostics) {
+func JobNamed(filename string, src []byte, name string, site submit.Site, files submit.Files) (Job, grid.Diagnostics) {
 	f, body := parse(filename, src)
 	if body == nil {
 		return Job{}, f.diags
 	}
 	r := &reader{file: f, site: &site, files: files, vars: newVariables(f)}
 	r.vars.lazy = true
-	blocks := r.vars.blocks(body, values(site, vars))
+	blocks := r.vars.blocks(body, values(site))
 	var names []string
 	var found *hclsyntax.Block
 	for _, b := range blocks.jobs {
@@ -94,12 +92,11 @@ func JobNamed(filename string, src []byte, name string, site submit.Site, files 
 }
 
 // values are what is given from outside for variable blocks.
-func values(site submit.Site, vars map[string]string) map[string]string {
+func values(site submit.Site) map[string]string {
 	given := map[string]string{}
 	for _, v := range site.Vars {
 		given[v.Name] = v.Value
 	}
-	maps.Copy(given, vars)
 	return given
 }
 
@@ -200,16 +197,21 @@ func (r *reader) set(settings map[string]setting, name, key string, a *hclsyntax
 	c, ok := submit.CommandNamed(name)
 	if !ok || c.Name != name {
 		resource, isRequest := strings.CutPrefix(name, "request_")
+		service, isPort := strings.CutSuffix(name, "_container_port")
 		known := submit.CommandNames()
 		short := a.Name != name
 		if short {
 			known = shortNames(name[:len(name)-len(a.Name)])
 		}
-		if !isRequest || !ad.ValidName(resource) || grid.Nearest(a.Name, known) != "" {
+		switch {
+		case isPort && ad.ValidName(service):
+			c = submit.Command{Name: name, Kind: submit.KindInt}
+		case isRequest && ad.ValidName(resource) && grid.Nearest(a.Name, known) == "":
+			c = submit.Command{Name: name, Kind: submit.KindOldExpr}
+		default:
 			r.unknown(a.NameRange, "key", a.Name, append(known, also...))
 			return
 		}
-		c = submit.Command{Name: name, Kind: submit.KindOldExpr}
 	}
 	if before, twice := settings[name]; twice {
 		r.fail(a.NameRange, key+" and "+before.key+" are both set", "They are the same.")
@@ -292,11 +294,7 @@ func (r *reader) custom(l *lowering, blocks []*hclsyntax.Block, job *submit.Job)
 		}
 	}
 	for _, v := range r.site.Vars {
-		name, ok := strings.CutPrefix(v.Name, "+")
-		if !ok && len(v.Name) > 3 && strings.EqualFold(v.Name[:3], "my.") {
-			name, ok = v.Name[3:], true
-		}
-		if ok {
+		if name, ok := ad.CutMy(v.Name); ok {
 			job.Custom = append(job.Custom, submit.Custom{Name: name, Value: submit.Value{Text: v.Value, Pos: submit.Pos{File: "macro " + v.Name}}})
 		}
 	}

@@ -67,9 +67,16 @@ func site() submit.Site {
 	}
 }
 
+// givenSite also has a value for the variable "given".
+func givenSite() submit.Site {
+	s := site()
+	s.Vars = []submit.Var{{Name: "given", Value: "7"}}
+	return s
+}
+
 func jobs(tb testing.TB, src string) []Job {
 	tb.Helper()
-	out, diags := Jobs("job.hcl", []byte(src), site(), files(), map[string]string{"given": "7"})
+	out, diags := Jobs("job.hcl", []byte(src), givenSite(), files())
 	if diags.HasErrors() {
 		tb.Fatalf("%s\n%s", src, diags)
 	}
@@ -275,7 +282,7 @@ variable "other" { default = 2 }
 job "j" {
   executable = "run.sh"
 ` + c.keys + "\n}\n"
-			got, diags := Jobs("job.hcl", []byte(src), site(), files(), map[string]string{"given": "7"})
+			got, diags := Jobs("job.hcl", []byte(src), givenSite(), files())
 			if c.want == "!" {
 				if !diags.HasErrors() {
 					t.Error("it is accepted")
@@ -299,7 +306,7 @@ func TestVarsFromADag(t *testing.T) {
 job "j" {
   executable = "run.sh"
   arguments = [var.n + 1]
-}`), s, files(), nil)
+}`), s, files())
 	if len(diags) > 0 {
 		t.Fatal(diags)
 	}
@@ -322,12 +329,12 @@ func TestHostileFilesCostLittle(t *testing.T) {
 	for _, open := range []string{"(", "[", "{a=", "!", "-", "f(", "a ? ", "\"${", "x { ", "[for a in b : ", "a[", "1 + ", "a.b"} {
 		for _, n := range []int{100, 20_000} {
 			src := "job \"j\" {\n rank = " + strings.Repeat(open, n) + "\n}\n"
-			if _, diags := Jobs("x.hcl", []byte(src), site(), files(), nil); !diags.HasErrors() && open != "a.b" && open != "1 + " {
+			if _, diags := Jobs("x.hcl", []byte(src), site(), files()); !diags.HasErrors() && open != "a.b" && open != "1 + " {
 				t.Errorf("%s is accepted", open)
 			}
 		}
 	}
-	if _, diags := Jobs("x.hcl", make([]byte, MaxFile+1), site(), files(), nil); !diags.HasErrors() {
+	if _, diags := Jobs("x.hcl", make([]byte, MaxFile+1), site(), files()); !diags.HasErrors() {
 		t.Error("a huge file is accepted")
 	}
 	if d := time.Since(start); d > 20*time.Second {
@@ -344,7 +351,7 @@ func (broken) Glob(string) ([]string, error)   { return nil, errBroken }
 
 func TestFilesThatCannotBeReadAreSaid(t *testing.T) {
 	for _, q := range []string{`from = "x"`, `matching = "x"`} {
-		_, diags := Jobs("x.hcl", []byte("job \"j\" {\n executable = \"run.sh\"\n queue { "+q+" }\n}"), site(), broken{files()}, nil)
+		_, diags := Jobs("x.hcl", []byte("job \"j\" {\n executable = \"run.sh\"\n queue { "+q+" }\n}"), site(), broken{files()})
 		if !diags.HasErrors() || !strings.Contains(diags.String(), "the disk is gone") {
 			t.Errorf("%s: %s", q, diags)
 		}

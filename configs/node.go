@@ -6,9 +6,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"gridburst/dag"
+	"gridburst/internal/ad"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -45,7 +45,6 @@ func (w *workflow) node(n *nodeBlock) {
 		if a := n.Body.Attributes["vars"]; a != nil {
 			w.setVars(&node, a, i)
 		}
-		w.passOn(&node)
 		*w.builder.Node(i.at) = node
 		if len(w.diags) > 100 && w.diags.HasErrors() { // they say the same of all of them
 			return
@@ -155,7 +154,7 @@ func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 		name := key.AsString()
 		value, ok := textOf(x)
 		_, declared := w.vars.vars[name]
-		switch isAttr := strings.HasPrefix(name, "+") || len(name) > 3 && strings.EqualFold(name[:3], "my."); {
+		switch _, isAttr := ad.CutMy(name); {
 		case !ok:
 			w.fail(a.Expr.Range(), "the value of "+quote(name)+" is no text", "It is a text, a number or a bool.")
 		case n.Job != "" && w.here(n) && !declared && !isAttr:
@@ -168,23 +167,6 @@ func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 
 // here reports whether a node's job is in this file.
 func (w *workflow) here(n *dag.Node) bool { return path.Join(n.Dir, n.File) == path.Base(w.name) }
-
-// passOn gives a node whose job is in this file what the file's variables were given
-// from outside, unless the node has its own.
-func (w *workflow) passOn(n *dag.Node) {
-	if !w.here(n) {
-		return
-	}
-	var vars []dag.Var
-	for _, name := range slices.Sorted(maps.Keys(w.given)) {
-		_, declared := w.vars.vars[name]
-		own := slices.ContainsFunc(n.Vars, func(v dag.Var) bool { return v.Name == name })
-		if declared && !own {
-			vars = append(vars, dag.Var{Name: name, Value: w.given[name]})
-		}
-	}
-	n.Vars = append(vars, n.Vars...)
-}
 
 // scope is what a node's expressions may use.
 func (w *workflow) scope(i instance) scope {

@@ -79,7 +79,7 @@ func TestLoweredTextIsWhatHCLMakesOfIt(t *testing.T) {
 		item := rapid.SampledFrom([]string{"a b", "x", `q"'\`, "$(Process)", "(,", ")", "$${", ""}).Draw(t, "item")
 		src := "locals {\n n = 3\n}\njob \"j\" {\n executable = \"run.sh\"\n output = \"=${" + expr + "}\"\n queue {\n  count = 2\n  in = local.items\n }\n}\n"
 		src = strings.Replace(src, "n = 3\n", "n = 3\n items = ["+hclString("other")+", "+hclString(item)+"]\n", 1)
-		out, diags := Jobs("j.hcl", []byte(src), site(), files(), nil)
+		out, diags := Jobs("j.hcl", []byte(src), site(), files())
 		if diags.HasErrors() {
 			t.Fatalf("%s\n%s", src, diags)
 		}
@@ -175,7 +175,7 @@ func TestLoweredExpressionsAreTheExpressions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := bothExpr(3).Draw(t, "expr")
 		src := "locals {\n n = -5\n}\njob \"j\" {\n executable = \"run.sh\"\n attributes {\n  X = expr([" + e.hcl + "])\n }\n queue {\n  count = 4\n  in = [\"it\\\"em\\\\\"]\n }\n}\n"
-		out, diags := Jobs("j.hcl", []byte(src), site(), files(), nil)
+		out, diags := Jobs("j.hcl", []byte(src), site(), files())
 		if diags.HasErrors() {
 			t.Fatalf("%s\n%s", src, diags)
 		}
@@ -212,7 +212,7 @@ func FuzzJobs(f *testing.F) {
 	f.Add("locals {\n a = local.b\n b = [for x in [1] : x]\n}\nvariable \"v\" { default = 1 }\njob \"j\" {\n executable = \"run.sh\"\n arguments = [item.x]\n queue { in = [{ x = local.a }] }\n attributes { Q = expr(my.a ? 1 : \"${process}\") }\n}\n")
 	f.Add("job \"j\" {\n executable = \"run.sh\"\n environment = { A = \"$(\" }\n rank = target.a[0].b(\n}\n")
 	f.Fuzz(func(t *testing.T, src string) {
-		out, diags := Jobs("f.hcl", []byte(src), site(), files(), nil)
+		out, diags := Jobs("f.hcl", []byte(src), site(), files())
 		_ = diags.String()
 		for _, j := range out {
 			for _, p := range []int{0, j.Spec.Len() - 1} {
@@ -227,7 +227,7 @@ func FuzzJobs(f *testing.F) {
 func BenchmarkJobs(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, diags := Jobs("j.hcl", []byte(wordcount), site(), files(), nil); diags.HasErrors() {
+		if _, diags := Jobs("j.hcl", []byte(wordcount), site(), files()); diags.HasErrors() {
 			b.Fatal(diags)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
-	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -101,10 +100,6 @@ type Cron struct {
 	Missed        string // what becomes of instants while the schedd was away: skip (default), once, all
 	Overlap       string // what becomes of one while the last run goes on: skip (default), allow
 	StartDeadline time.Duration
-
-	// At is where the keys stand, for problems that only others can see, such as a
-	// timetable that makes no sense.
-	At map[string]submit.Pos
 }
 
 // ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
@@ -235,7 +230,7 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 }
 
 func (f *file) cron(b *hclsyntax.Block) Cron {
-	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip", At: map[string]submit.Pos{}}
+	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip"}
 	f.keys(b, []key{
 		{"schedule", required(text(&c.Schedule))},
 		{"time_zone", text(&c.TimeZone)},
@@ -245,9 +240,6 @@ func (f *file) cron(b *hclsyntax.Block) Cron {
 		{"overlap", choice(&c.Overlap, "skip", "allow")},
 		{"start_deadline", span(&c.StartDeadline)},
 	})
-	for name, a := range b.Body.Attributes {
-		c.At[name] = f.pos(a.Expr.Range())
-	}
 	return c
 }
 

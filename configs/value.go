@@ -53,7 +53,7 @@ func (l *lowering) value(c submit.Command, e hclsyntax.Expression) (v submit.Val
 // takesList reports whether a command's value may be a list.
 func takesList(c submit.Command) bool {
 	switch c.Kind {
-	case submit.KindArguments, submit.KindFiles, submit.KindLimits:
+	case submit.KindArguments, submit.KindFiles, submit.KindLimits, submit.KindNames:
 		return true
 	}
 	return c.Name == "getenv"

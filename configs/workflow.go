@@ -13,18 +13,17 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Workflow reads the workflow block of an HCL file. vars are values for the file's
-// variable blocks; the nodes whose jobs are in this file get them too. The jobs
-// themselves are read when their nodes are submitted, with [JobNamed] and the node's
+// Workflow reads the workflow block of an HCL file. The file's variables have their
+// defaults. The jobs themselves are read when their nodes are submitted, with [JobNamed] and the node's
 // vars. With errors among the diagnostics there is no graph.
-func Workflow(filename string, src []byte, vars map[string]string) (*dag.Graph, grid.Diagnostics) {
+func Workflow(filename string, src []byte) (*dag.Graph, grid.Diagnostics) {
 	f, body := parse(filename, src)
 	if body == nil {
 		return nil, f.diags
 	}
-	w := &workflow{file: f, vars: newVariables(f), given: vars, builder: dag.NewBuilder(""), named: map[string]*nodeBlock{}}
+	w := &workflow{file: f, vars: newVariables(f), builder: dag.NewBuilder(""), named: map[string]*nodeBlock{}}
 	w.vars.lazy = true
-	blocks := w.vars.blocks(body, vars)
+	blocks := w.vars.blocks(body, nil)
 	for _, b := range blocks.jobs {
 		w.jobs = append(w.jobs, label(b))
 	}
@@ -54,7 +53,6 @@ func Workflow(filename string, src []byte, vars map[string]string) (*dag.Graph, 
 type workflow struct {
 	*file
 	vars    *variables
-	given   map[string]string
 	jobs    []string // names of the file's job blocks
 	builder *dag.Builder
 

@@ -2,7 +2,6 @@ package configs
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"testing"
 
@@ -14,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func workflowOf(tb testing.TB, src string, vars map[string]string) *dag.Graph {
+func workflowOf(tb testing.TB, src string) *dag.Graph {
 	tb.Helper()
-	g, diags := Workflow("dir/wf.hcl", []byte(src), vars)
+	g, diags := Workflow("dir/wf.hcl", []byte(src))
 	if g == nil {
 		tb.Fatalf("%s\n%s", src, diags)
 	}
@@ -26,7 +25,7 @@ func workflowOf(tb testing.TB, src string, vars map[string]string) *dag.Graph {
 const countWords = `
 variable "parts" { default = 3 }
 variable "part"  {}
-variable "text"  {}
+variable "text"  { default = "big.txt" }
 
 job "split" {
   executable = "run.sh"
@@ -53,7 +52,7 @@ workflow "wordcount" {
 `
 
 func TestAWorkflowAndTheJobsOfItsNodes(t *testing.T) {
-	g := workflowOf(t, countWords, map[string]string{"text": "big.txt"})
+	g := workflowOf(t, countWords)
 	var b strings.Builder
 	for i, n := range g.Nodes {
 		fmt.Fprintf(&b, "%s %s:%s retries %d after", n.Name, n.File, n.Job, n.Retries)
@@ -80,7 +79,7 @@ merge wf.hcl:merge retries 0 after count-0 count-1 count-2
 		for _, v := range run.Vars(int32(i)) {
 			at.Vars = append(at.Vars, submit.Var(v))
 		}
-		j, diags := JobNamed("wf.hcl", []byte(countWords), g.Nodes[i].Job, at, files(), nil)
+		j, diags := JobNamed("wf.hcl", []byte(countWords), g.Nodes[i].Job, at, files())
 		if diags.HasErrors() {
 			t.Fatal(diags)
 		}
@@ -107,7 +106,7 @@ func TestJobNamed(t *testing.T) {
 		{"# none", "", "there is no job block"},
 		{"job \"a\" {", "", "nclosed"},
 	} {
-		j, diags := JobNamed("wf.hcl", []byte(c.src), c.name, site(), files(), nil)
+		j, diags := JobNamed("wf.hcl", []byte(c.src), c.name, site(), files())
 		if c.want == "" && (diags.HasErrors() || j.Spec.Len() != 1) || c.want != "" && !strings.Contains(diags.String(), c.want) {
 			t.Errorf("%s of %s: %s", c.name, c.src, diags)
 		}
@@ -209,7 +208,7 @@ workflow "in.dag" {
 			if want == nil {
 				t.Fatal(diags)
 			}
-			if d := cmp.Diff(want, workflowOf(t, c.hcl, nil), sorted); d != "" {
+			if d := cmp.Diff(want, workflowOf(t, c.hcl), sorted); d != "" {
 				t.Fatal(d)
 			}
 		})
@@ -279,7 +278,7 @@ var badNodes = []struct{ name, src string }{
 func TestWhatIsSaidOfBadWorkflows(t *testing.T) {
 	var b strings.Builder
 	say := func(name, src string) {
-		g, diags := Workflow("wf.hcl", []byte(src), nil)
+		g, diags := Workflow("wf.hcl", []byte(src))
 		if (g == nil) != diags.HasErrors() || len(diags) == 0 {
 			t.Errorf("%s: %s", name, diags)
 		}
@@ -293,7 +292,7 @@ func TestWhatIsSaidOfBadWorkflows(t *testing.T) {
 	say("a workflow without a name", "workflow {\n  node \"x\" { file = \"x\" }\n}\n")
 	golden(t, "testdata/workflows.golden", b.String())
 
-	_, diags := Jobs("wf.hcl", []byte(countWords), site(), files(), nil)
+	_, diags := Jobs("wf.hcl", []byte(countWords), site(), files())
 	if !strings.Contains(diags.String(), "this file holds a workflow") {
 		t.Errorf("a workflow is taken for jobs: %s", diags)
 	}
@@ -308,15 +307,14 @@ func FuzzWorkflow(f *testing.F) {
 		if strings.Count(src, "range") > 1 {
 			return // ranges of ranges are for their author to wait for
 		}
-		given := map[string]string{"text": "x", "part": "1"}
-		g, diags := Workflow("wf.hcl", []byte(src), given)
+		g, diags := Workflow("wf.hcl", []byte(src))
 		if (g == nil) != diags.HasErrors() {
 			t.Fatalf("a graph and errors, or neither: %s", diags)
 		}
 		if g == nil {
 			return
 		}
-		again, _ := Workflow("wf.hcl", []byte(src), maps.Clone(given))
+		again, _ := Workflow("wf.hcl", []byte(src))
 		if d := cmp.Diff(g, again); d != "" {
 			t.Fatalf("two readings differ: %s", d)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gridburst/dag"
+	"gridburst/internal/ad"
 )
 
 // setVars reads VARS node [PREPEND | APPEND] name="value" ....
@@ -104,10 +105,7 @@ func (r *reader) assignment(l *line, c *command) (name word, value string, more,
 
 // validVar reports whether a macro may have a name.
 func (r *reader) validVar(l *line, w word) bool {
-	name, isAttr := strings.CutPrefix(w.text, "+")
-	if !isAttr && len(name) > 3 && strings.EqualFold(name[:3], "my.") {
-		name, isAttr = name[3:], true
-	}
+	name, isAttr := ad.CutMy(w.text)
 	valid := name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
 	switch {
 	case !valid:

@@ -194,3 +194,15 @@ func (a *Ad) Len() int {
 	}
 	return len(a.attrs)
 }
+
+// CutMy takes the + or My. off a name that says by it that a job attribute is meant, and
+// reports whether it does.
+func CutMy(name string) (attr string, ok bool) {
+	if attr, ok := strings.CutPrefix(name, "+"); ok {
+		return attr, true
+	}
+	if len(name) > 3 && strings.EqualFold(name[:3], "my.") {
+		return name[3:], true
+	}
+	return name, false
+}

@@ -11,7 +11,7 @@
 // dozen attributes that each name the next one twice keep it busy for hours; and a
 // few of its answers differ from HTCondor's where matching or names depend on them
 // (numbers as Requirements, regexps, the precedence of ?:). What is left of the
-// differences is listed in testdata/differences.txt, which a test compares with
+// differences is listed in docs/classad.md, which a test compares with
 // 430 values that HTCondor 23.9.6 printed.
 //
 // # Truth

@@ -66,7 +66,7 @@ func (n *callNode) eval(r *run) Value {
 	base := len(r.stack)
 	for _, a := range n.args {
 		v := a.eval(r)
-		if n.fn.texts && (v.kind == List || v.kind == Record) {
+		if n.fn.texts && (v.kind == List || v.kind == Record || isTime(v)) {
 			v = StringValue(textOf(v))
 		}
 		r.stack = append(r.stack, v)
@@ -94,6 +94,9 @@ func textOf(v Value) string {
 	w := writer{exact: true}
 	if v.kind == String {
 		return v.str
+	}
+	if isTime(v) {
+		return timeText(v)
 	}
 	w.value(v)
 	return w.String()

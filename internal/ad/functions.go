@@ -1,39 +1,59 @@
 package ad
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // builtins are the functions of the language, sorted by name without case. Absent
 // from HTCondor's own are those on time values (absTime, relTime and what takes or
 // gives them), those on arguments and environments, and userMap: [Expr.Check]
 // refuses them by name.
 var builtins = [...]function{
+	{name: "absTime", min: 0, max: 1},
 	{name: "allCompare", min: 3, max: 3},
 	{name: "anyCompare", min: 3, max: 3},
+	{name: "argsToList", min: 1, max: 1},
 	{name: "avg", min: 1, max: 1},
 	{name: "bool", min: 1, max: 1},
 	{name: "ceil", min: 1, max: 1},
 	{name: "ceiling", min: 1, max: 1},
 	{name: "countMatches", min: 2, max: 2},
+	{name: "dayTime", min: 0, max: 0},
 	{name: "debug", min: 1, max: 1},
+	{name: "envV1ToV2", min: 1, max: 1},
 	{name: "eval", min: 1, max: 1},
 	{name: "evalInEachContext", min: 2, max: 2},
 	{name: "floor", min: 1, max: 1},
 	{name: "formatTime", min: 0, max: 2},
+	{name: "getDayOfMonth", min: 1, max: 1},
+	{name: "getDayOfWeek", min: 1, max: 1},
+	{name: "getDayOfYear", min: 1, max: 1},
+	{name: "getDays", min: 1, max: 1},
+	{name: "getHours", min: 1, max: 1},
+	{name: "getMinutes", min: 1, max: 1},
+	{name: "getMonth", min: 1, max: 1},
+	{name: "getSeconds", min: 1, max: 1},
+	{name: "getYear", min: 1, max: 1},
 	{name: "identicalMember", min: 2, max: 2},
 	{name: "ifThenElse", min: 3, max: 3},
 	{name: "int", min: 1, max: 1},
 	{name: "interval", min: 1, max: 1},
+	{name: "isAbstime", min: 1, max: 1},
 	{name: "isBoolean", min: 1, max: 1},
 	{name: "isClassAd", min: 1, max: 1},
 	{name: "isError", min: 1, max: 1},
 	{name: "isInteger", min: 1, max: 1},
 	{name: "isList", min: 1, max: 1},
 	{name: "isReal", min: 1, max: 1},
+	{name: "isReltime", min: 1, max: 1},
 	{name: "isString", min: 1, max: 1},
 	{name: "isUndefined", min: 1, max: 1},
 	{name: "join", min: 1, max: -1},
+	{name: "listToArgs", min: 1, max: 1},
 	{name: "max", min: 1, max: 1},
 	{name: "member", min: 2, max: 2},
+	{name: "mergeEnvironment", min: 0, max: -1},
 	{name: "min", min: 1, max: 1},
 	{name: "pow", min: 2, max: 2},
 	{name: "quantize", min: 2, max: 2},
@@ -42,12 +62,14 @@ var builtins = [...]function{
 	{name: "regexp", min: 2, max: 3, pattern: true},
 	{name: "regexpMember", min: 2, max: 3, pattern: true},
 	{name: "regexps", min: 3, max: 4, pattern: true},
+	{name: "relTime", min: 1, max: 1},
 	{name: "replace", min: 3, max: 4, pattern: true},
 	{name: "replaceAll", min: 3, max: 4, pattern: true},
 	{name: "round", min: 1, max: 1},
 	{name: "size", min: 1, max: 1},
 	{name: "split", min: 1, max: 2},
 	{name: "splitSlotName", min: 1, max: 1},
+	{name: "splitTime", min: 1, max: 1},
 	{name: "splitUserName", min: 1, max: 1},
 	{name: "strcat", min: 0, max: -1, texts: true},
 	{name: "strcmp", min: 2, max: 2, texts: true},
@@ -69,6 +91,7 @@ var builtins = [...]function{
 	{name: "toLower", min: 1, max: 1, texts: true},
 	{name: "toUpper", min: 1, max: 1, texts: true},
 	{name: "unparse", min: 1, max: 1},
+	{name: "userMap", min: 2, max: 4},
 	{name: "version_in_range", min: 3, max: 3},
 	{name: "versioncmp", min: 2, max: 2},
 	{name: "versionEQ", min: 2, max: 2},
@@ -125,6 +148,46 @@ func ownNamed(name string) own {
 		return own{lazy: ifThenElse}
 	case "unparse":
 		return own{lazy: unparse}
+	case "absTime":
+		return own{strict: absTime}
+	case "argsToList":
+		return own{strict: argsToList}
+	case "dayTime":
+		return own{strict: dayTime}
+	case "envV1ToV2":
+		return own{strict: envV1ToV2}
+	case "getDayOfMonth":
+		return own{strict: ofDate(time.Time.Day)}
+	case "getDayOfWeek":
+		return own{strict: ofDate(func(t time.Time) int { return int(t.Weekday()) })}
+	case "getDayOfYear":
+		return own{strict: ofDate(func(t time.Time) int { return t.YearDay() - 1 })}
+	case "getDays":
+		return own{strict: days}
+	case "getHours":
+		return own{strict: ofClock(3600, 24)}
+	case "getMinutes":
+		return own{strict: ofClock(60, 60)}
+	case "getMonth":
+		return own{strict: ofDate(func(t time.Time) int { return int(t.Month()) })}
+	case "getSeconds":
+		return own{strict: ofClock(1, 60)}
+	case "getYear":
+		return own{strict: ofDate(time.Time.Year)}
+	case "isAbstime":
+		return own{strict: is(AbsTime)}
+	case "isReltime":
+		return own{strict: is(RelTime)}
+	case "listToArgs":
+		return own{strict: listToArgs}
+	case "mergeEnvironment":
+		return own{strict: mergeEnvironment}
+	case "relTime":
+		return own{strict: relTime}
+	case "splitTime":
+		return own{strict: splitTime}
+	case "userMap":
+		return own{strict: userMap}
 	case "debug":
 		return own{strict: same}
 	case "eval":

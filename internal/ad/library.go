@@ -31,9 +31,9 @@ func expression(v Value) ast.Expr {
 		return &ast.UndefinedLiteral{}
 	case Bool:
 		return &ast.BooleanLiteral{Value: v.bits != 0}
-	case Int:
+	case Int, AbsTime: // functions on times take seconds as well
 		return &ast.IntegerLiteral{Value: int64(v.bits)}
-	case Real:
+	case Real, RelTime:
 		return &ast.RealLiteral{Value: v.real()}
 	case String:
 		return &ast.StringLiteral{Value: v.str}

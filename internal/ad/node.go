@@ -114,6 +114,8 @@ func (n *unary) eval(r *run) Value {
 		return truthOf(v).not().value()
 	case n.op == opMinus && v.kind == Int:
 		return IntValue(-int64(v.bits))
+	case n.op == opMinus && v.kind == RelTime:
+		return relative(-v.real())
 	case n.op == opMinus && v.kind == Real:
 		return RealValue(-v.real())
 	case n.op == opPlus && (v.kind == Int || v.kind == Real):

@@ -72,6 +72,8 @@ func apply(op operator, a, b Value) Value {
 		return ErrorValue()
 	case a.kind == Undefined || b.kind == Undefined:
 		return UndefinedValue()
+	case isTime(a) || isTime(b):
+		return applyTime(op, a, b)
 	case op >= opEqual && op <= opGreaterEqual:
 		switch {
 		case a.kind == Int && b.kind == Int:
@@ -124,6 +126,8 @@ func identical(a, b Value) truth {
 		same = a.real() == b.real()
 	case String:
 		same = a.str == b.str
+	case AbsTime, RelTime:
+		same = a.bits == b.bits && a.str == b.str
 	case List, Record:
 		return bad
 	}

@@ -17,10 +17,12 @@ const (
 	Real
 	String
 	List
-	Record // an ad within an ad, [ a = 1 ]
+	Record  // an ad within an ad, [ a = 1 ]
+	AbsTime // an instant
+	RelTime // a length of time
 )
 
-var kindNames = [...]string{"undefined", "error", "boolean", "integer", "real", "string", "list", "record"}
+var kindNames = [...]string{"undefined", "error", "boolean", "integer", "real", "string", "list", "record", "absolute time", "relative time"}
 
 func (k Kind) String() string { return kindNames[k] }
 

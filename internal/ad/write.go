@@ -144,6 +144,8 @@ func (w *writer) value(v Value) {
 			w.value(e)
 		}
 		w.WriteString(" }")
+	case AbsTime, RelTime:
+		w.time(v)
 	case Record:
 		w.fields(v.rec.lit, func(i int) { w.node(v.rec.lit.fields[i].value) })
 	}

@@ -24,16 +24,12 @@ import (
 
 // Request names a job file and what its jobs depend on beside it.
 type Request struct {
-	File   string       // absolute; "" with Source set
-	Source []byte       // the text, when it comes from elsewhere; Name says what it is called
-	Name   string       // for diagnostics; empty: File
+	File   string       // absolute
 	Dir    string       // absolute: where relative paths begin
 	Job    string       // of an HCL file: only the job block of that name
 	Vars   []submit.Var // macros from outside
 	Env    []string     // NAME=value, of the submitter
 	Domain string       // jobs and slots of one domain share files
-	Spool  string
-	Check  bool // also ask for the files that jobs read when they start
 }
 
 // IsHCL reports whether a file of that name is HCL; any other is a submit file.
@@ -42,18 +38,11 @@ func IsHCL(name string) bool { return strings.EqualFold(filepath.Ext(name), ".hc
 // Read makes specs of a job file. The error is that the file cannot be read at all;
 // with errors among the diagnostics there are no specs to use.
 func Read(r Request) ([]submit.Spec, grid.Diagnostics, error) {
-	src := r.Source
-	if r.File != "" {
-		var err error
-		if src, err = readFile(r.File); err != nil {
-			return nil, nil, err
-		}
+	src, err := readFile(r.File)
+	if err != nil {
+		return nil, nil, err
 	}
-	name := r.Name
-	if name == "" {
-		name = r.File
-	}
-	specs, diags := Lower(name, src, IsHCL(name), r.Job, r.site())
+	specs, diags := Lower(r.File, src, IsHCL(r.File), r.Job, r.site())
 	return specs, diags, nil
 }
 
@@ -64,13 +53,13 @@ func Lower(name string, src []byte, hcl bool, job string, site submit.Site) ([]s
 		return submit.Lower(name, src, site, OS{})
 	}
 	if job != "" {
-		j, diags := configs.JobNamed(name, src, job, site, OS{}, nil)
+		j, diags := configs.JobNamed(name, src, job, site, OS{})
 		if diags.HasErrors() {
 			return nil, diags
 		}
 		return []submit.Spec{j.Spec}, diags
 	}
-	jobs, diags := configs.Jobs(name, src, site, OS{}, nil)
+	jobs, diags := configs.Jobs(name, src, site, OS{})
 	var specs []submit.Spec
 	for _, j := range jobs {
 		specs = append(specs, j.Spec)
@@ -122,7 +111,7 @@ func Here(domain string) submit.Site {
 // site is where the jobs of a request are written.
 func (r *Request) site() submit.Site {
 	s := Here(r.Domain)
-	s.Dir, s.Env, s.Vars, s.Spool, s.Check = r.Dir, r.Env, r.Vars, r.Spool, r.Check
+	s.Dir, s.Env, s.Vars = r.Dir, r.Env, r.Vars
 	return s
 }
 

@@ -41,7 +41,6 @@ job "two" {
 		{"a submit file", Request{File: sub, Vars: []submit.Var{{Name: "x", Value: "7"}}}, []int{2}},
 		{"an HCL file with all its jobs", Request{File: hcl}, []int{1, 3}},
 		{"one job of an HCL file", Request{File: hcl, Job: "two"}, []int{3}},
-		{"a text that came from elsewhere", Request{Source: []byte("executable = prog\nqueue\n"), Name: "-"}, []int{1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.r.Dir = dir

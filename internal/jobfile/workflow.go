@@ -18,7 +18,7 @@ func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
 		return nil, nil, err
 	}
 	if IsHCL(file) {
-		g, diags := configs.Workflow(name, src, nil)
+		g, diags := configs.Workflow(name, src)
 		return g, diags, nil
 	}
 	g, diags := dagfile.Read(name, src, below{filepath.Dir(file)})

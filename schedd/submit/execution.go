@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -261,6 +262,7 @@ func (l *lowering) setStreams() {
 		{"output", "Out", "transfer_output", "TransferOut", "StreamOut", "stream_output"},
 		{"error", "Err", "transfer_error", "TransferErr", "StreamErr", "stream_error"},
 	} {
+		l.asked = nil
 		v, ok := l.command(s.command)
 		if !ok || strings.TrimSpace(v.Text) == "/dev/null" {
 			l.setString(s.attr, "/dev/null")
@@ -278,6 +280,7 @@ func (l *lowering) setStreams() {
 			l.needFile(v.Pos, "the input", fullPath(l.iwd[0].s, strings.TrimSpace(v.Text)))
 		}
 	}
+	l.asked = nil
 	if v, ok := l.command("log"); ok {
 		l.put("UserLog", KindPath, v, l.iwd...)
 	}
@@ -289,7 +292,7 @@ func (l *lowering) setStreams() {
 // setEnvironment merges what getenv takes from the submitter's environment with what
 // the file says, which wins.
 func (l *lowering) setEnvironment() {
-	base := text{s: joinVariables(l.inherited())}
+	base := text{s: ad.Variables(l.inherited())}
 	v, ok := l.command("environment")
 	switch {
 	case !ok:

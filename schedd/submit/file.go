@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -220,10 +221,8 @@ func (p *parser) assignment(s *statement, text string, line int, whole string) b
 	s.name = strings.TrimRightFunc(strings.TrimSuffix(name, "@"), blank)
 	s.op = "="
 	s.pos.Length = utf8.RuneCountInString(s.name)
-	if n, ok := strings.CutPrefix(s.name, "+"); ok {
+	if n, ok := ad.CutMy(s.name); ok {
 		s.op, s.name = "+", n
-	} else if len(s.name) > 3 && strings.EqualFold(s.name[:3], "my.") {
-		s.op, s.name = "+", s.name[3:]
 	}
 	if !validMacro(s.name) {
 		p.problem(s.pos, quote(s.name)+" is no name for a macro", "Names are letters, digits, underscores and points.")

@@ -61,11 +61,11 @@ func (c Column) value(text string, list []string) (Attr, error) {
 		case err != nil:
 			return Attr{}, err
 		case newWay || raw == "":
-			return quoted("Arguments", JoinWords(words)), nil
+			return quoted("Arguments", ad.JoinWords(words)), nil
 		}
 		return quoted("Args", strings.Join(words, " ")), nil
 	case KindArgv:
-		return quoted("Arguments", JoinWords(list)), nil
+		return quoted("Arguments", ad.JoinWords(list)), nil
 	case KindEnvironment:
 		words, err := submitVariables(text)
 		if err != nil {
@@ -133,11 +133,11 @@ func (c Column) environment(base string, words []string) (Attr, error) {
 			return Attr{}, err
 		}
 	}
-	under, err := SplitWords(base)
+	under, err := ad.SplitWords(base)
 	if err != nil {
 		return Attr{}, err
 	}
-	return quoted(c.Attr, joinVariables(append(under, words...))), nil
+	return quoted(c.Attr, ad.Variables(append(under, words...))), nil
 }
 
 // fullPath is name as seen from the directory dir.

@@ -65,6 +65,8 @@ type lowering struct {
 	attrs   map[string]Attr // by folded name
 	columns []Column
 	placed  map[string]Pos // where a column's text was written, by folded attribute
+	origins Origins
+	asked   []asked // in the present step
 
 	universe    universe
 	iwd         []text // directories, outermost first
@@ -88,22 +90,27 @@ type text struct {
 // LowerSection works out a job's section: all its attributes and columns. Problems
 // are added to diags; with errors among them the section is not to be used.
 func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Section {
-	l := &lowering{site: site, files: files, job: job, diags: diags, attrs: map[string]Attr{}, placed: map[string]Pos{}}
-	l.setUniverse()
-	l.setDirectory()
-	l.setFileTransfer()
-	l.setExecutable()
-	l.setStreams()
-	l.setEnvironment()
-	l.setResources()
-	l.setTransfer()
-	l.setPolicy()
-	l.setDeferral()
-	l.setServicePorts()
-	l.setVirtualMachine()
-	l.setPlainCommands()
-	l.setCustom()
-	l.setRequirements()
+	l := &lowering{site: site, files: files, job: job, diags: diags, attrs: map[string]Attr{}, placed: map[string]Pos{}, origins: Origins{}}
+	for _, step := range []func(){
+		l.setUniverse,
+		l.setDirectory,
+		l.setFileTransfer,
+		l.setExecutable,
+		l.setStreams,
+		l.setEnvironment,
+		l.setResources,
+		l.setTransfer,
+		l.setPolicy,
+		l.setDeferral,
+		l.setServicePorts,
+		l.setVirtualMachine,
+		l.setPlainCommands,
+		l.setCustom,
+		l.setRequirements,
+	} {
+		l.asked = nil
+		step()
+	}
 	q := job.Queue
 	s := Section{Columns: l.columns, Vars: q.Vars, Items: q.Items, PerItem: q.PerItem, Verbatim: q.Verbatim, Hold: l.hold}
 	for _, a := range l.attrs {
@@ -111,6 +118,9 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 	}
 	s.Attrs = Merge(s.Attrs)
 	l.verify(&s)
+	if site.Explain != nil {
+		site.Explain(l.origins)
+	}
 	return s
 }
 
@@ -120,6 +130,7 @@ func (l *lowering) setPlainCommands() {
 		if c.own {
 			continue
 		}
+		l.asked = nil
 		if v, ok := l.command(c.Name); ok {
 			if v.IsList {
 				v = joined(v)
@@ -142,6 +153,7 @@ func joined(v Value) Value {
 func (l *lowering) setCustom() {
 	for _, c := range l.job.Custom {
 		p := c.Value.Pos
+		l.asked = []asked{{"+" + c.Name, p}}
 		switch {
 		case !ad.ValidName(c.Name):
 			l.fail(p, quote(c.Name)+" is no name for an attribute", "Letters, digits and underscores, not a digit first.")
@@ -168,6 +180,7 @@ func (l *lowering) command(name string) (Value, bool) {
 			if c.unquote && !v.New && !v.IsList && len(v.Text) > 1 && v.Text[0] == '"' && strings.HasSuffix(v.Text, `"`) {
 				v.Text = v.Text[1 : len(v.Text)-1]
 			}
+			l.asked = append(l.asked, asked{c.Name, v.Pos})
 			return v, true
 		}
 	}
@@ -223,6 +236,7 @@ func (l *lowering) put(attr string, kind Kind, v Value, list ...text) {
 		l.drop(attr)
 		l.columns = append(l.columns, c)
 		l.placed[fold(attr)] = v.Pos
+		l.written(attr, v.Pos)
 		return
 	}
 	a, err := c.value(c.Text, c.List)
@@ -232,6 +246,7 @@ func (l *lowering) put(attr string, kind Kind, v Value, list ...text) {
 	}
 	l.drop(attr)
 	l.attrs[fold(a.Name)] = a
+	l.written(a.Name, v.Pos)
 }
 
 // settle escapes s if it is finished and shall become part of something live.
@@ -246,6 +261,7 @@ func settle(s string, isLive, within bool) string {
 func (l *lowering) set(attr, expr string) {
 	l.drop(attr)
 	l.attrs[fold(attr)] = Attr{attr, expr}
+	l.implied(attr)
 }
 
 func (l *lowering) setString(attr, s string) { l.set(attr, ad.Quote(s)) }

@@ -1,6 +1,8 @@
 package submit
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,8 +144,19 @@ func FuzzLower(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	recorded, err := filepath.Glob("testdata/recorded/*.sub")
+	if err != nil || len(recorded) == 0 {
+		f.Fatal(recorded, err)
+	}
+	for _, name := range recorded {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(src))
+	}
 	f.Fuzz(func(t *testing.T, src string) {
-		files := tree{}.put("wc", "a", "b", "/bin/true", "!user_pwd")
+		files := tree{}.put("job.sh", "wc", "a", "b", "/bin/true", "!user_pwd")
 		files["/sub/x"] = tfile{text: "a = b\n"}
 		specs, diags := Lower("f.sub", []byte(src), testSite(), files)
 		_ = diags.String()

@@ -12,13 +12,17 @@ import (
 // lease, signals, accounting.
 func (l *lowering) setPolicy() {
 	l.hold, _ = l.flag("hold")
+	l.asked = nil
 	l.setRetries()
+	l.asked = nil
 	l.setLease()
+	l.asked = nil
 	if v, ok := l.command("kill_sig"); ok {
 		l.put("KillSig", KindSignal, v)
 	} else if l.universe.number != int(grid.Vanilla) {
 		l.setString("KillSig", "SIGTERM")
 	}
+	l.asked = nil
 	l.setAccounting()
 	if v, ok := l.command("concurrency_limits_expr"); ok {
 		if _, both := l.command("concurrency_limits"); both {

@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"slices"
 	"strings"
 
 	"gridburst/internal/ad"
@@ -19,14 +18,14 @@ import (
 func Argv(a *ad.Ad) ([]string, error) {
 	if v, ok := a.Literal("Arguments"); ok {
 		text, _ := v.Text()
-		return SplitWords(text)
+		return ad.SplitWords(text)
 	}
 	return strings.FieldsFunc(a.Text("Args"), blank), nil
 }
 
 // Environ is the environment of a job as NAME=value.
 func Environ(a *ad.Ad) ([]string, error) {
-	words, err := SplitWords(a.Text("Environment"))
+	words, err := ad.SplitWords(a.Text("Environment"))
 	if err != nil {
 		return nil, err
 	}
@@ -38,72 +37,6 @@ func Environ(a *ad.Ad) ([]string, error) {
 	return words, nil
 }
 
-// SplitWords splits text that is written in the new way.
-func SplitWords(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	begun, quotes := false, false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case c == '\'' && quotes && i+1 < len(text) && text[i+1] == '\'':
-			word.WriteByte(c)
-			i++
-		case c == '\'':
-			begun, quotes = true, !quotes
-		case !quotes && blank(rune(c)):
-			if begun {
-				words = append(words, word.String())
-				word.Reset()
-				begun = false
-			}
-		default:
-			word.WriteByte(c)
-			begun = true
-		}
-	}
-	if quotes {
-		return nil, grid.Errorf(grid.Invalid, "a single quote is not closed in %s", text)
-	}
-	if begun {
-		words = append(words, word.String())
-	}
-	return words, nil
-}
-
-// JoinWords writes words in the new way, so that [SplitWords] gives them back.
-func JoinWords(words []string) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if w == "" {
-			b.WriteString("''")
-		}
-		quotes := false
-		for _, c := range []byte(w) {
-			special := c == '\'' || blank(rune(c))
-			if special != quotes {
-				b.WriteByte('\'')
-				quotes = special
-			}
-			if c == '\'' {
-				b.WriteByte(c)
-			}
-			b.WriteByte(c)
-		}
-		if quotes {
-			b.WriteByte('\'')
-		}
-	}
-	return b.String()
-}
-
-func blank(c rune) bool {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'
-}
-
 // submitWords splits the text of a submit command into words, whichever way it is
 // written.
 func submitWords(text string) (words []string, newWay bool, err error) {
@@ -112,7 +45,7 @@ func submitWords(text string) (words []string, newWay bool, err error) {
 		if err != nil {
 			return nil, true, err
 		}
-		words, err = SplitWords(inner)
+		words, err = ad.SplitWords(inner)
 		return words, true, err
 	}
 	plain, err := unescaped(text)
@@ -168,7 +101,7 @@ func submitVariables(text string) ([]string, error) {
 	}
 	var words []string
 	if newWay {
-		if words, err = SplitWords(inner); err != nil {
+		if words, err = ad.SplitWords(inner); err != nil {
 			return nil, err
 		}
 	} else {
@@ -198,20 +131,6 @@ func variable(word string) (string, error) {
 	return name, nil
 }
 
-// joinVariables writes NAME=value words by name; of several with one name the last
-// counts.
-func joinVariables(words []string) string {
-	name := func(w string) string {
-		n, _, _ := strings.Cut(w, "=")
-		return n
-	}
-	sorted := slices.Clone(words)
-	slices.SortStableFunc(sorted, func(a, b string) int { return strings.Compare(name(a), name(b)) })
-	kept := sorted[:0]
-	for i, w := range sorted {
-		if i+1 == len(sorted) || name(w) != name(sorted[i+1]) {
-			kept = append(kept, w)
-		}
-	}
-	return JoinWords(kept)
+func blank(c rune) bool {
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'
 }

@@ -20,7 +20,7 @@ func TestWordsAreQuotedAsHTCondorDoes(t *testing.T) {
 		"FAILED' 'done' 'with' 'B_C 1": {"FAILED done with B_C", "1"},
 		"a'  'b":                       {"a  b"},
 	} {
-		if got := JoinWords(words); got != want {
+		if got := ad.JoinWords(words); got != want {
 			t.Errorf("%q is written %s, want %s", words, got, want)
 		}
 	}
@@ -29,8 +29,8 @@ func TestWordsAreQuotedAsHTCondorDoes(t *testing.T) {
 func TestWordsAreReadBackWhateverTheyHold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		words := rapid.SliceOf(rapid.StringOf(rapid.SampledFrom([]rune("ab'\" \t\n;=$\\é")))).Draw(t, "words")
-		text := JoinWords(words)
-		got, err := SplitWords(text)
+		text := ad.JoinWords(words)
+		got, err := ad.SplitWords(text)
 		if err != nil || !slices.Equal(got, words) {
 			t.Fatalf("%q is written %s, which is %q, %v", words, text, got, err)
 		}
@@ -83,11 +83,11 @@ func FuzzSplitWords(f *testing.F) {
 	f.Add("a 'b c' it''''s ''")
 	f.Add("'")
 	f.Fuzz(func(t *testing.T, text string) {
-		words, err := SplitWords(text)
+		words, err := ad.SplitWords(text)
 		if err != nil {
 			return
 		}
-		again, err := SplitWords(JoinWords(words))
+		again, err := ad.SplitWords(ad.JoinWords(words))
 		if err != nil || !slices.Equal(words, again) {
 			t.Fatalf("%q is %q, written and read again %q, %v", text, words, again, err)
 		}

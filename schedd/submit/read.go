@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -171,10 +172,8 @@ func (r *reading) assign(s *statement) {
 
 func (r *reading) setVar(v Var) {
 	s := statement{name: v.Name, op: "=", value: v.Value, pos: Pos{File: "macro " + v.Name}}
-	if n, ok := strings.CutPrefix(v.Name, "+"); ok {
+	if n, ok := ad.CutMy(v.Name); ok {
 		s.op, s.name = "+", n
-	} else if len(v.Name) > 3 && strings.EqualFold(v.Name[:3], "my.") {
-		s.op, s.name = "+", v.Name[3:]
 	}
 	s.at = s.pos
 	if !validMacro(s.name) {
@@ -290,8 +289,6 @@ func (r *reading) automatic(key string) macro {
 		return known(r.site.OpSysVer)
 	case "opsysandver":
 		return known(r.site.OpSysAndVer)
-	case "spool":
-		return known(r.site.Spool)
 	case "islinux":
 		return known(digit(r.site.OpSys == "LINUX"))
 	case "iswindows":

@@ -22,11 +22,13 @@ func (l *lowering) setResources() {
 	}
 	l.setCustomResources()
 	l.setGPUs()
+	l.asked = nil
 	l.set("MinHosts", "1")
 	l.set("MaxHosts", "1")
 }
 
 func (l *lowering) setRequest(name, otherwise string) {
+	l.asked = nil
 	c, _ := CommandNamed(name)
 	v, ok := l.command(name)
 	if ok && strings.EqualFold(strings.TrimSpace(v.Text), "undefined") {
@@ -56,9 +58,10 @@ func (l *lowering) setCustomResources() {
 			continue
 		}
 		tag = written[len("request_"):]
-		if near := grid.Nearest(name, []string{"request_cpus", "request_memory", "request_disk", "request_gpus"}); near != "" {
-			l.warn(v.Pos, name+" asks for a custom resource "+quote(tag), "Did you mean "+quote(near)+"?")
+		if near := grid.Nearest(fold(tag), []string{"cpus", "memory", "disk", "gpus"}); near != "" {
+			l.warn(v.Pos, name+" asks for a custom resource "+quote(tag), "Did you mean "+quote("request_"+near)+"?")
 		}
+		l.asked = []asked{{written, v.Pos}}
 		l.put("Request"+tag, KindOldExpr, v)
 		l.resources = append(l.resources, tag)
 	}

@@ -21,12 +21,15 @@ type Site struct {
 	OpSys            string // as in a slot's OpSys: LINUX
 	OpSysVer         string
 	OpSysAndVer      string
-	Spool            string
 
 	// Vars are macros set from outside, by a command line or a DAG's VARS: before
 	// the file is read, or, with Append, behind it. A name that begins with + or My.
 	// sets a job attribute.
 	Vars []Var
+
+	// Explain is told of each section, in the order of their jobs, where its attributes
+	// came from; it may be nil.
+	Explain func(Origins)
 
 	// Check also asks for the files that a job reads when it starts. They may be
 	// written between submit and start, so it is the submitter's choice.

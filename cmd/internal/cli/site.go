@@ -19,6 +19,8 @@ func here(d *Deps, schedd api.Status) (submit.Site, error) {
 	s.Dir, s.Env, s.Now = dir, os.Environ(), d.Now()
 	if schedd.You.User != "" {
 		s.Owner = schedd.You.User
+	} else if user := d.Env("USER"); user != "" {
+		s.Owner = user
 	}
 	return s, nil
 }

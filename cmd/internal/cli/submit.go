@@ -19,15 +19,16 @@ import (
 
 type submitOptions struct {
 	Asks
-	hcl    bool
-	dry    bool
-	terse  bool
-	json   bool
-	check  bool
-	domain string
-	append []string
-	vars   []string
-	key    string
+	hcl     bool
+	dry     bool
+	explain bool
+	terse   bool
+	json    bool
+	check   bool
+	domain  string
+	append  []string
+	vars    []string
+	key     string
 }
 
 // Submit is gsubmit.
@@ -53,6 +54,7 @@ until it knows. --key lets several runs of gsubmit be one submission.
 	o.Flags(c)
 	f.BoolVar(&o.hcl, "hcl", false, "the file is HCL, whatever its name")
 	f.BoolVar(&o.dry, "dry-run", false, "print the jobs' ads; hand in nothing")
+	f.BoolVar(&o.explain, "explain", false, "say where each attribute of the jobs came from; hand in nothing")
 	f.BoolVar(&o.terse, "terse", false, "print only the first and last job of each cluster")
 	f.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	f.BoolVar(&o.check, "check", false, "also refuse jobs whose input files are not there yet")
@@ -78,7 +80,7 @@ func (o *submitOptions) run(ctx context.Context, d *Deps, args []string) error {
 	}
 	// Who we are and which machines share our files, the schedd knows.
 	status, err := client.Status(ctx)
-	if err != nil && !o.dry {
+	if err != nil && !o.dry && !o.explain {
 		return err
 	}
 	site, err := here(d, status)
@@ -86,12 +88,19 @@ func (o *submitOptions) run(ctx context.Context, d *Deps, args []string) error {
 		return err
 	}
 	site.Vars, site.Check = vars, o.check
+	var sections []submit.Origins
+	if o.explain {
+		site.Explain = func(s submit.Origins) { sections = append(sections, s) }
+	}
 	site.FileSystemDomain = cmp.Or(o.domain, site.FileSystemDomain)
 	specs, diags := o.specs(name, src, site)
 	if diags.HasErrors() {
 		return diags.Err()
 	}
 	d.Diagnose(diags)
+	if o.explain {
+		return o.origins(d, specs, sections)
+	}
 	if o.dry {
 		return o.show(d, specs)
 	}
@@ -221,6 +230,55 @@ func (o *submitOptions) show(d *Deps, specs []submit.Spec) error {
 	if !o.json {
 		for i := range specs {
 			fmt.Fprintf(d.Err, "%d job(s) dry-run to cluster %d.\n", specs[i].Len(), i+1)
+		}
+	}
+	return nil
+}
+
+// origin is an attribute of a job with where it came from.
+type origin struct {
+	Name string `json:"name"`
+	Expr string `json:"expr"`
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	Why  string `json:"why"`
+}
+
+// origins says of the first job of each queue statement where its attributes came from.
+func (o *submitOptions) origins(d *Deps, specs []submit.Spec, sections []submit.Origins) error {
+	var out [][]origin
+	for i := range specs {
+		proc := 0
+		for s := range specs[i].Sections {
+			attrs, err := specs[i].Proc(grid.JobID{Cluster: int32(i + 1), Proc: int32(proc)})
+			if err != nil {
+				return err
+			}
+			proc += specs[i].Sections[s].Len()
+			from := sections[len(out)]
+			job := make([]origin, 0, len(attrs))
+			for _, a := range attrs {
+				why := from.Of(a.Name)
+				job = append(job, origin{a.Name, a.Expr, why.Pos.File, why.Pos.Line, why.Why})
+			}
+			out = append(out, job)
+		}
+	}
+	if o.json {
+		return PrintJSON(d, out)
+	}
+	for i, job := range out {
+		if i > 0 {
+			fmt.Fprintln(d.Out)
+		}
+		for _, a := range job {
+			why := a.Why
+			if a.Line > 0 {
+				why = fmt.Sprintf("%s:%d: %s", a.File, a.Line, why)
+			} else if a.File != "" {
+				why = a.File
+			}
+			fmt.Fprintf(d.Out, "%s = %s\n    %s\n", a.Name, a.Expr, grid.Printable(why))
 		}
 	}
 	return nil
