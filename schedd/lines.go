@@ -54,7 +54,7 @@ func (l *logs) address(v *ledger.View, c *ledger.Cluster, job *ad.Ad, ev userlog
 	}
 	if path := job.Text("UserLog"); path != "" {
 		form := l.d.c.LogForm
-		form.Kind = logKind(job)
+		form.Kind = logKind(job, form.Kind)
 		put(owner, path, form, &ev)
 		if names := words(job.Text("JobAdInformationAttrs")); len(names) > 0 {
 			about := ev.Inform(job, names)
@@ -82,16 +82,19 @@ func words(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
-// logKind is the form of a job's log: UserLogUseXML is true for XML, or the form's number.
-func logKind(job *ad.Ad) userlog.Kind {
+// logKind is the form of a job's log, which the job may choose: UserLogUseXML is true for
+// XML, or the form's number.
+func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 	v, _ := job.Literal("UserLogUseXML")
-	if xml, _ := v.Bool(); xml {
+	if xml, ok := v.Bool(); ok && xml {
 		return userlog.XML
+	} else if ok {
+		return userlog.Text
 	}
-	if n, _ := v.Int(); n == int64(userlog.XML) || n == int64(userlog.JSON) {
+	if n, ok := v.Int(); ok && n >= int64(userlog.Text) && n <= int64(userlog.JSON) {
 		return userlog.Kind(n)
 	}
-	return userlog.Text
+	return otherwise
 }
 
 func loggable(t ledger.EventType) bool {
@@ -174,10 +177,14 @@ func notes(job *ad.Ad) (log, user string) {
 	return log, job.Text("SubmitEventUserNotes")
 }
 
-// address puts a host into the brackets that readers look for.
+// address is a host as readers look for it: in brackets, with a port, though nothing
+// listens there. HTCondor's condor_userlog dies of one without.
 func address(host string) string {
-	if strings.HasPrefix(host, "<") {
+	switch {
+	case strings.HasPrefix(host, "<"):
 		return host
+	case !strings.Contains(host, ":"):
+		host += ":0"
 	}
 	return "<" + host + ">"
 }
@@ -263,8 +270,10 @@ func terminated(x *ledger.Exit, job *ad.Ad) *userlog.Terminated {
 	}
 	row := func(name, usage string, given int64) {
 		asked := ""
-		if v, ok := job.Literal("Request" + name); ok {
-			asked = v.String()
+		if e, ok := job.Expr("Request" + name); ok {
+			if v := instant().Eval(e, job, nil); !v.IsUndefined() && !v.IsError() {
+				asked = v.String()
+			}
 		}
 		ev.Resources = append(ev.Resources, userlog.Resource{Name: name, Usage: usage, Request: asked, Allocation: strconv.FormatInt(given, 10)})
 	}

@@ -26,11 +26,11 @@ import (
 type logs struct {
 	d *Daemon
 
-	mu      sync.Mutex
-	wake    chan struct{} // closed when something was routed or written
-	routed  uint64        // entries up to here have been given to their writers
-	second  int64         // of the last event routed
-	edge    uint64        // the last entry that is known to be of an earlier second than what comes
+	mu     sync.Mutex
+	wake   chan struct{} // closed when something was routed or written
+	routed uint64        // entries up to here have been given to their writers
+	second int64         // of the last event routed
+	edge   uint64        // the last entry that is known to be of an earlier second than what comes
 
 	// The entry of the last mark since the start, and its second.
 	markEntry  uint64

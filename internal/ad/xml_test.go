@@ -10,7 +10,7 @@ import (
 func TestXMLHoldsEveryValue(t *testing.T) {
 	const long = `B = true
 E = error
-Expr = x + 1 > target.Memory
+Expr = x + 1 > TARGET.Memory
 I = -5
 L = { 1,"two",{ 3.5 } }
 N = [ A = [ B = "deep" ]; C = 1 ]

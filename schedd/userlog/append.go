@@ -163,9 +163,9 @@ func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err
 }
 
 // countOld counts in what was the log when our writing ended at a position, and in what
-// came between that and the log of now.
+// came between that and the log of now; where no position is known, in all of it.
 func countOld(path string, after Position, there map[Identity]int) error {
-	from, found := after.Offset, false
+	from, found := after.Offset, after == Position{}
 	for _, name := range generations(path) {
 		if name == path {
 			continue

@@ -192,7 +192,7 @@ func (g *Global) close(full *os.File) error {
 	for _, n := range counted {
 		h.events += int64(n)
 	}
-	h.size = at.Offset
+	h.size, h.keep = at.Offset, g.Keep
 	e := h.event(time.Unix(h.created, 0))
 	text := g.Form.Encode(&e)
 	// Not with the descriptor that appends, which writes nowhere but at the end.

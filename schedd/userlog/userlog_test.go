@@ -321,7 +321,8 @@ func TestCrashNeitherRepeatsNorTearsAnEvent(t *testing.T) {
 		known, again := at, first
 		if rotated {
 			fail(os.Rename(path, path+".1"))
-		} else if rapid.Bool().Draw(t, "nothing is known") {
+		}
+		if rapid.Bool().Draw(t, "nothing is known") {
 			known, again = Position{}, 0
 		}
 		// Later, in two requests.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"gridburst/internal/grid"
@@ -27,6 +29,9 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 		events, err := f.Next()
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				return grid.Errorf(grid.NotFound, "%s: no such event log, and no job id either", path)
+			}
 			if !said {
 				fmt.Fprintf(d.Err, "gwait: %s is not there yet; waiting for it\n", grid.Printable(path))
 				said = true
@@ -101,8 +106,8 @@ func (t *tracker) take(e *userlog.Event) bool {
 	case grid.EventTerminated, grid.EventAborted:
 		delete(t.alive, id)
 		t.ended++
-	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric:
-		// Of a node of a workflow, or of nothing: no job lives by it.
+	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric, grid.EventAdInformation:
+		// Of a node of a workflow, or beside another event: no job lives by it.
 	default:
 		t.alive[id] = true
 	}
