@@ -144,7 +144,7 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 			if lazy && e.Fresh {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: d.submitted(job)})
 			}
-			if body := d.bodyOf(e, job); body != nil {
+			for _, body := range d.bodiesOf(e, job) {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: body})
 			}
 		}
@@ -189,32 +189,43 @@ func address(host string) string {
 	return "<" + host + ">"
 }
 
-// bodyOf is the event in the user log's words; nil for what it does not tell.
-func (d *Daemon) bodyOf(e *ledger.Event, job *ad.Ad) userlog.Body {
+// bodiesOf is the event in the user log's words; none for what it does not tell.
+func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
+	one := func(b userlog.Body) []userlog.Body { return []userlog.Body{b} }
 	switch e.Type {
 	case ledger.JobSubmitted:
-		return d.submitted(job)
+		return one(d.submitted(job))
 	case ledger.JobPlaced:
 		if ledger.PlaceKind(e.Code) == ledger.AsVM {
-			return &userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text}
+			return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
 		}
 	case ledger.JobStarted:
-		return executing(e.Text, job)
+		return one(executing(e.Text, job))
 	case ledger.JobCompleted:
-		return terminated(e.Exit, job)
+		return append(imageSize(e.Exit), terminated(e.Exit, job))
 	case ledger.JobRequeued:
-		return evicted(e)
+		return append(imageSize(e.Exit), evicted(e))
 	case ledger.JobHeld:
-		return &userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub}
+		return one(&userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub})
 	case ledger.JobReleased:
-		return &userlog.Released{Reason: e.Text}
+		return one(&userlog.Released{Reason: e.Text})
 	case ledger.JobLeft:
 		if grid.Status(e.To) == grid.Removed {
-			return &userlog.Aborted{Reason: e.Text}
+			return one(&userlog.Aborted{Reason: e.Text})
 		}
 	}
 	return nil
 }
+
+// imageSize tells of the memory that an execution has used, once: at its end.
+func imageSize(x *ledger.Exit) []userlog.Body {
+	if x == nil || x.MaxRSSKB == 0 {
+		return nil
+	}
+	return []userlog.Body{&userlog.ImageSize{SizeKB: x.MaxRSSKB, MemoryMB: memoryMB(x), ResidentKB: x.MaxRSSKB, ProportionalKB: -1}}
+}
+
+func memoryMB(x *ledger.Exit) int64 { return (x.MaxRSSKB + 1023) / 1024 }
 
 // executing tells where a job runs: at "slot@host", or as a machine.
 func executing(where string, job *ad.Ad) *userlog.Execute {
@@ -282,7 +293,7 @@ func terminated(x *ledger.Exit, job *ad.Ad) *userlog.Terminated {
 		cpus = strconv.FormatFloat(float64(x.UserMS+x.SysMS)/float64(x.WallMS), 'f', 2, 64)
 	}
 	if x.MaxRSSKB > 0 {
-		memory = strconv.FormatInt((x.MaxRSSKB+1023)/1024, 10)
+		memory = strconv.FormatInt(memoryMB(x), 10)
 	}
 	row("Cpus", cpus, x.Cpus)
 	row("Disk", "", x.DiskKB)

@@ -80,12 +80,30 @@ func Append(path string, entries []Entry, after *Position) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	if out := bytes.Join(missing, nil); len(out) > 0 {
-		if _, err := f.Write(out); err != nil {
-			return Position{}, fmt.Errorf("write %s: %w", path, err)
-		}
+	if err := writeWhole(f, bytes.Join(missing, nil)); err != nil {
+		return Position{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	return positionOf(f)
+}
+
+// writeWhole writes at the file's end. Of what has no room there, nothing is left: half
+// an event would spoil the next.
+func writeWhole(f *os.File, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	before, err := positionOf(f)
+	if err != nil {
+		return err
+	}
+	n, err := f.Write(b)
+	if err == nil {
+		return nil
+	}
+	if after, failed := positionOf(f); failed == nil && after.Offset == before.Offset+int64(n) {
+		return errors.Join(err, f.Truncate(before.Offset))
+	}
+	return err // others have written meanwhile
 }
 
 func openLog(path string) (*os.File, error) {

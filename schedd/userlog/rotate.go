@@ -106,7 +106,7 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 			out.Write(missing[0])
 			missing = missing[1:]
 		}
-		if _, err := f.Write(out.Bytes()); err != nil {
+		if err := writeWhole(f, out.Bytes()); err != nil {
 			return Position{}, fmt.Errorf("write %s: %w", g.Path, err)
 		}
 		at.Offset += int64(out.Len())

@@ -360,6 +360,33 @@ func TestAppendRefusesWhatIsNoFile(t *testing.T) {
 	}
 }
 
+func TestWhatHasNoRoomLeavesNoHalfEvent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	first := Entry{Text: Form{}.Encode(&sample()[6])}
+	if _, err := Append(path, []Entry{first}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	tight := old
+	tight.Cur = uint64(len(first.Text)) + 50
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Append(path, []Entry{first}, nil)
+	if failed := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); failed != nil {
+		t.Fatal(failed)
+	}
+	if err == nil {
+		t.Error("there was no room, and no error")
+	}
+	if data, _ := os.ReadFile(path); !bytes.Equal(data, first.Text) {
+		t.Errorf("%d bytes are left of an event that had no room", len(data)-len(first.Text))
+	}
+}
+
 func TestFormsAreToldInHTCondorsWords(t *testing.T) {
 	for words, want := range map[string]Form{
 		"": {}, "ISO_DATE UTC": {UTC: true}, "legacy": {Legacy: true}, "UTC !UTC SUB_SECOND": {SubSecond: true},
