@@ -35,6 +35,8 @@ var Points = []Point{
 	{Name: "logs.append.before", Of: Schedd, When: "events are durable, and no event log was asked to have them"},
 	{Name: "logs.append.after", Of: Schedd, When: "events are in their logs, and nothing remembers it"},
 	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told"},
+	{Name: "rotate.before", Of: Schedd, When: "the event log of all jobs is full and says so, and is not moved"},
+	{Name: "rotate.after", Of: Schedd, When: "the event log of all jobs is moved, and there is no new one"},
 	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events"},
 	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered"},
 	{Name: "dispatch.place.before", Of: Schedd, When: "a plan is made, and not proposed"},

@@ -113,7 +113,8 @@ func (s *ImageSize) number() grid.EventNumber { return grid.EventImageSize }
 func (s *ImageSize) name() string             { return "JobImageSizeEvent" }
 func (s *ImageSize) rows() []row {
 	return []row{
-		{&s.MemoryMB, "MemoryUsage of job (MB)"}, {&s.ResidentKB, "ResidentSetSize of job (KB)"},
+		{&s.MemoryMB, "MemoryUsage of job (MB)"},
+		{&s.ResidentKB, "ResidentSetSize of job (KB)"},
 		{&s.ProportionalKB, "ProportionalSetSize of job (KB)"},
 	}
 }
@@ -197,6 +198,7 @@ func (x *Aborted) write(t *text) {
 	t.line("", "Job was aborted.")
 	t.optional("\t", x.Reason)
 }
+
 func (x *Aborted) read(l *lines) bool       { return l.is("Job was aborted") && l.optional("\t", &x.Reason) }
 func (x *Aborted) attributes(a *attributes) { a.text("Reason", &x.Reason) }
 
@@ -278,6 +280,7 @@ func (r *Released) write(t *text) {
 	t.line("", "Job was released.")
 	t.optional("\t", r.Reason)
 }
+
 func (r *Released) read(l *lines) bool {
 	return l.is("Job was released.") && l.optional("\t", &r.Reason)
 }

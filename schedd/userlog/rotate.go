@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
 )
@@ -163,15 +164,27 @@ func (g *Global) rotate(full *os.File) (*os.File, error) {
 	if g.Keep == 1 {
 		older = func(int) string { return g.Path + ".old" }
 	}
-	for n := g.Keep; n > 1; n-- {
-		if err := os.Rename(older(n-1), older(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// A name that a rotation left free before it was broken off is filled again.
+	free := 1
+	for free < g.Keep && exists(older(free)) {
+		free++
+	}
+	failpoint.Hit("rotate.before")
+	for n := free; n > 1; n-- {
+		if err := os.Rename(older(n-1), older(n)); err != nil {
 			return nil, err
 		}
 	}
 	if err := os.Rename(g.Path, older(1)); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("rotate.after")
 	return g.open()
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // close writes a full file's header anew, in its place.

@@ -35,8 +35,10 @@ func sample() []Event {
 	id := grid.JobID{Cluster: 12, Proc: 3}
 	long, short := Usage{90061 * time.Second, 2 * time.Second}, Usage{1 * time.Second, 0}
 	table := []Resource{
-		{Name: "Cpus", Usage: "0.98", Request: "1", Allocation: "1"}, {Name: "Disk", Usage: "12", Request: "1024", Allocation: "2048"},
-		{Name: "Gpus", Request: "1", Allocation: "1", Assigned: `"GPU-1"`}, {Name: "Memory", Usage: "3", Request: "128", Allocation: "128"},
+		{Name: "Cpus", Usage: "0.98", Request: "1", Allocation: "1"},
+		{Name: "Disk", Usage: "12", Request: "1024", Allocation: "2048"},
+		{Name: "Gpus", Request: "1", Allocation: "1", Assigned: `"GPU-1"`},
+		{Name: "Memory", Usage: "3", Request: "128", Allocation: "128"},
 	}
 	bodies := []Body{
 		&Submit{Host: "<127.0.0.1:9618?addrs=x>", LogNotes: "DAG Node: A", UserNotes: "second", Warnings: "odd"},
