@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -38,40 +39,19 @@ func (d *Daemon) RetellEvents(ctx context.Context, who serve.Identity, q api.Eve
 		t.runs = append(t.runs, r)
 	}
 	v := d.ledger.View()
-	if err := d.ads.Read(v, func(s *jobad.Session) error { return t.recall(ctx, s, v) }); err != nil {
-		return err
-	}
-	for after := v.LogFirst - 1; after < v.Index; {
-		events, next, err := d.ledger.Events(ctx, after, logPage)
-		if err != nil {
-			return err
-		}
-		if next == after {
-			break
-		}
-		after = next
-		// Those that came since are in the log that is being written.
-		events = slices.DeleteFunc(events, func(e ledger.Event) bool { return e.Index > v.Index || !t.wanted(e.Jobs) })
-		v := d.ledger.View()
-		err = d.ads.Read(v, func(s *jobad.Session) error {
-			for i := range events {
-				if err := d.tell(s, v, &events[i], func(c *ledger.Cluster, _ *ad.Ad, ev userlog.Event) { t.put(v, c, ev) }); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err == nil {
-			err = t.err
-		}
-		if err != nil {
+	if v.LogFirst > 1 {
+		if err := t.recall(ctx, v); err != nil {
 			return err
 		}
 	}
-	if !t.found {
+	err := t.fromLog(ctx, v, func(v *ledger.View, c *ledger.Cluster, e userlog.Event) bool {
+		t.put(v, c, e)
+		return t.err == nil
+	})
+	if err = errors.Join(err, t.err); err == nil && !t.found {
 		return grid.Errorf(grid.NotFound, "of such jobs nothing is known")
 	}
-	return nil
+	return err
 }
 
 // teller writes events of some jobs.
@@ -101,12 +81,61 @@ func (t *teller) put(v *ledger.View, c *ledger.Cluster, e userlog.Event) {
 	_, t.err = t.w.Write(t.form.Encode(&e))
 }
 
-// recall tells what job ads know of the time before the ledger's log begins.
-func (t *teller) recall(ctx context.Context, s *jobad.Session, v *ledger.View) error {
-	begins, ok, err := s.LogBegins()
-	if err != nil || !ok || v.LogFirst <= 1 {
+// fromLog gives each the events that the ledger's log has up to the view, until it wants
+// no more. Those that came since are in the log that is being written.
+func (t *teller) fromLog(ctx context.Context, v *ledger.View, each func(*ledger.View, *ledger.Cluster, userlog.Event) bool) error {
+	for after := v.LogFirst - 1; after < v.Index; {
+		events, next, err := t.d.ledger.Events(ctx, after, logPage)
+		if err != nil || next == after {
+			return err
+		}
+		after = next
+		events = slices.DeleteFunc(events, func(e ledger.Event) bool { return e.Index > v.Index || !t.wanted(e.Jobs) })
+		more := true
+		now := t.d.ledger.View()
+		err = t.d.ads.Read(now, func(s *jobad.Session) error {
+			for i := 0; i < len(events) && more; i++ {
+				err := t.d.tell(s, now, &events[i], func(c *ledger.Cluster, _ *ad.Ad, e userlog.Event) { more = more && each(now, c, e) })
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// recall tells what job ads know of the time before the ledger's log begins. They know
+// it by seconds: in the one in which the log begins, what the log tells is left to it.
+func (t *teller) recall(ctx context.Context, v *ledger.View) error {
+	var begins int64
+	err := t.d.ads.Read(v, func(s *jobad.Session) (err error) {
+		begins, err = s.LogBegins()
+		return err
+	})
+	if err != nil {
 		return err
 	}
+	told := map[userlog.Identity]bool{}
+	err = t.fromLog(ctx, v, func(_ *ledger.View, _ *ledger.Cluster, e userlog.Event) bool {
+		told[e.Identity()] = true
+		return e.Time.UnixMilli()/1000 == begins/1000
+	})
+	if err != nil {
+		return err
+	}
+	return t.d.ads.Read(v, func(s *jobad.Session) error {
+		return t.recallJobs(ctx, s, v, func(e *userlog.Event) bool {
+			return e.Time.Unix() < begins/1000 || e.Time.Unix() == begins/1000 && !told[e.Identity()]
+		})
+	})
+}
+
+func (t *teller) recallJobs(ctx context.Context, s *jobad.Session, v *ledger.View, before func(*userlog.Event) bool) (err error) {
 	runs := t.runs
 	if len(runs) == 0 {
 		if runs, err = everyCluster(s, v); err != nil {
@@ -135,7 +164,7 @@ func (t *teller) recall(ctx context.Context, s *jobad.Session, v *ledger.View) e
 				return err
 			}
 			for _, e := range t.d.recalled(id, &c, job) {
-				if e.Time.UnixMilli() < begins {
+				if before(&e) {
 					t.put(v, &c, e)
 				}
 			}

@@ -101,12 +101,12 @@ func (s *Session) History(before uint64) iter.Seq2[ledger.Past, error] { return 
 func (s *Session) PastCluster(id int32) (ledger.Cluster, bool, error) { return s.r.PastCluster(id) }
 
 // LogBegins is when the first entry was made that the ledger's log still has, in ms since
-// 1970; false if the log is empty.
-func (s *Session) LogBegins() (at int64, ok bool, err error) {
+// 1970.
+func (s *Session) LogBegins() (at int64, err error) {
 	for e, err := range s.r.Entries(s.v.LogFirst, 0) {
-		return e.At, err == nil, err
+		return e.At, err
 	}
-	return 0, false, nil
+	return s.v.At, nil
 }
 
 // Later are the attributes that were set after the submit, of a job in the queue.

@@ -42,10 +42,11 @@ func IdentityOf(encoded []byte) Identity {
 	if len(events) == 0 {
 		return Identity{}
 	}
-	return events[0].identity()
+	return events[0].Identity()
 }
 
-func (e *Event) identity() Identity { return Identity{e.Number(), e.Job, e.Time.Unix()} }
+// Identity is e's.
+func (e *Event) Identity() Identity { return Identity{e.Number(), e.Job, e.Time.Unix()} }
 
 // maxTail bounds how much of a file is looked at after a crash.
 const maxTail = 16 << 20
@@ -175,7 +176,7 @@ func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err
 	}
 	n := 0
 	for e := range eventsIn(tail, &n) {
-		there[e.identity()]++
+		there[e.Identity()]++
 	}
 	return tail[n:], nil
 }

@@ -33,10 +33,9 @@ JSON object a line. With jobs, those of these jobs.
 
 With --rebuild, ask the schedd for an event log of these jobs (all that are yours,
 without any) and write it to FILE, or print it. What the schedd's log of commands still
-has is told as it was. Of jobs that are older, what their ads know: their submission,
-their last start without what it was given, and how they ended or are held. What others
-wrote into the log, events of earlier starts, and of jobs that the history has dropped,
-are gone. FILE is replaced when the new one is whole: what jobs that still run write
+has is told as it was. Of what is older, what the jobs' ads know: their submission, their
+last start, and how they ended or are held. What others wrote into the log, earlier starts
+and holds, and jobs that the history has dropped, are gone. FILE is replaced when the new one is whole: what jobs that still run write
 meanwhile goes to the old one.
 ` + cli.ExitHelp,
 		Example: "  gadm events --json job.log 12.0\n  gadm events --rebuild --output job.log 12",
