@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("CORPUS", corpus)
+			e.Setenv("CONDOR", os.Getenv("GRIDBURST_CONDOR"))
 			if os.Getuid() == 0 { // other users come along
 				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
 				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
@@ -79,8 +80,11 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(home, 0o755)
 		},
 		Condition: func(c string) (bool, error) {
-			if c == "root" {
+			switch c {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "condor":
+				return os.Getenv("GRIDBURST_CONDOR") != "", nil
 			}
 			return false, fmt.Errorf("no such condition: %s", c)
 		},

@@ -69,8 +69,8 @@ type Config struct {
 	LogWait time.Duration
 
 	// LogForm is how events are written into users' logs; their jobs say which form.
-	// EventLog is a log of all jobs; its Path is empty if there is none. In its ID is
-	// what Name is.
+	// EventLog is a log of all jobs; its Path is empty if there is none, its ID is Name
+	// if it is empty.
 	LogForm  userlog.Form
 	EventLog userlog.Global
 
@@ -106,6 +106,7 @@ func (c *Config) complete() error {
 	c.Name = cmp.Or(c.Name, host)
 	c.Host = cmp.Or(c.Host, host)
 	c.Domain = cmp.Or(c.Domain, host)
+	c.EventLog.ID = cmp.Or(c.EventLog.ID, c.Name)
 	c.WorkerLease = cmp.Or(c.WorkerLease, 20*time.Minute)
 	c.LeaseMargin = cmp.Or(c.LeaseMargin, time.Minute)
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)

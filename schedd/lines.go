@@ -54,7 +54,7 @@ func (l *logs) address(v *ledger.View, c *ledger.Cluster, job *ad.Ad, ev userlog
 	}
 	if path := job.Text("UserLog"); path != "" {
 		form := l.d.c.LogForm
-		form.Kind = logKind(job)
+		form.Kind = logKind(job, form.Kind)
 		put(owner, path, form, &ev)
 		if names := words(job.Text("JobAdInformationAttrs")); len(names) > 0 {
 			about := ev.Inform(job, names)
@@ -82,16 +82,19 @@ func words(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
-// logKind is the form of a job's log: UserLogUseXML is true for XML, or the form's number.
-func logKind(job *ad.Ad) userlog.Kind {
+// logKind is the form of a job's log, which the job may choose: UserLogUseXML is true for
+// XML, or the form's number.
+func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 	v, _ := job.Literal("UserLogUseXML")
-	if xml, _ := v.Bool(); xml {
+	if xml, ok := v.Bool(); ok && xml {
 		return userlog.XML
+	} else if ok {
+		return userlog.Text
 	}
-	if n, _ := v.Int(); n == int64(userlog.XML) || n == int64(userlog.JSON) {
+	if n, ok := v.Int(); ok && n >= int64(userlog.Text) && n <= int64(userlog.JSON) {
 		return userlog.Kind(n)
 	}
-	return userlog.Text
+	return otherwise
 }
 
 func loggable(t ledger.EventType) bool {
@@ -142,7 +145,7 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 			if lazy && e.Fresh {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: d.submitted(job)})
 			}
-			if body := d.bodyOf(e, job); body != nil {
+			for _, body := range d.bodiesOf(e, job) {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: body})
 			}
 		}
@@ -175,46 +178,61 @@ func notes(job *ad.Ad) (log, user string) {
 	return log, job.Text("SubmitEventUserNotes")
 }
 
-// address puts a host into the brackets that readers look for.
+// address is a host as readers look for it: in brackets, with a port, though nothing
+// listens there. HTCondor's condor_userlog dies of one without.
 func address(host string) string {
-	if strings.HasPrefix(host, "<") {
+	switch {
+	case strings.HasPrefix(host, "<"):
 		return host
+	case !strings.Contains(host, ":"):
+		host += ":0"
 	}
 	return "<" + host + ">"
 }
 
-// bodyOf is the event in the user log's words; nil for what it does not tell.
-func (d *Daemon) bodyOf(e *ledger.Event, job *ad.Ad) userlog.Body {
+// bodiesOf is the event in the user log's words; none for what it does not tell.
+func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
+	one := func(b userlog.Body) []userlog.Body { return []userlog.Body{b} }
 	switch e.Type {
 	case ledger.JobSubmitted:
-		return d.submitted(job)
+		return one(d.submitted(job))
 	case ledger.JobPlaced:
 		if ledger.PlaceKind(e.Code) == ledger.AsVM {
-			return &userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text}
+			return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
 		}
 	case ledger.JobStarted:
-		return executing(e.Text, job)
+		return one(executing(e.Text, job))
 	case ledger.JobCompleted:
-		return terminated(e.Exit, job)
+		return append(imageSize(e.Exit), terminated(e.Exit, job))
 	case ledger.JobRequeued:
-		return evicted(e)
+		return append(imageSize(e.Exit), evicted(e))
 	case ledger.JobHeld:
-		return &userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub}
+		return one(&userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub})
 	case ledger.JobSuspended:
-		return &userlog.Suspended{}
+		return one(&userlog.Suspended{})
 	case ledger.JobContinued:
-		return &userlog.Unsuspended{}
+		return one(&userlog.Unsuspended{})
 	case ledger.JobSkipped:
-		return &userlog.DataflowSkipped{Reason: e.Text}
+		return one(&userlog.DataflowSkipped{Reason: e.Text})
 	case ledger.JobReleased:
-		return &userlog.Released{Reason: e.Text}
+		return one(&userlog.Released{Reason: e.Text})
 	case ledger.JobLeft:
 		if grid.Status(e.To) == grid.Removed {
-			return &userlog.Aborted{Reason: e.Text}
+			return one(&userlog.Aborted{Reason: e.Text})
 		}
 	}
 	return nil
 }
+
+// imageSize tells of the memory that an execution has used, once: at its end.
+func imageSize(x *ledger.Exit) []userlog.Body {
+	if x == nil || x.MaxRSSKB == 0 {
+		return nil
+	}
+	return []userlog.Body{&userlog.ImageSize{SizeKB: x.MaxRSSKB, MemoryMB: memoryMB(x), ResidentKB: x.MaxRSSKB, ProportionalKB: -1}}
+}
+
+func memoryMB(x *ledger.Exit) int64 { return (x.MaxRSSKB + 1023) / 1024 }
 
 // executing tells where a job runs: at "slot@host", or as a machine.
 func executing(where string, job *ad.Ad) *userlog.Execute {
@@ -270,8 +288,10 @@ func terminated(x *ledger.Exit, job *ad.Ad) *userlog.Terminated {
 	}
 	row := func(name, usage string, given int64) {
 		asked := ""
-		if v, ok := job.Literal("Request" + name); ok {
-			asked = v.String()
+		if e, ok := job.Expr("Request" + name); ok {
+			if v := instant().Eval(e, job, nil); !v.IsUndefined() && !v.IsError() {
+				asked = v.String()
+			}
 		}
 		ev.Resources = append(ev.Resources, userlog.Resource{Name: name, Usage: usage, Request: asked, Allocation: strconv.FormatInt(given, 10)})
 	}
@@ -280,7 +300,7 @@ func terminated(x *ledger.Exit, job *ad.Ad) *userlog.Terminated {
 		cpus = strconv.FormatFloat(float64(x.UserMS+x.SysMS)/float64(x.WallMS), 'f', 2, 64)
 	}
 	if x.MaxRSSKB > 0 {
-		memory = strconv.FormatInt((x.MaxRSSKB+1023)/1024, 10)
+		memory = strconv.FormatInt(memoryMB(x), 10)
 	}
 	row("Cpus", cpus, x.Cpus)
 	row("Disk", "", x.DiskKB)

@@ -58,10 +58,11 @@ type logWriter struct {
 const globalUID = ^uint32(0)
 
 type logLine struct {
-	index uint64
-	path  string
-	text  []byte
-	nth   int // see [userlog.Entry]; of what may have been written before the start
+	index  uint64
+	before uint64 // the last entry of an earlier second
+	path   string
+	text   []byte
+	nth    int // see [userlog.Entry]; of what may have been written before the start
 }
 
 type position struct {
@@ -151,10 +152,12 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 	lines := l.linesOf(events)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	before := map[uint64]uint64{}
 	for i := range events {
 		if second := events[i].At / 1000; second > l.second {
 			l.second, l.edge = second, events[i].Index-1
 		}
+		before[events[i].Index] = l.edge
 	}
 	if next >= l.markEntry && l.second < l.markSecond {
 		l.edge = next // what comes is not older than the mark
@@ -170,6 +173,7 @@ func (l *logs) route(ctx context.Context, wg *sync.WaitGroup, events []ledger.Ev
 			default:
 				line.nth = w.count(&line)
 			}
+			line.before = before[line.index]
 			w.queue = append(w.queue, line)
 		}
 		if len(w.queue) > 0 && !w.busy {
@@ -262,7 +266,7 @@ func (l *logs) append(ctx context.Context, w *logWriter, owner desk.Owner, asks 
 	for i, a := range asks {
 		at, err := w.global.Append(a.Entries, a.After)
 		if err != nil {
-			return nil, err
+			done[i].Error = err.Error()
 		}
 		done[i].Position = at
 	}
@@ -372,7 +376,7 @@ func (l *logs) mark(ctx context.Context) {
 	m.Index = l.edge
 	for _, w := range l.writers {
 		if w.busy && len(w.queue) > 0 {
-			m.Index = min(m.Index, w.queue[0].index-1)
+			m.Index = min(m.Index, w.queue[0].before)
 		}
 	}
 	if m.Index <= max(l.d.ledger.View().Marked, l.markEntry) {

@@ -195,14 +195,17 @@ func (r *run) open(ctx context.Context) (err error) {
 
 // config is the schedd's.
 func (r *run) config() (string, error) {
-	c := fmt.Sprintf("schedd {\n  name         = \"chaos\"\n  worker_lease = \"10s\"\n  lease_margin = \"3s\"\n  sweep        = %q\n  listen       = %q\n  names        = [\"127.0.0.1\"]\n}\n",
-		sweepEvery, r.comers.addr)
+	c := fmt.Sprintf("schedd {\n  name         = \"chaos\"\n  worker_lease = \"10s\"\n  lease_margin = \"3s\"\n  sweep        = %q\n  listen       = %q\n  names        = [\"127.0.0.1\"]\n  event_log {\n    path          = %q\n    max_size      = \"16KiB\"\n    max_rotations = 100000\n  }\n}\n",
+		sweepEvery, r.comers.addr, r.eventLog())
 	if r.engine != nil {
 		c += r.engine.config(r.comers.addr)
 	}
 	cron, err := r.flows.cron()
 	return c + cron, err
 }
+
+// eventLog is the log of all jobs; small files make many rotations.
+func (r *run) eventLog() string { return filepath.Join(r.house.rig.Dir, "EventLog") }
 
 // sweepEvery is how often the schedd looks for machines without a claim.
 const sweepEvery = 2 * time.Second

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -51,6 +52,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 		j.runs[e.Job] = append(j.runs[e.Job], e)
 	}
 	j.jobs()
+	j.all(r.eventLog())
 	if err := r.flows.judge(ctx, rep, j.runs); err != nil {
 		return nil, err
 	}
@@ -245,30 +247,66 @@ func (j *jury) log(h *handed) {
 	if h.Log == "" {
 		return
 	}
-	b, err := os.ReadFile(h.Log)
-	if err != nil {
+	told := tally{}
+	if err := told.read(h.Log); err != nil {
 		j.rep.wrong("the event log of %s: %v", h.Key, err)
 		return
 	}
-	submitted, ended := map[string]int{}, map[string]int{}
+	for p := range h.Jobs {
+		j.told(h.Log, told, grid.JobID{Cluster: h.Cluster, Proc: int32(p)}.String())
+	}
+}
+
+// told looks whether a log tells of a job's submit and end once.
+func (j *jury) told(log string, told tally, id string) {
+	if t := told[id]; t.submitted != 1 || t.ended != len(j.queue.done[id]) {
+		j.rep.wrong("the event log %s tells %d submits and %d ends of job %s", log, t.submitted, t.ended, id)
+	}
+}
+
+// all looks whether the log of all jobs tells of each job's submit and end once,
+// through all its rotations.
+func (j *jury) all(path string) {
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) == 0 {
+		j.rep.wrong("there is no event log %s: %v", path, err)
+		return
+	}
+	told := tally{}
+	for _, f := range files {
+		if err := told.read(f); err != nil {
+			j.rep.wrong("the event log of all jobs: %v", err)
+		}
+	}
+	for id := range j.queue.copies {
+		j.told(path, told, id)
+	}
+}
+
+// tally is how often event logs tell of each job's submit and end.
+type tally map[string]struct{ submitted, ended int }
+
+func (t tally) read(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
 	events, whole := userlog.Read(b)
 	if whole != len(b) {
-		j.rep.wrong("the event log %s ends in the midst of an event", h.Log)
+		return fmt.Errorf("%s ends in the midst of an event", path)
 	}
-	for _, e := range events {
-		switch e.Number() {
+	for i := range events {
+		id := events[i].Job.String()
+		n := t[id]
+		switch events[i].Number() {
 		case grid.EventSubmit:
-			submitted[e.Job.String()]++
+			n.submitted++
 		case grid.EventTerminated:
-			ended[e.Job.String()]++
+			n.ended++
 		}
+		t[id] = n
 	}
-	for p := range h.Jobs {
-		id := grid.JobID{Cluster: h.Cluster, Proc: int32(p)}.String()
-		if submitted[id] != 1 || ended[id] != len(j.queue.done[id]) {
-			j.rep.wrong("the event log %s tells %d submits and %d ends of job %s", h.Log, submitted[id], ended[id], id)
-		}
-	}
+	return nil
 }
 
 // keys looks whether keys still give what they gave.

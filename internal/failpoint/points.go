@@ -73,6 +73,8 @@ var Points = []Point{
 	{Name: "logs.settled", Of: Schedd, When: "events are in their logs, which is remembered in memory alone", In: change},
 	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told", In: change},
 	{Name: "logs.mark.after", Of: Schedd, When: "the ledger was told how far event logs are written", In: change},
+	{Name: "rotate.before", Of: Schedd, When: "the event log of all jobs is full and says so, and is not moved"},
+	{Name: "rotate.after", Of: Schedd, When: "the event log of all jobs is moved, and there is no new one"},
 	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events", In: change},
 	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered", In: change},
 	{Name: "dispatch.place.before", Of: Schedd, When: "a plan is made, and not proposed"},

@@ -388,6 +388,22 @@ func (c *Client) Log(ctx context.Context, from uint64) iter.Seq2[LogEntry, error
 	}
 }
 
+// RetellEvents writes an event log of jobs to w, from what the schedd knows of them.
+func (c *Client) RetellEvents(ctx context.Context, q EventsQuery, w io.Writer) error {
+	v := url.Values{}
+	v.Set("id", strings.Join(q.IDs, ","))
+	v.Set("format", q.Format)
+	resp, err := c.send(ctx, "GET", "/v1/eventlog?"+v.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return grid.Errorf(grid.Unavailable, "the events broke off: %w", err)
+	}
+	return nil
+}
+
 // BackupTrailer is the HTTP trailer that describes a backup when it is whole.
 const BackupTrailer = "Gridburst-Backup"
 

@@ -101,6 +101,12 @@ type JobsQuery struct {
 	After      string   `query:"after" doc:"Go on behind this job, as Jobs.Next says"`
 }
 
+// EventsQuery says of which jobs events are told, and in what form.
+type EventsQuery struct {
+	IDs    []string // as in [JobsQuery]
+	Format string   // text (also if empty), xml or json
+}
+
 // Jobs is one page of job ads, in the order of their ids; of a history the other way
 // round.
 type Jobs struct {

@@ -100,6 +100,15 @@ func (s *Session) History(before uint64) iter.Seq2[ledger.Past, error] { return 
 // PastCluster is the record of a cluster that has left the queue.
 func (s *Session) PastCluster(id int32) (ledger.Cluster, bool, error) { return s.r.PastCluster(id) }
 
+// LogBegins is when the first entry was made that the ledger's log still has, in ms since
+// 1970.
+func (s *Session) LogBegins() (at int64, err error) {
+	for e, err := range s.r.Entries(s.v.LogFirst, 0) {
+		return e.At, err
+	}
+	return s.v.At, nil
+}
+
 // Later are the attributes that were set after the submit, of a job in the queue.
 func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs(s.v, id) }
 

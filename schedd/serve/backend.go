@@ -44,6 +44,9 @@ type Backend interface {
 	Events(ctx context.Context, who Identity, after uint64) (events []api.Event, next uint64, err error)
 	Changed(after uint64) <-chan struct{}
 
+	// RetellEvents writes the event log of jobs that who may read.
+	RetellEvents(ctx context.Context, who Identity, q api.EventsQuery, w io.Writer) error
+
 	Log(ctx context.Context, from uint64) iter.Seq2[api.LogEntry, error]
 	Backup(ctx context.Context, w io.Writer) (api.Backup, error)
 }

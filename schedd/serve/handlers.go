@@ -3,8 +3,10 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -103,6 +105,12 @@ func (s *Server) register() {
 		func(w http.ResponseWriter, r *http.Request, _ Identity) { health(b, w, r) })
 	s.stream("/metrics", "metrics", "What the schedd does, for Prometheus", "text/plain", anybody, nil,
 		func(w http.ResponseWriter, r *http.Request, _ Identity) { b.Metrics().ServeHTTP(w, r) })
+	text := &huma.Schema{Type: huma.TypeString}
+	s.stream("/v1/eventlog", "eventlog", "The event log of jobs, from what is known of them", "text/plain; charset=utf-8", anybody,
+		[]*huma.Param{
+			{Name: "id", In: "query", Description: "Clusters, jobs and ranges, separated by commas; none: all", Schema: text},
+			{Name: "format", In: "query", Description: "text, xml or json; without it, text", Schema: text},
+		}, s.retell)
 	s.stream("/v1/log", "log", "Entries of the ledger's log, one JSON object a line", "application/x-ndjson", admin,
 		[]*huma.Param{{Name: "from", In: "query", Description: "Begin with this entry", Schema: integer}}, s.entries)
 	s.stream("/v1/backup", "backup", "A copy of the queue file; the trailer "+api.BackupTrailer+" describes it", "application/octet-stream", admin, nil, s.backup)
@@ -222,6 +230,33 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, _ Identity) {
 			return
 		}
 	}
+}
+
+func (s *Server) retell(w http.ResponseWriter, r *http.Request, id Identity) {
+	q := api.EventsQuery{Format: r.URL.Query().Get("format")}
+	if ids := r.URL.Query().Get("id"); ids != "" {
+		q.IDs = strings.Split(ids, ",")
+	}
+	begun := &begins{w: w}
+	if err := s.backend.RetellEvents(r.Context(), id, q, begun); err != nil {
+		if !begun.yes {
+			s.refuse(w, err)
+			return
+		}
+		s.log.WithError(err).Error("events broke off")
+		panic(http.ErrAbortHandler) // the reader must not take this for the end
+	}
+}
+
+// begins notes whether an answer has begun.
+type begins struct {
+	w   io.Writer
+	yes bool
+}
+
+func (b *begins) Write(p []byte) (int, error) {
+	b.yes = true
+	return b.w.Write(p)
 }
 
 func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ Identity) {

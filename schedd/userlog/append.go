@@ -42,10 +42,11 @@ func IdentityOf(encoded []byte) Identity {
 	if len(events) == 0 {
 		return Identity{}
 	}
-	return events[0].identity()
+	return events[0].Identity()
 }
 
-func (e *Event) identity() Identity { return Identity{e.Number(), e.Job, e.Time.Unix()} }
+// Identity is e's.
+func (e *Event) Identity() Identity { return Identity{e.Number(), e.Job, e.Time.Unix()} }
 
 // maxTail bounds how much of a file is looked at after a crash.
 const maxTail = 16 << 20
@@ -85,12 +86,30 @@ func Append(path string, entries []Entry, after *Position) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	if out := bytes.Join(missing, nil); len(out) > 0 {
-		if _, err := f.Write(out); err != nil {
-			return Position{}, fmt.Errorf("write %s: %w", path, err)
-		}
+	if err := writeWhole(f, bytes.Join(missing, nil)); err != nil {
+		return Position{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	return positionOf(f)
+}
+
+// writeWhole writes at the file's end. Of what has no room there, nothing is left: half
+// an event would spoil the next.
+func writeWhole(f *os.File, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	before, err := positionOf(f)
+	if err != nil {
+		return err
+	}
+	n, err := f.Write(b)
+	if err == nil {
+		return nil
+	}
+	if after, failed := positionOf(f); failed == nil && after.Offset == before.Offset+int64(n) {
+		return errors.Join(err, f.Truncate(before.Offset))
+	}
+	return err // others have written meanwhile
 }
 
 func openLog(path string) (*os.File, error) {
@@ -162,15 +181,15 @@ func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err
 	}
 	n := 0
 	for e := range eventsIn(tail, &n) {
-		there[e.identity()]++
+		there[e.Identity()]++
 	}
 	return tail[n:], nil
 }
 
 // countOld counts in what was the log when our writing ended at a position, and in what
-// came between that and the log of now.
+// came between that and the log of now; where no position is known, in all of it.
 func countOld(path string, after Position, there map[Identity]int) error {
-	from, found := after.Offset, false
+	from, found := after.Offset, after == Position{}
 	for _, name := range generations(path) {
 		if name == path {
 			continue

@@ -81,24 +81,24 @@ func (x *ExecutableError) number() grid.EventNumber { return grid.EventExecutabl
 func (x *ExecutableError) name() string             { return "ExecutableErrorEvent" }
 func (x *ExecutableError) write(t *text) {
 	if x.BadLink {
-		t.line("", "(0) Job not properly linked for Condor.")
+		t.line("", "(1) Job not properly linked for Condor.")
 	} else {
-		t.line("", "(1) Job file not executable.")
+		t.line("", "(0) Job file not executable.")
 	}
 }
 
 func (x *ExecutableError) read(l *lines) bool {
-	x.BadLink = strings.HasPrefix(l.head, "(0)")
-	return x.BadLink || strings.HasPrefix(l.head, "(1)")
+	x.BadLink = strings.HasPrefix(l.head, "(1)")
+	return x.BadLink || strings.HasPrefix(l.head, "(0)")
 }
 
 func (x *ExecutableError) attributes(a *attributes) {
-	kind := int64(1)
+	kind := int64(0)
 	if x.BadLink {
-		kind = 0
+		kind = 1
 	}
 	a.int("ExecuteErrorType", &kind)
-	x.BadLink = kind == 0
+	x.BadLink = kind == 1
 }
 
 // ImageSize is 006: how much memory the job uses. Sizes are negative where not known.

@@ -48,13 +48,17 @@ func (f *Follower) Next() ([]Event, error) {
 		}
 		f.file, f.at, f.rest = file, 0, nil
 	}
-	buf := make([]byte, readAtOnce)
+	info, err := f.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() <= f.at {
+		return f.turn(info)
+	}
+	buf := make([]byte, min(info.Size()-f.at, readAtOnce))
 	n, err := f.file.ReadAt(buf, f.at)
 	if err != nil && err != io.EOF {
 		return nil, err
-	}
-	if n == 0 {
-		return f.turn()
 	}
 	f.at += int64(n)
 	data := append(f.rest, buf[:n]...)
@@ -67,11 +71,7 @@ func (f *Follower) Next() ([]Event, error) {
 }
 
 // turn looks for what takes the place of a file that has been read to its end.
-func (f *Follower) turn() ([]Event, error) {
-	info, err := f.file.Stat()
-	if err != nil {
-		return nil, err
-	}
+func (f *Follower) turn(info os.FileInfo) ([]Event, error) {
 	if info.Size() < f.at {
 		f.at, f.rest = 0, nil // truncated
 		return f.Next()

@@ -125,9 +125,6 @@ func (f Form) ad(e *Event) *ad.Ad {
 // JSON is e as one line, for programs.
 func (e *Event) JSON() []byte { return Form{Kind: JSON, UTC: true}.ad(e).AppendJSON(nil) }
 
-// Name is e's kind in words, as SubmitEvent.
-func (e *Event) Name() string { return e.Body.name() }
-
 // Summary is the first line of e's text: what happened, in a few words.
 func (e *Event) Summary() string {
 	t := &text{}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
 )
@@ -106,7 +107,7 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 			out.Write(missing[0])
 			missing = missing[1:]
 		}
-		if _, err := f.Write(out.Bytes()); err != nil {
+		if err := writeWhole(f, out.Bytes()); err != nil {
 			return Position{}, fmt.Errorf("write %s: %w", g.Path, err)
 		}
 		at.Offset += int64(out.Len())
@@ -166,15 +167,27 @@ func (g *Global) rotate(full *os.File) (*os.File, error) {
 	if g.Keep == 1 {
 		older = func(int) string { return g.Path + ".old" }
 	}
-	for n := g.Keep; n > 1; n-- {
-		if err := os.Rename(older(n-1), older(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// A name that a rotation left free before it was broken off is filled again.
+	free := 1
+	for free < g.Keep && exists(older(free)) {
+		free++
+	}
+	failpoint.Hit("rotate.before")
+	for n := free; n > 1; n-- {
+		if err := os.Rename(older(n-1), older(n)); err != nil {
 			return nil, err
 		}
 	}
 	if err := os.Rename(g.Path, older(1)); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("rotate.after")
 	return g.open()
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // close writes a full file's header anew, in its place.
@@ -195,7 +208,7 @@ func (g *Global) close(full *os.File) error {
 	for _, n := range counted {
 		h.events += int64(n)
 	}
-	h.size = at.Offset
+	h.size, h.keep = at.Offset, g.Keep
 	e := h.event(time.Unix(h.created, 0))
 	text := g.Form.Encode(&e)
 	// Not with the descriptor that appends, which writes nowhere but at the end.

@@ -27,7 +27,7 @@ func TestRotationKeepsWholeEventsAndTheirSequence(t *testing.T) {
 			}
 		}
 		g := Global{
-			Path: filepath.Join(dir, "EventLog"), MaxSize: rapid.Int64Range(1500, 4000).Draw(t, "size"), Keep: rapid.IntRange(1, 4).Draw(t, "keep"),
+			Path: filepath.Join(dir, "EventLog"), MaxSize: rapid.Int64Range(2500, 5000).Draw(t, "size"), Keep: rapid.IntRange(1, 4).Draw(t, "keep"),
 			Form: forms(t), ID: "test",
 		}
 		for _, name := range generations(g.Path) {
@@ -55,9 +55,9 @@ func TestRotationKeepsWholeEventsAndTheirSequence(t *testing.T) {
 		}
 		var at Position
 		proc := int32(0)
-		for range rapid.IntRange(1, 30).Draw(t, "requests") {
+		for range rapid.IntRange(1, 12).Draw(t, "requests") {
 			var entries []Entry
-			for range rapid.IntRange(1, 3).Draw(t, "events") {
+			for range rapid.IntRange(1, 6).Draw(t, "events") {
 				proc++
 				e := Event{Job: grid.JobID{Cluster: 1, Proc: proc}, Time: time.Unix(int64(proc), 0), Body: &Held{Reason: fmt.Sprint("reason ", proc)}}
 				text := g.Form.Encode(&e)

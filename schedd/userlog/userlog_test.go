@@ -323,7 +323,8 @@ func TestCrashNeitherRepeatsNorTearsAnEvent(t *testing.T) {
 		known, again := at, first
 		if rotated {
 			fail(os.Rename(path, path+".1"))
-		} else if rapid.Bool().Draw(t, "nothing is known") {
+		}
+		if rapid.Bool().Draw(t, "nothing is known") {
 			known, again = Position{}, 0
 		}
 		// Later, in two requests.
@@ -358,6 +359,33 @@ func TestAppendRefusesWhatIsNoFile(t *testing.T) {
 		if _, err := Append(path, []Entry{{Text: []byte("x")}}, nil); err == nil {
 			t.Errorf("wrote to %s", path)
 		}
+	}
+}
+
+func TestWhatHasNoRoomLeavesNoHalfEvent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	first := Entry{Text: Form{}.Encode(&sample()[6])}
+	if _, err := Append(path, []Entry{first}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	tight := old
+	tight.Cur = uint64(len(first.Text)) + 50
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Append(path, []Entry{first}, nil)
+	if failed := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); failed != nil {
+		t.Fatal(failed)
+	}
+	if err == nil {
+		t.Error("there was no room, and no error")
+	}
+	if data, _ := os.ReadFile(path); !bytes.Equal(data, first.Text) {
+		t.Errorf("%d bytes are left of an event that had no room", len(data)-len(first.Text))
 	}
 }
 

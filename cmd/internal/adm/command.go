@@ -39,7 +39,7 @@ fold. All of this may be done while the schedd runs, but for restore.
 	}
 	a.ask.Flags(c)
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print answers as JSON")
-	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore())
+	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore(), a.events())
 	return c
 }
 

@@ -51,6 +51,9 @@ is over first, the exit status is 1.
 	return c
 }
 
+// allDone is what is said when none is left.
+const allDone = "All jobs done."
+
 // errTimeout is why a wait was given up.
 var errTimeout = errors.New("the jobs have not ended in time")
 
@@ -85,9 +88,10 @@ func (o *waitOptions) run(ctx context.Context, d *Deps, args []string) error {
 		runs = append(runs, r)
 	}
 	var err error
+	how := allDone
 	switch {
 	case log != "":
-		err = o.follow(ctx, d, log, runs)
+		how, err = o.follow(ctx, d, log, runs)
 	case len(runs) > 0:
 		err = o.watch(ctx, d, runs)
 	default:
@@ -100,10 +104,8 @@ func (o *waitOptions) run(ctx context.Context, d *Deps, args []string) error {
 	case errors.Is(err, errTimeout):
 		fmt.Fprintln(d.Err, "gwait: "+errTimeout.Error())
 		return said(ExitFailed)
-	case err == nil && o.num > 0:
-		fmt.Fprintf(d.Out, "%d jobs done.\n", o.num)
 	case err == nil:
-		fmt.Fprintln(d.Out, "All jobs done.")
+		fmt.Fprintln(d.Out, how)
 	}
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"gridburst/internal/grid"
@@ -15,8 +17,9 @@ import (
 // nobody of changes.
 const lookAgain = 100 * time.Millisecond
 
-// follow waits for the jobs of an event log, which need not be there yet.
-func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []grid.Run) error {
+// follow waits for the jobs of an event log, which need not be there yet, and says how
+// the wait ended.
+func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []grid.Run) (how string, err error) {
 	f := userlog.Follow(path)
 	defer f.Close()
 	t := tracker{runs: runs, alive: map[grid.JobID]bool{}}
@@ -27,12 +30,15 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 		events, err := f.Next()
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				return "", grid.Errorf(grid.NotFound, "%s: no such event log, and no job id either", path)
+			}
 			if !said {
 				fmt.Fprintf(d.Err, "gwait: %s is not there yet; waiting for it\n", grid.Printable(path))
 				said = true
 			}
 		case err != nil:
-			return grid.Errorf(grid.Invalid, "the event log: %w", err)
+			return "", grid.Errorf(grid.Invalid, "the event log: %w", err)
 		}
 		for i := range events {
 			e := &events[i]
@@ -46,21 +52,21 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 				o.say(d, e.Job, fmt.Sprintf("%03d", e.Number()), e.Summary())
 			}
 			if o.num > 0 && t.ended >= o.num {
-				return nil
+				return fmt.Sprintf("%d jobs done.", t.ended), nil
 			}
 		}
 		if len(events) > 0 {
 			continue // perhaps there are more
 		}
 		if t.seen && len(t.alive) == 0 {
-			return nil
+			return allDone, nil
 		}
 		if t.others && !t.seen {
-			return grid.Errorf(grid.NotFound, "%s holds no events of such jobs", path)
+			return "", grid.Errorf(grid.NotFound, "%s holds no events of such jobs", path)
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return "", context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
@@ -101,8 +107,8 @@ func (t *tracker) take(e *userlog.Event) bool {
 	case grid.EventTerminated, grid.EventAborted:
 		delete(t.alive, id)
 		t.ended++
-	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric:
-		// Of a node of a workflow, or of nothing: no job lives by it.
+	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric, grid.EventAdInformation:
+		// Of a node of a workflow, or beside another event: no job lives by it.
 	default:
 		t.alive[id] = true
 	}
