@@ -27,14 +27,23 @@ type Schedd struct {
 	LeaseMargin time.Duration
 	LogWait     time.Duration
 	KeepKeys    time.Duration
-	MaxProcs    int
-	MaxPerOwner int
 	Reserve     int64         // bytes
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
 
+	Limits    Limits
 	Resources []Resource
 	Crons     []Cron
+}
+
+// Limits is what one user may ask for: limits. Zero values are the schedd's defaults.
+type Limits struct {
+	MaxProcs         int   // jobs of one submission
+	MaxPerOwner      int   // jobs of one user in the queue
+	MaxSubmission    int64 // bytes of one submission, as it is sent
+	MaxAttributes    int   // that all jobs of a cluster share
+	SubmitsPerMinute int   // of one user, on average
+	SubmitBurst      int   // and so many at once
 }
 
 // Resource is an engine that makes virtual machines: resource "ovirt" "NAME".
@@ -106,6 +115,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, "schedd") && f.single(seen, b, "schedd") {
 				f.schedd(b, &c)
 			}
+		case "limits":
+			if f.labels(b, "limits") && f.single(seen, b, "limits") {
+				f.limits(b, &c.Limits)
+			}
 		case "resource":
 			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
 				c.Resources = append(c.Resources, f.resource(b))
@@ -115,7 +128,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				c.Crons = append(c.Crons, f.cron(b))
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "resource", "cron"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron"})
 		}
 	}
 	return c, f.diags
@@ -135,11 +148,20 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"lease_margin", span(&c.LeaseMargin)},
 		{"log_wait", span(&c.LogWait)},
 		{"keep_keys", span(&c.KeepKeys)},
-		{"max_procs", count(&c.MaxProcs)},
-		{"max_per_owner", count(&c.MaxPerOwner)},
 		{"reserve", size(&c.Reserve, 1)},
 		{"local_worker", texts(&c.LocalWorker)},
 		{"sweep", span(&c.Sweep)},
+	})
+}
+
+func (f *file) limits(b *hclsyntax.Block, l *Limits) {
+	f.keys(b, []key{
+		{"max_procs", count(&l.MaxProcs)},
+		{"max_per_owner", count(&l.MaxPerOwner)},
+		{"max_submission", size(&l.MaxSubmission, 1)},
+		{"max_attributes", count(&l.MaxAttributes)},
+		{"submits_per_minute", count(&l.SubmitsPerMinute)},
+		{"submit_burst", count(&l.SubmitBurst)},
 	})
 }
 

@@ -24,13 +24,22 @@ schedd {
   lease_margin = "1m"     # and so much later they are given up here
   log_wait     = "5s"     # how long a submit waits for the user's event log
   keep_keys    = "720h"   # how long an idempotency key is known
-  max_procs    = 1000000  # jobs of one submission
-  # max_per_owner = 100000 # jobs of one user in the queue; no bound
   sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue
 
   # The command that serves the local universe; the gworker beside gschedd.
   # local_worker = ["/usr/bin/gworker", "--local"]
+}
+
+# What one user may ask for; root may ask for more, but for no larger submission. What is
+# over a limit is refused whole, and the refusal names the key.
+limits {
+  max_procs      = 1000000 # jobs of one submission
+  max_submission = "16MiB" # as it is sent: more is refused before it is read
+  max_attributes = 1000    # that all jobs of a cluster share; the most
+  # max_per_owner      = 100000 # jobs of one user in the queue; no bound
+  # submits_per_minute = 600    # of jobs and workflows, on average; no bound
+  # submit_burst       = 100    # and so many at once; ten seconds' worth
 }
 
 # An engine whose virtual machines run jobs, and are jobs.

@@ -28,11 +28,17 @@ schedd {
   lease_margin = "2s"
   log_wait = "1s"
   keep_keys = "1h"
-  max_procs = 5
-  max_per_owner = 6
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
+}
+limits {
+  max_procs = 5
+  max_per_owner = 6
+  max_submission = "8KiB"
+  max_attributes = 9
+  submits_per_minute = 10
+  submit_burst = 11
 }
 resource "ovirt" "main" {
   url = "https://e/api"
@@ -85,7 +91,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
-		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
+		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
 			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
@@ -98,7 +104,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 48 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 54 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

@@ -8,6 +8,8 @@ import (
 	"gridburst/gahp"
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
+	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
 )
 
 // Config is what a daemon is told. Zero values are the defaults named here.
@@ -41,6 +43,16 @@ type Config struct {
 	// 0: 1,000,000 and no bound.
 	MaxProcs    int
 	MaxPerOwner int
+
+	// MaxSubmission bounds a submission as it is sent, in bytes, and MaxAttributes the
+	// attributes that all jobs of a cluster share; 0: 16 MiB and 1000, which is the most.
+	MaxSubmission int64
+	MaxAttributes int
+
+	// SubmitsPerMinute is how often one user may hand in jobs or workflows, on average,
+	// and SubmitBurst how many times at once; 0: no bound, and ten seconds' worth.
+	SubmitsPerMinute int
+	SubmitBurst      int
 
 	// Reserve is how much of the disk is kept for what is in the queue; 0: 64 MiB.
 	Reserve int64
@@ -83,6 +95,9 @@ func (c *Config) complete() error {
 	c.WorkerLease = cmp.Or(c.WorkerLease, 20*time.Minute)
 	c.LeaseMargin = cmp.Or(c.LeaseMargin, time.Minute)
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
+	c.MaxSubmission = cmp.Or(c.MaxSubmission, serve.DefaultSubmission)
+	c.MaxAttributes = min(cmp.Or(c.MaxAttributes, submit.MaxAttrs), submit.MaxAttrs)
+	c.SubmitBurst = cmp.Or(c.SubmitBurst, max(c.SubmitsPerMinute/6, 1))
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)

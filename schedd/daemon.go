@@ -46,6 +46,7 @@ type Daemon struct {
 	claims  *claims
 	vms     *vmJobs
 	dags    *dags
+	intake  *intake
 	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
@@ -209,6 +210,7 @@ func (d *Daemon) open() error {
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
 	d.dags = newDags(d)
+	d.intake = newIntake(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
 	d.c.Telemetry.Watch(d.state)
@@ -262,7 +264,7 @@ func (d *Daemon) listen() (net.Listener, error) {
 
 func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 	identifier := &serve.Identifier{Self: d.self, Personal: d.personal()}
-	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.log)
+	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.c.MaxSubmission, d.log)
 	return serveHTTP(ctx, l, d.c.Telemetry.Requests(handler), identifier.ConnContext)
 }
 

@@ -69,9 +69,11 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	if err := d.admit(&specs[0]); err != nil {
 		return done, err
 	}
-	if err := d.quota(owner.UID, specs[0].Len()); err != nil {
+	in, err := d.intake.room(owner.UID, specs[0].Len())
+	if err != nil {
 		return done, err
 	}
+	defer in()
 	failpoint.Hit("node.submit.before")
 	done, _, err = d.submit(ctx, submission{
 		spec: &specs[0], key: fmt.Sprintf("dag/%d/%d/%d", n.run, n.node, n.attempt), by: "dag", owner: owner,

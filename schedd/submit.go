@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -39,8 +38,15 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		}
 		procs += s.Specs[i].Len()
 	}
-	if err := d.quota(who.UID, procs); err != nil {
-		return out, err
+	if !d.knows(byUser(who.UID), s.Key) {
+		if err := d.intake.pace(who.UID, time.Now()); err != nil {
+			return out, err
+		}
+		done, err := d.intake.room(who.UID, procs)
+		if err != nil {
+			return out, err
+		}
+		defer done()
 	}
 	for i := range s.Specs {
 		key := s.Key
@@ -61,6 +67,19 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 	return out, nil
 }
 
+// knows reports whether a submission of that key has been taken: asked for again, it is
+// answered and costs nothing.
+func (d *Daemon) knows(by, key string) (known bool) {
+	if key == "" {
+		return false
+	}
+	err := d.ledger.Read(func(r *ledger.Reader) error {
+		known = r.HasKey(by, key)
+		return nil
+	})
+	return known && err == nil
+}
+
 // admit refuses a spec that the queue cannot take.
 func (d *Daemon) admit(s *submit.Spec) error {
 	s.Sort()
@@ -68,29 +87,13 @@ func (d *Daemon) admit(s *submit.Spec) error {
 		return err
 	}
 	if n := s.Len(); n > d.c.MaxProcs {
-		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d", n, d.c.MaxProcs)
+		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d (limits { max_procs })", n, d.c.MaxProcs)
+	}
+	if n := len(s.Attrs); n > d.c.MaxAttributes {
+		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, d.c.MaxAttributes)
 	}
 	if universe, _ := submit.Find(s.Attrs, "JobUniverse"); universe == strconv.Itoa(int(grid.Local)) && len(d.c.LocalWorker) == 0 {
 		return grid.Errorf(grid.Refused, "this schedd runs no jobs of the local universe")
-	}
-	return nil
-}
-
-// errQuota is a refusal that ends when jobs of the user's do.
-var errQuota = errors.New("over the limit of one user")
-
-// quota keeps one user from filling the queue. Root is no user.
-func (d *Daemon) quota(uid uint32, procs int) error {
-	if d.c.MaxPerOwner == 0 || uid == 0 {
-		return nil
-	}
-	v := d.ledger.View()
-	tally := v.Tally(v.OwnerOf(uid))
-	if has := tally.Total(); v.OwnerOf(uid) != 0 && has+procs > d.c.MaxPerOwner {
-		return &grid.Error{
-			Code: grid.Refused, Err: errQuota,
-			Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, procs, d.c.MaxPerOwner),
-		}
 	}
 	return nil
 }

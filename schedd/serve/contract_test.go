@@ -27,7 +27,7 @@ func server(t *testing.T) *Server {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(t.Output())
-	return New(nobody{}, nil, "test", log)
+	return New(nobody{}, nil, "test", DefaultSubmission, log)
 }
 
 // The contract is frozen: a route, a role or a field that changes shows here first.
