@@ -59,6 +59,7 @@ the other; the exit status is 0 when something was done.
 	}
 	f := c.Flags()
 	o.Flags(c)
+	c.ValidArgsFunction = o.completeJobs(d)
 	f.BoolVar(&o.all, "all", false, "all jobs that you may act on")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "jobs of which this ClassAd `expression` is true")
 	f.StringVar(&o.reason, "reason", "", "`why`, for the event log and the ads")

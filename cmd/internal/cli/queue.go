@@ -55,6 +55,7 @@ X being removed, S suspended.
 		},
 	}
 	o.Flags(c)
+	c.ValidArgsFunction = o.completeJobs(d)
 	f := c.Flags()
 	f.BoolVar(&o.allUsers, "allusers", false, "jobs of all users")
 	f.BoolVar(&o.batch, "batch", false, "a row for each batch, as is done anyway; with --json, the batches")
