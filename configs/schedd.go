@@ -30,6 +30,7 @@ type Schedd struct {
 	Reserve     int64         // bytes
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
+	Sendmail    []string // the command that sends mail; empty: none is sent
 
 	Limits    Limits
 	Resources []Resource
@@ -150,6 +151,7 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"keep_keys", span(&c.KeepKeys)},
 		{"reserve", size(&c.Reserve, 1)},
 		{"local_worker", texts(&c.LocalWorker)},
+		{"sendmail", texts(&c.Sendmail)},
 		{"sweep", span(&c.Sweep)},
 	})
 }

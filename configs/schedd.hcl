@@ -27,6 +27,9 @@ schedd {
   sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue
 
+  # What jobs' notification asks for is sent by this command, with the owner's rights; none.
+  # sendmail = ["/usr/sbin/sendmail", "-i"]
+
   # The command that serves the local universe; the gworker beside gschedd.
   # local_worker = ["/usr/bin/gworker", "--local"]
 }

@@ -31,6 +31,7 @@ schedd {
   reserve = "1KiB"
   sweep = "7s"
   local_worker = ["w", "--x"]
+  sendmail = ["m", "-i"]
 }
 limits {
   max_procs = 5
@@ -91,7 +92,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
-		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
+		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"}, Sendmail: []string{"m", "-i"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
 			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
@@ -104,7 +105,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 54 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 55 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

@@ -67,6 +67,11 @@ type Config struct {
 	// first needed; empty: jobs of that universe are refused.
 	LocalWorker []string
 
+	// Sendmail is the command that sends a mail: it gets addresses behind its arguments,
+	// and the mail with its headers on standard input. Empty: jobs' notification has no
+	// effect.
+	Sendmail []string
+
 	// Resources are the engines that machines may come from. Engine gives access to
 	// one with a credential; it is needed when there are any. Sweep is how often their
 	// machines are compared with what was wished for; 0: 1 min.

@@ -156,6 +156,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if port != nil {
 		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
+	if len(d.c.Sendmail) > 0 {
+		m := newMails(d)
+		part("mails", m.run)
+		part("sendmail", m.send)
+	}
 	if monitor != nil {
 		part("metrics", func(ctx context.Context) error { return d.serveMetrics(ctx, monitor) })
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -27,6 +28,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
 		Sweep:       file.Sweep,
 		LocalWorker: file.LocalWorker,
+		Sendmail:    slices.Clone(file.Sendmail),
 	}
 	for i := range file.Resources {
 		r, err := resource(&file.Resources[i], p.config)
@@ -36,6 +38,9 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Resources = append(c.Resources, r)
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
+	if len(c.Sendmail) > 0 && strings.Contains(c.Sendmail[0], "/") { // else it is found by PATH
+		c.Sendmail[0] = beside(p.config, c.Sendmail[0])
+	}
 	for i := range file.Crons {
 		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
 	}
