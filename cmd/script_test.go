@@ -46,6 +46,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("CORPUS", corpus)
+			shown, err := filepath.Abs(examples)
+			if err != nil {
+				return err
+			}
+			e.Setenv("EXAMPLES", shown)
 			if os.Getuid() == 0 { // other users come along
 				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
 				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {
