@@ -100,7 +100,7 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		p.Code = grid.TooLarge
-		p.Message += "; of a submission limits { max_submission } of the configuration is the most"
+		p.Message += " (limits { max_submission } of the schedd's configuration bounds a submission)"
 	case http.StatusInternalServerError:
 		p.Code = grid.Internal
 	}
