@@ -3,13 +3,14 @@
 #   make run          the whole road on this machine: build, run the main job, a receipt
 #   make up, down     a grid of your own that stays, in build/up; and its end
 #   make test         every test that needs only Linux and Go
+#   make man          manual pages and completions, in build/share
 #   make check        what a change has to pass: .ci/run
 
 GO    ?= go
 BIN   := build/bin
 TOOLS := $(GO) tool -modfile=go.tools.mod
 
-.PHONY: run up down build test test-real soak chaos chaos-kills chaos-proof bench corpus lint fmt check clean
+.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench corpus lint fmt check clean
 
 run: build
 	$(BIN)/grun demo
@@ -23,6 +24,10 @@ down:
 build:
 	@mkdir -p $(BIN)
 	$(GO) build -o $(BIN)/ ./cmd/...
+
+# MANPATH=build/share/man man gq; completions for bash, zsh and fish are beside.
+man: build
+	$(BIN)/grun man build/share
 
 # Within five minutes after the build, without root, network or virtual machines. What
 # needs more says so and is skipped.

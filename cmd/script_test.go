@@ -18,40 +18,19 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"gridburst/cmd/internal/adm"
-	"gridburst/cmd/internal/agent"
 	"gridburst/cmd/internal/cli"
-	"gridburst/cmd/internal/corpus"
-	"gridburst/cmd/internal/daemon"
+	"gridburst/cmd/internal/manual"
 	"gridburst/internal/desk"
 )
 
 // TestMain is also every command, and a desk of the schedd.
 func TestMain(m *testing.M) {
 	desk.Main()
-	testscript.Main(m, map[string]func(){
-		"gschedd":   func() { os.Exit(cli.Main(daemon.Schedd)) },
-		"gsubmit":   func() { os.Exit(cli.Main(cli.Submit)) },
-		"gq":        func() { os.Exit(cli.Main(cli.Queue)) },
-		"gtop":      func() { os.Exit(cli.Main(cli.Top)) },
-		"grm":       func() { os.Exit(cli.Main(cli.Remove)) },
-		"ghold":     func() { os.Exit(cli.Main(cli.Hold)) },
-		"grelease":  func() { os.Exit(cli.Main(cli.Release)) },
-		"gcontinue": func() { os.Exit(cli.Main(cli.Continue)) },
-		"gsuspend":  func() { os.Exit(cli.Main(cli.Suspend)) },
-		"gqedit":    func() { os.Exit(cli.Main(cli.QueueEdit)) },
-		"gprio":     func() { os.Exit(cli.Main(cli.Prio)) },
-		"gvacate":   func() { os.Exit(cli.Main(cli.Vacate)) },
-		"gwait":     func() { os.Exit(cli.Main(cli.Wait)) },
-		"ghistory":  func() { os.Exit(cli.Main(cli.History)) },
-		"gstatus":   func() { os.Exit(cli.Main(cli.Pool)) },
-		"gadm":      func() { os.Exit(cli.Main(adm.Command)) },
-		"gworker":   func() { os.Exit(cli.Main(agent.Worker)) },
-		"gdag":      func() { os.Exit(cli.Main(cli.Workflow)) },
-		"gvm":       func() { os.Exit(cli.Main(cli.Machines)) },
-		"gtoken":    func() { os.Exit(cli.Main(cli.Token)) },
-		"gcorpus":   func() { os.Exit(cli.Main(corpus.Command)) },
-	})
+	programs := map[string]func(){}
+	for _, c := range manual.Commands {
+		programs[c.Name] = func() { os.Exit(cli.Main(c.Make)) }
+	}
+	testscript.Main(m, programs)
 }
 
 func TestScripts(t *testing.T) {
@@ -68,6 +47,11 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("CORPUS", corpus)
 			e.Setenv("CONDOR", os.Getenv("GRIDBURST_CONDOR"))
+			shown, err := filepath.Abs(examples)
+			if err != nil {
+				return err
+			}
+			e.Setenv("EXAMPLES", shown)
 			if os.Getuid() == 0 { // other users come along
 				bin, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
 				for _, dir := range []string{filepath.Dir(e.WorkDir), e.WorkDir, bin, filepath.Dir(bin)} {

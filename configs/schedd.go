@@ -28,8 +28,6 @@ type Schedd struct {
 	LogFormat   []string // of users' event logs, in HTCondor's words
 	EventLog    EventLog
 	KeepKeys    time.Duration
-	MaxProcs    int
-	MaxPerOwner int
 	Reserve     int64 // bytes
 
 	MaxRunning         int // attempts at one time
@@ -40,7 +38,9 @@ type Schedd struct {
 
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
+	Sendmail    []string // the command that sends mail; empty: none is sent
 
+	Limits       Limits
 	Resources    []Resource
 	Crons        []Cron
 	Policies     []Policy
@@ -53,6 +53,16 @@ type EventLog struct {
 	MaxSize      int64  // a larger file is rotated, bytes; 0: never
 	MaxRotations int    // rotated files that are kept; 0: it is never rotated
 	Format       []string
+}
+
+// Limits is what one user may ask for: limits. Zero values are the schedd's defaults.
+type Limits struct {
+	MaxProcs         int   // jobs of one submission
+	MaxPerOwner      int   // jobs of one user in the queue
+	MaxSubmission    int64 // bytes of one submission, as it is sent
+	MaxAttributes    int   // that all jobs of a cluster share
+	SubmitsPerMinute int   // of one user, on average
+	SubmitBurst      int   // and so many at once
 }
 
 // Resource is an engine that makes virtual machines: resource "ovirt" "NAME".
@@ -120,6 +130,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, "schedd") && f.single(seen, b, "schedd") {
 				f.schedd(b, &c)
 			}
+		case "limits":
+			if f.labels(b, "limits") && f.single(seen, b, "limits") {
+				f.limits(b, &c.Limits)
+			}
 		case "resource":
 			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
 				c.Resources = append(c.Resources, f.resource(b))
@@ -137,7 +151,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				c.Requirements = append(c.Requirements, f.requirement(b))
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "resource", "cron", "policy", "submit_requirement"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement"})
 		}
 	}
 	return c, f.diags
@@ -159,8 +173,6 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"log_format", texts(&c.LogFormat)},
 		{"event_log", inner(func(b *hclsyntax.Block) { c.EventLog = f.eventLog(b) })},
 		{"keep_keys", span(&c.KeepKeys)},
-		{"max_procs", count(&c.MaxProcs)},
-		{"max_per_owner", count(&c.MaxPerOwner)},
 		{"max_running", count(&c.MaxRunning)},
 		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
 		{"policy_interval", span(&c.PolicyInterval)},
@@ -168,6 +180,7 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"max_releases", count(&c.MaxReleases)},
 		{"reserve", size(&c.Reserve, 1)},
 		{"local_worker", texts(&c.LocalWorker)},
+		{"sendmail", texts(&c.Sendmail)},
 		{"sweep", span(&c.Sweep)},
 	})
 }
@@ -181,6 +194,17 @@ func (f *file) eventLog(b *hclsyntax.Block) EventLog {
 		{"format", texts(&l.Format)},
 	})
 	return l
+}
+
+func (f *file) limits(b *hclsyntax.Block, l *Limits) {
+	f.keys(b, []key{
+		{"max_procs", count(&l.MaxProcs)},
+		{"max_per_owner", count(&l.MaxPerOwner)},
+		{"max_submission", size(&l.MaxSubmission, 1)},
+		{"max_attributes", count(&l.MaxAttributes)},
+		{"submits_per_minute", count(&l.SubmitsPerMinute)},
+		{"submit_burst", count(&l.SubmitBurst)},
+	})
 }
 
 func (f *file) resource(b *hclsyntax.Block) Resource {

@@ -25,8 +25,6 @@ schedd {
   log_wait     = "5s"     # how long a submit waits for the user's event log
   log_format   = ["ISO_DATE"] # of users' event logs: LEGACY, UTC, SUB_SECOND; with ! the opposite
   keep_keys    = "720h"   # how long an idempotency key is known
-  max_procs    = 1000000  # jobs of one submission
-  # max_per_owner = 100000 # jobs of one user in the queue; no bound
   # max_running   = 5000   # jobs that run at one time; no bound
   # max_running_per_owner = 1000 # of one user; no bound
   policy_interval = "20s"  # the least time between two looks at the periodic policies of all jobs
@@ -34,6 +32,9 @@ schedd {
   # max_releases  = 10     # a policy releases no job that was held so often; no bound
   sweep        = "1m"     # how often machines at engines are compared with what was wished for
   reserve      = "64MiB"  # of the disk, kept for what is in the queue
+
+  # What jobs' notification asks for is sent by this command, with the owner's rights; none.
+  # sendmail = ["/usr/sbin/sendmail", "-i"]
 
   # The command that serves the local universe; the gworker beside gschedd.
   # local_worker = ["/usr/bin/gworker", "--local"]
@@ -46,6 +47,17 @@ schedd {
   #   max_rotations = 1            # files beside the newest
   #   format        = ["ISO_DATE"] # also XML, JSON
   # }
+}
+
+# What one user may ask for; root may ask for more, but for no larger submission. What is
+# over a limit is refused whole, and the refusal names the key.
+limits {
+  max_procs      = 1000000 # jobs of one submission
+  max_submission = "16MiB" # as it is sent: more is refused before it is read
+  max_attributes = 1000    # that all jobs of a cluster share; the most
+  # max_per_owner      = 100000 # jobs of one user in the queue; no bound
+  # submits_per_minute = 600    # of jobs and workflows, on average; no bound
+  # submit_burst       = 100    # and so many at once; ten seconds' worth
 }
 
 # An engine whose virtual machines run jobs, and are jobs.

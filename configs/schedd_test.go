@@ -27,8 +27,6 @@ schedd {
   lease_margin = "2s"
   log_wait = "1s"
   keep_keys = "1h"
-  max_procs = 5
-  max_per_owner = 6
   max_running = 7
   max_running_per_owner = 8
   policy_interval = "9s"
@@ -44,6 +42,15 @@ schedd {
     max_rotations = 3
     format = ["JSON"]
   }
+  sendmail = ["m", "-i"]
+}
+limits {
+  max_procs = 5
+  max_per_owner = 6
+  max_submission = "8KiB"
+  max_attributes = 9
+  submits_per_minute = 10
+  submit_burst = 11
 }
 resource "ovirt" "main" {
   url = "https://e/api"
@@ -111,8 +118,9 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
-		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
+		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
+		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Sendmail: []string{"m", "-i"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
 			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
@@ -209,8 +217,8 @@ var badConfigs = []struct{ name, src string }{
 	{"a duration that is none", "schedd {\n  log_wait = \"soon\"\n}"},
 	{"a negative duration", "schedd {\n  log_wait = \"-1s\"\n}"},
 	{"a size without a unit", "schedd {\n  reserve = \"64\"\n}"},
-	{"a number that is none", "schedd {\n  max_procs = \"many\"\n}"},
-	{"half a job", "schedd {\n  max_procs = 1.5\n}"},
+	{"a number that is none", "limits {\n  max_procs = \"many\"\n}"},
+	{"half a job", "limits {\n  max_procs = 1.5\n}"},
 	{"a text for a list", "schedd {\n  names = \"a\"\n}"},
 	{"a number in a list", "schedd {\n  names = [\"a\", 1]\n}"},
 	{"an address without a port", "schedd {\n  listen = \"localhost\"\n}"},

@@ -10,6 +10,8 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
 	"gridburst/schedd/policy"
+	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
 	"gridburst/schedd/userlog"
 )
 
@@ -44,6 +46,16 @@ type Config struct {
 	// 0: 1,000,000 and no bound.
 	MaxProcs    int
 	MaxPerOwner int
+
+	// MaxSubmission bounds a submission as it is sent, in bytes, and MaxAttributes the
+	// attributes that all jobs of a cluster share; 0: 16 MiB and 1000, which is the most.
+	MaxSubmission int64
+	MaxAttributes int
+
+	// SubmitsPerMinute is how often one user may hand in jobs or workflows, on average,
+	// and SubmitBurst how many times at once; 0: no bound, and ten seconds' worth.
+	SubmitsPerMinute int
+	SubmitBurst      int
 
 	// Reserve is how much of the disk is kept for what is in the queue; 0: 64 MiB.
 	Reserve int64
@@ -81,6 +93,11 @@ type Config struct {
 	// first needed; empty: jobs of that universe are refused.
 	LocalWorker []string
 
+	// Sendmail is the command that sends a mail: it gets addresses behind its arguments,
+	// and the mail with its headers on standard input. Empty: jobs' notification has no
+	// effect.
+	Sendmail []string
+
 	// Resources are the engines that machines may come from. Engine gives access to
 	// one with a credential; it is needed when there are any. Sweep is how often their
 	// machines are compared with what was wished for; 0: 1 min.
@@ -110,6 +127,9 @@ func (c *Config) complete() error {
 	c.WorkerLease = cmp.Or(c.WorkerLease, 20*time.Minute)
 	c.LeaseMargin = cmp.Or(c.LeaseMargin, time.Minute)
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
+	c.MaxSubmission = cmp.Or(c.MaxSubmission, serve.DefaultSubmission)
+	c.MaxAttributes = min(cmp.Or(c.MaxAttributes, submit.MaxAttrs), submit.MaxAttrs)
+	c.SubmitBurst = cmp.Or(c.SubmitBurst, max(c.SubmitsPerMinute/6, 1))
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
 	c.TimeZone = cmp.Or(c.TimeZone, machineZone())

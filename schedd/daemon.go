@@ -47,6 +47,7 @@ type Daemon struct {
 	claims  *claims
 	vms     *vmJobs
 	dags    *dags
+	intake  *intake
 	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
@@ -160,6 +161,11 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if port != nil {
 		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })
 	}
+	if len(d.c.Sendmail) > 0 {
+		m := newMails(d)
+		part("mails", m.run)
+		part("sendmail", m.send)
+	}
 	if monitor != nil {
 		part("metrics", func(ctx context.Context) error { return d.serveMetrics(ctx, monitor) })
 	}
@@ -214,6 +220,7 @@ func (d *Daemon) open() error {
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
 	d.dags = newDags(d)
+	d.intake = newIntake(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
 	d.c.Telemetry.Watch(d.state)
@@ -268,7 +275,7 @@ func (d *Daemon) listen() (net.Listener, error) {
 
 func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
 	identifier := &serve.Identifier{Self: d.self, Personal: d.personal()}
-	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.log)
+	handler := serve.New(d, d.conns.handler(false), d.c.Version, d.c.MaxSubmission, d.log)
 	return serveHTTP(ctx, l, d.c.Telemetry.Requests(handler), identifier.ConnContext)
 }
 

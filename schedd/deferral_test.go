@@ -22,7 +22,7 @@ func (c *clock) dispatching() {
 	go c.d.dispatch.run(ctx)
 	w := c.propose(&ledger.SeeWorker{Worker: ledger.Worker{Name: "w", Boot: "b"}}).(uint32)
 	attrs := map[string]string{
-		"Cpus": "2", "Memory": "1000", "Disk": "1000000", "Arch": `"X86_64"`, "OpSys": `"LINUX"`, "FileSystemDomain": `"dom"`, "HasFileTransfer": "true",
+		"Cpus": "2", "Memory": "1000", "Disk": "1000000", "Arch": `"X86_64"`, "OpSys": `"LINUX"`, "FileSystemDomain": `"dom"`, "HasFileTransfer": "true", "HasJobDeferral": "true",
 	}
 	if err := c.d.pool.Connect(w, pool.Info{Name: "w", Boot: "b", Isolation: wire.ProcessGroups, Attrs: attrs}, time.Now()); err != nil {
 		c.t.Fatal(err)

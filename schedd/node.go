@@ -42,7 +42,7 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 		return nil, false
 	case code == grid.Conflict:
 		return nil, false
-	case code == grid.Unavailable, code == grid.Unknown, code == grid.NoSpace, errors.Is(err, ledger.ErrQuota):
+	case code == grid.Unavailable, code == grid.Unknown, code == grid.NoSpace, errors.Is(err, errQuota):
 		d.log.WithError(err).WithFields(map[string]any{"dag": n.run, "node": n.graph.Name}).Warn("a node cannot be submitted now")
 		return nil, true
 	}
@@ -72,9 +72,11 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	if _, err := d.require(owner.Name, &specs[0]); err != nil {
 		return done, err
 	}
-	if err := d.quota(owner.UID, specs[0].Len()); err != nil {
+	leave, err := d.intake.room(owner.UID, specs[0].Len())
+	if err != nil {
 		return done, err
 	}
+	defer leave(specs[0].Len())
 	failpoint.Hit("node.submit.before")
 	done, _, err = d.submit(ctx, submission{
 		spec: &specs[0], key: fmt.Sprintf("dag/%d/%d/%d", n.run, n.node, n.attempt), by: "dag", owner: owner,

@@ -50,8 +50,16 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 			out.Warnings = append(out.Warnings, warning)
 		}
 	}
-	if err := d.quota(who.UID, procs); err != nil {
-		return out, err
+	leave := func(int) {}
+	if !d.knows(byUser(who.UID), s.Key) {
+		if err := d.intake.pace(who.UID, time.Now()); err != nil {
+			return out, err
+		}
+		leave, err = d.intake.room(who.UID, procs)
+		if err != nil {
+			return out, err
+		}
+		defer func() { leave(procs) }() // those that were not taken
 	}
 	failpoint.Hit("submit.admitted")
 	for i := range s.Specs {
@@ -61,6 +69,7 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		}
 		done, warning, err := d.submit(ctx, submission{
 			spec: &s.Specs[i], key: key, by: byUser(who.UID), owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, wait: true,
+			taken: func(n int) { leave(n); procs -= n },
 		})
 		if err != nil {
 			return out, err
@@ -76,6 +85,19 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 	return out, nil
 }
 
+// knows reports whether a submission of that key has been taken: asked for again, it is
+// answered and costs nothing.
+func (d *Daemon) knows(by, key string) (known bool) {
+	if key == "" {
+		return false
+	}
+	err := d.ledger.Read(func(r *ledger.Reader) error {
+		known = r.HasKey(by, key)
+		return nil
+	})
+	return known && err == nil
+}
+
 // admit refuses a spec that the queue cannot take.
 func (d *Daemon) admit(s *submit.Spec) error {
 	s.Sort()
@@ -83,32 +105,15 @@ func (d *Daemon) admit(s *submit.Spec) error {
 		return err
 	}
 	if n := s.Len(); n > d.c.MaxProcs {
-		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d", n, d.c.MaxProcs)
+		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d (limits { max_procs })", n, d.c.MaxProcs)
+	}
+	if n := len(s.Attrs); n > d.c.MaxAttributes {
+		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, d.c.MaxAttributes)
 	}
 	if universe, _ := submit.Find(s.Attrs, "JobUniverse"); universe == strconv.Itoa(int(grid.Local)) && len(d.c.LocalWorker) == 0 {
 		return grid.Errorf(grid.Refused, "this schedd runs no jobs of the local universe")
 	}
 	return nil
-}
-
-// quota keeps one user from filling the queue: all clusters of a submission, before the
-// first is taken. The ledger looks again at each.
-func (d *Daemon) quota(uid uint32, procs int) error {
-	if d.most(uid) == 0 {
-		return nil
-	}
-	if has := d.ledger.View().JobsOf(uid); has+procs > d.c.MaxPerOwner {
-		return ledger.OverQuota(has, procs, d.c.MaxPerOwner)
-	}
-	return nil
-}
-
-// most is how many jobs a user may have; 0: no bound. Root is no user.
-func (d *Daemon) most(uid uint32) int32 {
-	if uid == 0 {
-		return 0
-	}
-	return int32(d.c.MaxPerOwner)
 }
 
 // submission is one spec on its way into the queue.
@@ -117,7 +122,8 @@ type submission struct {
 	key   string
 	by    string
 	owner ledger.Owner
-	wait  bool // for the event log
+	wait  bool            // for the event log
+	taken func(procs int) // is told when they are in the view; nil: nobody
 	dag   uint32
 	node  int32
 	try   uint32
@@ -129,7 +135,6 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 	c := &ledger.Submit{
 		Owner: s.owner, Template: st.Template, Hash: st.Hash, Own: st.Own, Items: st.Items, Procs: st.Procs,
 		Universe: universeOf(s.spec), Prio: prioOf(s.spec), Held: held(s.spec), Dag: s.dag, Node: s.node, Attempt: s.try,
-		Most: d.most(s.owner.UID),
 	}
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return done, "", err
@@ -151,6 +156,9 @@ func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitte
 		return done, "", err
 	}
 	done = r.Value.(ledger.Submitted)
+	if s.taken != nil {
+		s.taken(int(done.Procs))
+	}
 	failpoint.Hit("submit.durable")
 	path, _ := submit.Find(s.spec.Attrs, "UserLog")
 	if s.wait && (path != "" || columnOf(s.spec, "UserLog")) {

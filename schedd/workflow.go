@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
@@ -19,7 +20,13 @@ func (d *Daemon) SubmitDag(ctx context.Context, who serve.Identity, s api.DagSub
 	if len(s.Key) > ledger.MaxKey {
 		return out, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(s.Key), ledger.MaxKey)
 	}
-	out.Dag, err = d.startDag(ctx, ledger.Command{Key: s.Key, By: byUser(who.UID)}, &ledger.StartDag{
+	by := byUser(who.UID)
+	if !d.knows(by, s.Key) {
+		if err := d.intake.pace(who.UID, time.Now()); err != nil {
+			return out, err
+		}
+	}
+	out.Dag, err = d.startDag(ctx, ledger.Command{Key: s.Key, By: by}, &ledger.StartDag{
 		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir,
 	}, &s.Graph)
 	return out, err

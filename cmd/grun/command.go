@@ -13,6 +13,7 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/cmd/internal/demo"
+	"gridburst/cmd/internal/manual"
 	"gridburst/cmd/internal/sandbox"
 	"gridburst/internal/grid"
 )
@@ -66,6 +67,10 @@ namespaces to users. gstatus says how jobs are kept apart.
 	sub("down", "End it", upDir, o.down)
 	s = sub("status", "Say whether it is up, and what it has", upDir, o.status)
 	s.Flags().BoolVar(&o.json, "json", false, "print the answer as JSON")
+	c.AddCommand(&cobra.Command{
+		Use: "man DIR", Short: "Write the manual pages and the shells' completions of all commands", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return manual.Write(args[0]) },
+	})
 	return c
 }
 

@@ -3,6 +3,7 @@ package grid
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code sorts errors into the few kinds that callers act on.
@@ -19,6 +20,7 @@ const (
 	Exists       Code = "exists"          // the name is taken
 	TooLarge     Code = "too_large"       // over a stated limit
 	NoSpace      Code = "no_space"        // the disk's reserve is reached
+	TooMany      Code = "too_many"        // asked too often: nothing happened, try again when [RetryAfter] says
 	Gone         Code = "gone"            // was there, is past the horizon that is kept
 	Unavailable  Code = "unavailable"     // try later: nothing happened
 	Unknown      Code = "unknown_outcome" // it may or may not have happened: look before acting
@@ -66,4 +68,19 @@ func MessageOf(err error) string {
 		return e.Message
 	}
 	return "internal error; the daemon's log has the cause"
+}
+
+// Later is the cause of an error that goes away by itself: try again after so long.
+type Later struct{ After time.Duration }
+
+func (l *Later) Error() string { return "try again in " + l.After.String() }
+
+// RetryAfter is how long to wait before a request is made again; false when the error
+// does not say.
+func RetryAfter(err error) (time.Duration, bool) {
+	var l *Later
+	if errors.As(err, &l) {
+		return l.After, true
+	}
+	return 0, false
 }

@@ -120,8 +120,11 @@ func problem(resp *http.Response) error {
 		return grid.Errorf(grid.Internal, "the schedd answered %s: %s", resp.Status, strings.TrimSpace(string(b)))
 	}
 	e := &grid.Error{Code: p.Code, Message: p.Message}
-	if len(p.Diagnostics) > 0 {
+	switch {
+	case len(p.Diagnostics) > 0:
 		e.Err = &grid.DiagnosticsError{Diagnostics: p.Diagnostics}
+	case p.RetryAfter > 0:
+		e.Err = &grid.Later{After: time.Duration(p.RetryAfter * float64(time.Second))}
 	}
 	return e
 }

@@ -14,6 +14,7 @@ type Problem struct {
 	Code        grid.Code        `json:"code" doc:"What kind of failure it is"`
 	Message     string           `json:"message" doc:"What happened, to which thing, and what to try"`
 	Diagnostics grid.Diagnostics `json:"diagnostics,omitempty" doc:"Problems in a file that a person wrote"`
+	RetryAfter  float64          `json:"retry_after,omitempty" doc:"Seconds after which the same request may do"`
 }
 
 // HTTPStatus is the status of an answer whose problem has that code.
@@ -33,6 +34,8 @@ func HTTPStatus(c grid.Code) int {
 		return http.StatusUnauthorized
 	case grid.TooLarge:
 		return http.StatusRequestEntityTooLarge
+	case grid.TooMany:
+		return http.StatusTooManyRequests
 	case grid.NoSpace:
 		return http.StatusInsufficientStorage
 	case grid.Gone:

@@ -328,6 +328,27 @@ func (s *Session) BatchName(c *ledger.Cluster) (string, error) {
 	return t.base.Text("JobBatchName"), nil
 }
 
+// Notifies reports whether jobs of a cluster may ask for mail (JobNotification).
+func (s *Session) Notifies(cluster int32) (bool, error) {
+	c, ok := s.v.Cluster(cluster)
+	if !ok {
+		var err error
+		if c, ok, err = s.r.PastCluster(cluster); err != nil || !ok {
+			return false, err
+		}
+	}
+	t, err := s.template(c.Template)
+	if err != nil {
+		return false, err
+	}
+	for i := range t.sections {
+		if _, ok := submit.Find(t.sections[i].Attrs, "JobNotification"); ok {
+			return true, nil
+		}
+	}
+	return t.base.Int("JobNotification", 0) != 0, nil
+}
+
 func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
 	p := open(blob)
 	t := &template{base: ad.New(64)}

@@ -47,9 +47,6 @@ func (c *Submit) apply(t *txn) (any, error) {
 	case len(c.Template) > 0 && HashTemplate(c.Template) != c.Hash:
 		return nil, grid.Errorf(grid.Invalid, "the template is not what its hash says")
 	}
-	if has := t.v.JobsOf(c.Owner.UID); c.Most > 0 && has+int(c.Procs) > int(c.Most) {
-		return nil, OverQuota(has, int(c.Procs), int(c.Most))
-	}
 	users, err := t.get(bTemplateUsers, known)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,6 @@
 package ledger
 
 import (
-	"errors"
-	"fmt"
-
 	"gridburst/internal/grid"
 )
 
@@ -149,18 +146,6 @@ type Submit struct {
 	Dag      uint32 // the run and its node and attempt that this is for; 0: none
 	Node     int32
 	Attempt  uint32
-	Most     int32 // the owner may have so many jobs in the queue with these; 0: no bound
-}
-
-// ErrQuota is behind a refusal that ends when jobs of the owner's do.
-var ErrQuota = errors.New("over the limit of one user")
-
-// OverQuota is the refusal of more jobs than a user may have.
-func OverQuota(has, more, most int) error {
-	return &grid.Error{
-		Code: grid.Refused, Err: ErrQuota,
-		Message: fmt.Sprintf("you have %d jobs in the queue, and %d more would be over your limit of %d", has, more, most),
-	}
 }
 
 // Submitted is the result of a [Submit].
@@ -187,9 +172,6 @@ func (c *Submit) encode(e *enc) {
 	e.u(uint64(c.Dag))
 	e.u(uint64(c.Node))
 	e.u(uint64(c.Attempt))
-	if c.Most != 0 {
-		e.u(uint64(c.Most))
-	}
 }
 
 func (c *Submit) decode(d *dec) {
@@ -209,9 +191,6 @@ func (c *Submit) decode(d *dec) {
 	c.Procs = d.id()
 	c.Universe, c.Prio, c.Held = grid.Universe(d.byte()), d.i32(), d.bool()
 	c.Dag, c.Node, c.Attempt = d.u32(), d.id(), d.u32()
-	if d.more() {
-		c.Most = d.id()
-	}
 }
 
 // Stage puts one chunk of item data aside for a later [Submit]. Stage 0 asks for a

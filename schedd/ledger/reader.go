@@ -44,6 +44,11 @@ func (r *Reader) HasTemplate(hash [16]byte) bool {
 	return r.bucket(bTemplateHash).Get(hash[:]) != nil
 }
 
+// HasKey reports whether a command of that proposer with that idempotency key is known.
+func (r *Reader) HasKey(by, key string) bool {
+	return r.bucket(bKey).Get(scopedKey(&Entry{Command: Command{By: by, Key: key}})) != nil
+}
+
 // Own is what a cluster's ads have beside the template; nil when they have nothing.
 func (r *Reader) Own(cluster int32) ([]byte, error) {
 	return r.sealed(bOwn, key4(uint32(cluster)), "cluster "+grid.WholeCluster(cluster).String())

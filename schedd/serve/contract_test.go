@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -27,7 +28,7 @@ func server(t *testing.T) *Server {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(t.Output())
-	return New(nobody{}, nil, "test", log)
+	return New(nobody{}, nil, "test", DefaultSubmission, log)
 }
 
 // The contract is frozen: a route, a role or a field that changes shows here first.
@@ -97,6 +98,38 @@ func TestAnAdministratorsRouteIsNotForEverybody(t *testing.T) {
 		s.ServeHTTP(w, req)
 		if w.Code != http.StatusForbidden {
 			t.Errorf("%s %s: %d %s", r.method, path, w.Code, w.Body)
+		}
+	}
+}
+
+// hasty is a backend that has been asked too often.
+type hasty struct{ Backend }
+
+func (hasty) Submit(context.Context, Identity, api.Submission) (api.Submitted, error) {
+	return api.Submitted{}, &grid.Error{Code: grid.TooMany, Message: "later", Err: &grid.Later{After: 2500 * time.Millisecond}}
+}
+
+func TestARefusalSaysWhenToTryAgainAndALargeBodyIsNotRead(t *testing.T) {
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	s := New(hasty{}, nil, "test", 100, log)
+	for _, c := range []struct {
+		name, body, after string
+		status            int
+		want              api.Problem
+	}{
+		{"too often", `{"specs":[]}`, "3", http.StatusTooManyRequests, api.Problem{Code: grid.TooMany, Message: "later", RetryAfter: 2.5}},
+		{"too large", `{"specs":[` + strings.Repeat(" ", 100) + `]}`, "", http.StatusRequestEntityTooLarge, api.Problem{
+			Code: grid.TooLarge, Message: "request body is too large limit=100 bytes (limits { max_submission } of the schedd's configuration bounds a submission)",
+		}},
+	} {
+		w := httptest.NewRecorder()
+		req := httptest.NewRequest(http.MethodPost, "/v1/jobs", strings.NewReader(c.body))
+		req.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), identityKey{}, Identity{Name: "ada", UID: 1000})))
+		var got api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || w.Header().Get("Retry-After") != c.after || got.Code != c.want.Code || got.Message != c.want.Message || got.RetryAfter != c.want.RetryAfter {
+			t.Errorf("%s: %d, after %q, %s", c.name, w.Code, w.Header().Get("Retry-After"), w.Body)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, in *body[api.Invite]) (api.Invitation, error) {
 			return b.Invite(ctx, id, in.Body)
 		})
-	post(s, "/v1/dags", "submit-dag", "Begin a run of a workflow", anybody, maxSubmission,
+	post(s, "/v1/dags", "submit-dag", "Begin a run of a workflow", anybody, s.maxSubmission,
 		func(ctx context.Context, id Identity, in *body[api.DagSubmission]) (api.DagSubmitted, error) {
 			return b.SubmitDag(ctx, id, in.Body)
 		})
@@ -122,7 +122,7 @@ func (s *Server) registerSubmit() {
 	type raw struct {
 		RawBody []byte `contentType:"application/json"`
 	}
-	post(s, "/v1/jobs", "submit", "Add jobs", anybody, maxSubmission,
+	post(s, "/v1/jobs", "submit", "Add jobs", anybody, s.maxSubmission,
 		func(ctx context.Context, id Identity, in *raw) (api.Submitted, error) {
 			var sub api.Submission
 			if err := json.Unmarshal(in.RawBody, &sub); err != nil {

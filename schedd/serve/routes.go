@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"math"
 	"net/http"
 	"reflect"
+	"strconv"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,8 +29,9 @@ const (
 
 // Limits of requests.
 const (
-	maxSubmission = 16 << 20
-	maxBody       = 1 << 20
+	// DefaultSubmission is how large a submission may be, in bytes, as it is sent.
+	DefaultSubmission = 16 << 20
+	maxBody           = 1 << 20
 )
 
 // Server answers requests for a backend.
@@ -37,6 +41,8 @@ type Server struct {
 	mux     *http.ServeMux
 	api     huma.API
 	routes  []route
+
+	maxSubmission int64 // bytes
 }
 
 type route struct {
@@ -45,10 +51,11 @@ type route struct {
 }
 
 // New makes the handler of a schedd's contract. worker handles what begins with
-// /worker/v1/, by its own rules of who may.
-func New(b Backend, worker http.Handler, version string, log logrus.FieldLogger) *Server {
+// /worker/v1/, by its own rules of who may. A submission that is larger than
+// maxSubmission bytes is refused before it is read.
+func New(b Backend, worker http.Handler, version string, maxSubmission int64, log logrus.FieldLogger) *Server {
 	problemsOnce.Do(func() { huma.NewError = newProblem })
-	s := &Server{backend: b, log: log, mux: http.NewServeMux()}
+	s := &Server{backend: b, log: log, mux: http.NewServeMux(), maxSubmission: maxSubmission}
 	config := huma.DefaultConfig("Gridburst schedd", version)
 	config.DocsPath = ""     // no page that fetches scripts from elsewhere
 	config.CreateHooks = nil // no $schema in every answer
@@ -93,6 +100,7 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		p.Code = grid.TooLarge
+		p.Message += " (limits { max_submission } of the schedd's configuration bounds a submission)"
 	case http.StatusInternalServerError:
 		p.Code = grid.Internal
 	}
@@ -115,7 +123,19 @@ func (s *Server) fail(err error) error {
 	if errors.As(err, &diags) {
 		p.Diagnostics = diags.Diagnostics
 	}
+	if after, ok := grid.RetryAfter(err); ok {
+		p.RetryAfter = after.Seconds()
+	}
 	return p
+}
+
+// GetHeaders gives huma the headers of the answer.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter))))
+	}
+	return h
 }
 
 // caller is who asks, if the role allows it.
@@ -181,6 +201,7 @@ func (s *Server) stream(path, id, summary, contentType string, need role, params
 // refuse answers a request outside huma.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
 	p := s.fail(err).(*problem)
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(p.status)
 	json.NewEncoder(w).Encode(p.Problem)

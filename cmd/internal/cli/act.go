@@ -68,9 +68,10 @@ user. With a constraint, users only narrow it. Several are done one after the ot
 exit status is 0 when something was done.
 `
 
-func (o *selecting) flags(c *cobra.Command) *pflag.FlagSet {
+func (o *selecting) flags(d *Deps, c *cobra.Command) *pflag.FlagSet {
 	f := c.Flags()
 	o.Flags(c)
+	c.ValidArgsFunction = o.completeJobs(d)
 	f.BoolVar(&o.all, "all", false, "all jobs that you may act on")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "jobs of which this ClassAd `expression` is true")
 	f.BoolVar(&o.json, "json", false, "print the answers as JSON, one a line")
@@ -91,7 +92,7 @@ func (a act) command(d *Deps) *cobra.Command {
 		ask.Selection = s
 		return client.Act(ctx, ask)
 	}
-	f := o.flags(c)
+	f := o.flags(d, c)
 	f.StringVar(&ask.Reason, "reason", "", "`why`, for the event log and the ads")
 	switch a.verb {
 	case "hold":

@@ -49,7 +49,7 @@ itself keeps (JobStatus, Owner, NumJobStarts, ...) cannot be changed.
 			return o.run(c.Context(), d, targets)
 		},
 	}
-	o.flags(c)
+	o.flags(d, c)
 	return c
 }
 
@@ -107,7 +107,7 @@ one that was submitted first. -p sets the number; +N and -N change the one that 
 			return o.run(c.Context(), d, args)
 		},
 	}
-	f := o.flags(c)
+	f := o.flags(d, c)
 	f.StringVarP(&set, "prio", "p", "", "the `number`")
 	f.Int32Var(&add, "add", 0, "this `number` more; +N and -N are short for it")
 	return c

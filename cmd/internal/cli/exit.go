@@ -39,7 +39,7 @@ func ExitOf(err error) int {
 		return ExitUsage
 	case grid.NotFound, grid.Gone:
 		return ExitNotFound
-	case grid.Refused, grid.Forbidden, grid.Unauthorized, grid.Conflict, grid.Exists, grid.TooLarge, grid.NoSpace:
+	case grid.Refused, grid.Forbidden, grid.Unauthorized, grid.Conflict, grid.Exists, grid.TooLarge, grid.NoSpace, grid.TooMany:
 		return ExitRefused
 	}
 	return ExitFailed

@@ -33,28 +33,36 @@ func Main(command func(*Deps) *cobra.Command) int {
 // Execute runs a command with arguments and gives its exit status. What failed is
 // said on d.Err.
 func Execute(ctx context.Context, d *Deps, c *cobra.Command, args []string) int {
+	Prepare(d, c)
 	c.SetArgs(longDashes(args, c.Flags()))
 	c.SetOut(d.Out)
 	c.SetErr(d.Err)
+	err := c.ExecuteContext(ctx)
+	return d.fail(c.Name(), err)
+}
+
+// Prepare gives a command what all commands have.
+func Prepare(d *Deps, c *cobra.Command) {
 	c.SilenceUsage, c.SilenceErrors = true, true
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err.Error()) })
 	c.PersistentFlags().BoolVarP(&d.verbose, "verbose", "v", false, "when something fails, say what it was caused by")
 	version := c.Flags().Bool("version", false, "print the version")
+	shell := c.Flags().String("completion", "", "print what completes this command in a `shell`: bash, zsh or fish")
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case *version:
 			fmt.Fprintf(d.Out, "%s %s\n", c.Name(), Version())
 			return nil
+		case *shell != "":
+			return Completion(c, *shell, d.Out)
 		case run == nil:
 			return usage("a command is missing; " + c.Name() + " --help lists them")
 		}
 		return run(c, args)
 	}
 	judgeArgs(c)
-	err := c.ExecuteContext(ctx)
-	return d.fail(c.Name(), err)
 }
 
 // judgeArgs makes what cobra says of arguments errors of usage.

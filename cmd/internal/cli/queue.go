@@ -55,6 +55,7 @@ X being removed, S suspended.
 		},
 	}
 	o.Flags(c)
+	c.ValidArgsFunction = o.completeJobs(d)
 	f := c.Flags()
 	f.BoolVar(&o.allUsers, "allusers", false, "jobs of all users")
 	f.BoolVar(&o.batch, "batch", false, "a row for each batch, as is done anyway; with --json, the batches")
@@ -76,19 +77,9 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if o.why != "" {
 		return o.explain(ctx, d, client)
 	}
-	table := o.table()
-	switch {
-	case o.held:
-		o.constraints = append(o.constraints, "JobStatus == 5")
-	case o.running:
-		o.constraints = append(o.constraints, "JobStatus == 2 || JobStatus == 6 || JobStatus == 7")
-	}
 	q, err := o.query(args)
 	if err != nil {
 		return err
-	}
-	if o.tabled() {
-		q.Attributes, q.Evaluate = table.attributes, true
 	}
 	status, err := client.Status(ctx)
 	if err != nil {
@@ -97,7 +88,7 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if len(q.IDs) == 0 && q.Owner == "" && q.Constraint == "" && !o.allUsers && status.You.UID != 0 {
 		q.Owner = status.You.User
 	}
-	batches := api.BatchesQuery{IDs: q.IDs, Owner: q.Owner, Constraint: q.Constraint, Limit: o.limit}
+	batches := api.BatchesQuery{IDs: q.IDs, Owner: q.Owner, Constraint: q.Constraint, Limit: min(o.limit, 10_000)}
 	switch {
 	case o.watch && !o.tabled():
 		return usage("--watch shows batches: it goes with no other form")
@@ -110,34 +101,14 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 		}
 		return PrintJSON(d, out)
 	case !o.tabled():
+		q.Constraint = allOf(append(o.constraints, o.table().only...))
 		_, err := o.jobs(ctx, d, client, q, nil)
 		return err
 	}
 	fmt.Fprintf(d.Out, "\n\n%s\n", heading(d, status))
-	var found api.Totals
-	switch {
-	case o.totals && len(q.IDs) == 0 && q.Constraint == "":
-		all, err := client.Totals(ctx)
-		if err != nil {
-			return err
-		}
-		found = totalsOf(all, q.Owner)
-	case o.noBatch || o.held || o.running:
-		fmt.Fprintln(d.Out, table.head)
-		if found, err = o.jobs(ctx, d, client, q, table.row); err != nil {
-			return err
-		}
-	default:
-		out, err := client.Batches(ctx, batches)
-		if err != nil {
-			return err
-		}
-		if found = out.Total; found.Total() == 0 && len(q.IDs) > 0 {
-			return none(ctx, q.IDs, "queue", "ghistory")
-		}
-		if !o.totals {
-			d.lines(batchTable(out, false)...)
-		}
+	found, err := o.show(ctx, d, client, q, batches)
+	if err != nil {
+		return err
 	}
 	all, err := client.Totals(ctx)
 	if err != nil {
@@ -147,6 +118,30 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	d.lines(numbers(found, all, status.You.User)...)
 	fmt.Fprintln(d.Out)
 	return nil
+}
+
+// show prints a table, or with --totals none, and counts what it is of.
+func (o *queueOptions) show(ctx context.Context, d *Deps, client *api.Client, q api.JobsQuery, batches api.BatchesQuery) (found api.Totals, err error) {
+	switch {
+	case o.totals && len(q.IDs) == 0 && q.Constraint == "":
+		all, err := client.Totals(ctx)
+		return totalsOf(all, q.Owner), err
+	case o.noBatch || o.held || o.running:
+		table := o.table()
+		q.Attributes, q.Evaluate, q.Constraint = table.attributes, true, allOf(append(o.constraints, table.only...))
+		fmt.Fprintln(d.Out, table.head)
+		return o.jobs(ctx, d, client, q, table.row)
+	}
+	out, err := client.Batches(ctx, batches)
+	switch {
+	case err != nil:
+		return found, err
+	case out.Total.Total() == 0 && len(q.IDs) > 0:
+		return found, none(ctx, q.IDs, "queue", "ghistory")
+	case !o.totals:
+		d.lines(batchTable(out, false)...)
+	}
+	return out.Total, nil
 }
 
 func heading(d *Deps, s api.Status) string {
@@ -197,6 +192,7 @@ func (o *queueOptions) look(ctx context.Context, d *Deps, client *api.Client, q 
 
 // jobTable is one way to give each job a row.
 type jobTable struct {
+	only       []string // of which jobs: these constraints
 	attributes []string
 	head       string
 	row        func(*ad.Ad, time.Time) line
@@ -206,16 +202,18 @@ func (o *queueOptions) table() jobTable {
 	switch {
 	case o.held:
 		return jobTable{
+			[]string{"JobStatus == 5"},
 			[]string{"ClusterId", "ProcId", "Owner", "JobStatus", "EnteredCurrentStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode"},
 			" ID      OWNER          HELD_SINCE  CODE/SUB HOLD_REASON", heldRow,
 		}
 	case o.running:
 		return jobTable{
+			[]string{"JobStatus == 2 || JobStatus == 6 || JobStatus == 7"},
 			append([]string{"RemoteHost"}, rowAttributes...),
 			" ID      OWNER            SUBMITTED     RUN_TIME HOST(S)", runningRow,
 		}
 	}
-	return jobTable{rowAttributes, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD", queueRow}
+	return jobTable{nil, rowAttributes, " ID      OWNER            SUBMITTED     RUN_TIME ST PRI SIZE   CMD", queueRow}
 }
 
 func queueRow(a *ad.Ad, now time.Time) line {

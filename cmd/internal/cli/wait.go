@@ -43,6 +43,10 @@ is over first, the exit status is 1.
 	}
 	f := c.Flags()
 	o.Flags(c)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ids, _ := o.completeJobs(d)(c, args, begun)
+		return ids, cobra.ShellCompDirectiveDefault // where none fits, names of event logs
+	}
 	f.StringVar(&o.timeout, "timeout", "", "give up after this `time`: 90 (seconds), 20m, 1h30m")
 	f.StringVar(&o.timeout, "wait", "", "the same, as HTCondor calls it")
 	f.IntVar(&o.num, "num", 0, "wait until so many `jobs` of the log have ended; 0: all")

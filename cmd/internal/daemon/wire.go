@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -23,10 +24,13 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		Dir: beside(p.config, file.Dir), Socket: file.Socket, Name: file.Name, Host: file.Host, Domain: file.Domain, Version: cli.Version(),
 		Listen: file.Listen, Names: file.Names, Metrics: file.Metrics, Telemetry: telemetry.New(cli.Version()),
 		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
-		MaxProcs: file.MaxProcs, MaxPerOwner: file.MaxPerOwner,
+		MaxProcs: file.Limits.MaxProcs, MaxPerOwner: file.Limits.MaxPerOwner,
+		MaxSubmission: file.Limits.MaxSubmission, MaxAttributes: file.Limits.MaxAttributes,
+		SubmitsPerMinute: file.Limits.SubmitsPerMinute, SubmitBurst: file.Limits.SubmitBurst,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
 		Sweep:       file.Sweep,
 		LocalWorker: file.LocalWorker,
+		Sendmail:    slices.Clone(file.Sendmail),
 	}
 	var err error
 	if c.LogForm, err = userlog.ParseForm(file.LogFormat); err != nil {
@@ -52,6 +56,9 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	}
 	for _, r := range file.Requirements {
 		c.Requirements = append(c.Requirements, schedd.Requirement(r))
+	}
+	if len(c.Sendmail) > 0 && strings.Contains(c.Sendmail[0], "/") { // else it is found by PATH
+		c.Sendmail[0] = beside(p.config, c.Sendmail[0])
 	}
 	for i := range file.Crons {
 		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
