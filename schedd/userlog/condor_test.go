@@ -17,6 +17,9 @@ const condorEnv = "GRIDBURST_CONDOR"
 // HTCondor reads every event that we write, and what it writes of it again is the same,
 // but for what is listed here: what it does not know, or does otherwise, itself.
 //
+// JSON it does not read, not even its own: condor_wait 23.9.6 takes such a log for one
+// that has no events yet.
+//
 // Its words are recorded in testdata/condor_wait; where there is an HTCondor it is asked
 // again.
 func TestHTCondorReadsEveryEvent(t *testing.T) {

@@ -165,3 +165,21 @@ func TestFollowingALogThroughItsFates(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadersOfHTCondorAreRead(t *testing.T) {
+	all := generations("testdata/htcondor/EventLog")
+	if len(all) != 4 {
+		t.Fatalf("its files are %v", all)
+	}
+	var last header
+	for i, name := range all {
+		h, ok, err := readHeader(name)
+		if err != nil || !ok {
+			t.Fatalf("%s: %v %v", name, ok, err)
+		}
+		if i > 0 && (h.sequence != last.sequence+1 || h.offset != last.offset+last.size) {
+			t.Errorf("%s: %+v behind %+v", name, h, last)
+		}
+		last = h
+	}
+}
