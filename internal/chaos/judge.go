@@ -25,7 +25,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 	for _, p := range r.killer.points {
 		rep.Points = append(rep.Points, Passed{p, hit[p.Name], died[p.Name]})
 	}
-	rep.Random = r.killer.random
+	rep.Random, rep.Stopped = r.killer.random, r.killer.stopped
 	rep.Faults = r.killer.total(died)
 	if stuck != "" {
 		rep.wrong("it did not come to rest: %s", stuck)
@@ -50,6 +50,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 	for _, e := range r.witness.Executions() {
 		j.runs[e.Job] = append(j.runs[e.Job], e)
 	}
+	r.meddler.judge(rep, j.runs)
 	j.jobs()
 	if err := r.flows.judge(ctx, rep, j.runs); err != nil {
 		return nil, err
@@ -66,6 +67,11 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 			return nil, err
 		}
 	}
+	// The state is the fold of the log, whatever has happened.
+	out, err := r.rig.Run(ctx, []string{"GRIDBURST_SCHEDD=" + r.house.socket}, filepath.Join(r.rig.Bin, "gadm"), "verify")
+	if err != nil {
+		rep.wrong("gadm verify: %v: %s", err, out)
+	}
 	return rep, nil
 }
 
@@ -74,6 +80,7 @@ type queue struct {
 	status   map[string]string // by job: its status, in the queue or the history
 	copies   map[string]int    // by job: how often it is in either
 	node     map[string]bool
+	gone     map[string]bool        // by job: it was removed
 	done     map[string][]time.Time // by job: when it was counted complete
 	wished   map[uint32]time.Time   // by claim: when it was wished for
 	deployed string
@@ -81,7 +88,7 @@ type queue struct {
 
 func (r *run) queue(ctx context.Context) (*queue, error) {
 	q := &queue{
-		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
+		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, gone: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
 	}
 	c := r.house.schedd
 	status, err := c.Status(ctx)
@@ -108,6 +115,7 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 			q.status[id] = strings.TrimSpace(grid.Status(a.JobStatus).String() + " " + a.HoldReason)
 			q.copies[id]++
 			q.node[id] = a.DAGNodeName != nil
+			q.gone[id] = grid.Status(a.JobStatus) == grid.Removed
 		}
 	}
 	for e, err := range c.Log(ctx, 1) {
@@ -181,6 +189,8 @@ func (j *jury) job(h *handed, id string) {
 		j.rep.Duplicated++
 		j.rep.wrong("job %s is there %d times, and was counted complete %d times", id, n, len(done))
 		return
+	case j.run.meddler.judgeRemoved(j.rep, id, j.queue, j.runs[name]):
+		return
 	case len(done) == 0:
 		j.rep.wrong("job %s of %s did not complete: its status is %s", id, h.Key, j.queue.status[id])
 		return
@@ -250,7 +260,7 @@ func (j *jury) log(h *handed) {
 		j.rep.wrong("the event log of %s: %v", h.Key, err)
 		return
 	}
-	submitted, ended := map[string]int{}, map[string]int{}
+	submitted, ended, aborted := map[string]int{}, map[string]int{}, map[string]int{}
 	events, whole := userlog.Read(b)
 	if whole != len(b) {
 		j.rep.wrong("the event log %s ends in the midst of an event", h.Log)
@@ -261,12 +271,17 @@ func (j *jury) log(h *handed) {
 			submitted[e.Job.String()]++
 		case grid.EventTerminated:
 			ended[e.Job.String()]++
+		case grid.EventAborted:
+			aborted[e.Job.String()]++
 		}
 	}
 	for p := range h.Jobs {
 		id := grid.JobID{Cluster: h.Cluster, Proc: int32(p)}.String()
 		if submitted[id] != 1 || ended[id] != len(j.queue.done[id]) {
 			j.rep.wrong("the event log %s tells %d submits and %d ends of job %s", h.Log, submitted[id], ended[id], id)
+		}
+		if n := aborted[id]; n > 1 || n == 1 != j.queue.gone[id] {
+			j.rep.wrong("the event log %s tells %d removals of job %s, which is %s", h.Log, n, id, j.queue.status[id])
 		}
 	}
 }

@@ -74,7 +74,7 @@ func TestDamageIsNeverSilent(t *testing.T) {
 		places int
 		harm   func(b []byte, at int)
 	}{
-		"a flipped bit":                             {*places, func(b []byte, at int) { b[at] ^= 1 << (at % 8) }},
+		"a flipped bit": {*places, func(b []byte, at int) { b[at] ^= 1 << (at % 8) }},
 		"a page of which the beginning was written": {*places / 5, func(b []byte, at int) { clear(b[at/512*512 : (at/page+1)*page]) }},
 	} {
 		t.Run(name, func(t *testing.T) {
