@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gridburst/internal/ad"
 	"gridburst/router"
 )
 
@@ -15,10 +16,7 @@ func (p *dispatcher) eligible(queues []router.Queue) []router.Queue {
 	p.wake = time.Time{}
 	clear(p.due)
 	queues = slices.DeleteFunc(queues, func(q router.Queue) bool {
-		due, cron := p.d.dueOf(now, q.Group.Ad)
-		if cron {
-			p.due[q.Group.ID] = due
-		}
+		due, _ := p.d.dueOf(now, q.Group.Ad)
 		at := prepared(now, due, q.Group.Ad)
 		if !at.After(now) {
 			return false
@@ -28,6 +26,17 @@ func (p *dispatcher) eligible(queues []router.Queue) []router.Queue {
 		}
 		return true
 	})
+	for i := range queues {
+		g := queues[i].Group
+		if due, cron := p.d.dueOf(now, g.Ad); cron {
+			p.due[g.ID] = due
+			// Its Requirements ask for the time that it is placed for.
+			timed := ad.New(1)
+			timed.Chain(g.Ad)
+			timed.SetInt("DeferralTime", due.Unix())
+			queues[i].Group = &router.Group{ID: g.ID, Ad: timed}
+		}
+	}
 	if most := p.d.c.MaxRunningPerOwner; most > 0 {
 		byOwner := map[uint32][]*router.Queue{}
 		for i := range queues {

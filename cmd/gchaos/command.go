@@ -111,7 +111,7 @@ func tell(d *cli.Deps, rep *chaos.Report) error {
 		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d  come by %3d\n", p.Name, p.Of, p.Killed, p.Hit)
 	}
 	for _, of := range rep.Programs() {
-		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d\n", "at a random instant", of, rep.Random[of])
+		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d  stopped %2d\n", "at a random instant", of, rep.Random[of], rep.Stopped[of])
 	}
 	for _, w := range rep.Wrong {
 		fmt.Fprintln(d.Out, "wrong:", w)

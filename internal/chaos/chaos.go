@@ -69,6 +69,7 @@ type run struct {
 	client  *Client
 	load    *load
 	killer  *killer
+	meddler *meddler
 	late    *lateWorker
 	flows   *workflows
 	comers  *newcomers
@@ -186,6 +187,7 @@ func (r *run) open(ctx context.Context) (err error) {
 			r.killer.points = append(r.killer.points, p)
 		}
 	}
+	r.meddler = &meddler{run: r, rand: rand.New(rand.NewPCG(r.Seed, 4)), removed: map[string]removal{}}
 	r.killer.rand.Shuffle(len(r.killer.points), func(i, j int) {
 		p := r.killer.points
 		p[i], p[j] = p[j], p[i]
@@ -221,6 +223,7 @@ func (r *run) storm(ctx context.Context) error {
 	defer stop()
 	wg.Go(func() { r.flows.diamonds(aside) })
 	wg.Go(func() { r.comers.do(aside) })
+	wg.Go(func() { r.meddler.do(aside, ctx) })
 	if r.engine != nil {
 		wg.Go(func() { r.engine.haunt(aside) })
 	}

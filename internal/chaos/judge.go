@@ -26,7 +26,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 	for _, p := range r.killer.points {
 		rep.Points = append(rep.Points, Passed{p, hit[p.Name], died[p.Name]})
 	}
-	rep.Random = r.killer.random
+	rep.Random, rep.Stopped = r.killer.random, r.killer.stopped
 	rep.Faults = r.killer.total(died)
 	if stuck != "" {
 		rep.wrong("it did not come to rest: %s", stuck)
@@ -51,6 +51,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 	for _, e := range r.witness.Executions() {
 		j.runs[e.Job] = append(j.runs[e.Job], e)
 	}
+	r.meddler.judge(rep, j.runs)
 	j.jobs()
 	j.all(r.eventLog())
 	if err := r.flows.judge(ctx, rep, j.runs); err != nil {
@@ -68,6 +69,11 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 			return nil, err
 		}
 	}
+	// The state is the fold of the log, whatever has happened.
+	out, err := r.rig.Run(ctx, []string{"GRIDBURST_SCHEDD=" + r.house.socket}, filepath.Join(r.rig.Bin, "gadm"), "verify")
+	if err != nil {
+		rep.wrong("gadm verify: %v: %s", err, out)
+	}
 	return rep, nil
 }
 
@@ -76,6 +82,7 @@ type queue struct {
 	status   map[string]string // by job: its status, in the queue or the history
 	copies   map[string]int    // by job: how often it is in either
 	node     map[string]bool
+	gone     map[string]bool        // by job: it was removed
 	done     map[string][]time.Time // by job: when it was counted complete
 	wished   map[uint32]time.Time   // by claim: when it was wished for
 	deployed string
@@ -83,7 +90,7 @@ type queue struct {
 
 func (r *run) queue(ctx context.Context) (*queue, error) {
 	q := &queue{
-		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
+		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, gone: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
 	}
 	c := r.house.schedd
 	status, err := c.Status(ctx)
@@ -110,6 +117,7 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 			q.status[id] = strings.TrimSpace(grid.Status(a.JobStatus).String() + " " + a.HoldReason)
 			q.copies[id]++
 			q.node[id] = a.DAGNodeName != nil
+			q.gone[id] = grid.Status(a.JobStatus) == grid.Removed
 		}
 	}
 	for e, err := range c.Log(ctx, 1) {
@@ -183,6 +191,8 @@ func (j *jury) job(h *handed, id string) {
 		j.rep.Duplicated++
 		j.rep.wrong("job %s is there %d times, and was counted complete %d times", id, n, len(done))
 		return
+	case j.run.meddler.judgeRemoved(j.rep, id, j.queue, j.runs[name]):
+		return
 	case len(done) == 0:
 		j.rep.wrong("job %s of %s did not complete: its status is %s", id, h.Key, j.queue.status[id])
 		return
@@ -242,7 +252,7 @@ func (j *jury) outputs(h *handed, id string) {
 	j.rep.wrong("outputs of job %s are not those of one execution that did all: %q", id, slices.Sorted(maps.Keys(seen)))
 }
 
-// log looks whether a submission's event log tells of each job's submit and end once.
+// log looks whether a submission's event log tells of each job's submit, end and removal once.
 func (j *jury) log(h *handed) {
 	if h.Log == "" {
 		return
@@ -257,10 +267,13 @@ func (j *jury) log(h *handed) {
 	}
 }
 
-// told looks whether a log tells of a job's submit and end once.
+// told looks whether a log tells of a job's submit, end and removal once.
 func (j *jury) told(log string, told tally, id string) {
 	if t := told[id]; t.submitted != 1 || t.ended != len(j.queue.done[id]) {
 		j.rep.wrong("the event log %s tells %d submits and %d ends of job %s", log, t.submitted, t.ended, id)
+	}
+	if n := told[id].aborted; n > 1 || n == 1 != j.queue.gone[id] {
+		j.rep.wrong("the event log %s tells %d removals of job %s, which is %s", log, n, id, j.queue.status[id])
 	}
 }
 
@@ -283,8 +296,8 @@ func (j *jury) all(path string) {
 	}
 }
 
-// tally is how often event logs tell of each job's submit and end.
-type tally map[string]struct{ submitted, ended int }
+// tally is how often event logs tell of each job's submit, end and removal.
+type tally map[string]struct{ submitted, ended, aborted int }
 
 func (t tally) read(path string) error {
 	b, err := os.ReadFile(path)
@@ -303,6 +316,8 @@ func (t tally) read(path string) error {
 			n.submitted++
 		case grid.EventTerminated:
 			n.ended++
+		case grid.EventAborted:
+			n.aborted++
 		}
 		t[id] = n
 	}

@@ -39,7 +39,7 @@ func TestJudgeOfOneJob(t *testing.T) {
 					}
 				}
 			}
-			q := &queue{status: map[string]string{"1.0": "idle"}, copies: map[string]int{}, node: map[string]bool{}, done: map[string][]time.Time{}}
+			q := &queue{status: map[string]string{"1.0": "idle"}, copies: map[string]int{}, node: map[string]bool{}, gone: map[string]bool{}, done: map[string][]time.Time{}}
 			if c.copies > 0 {
 				q.copies["1.0"] = c.copies
 			}
@@ -47,7 +47,7 @@ func TestJudgeOfOneJob(t *testing.T) {
 				q.done["1.0"] = c.done
 			}
 			client := &Client{subs: []*handed{{submission: submission{Key: "k", Shape: bare, Jobs: 1, Dir: dir}, Cluster: 1}}}
-			j := &jury{run: &run{client: client}, rep: &Report{}, queue: q, runs: map[string][]Execution{"1.0": c.runs}}
+			j := &jury{run: &run{client: client, meddler: &meddler{}}, rep: &Report{}, queue: q, runs: map[string][]Execution{"1.0": c.runs}}
 			j.jobs()
 			says := strings.Join(j.rep.Wrong, "\n")
 			if c.want == "" && says != "" || !strings.Contains(says, c.want) {

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gridburst/internal/failpoint"
+	"gridburst/internal/freeze"
 	"gridburst/internal/pause"
 )
 
@@ -21,7 +25,9 @@ type killer struct {
 	again  bool              // they are armed again and again, and nothing else is killed
 	pause  time.Duration     // between faults, on the average
 
-	random map[failpoint.Program]int // that were killed at random instants
+	random  map[failpoint.Program]int // that were killed at random instants
+	stopped map[failpoint.Program]int // that stood still for a while
+	wg      sync.WaitGroup            // of those that do now
 }
 
 // patience is how many pauses a point is waited for before the next fault; it stays
@@ -31,7 +37,8 @@ const patience = 10
 // run goes on until every point has killed somebody, at least so many kills were made
 // in all, and ctx has not ended.
 func (k *killer) run(ctx context.Context, kills int) error {
-	k.random = map[failpoint.Program]int{}
+	k.random, k.stopped = map[failpoint.Program]int{}, map[failpoint.Program]int{}
+	defer k.wg.Wait()
 	left := k.points
 	programs := []failpoint.Program{failpoint.Schedd, failpoint.Agent, failpoint.Runner, failpoint.GAHP, failpoint.Desk}
 	for {
@@ -63,7 +70,11 @@ func (k *killer) run(ctx context.Context, kills int) error {
 		if k.again || len(left) == 0 && k.total(died) >= kills {
 			continue // what is left needs time to get there
 		}
-		if err := k.anyOf(programs[k.rand.IntN(len(programs))]); err != nil {
+		harm := k.anyOf
+		if k.rand.IntN(4) == 0 {
+			harm = k.stop
+		}
+		if err := harm(programs[k.rand.IntN(len(programs))]); err != nil {
 			return err
 		}
 		if err := pause.For(ctx, time.Duration((0.5+k.rand.Float64())*float64(k.pause))); err != nil {
@@ -97,6 +108,27 @@ func (k *killer) anyOf(of failpoint.Program) error {
 		k.random[of]++
 		fmt.Fprintf(k.log, "kill %s %d\n", of, p.PID)
 	}
+	return nil
+}
+
+// stop has one process of the program stand still for a while, if there is one: within
+// the lease of a worker, or beyond it.
+func (k *killer) stop(of failpoint.Program) error {
+	list, err := k.house.victims(of)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	p := list[k.rand.IntN(len(list))]
+	if freeze.Process(p.PID) != nil {
+		return nil // it has ended meanwhile
+	}
+	still := time.Duration(k.rand.ExpFloat64() * float64(2*time.Second))
+	k.stopped[of]++
+	fmt.Fprintf(k.log, "stop %s %d for %s\n", of, p.PID, still.Round(time.Millisecond))
+	k.wg.Go(func() {
+		time.Sleep(still) // however the run ends: nobody else wakes it
+		p.Signal(unix.SIGCONT)
+	})
 	return nil
 }
 

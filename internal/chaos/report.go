@@ -32,7 +32,10 @@ type Report struct {
 	Workflows   int                       `json:"workflows"`
 	Occurrences int                       `json:"timetable_occurrences"`
 	PoweredOff  int                       `json:"workers_powered_off"`
+	Held        int                       `json:"held"`    // and released
+	Removed     int                       `json:"removed"` // by a client
 	Random      map[failpoint.Program]int `json:"killed_at_random"`
+	Stopped     map[failpoint.Program]int `json:"stopped"` // for a while
 	Points      []Passed                  `json:"points"`
 	Wrong       []string                  `json:"wrong"`
 }
@@ -43,8 +46,8 @@ func (r *Report) wrong(format string, args ...any) {
 
 // Line is the run in one line.
 func (r *Report) Line() string {
-	return fmt.Sprintf("faults %d | acked %d lost %d unexpected %d | duplicated %d overlap %d | vms started %d orphans-at-end %d foreign-touched %d",
-		r.Faults, r.Acked, r.Lost, r.Unexpected, r.Duplicated, r.Overlap, r.VMs, r.Orphans, r.Foreign)
+	return fmt.Sprintf("faults %d | acked %d held %d removed %d lost %d unexpected %d | duplicated %d overlap %d | vms started %d orphans-at-end %d foreign-touched %d",
+		r.Faults, r.Acked, r.Held, r.Removed, r.Lost, r.Unexpected, r.Duplicated, r.Overlap, r.VMs, r.Orphans, r.Foreign)
 }
 
 // Missed are the points where nobody died.
@@ -57,5 +60,9 @@ func (r *Report) Missed() (out []string) {
 	return out
 }
 
-// Programs are those that were killed at random instants.
-func (r *Report) Programs() []failpoint.Program { return slices.Sorted(maps.Keys(r.Random)) }
+// Programs are those that were killed, or stood still, at random instants.
+func (r *Report) Programs() []failpoint.Program {
+	all := maps.Clone(r.Random)
+	maps.Copy(all, r.Stopped)
+	return slices.Sorted(maps.Keys(all))
+}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 
 	"gridburst/internal/failpoint"
@@ -34,7 +35,7 @@ func (d *Desks) AppendLogs(ctx context.Context, owner Owner, logs []LogAppend) (
 	return done, err
 }
 
-func appendLogs(logs []LogAppend) ([]LogAppended, error) {
+func appendLogs(c *net.UnixConn, logs []LogAppend) ([]LogAppended, error) {
 	done := make([]LogAppended, len(logs))
 	for i, l := range logs {
 		if !filepath.IsAbs(l.Path) {
@@ -42,8 +43,13 @@ func appendLogs(logs []LogAppend) ([]LogAppended, error) {
 			continue
 		}
 		failpoint.Hit("desk.append.before")
-		at, err := userlog.Append(l.Path, l.Entries, l.After)
+		var at userlog.Position
+		var err error
+		hung := alone(c, l.Path, func() { at, err = userlog.Append(l.Path, l.Entries, l.After) })
 		failpoint.Hit("desk.append.after")
+		if hung != nil {
+			return nil, hung
+		}
 		done[i].Position = at
 		if err != nil {
 			done[i].Error = err.Error()

@@ -19,11 +19,11 @@ const Arg = "desk"
 const socketFD = 3
 
 // operation does one thing as this process's user. file is what came with the
-// request; the operation need not close it.
+// request; the operation need not close it. Logs are the one thing that is done while it
+// is looked whether the schedd is there: see [alone].
 type operation func(args json.RawMessage, file *os.File) (any, error)
 
 var operations = map[string]operation{
-	opAppend:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, appendLogs) },
 	opSync:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, syncLogs) },
 	opRead:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
 	opWorkflow: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
@@ -96,7 +96,7 @@ func serve(c *net.UnixConn) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r := answer(q, file)
+			r := answer(c, q, file)
 			if file != nil {
 				file.Close()
 			}
@@ -109,10 +109,15 @@ func serve(c *net.UnixConn) error {
 	}
 }
 
-func answer(q request, file *os.File) response {
+func answer(c *net.UnixConn, q request, file *os.File) response {
 	r := response{ID: q.ID}
 	op, ok := operations[q.Op]
-	if !ok {
+	switch {
+	case q.Op == opAppend:
+		op = func(args json.RawMessage, _ *os.File) (any, error) {
+			return with(args, func(logs []LogAppend) ([]LogAppended, error) { return appendLogs(c, logs) })
+		}
+	case !ok:
 		r.Code, r.Error = grid.Internal, "a desk does not know how to "+q.Op
 		return r
 	}

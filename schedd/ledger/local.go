@@ -29,6 +29,7 @@ type Log interface {
 type Ledger struct {
 	*Machine
 	dir       string
+	file      os.FileInfo // the queue file that is open
 	lock      *os.File
 	space     space
 	proposals chan proposal
@@ -60,8 +61,14 @@ func Open(dir string, o Options) (*Ledger, error) {
 		lock.Close()
 		return nil, err
 	}
+	file, err := os.Stat(m.path)
+	if err != nil {
+		m.Close()
+		lock.Close()
+		return nil, err
+	}
 	l := &Ledger{
-		Machine: m, dir: dir, lock: lock, space: space{dir: dir, reserve: o.Reserve, free: freeBytes},
+		Machine: m, dir: dir, file: file, lock: lock, space: space{dir: dir, reserve: o.Reserve, free: freeBytes},
 		proposals: make(chan proposal, 1024), stopped: make(chan struct{}), committed: o.Committed,
 	}
 	if l.space.reserve == 0 {
@@ -201,8 +208,15 @@ func (l *Ledger) Run(ctx context.Context) error {
 			time.Sleep(10 * time.Millisecond) // as a busy disk takes, so that the answers arrive
 		}
 	}
+	look := time.NewTicker(presentEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if err := l.present(); err != nil {
+				return err
+			}
+			continue
 		case p := <-l.proposals:
 			batch = l.collect(append(batch[:0], p))
 		case <-ctx.Done():

@@ -19,6 +19,7 @@ var injections = []struct{ name, expression string }{
 	{"fsync fails", "fsync:error=EIO:when=%d"},
 	{"pwrite64 fails", "pwrite64:error=EIO:when=%d"},
 	{"pwrite64 finds no room", "pwrite64:error=ENOSPC:when=%d"},
+	{"pwrite64 finds the file system read-only", "pwrite64:error=EROFS:when=%d"},
 	{"pwrite64 is the last", "pwrite64:signal=KILL:when=%d"},
 	{"fdatasync is the last", "fdatasync:signal=KILL:when=%d"},
 }
