@@ -42,7 +42,7 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued:
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped:
 		return true
 	}
 	return false
@@ -141,6 +141,8 @@ func (l *logs) eventsOf(e *ledger.Event, job *ad.Ad) []userlog.Event {
 		return one(userlog.Event{Number: grid.EventEvicted, Code: e.Code, Reason: e.Text, Exit: exitText(e.Exit, nil)})
 	case ledger.JobHeld:
 		return one(userlog.Event{Number: grid.EventHeld, Code: e.Code, Sub: e.Sub, Reason: e.Text})
+	case ledger.JobSkipped:
+		return one(userlog.Event{Number: grid.EventDataflowSkip, Reason: e.Text})
 	case ledger.JobSuspended:
 		return one(userlog.Event{Number: grid.EventSuspended})
 	case ledger.JobContinued:

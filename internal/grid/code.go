@@ -136,4 +136,5 @@ const (
 	EventAttribute     EventNumber = 33
 	EventClusterSubmit EventNumber = 35
 	EventClusterRemove EventNumber = 36
+	EventDataflowSkip  EventNumber = 46
 )

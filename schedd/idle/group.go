@@ -32,7 +32,8 @@ type shape struct {
 }
 
 // roots are where matching begins.
-var roots = [...]string{"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime",
+var roots = [...]string{
+	"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime",
 	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek",
 }
 

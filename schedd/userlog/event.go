@@ -96,6 +96,9 @@ func (e *Event) body(b *strings.Builder) {
 	case grid.EventAborted:
 		b.WriteString("Job was aborted.\n")
 		e.reason(b)
+	case grid.EventDataflowSkip:
+		b.WriteString("Dataflow job was skipped.\n")
+		e.reason(b)
 	case grid.EventSuspended:
 		b.WriteString("Job was suspended.\n\tNumber of processes actually suspended: 1\n")
 	case grid.EventUnsuspended:

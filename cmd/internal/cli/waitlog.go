@@ -84,7 +84,7 @@ func (t *tracker) take(e *userlog.Seen) bool {
 		}
 	case grid.EventClusterRemove:
 		delete(t.alive, grid.JobID{Cluster: id.Cluster, Proc: -1})
-	case grid.EventTerminated, grid.EventAborted:
+	case grid.EventTerminated, grid.EventAborted, grid.EventDataflowSkip:
 		delete(t.alive, id)
 	default:
 		t.alive[id] = true
