@@ -100,8 +100,7 @@ func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued,
-		ledger.JobSkipped:
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped:
 		return true
 	}
 	return false
@@ -209,7 +208,7 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 	case ledger.JobHeld:
 		return one(&userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub})
 	case ledger.JobSuspended:
-		return one(&userlog.Suspended{})
+		return one(&userlog.Suspended{Processes: 1})
 	case ledger.JobContinued:
 		return one(&userlog.Unsuspended{})
 	case ledger.JobSkipped:

@@ -298,6 +298,12 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 		if s == nil {
 			return nil // it is not to start any more
 		}
+		if c.d.skips(ctx, o.job) {
+			c.d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
+				Job: o.job, Epoch: o.epoch, Kind: ledger.Skipped, Reason: "its outputs are newer than its inputs",
+			}})
+			return nil
+		}
 		s.Term = term
 		failpoint.Hit("worker.order.before")
 		err = k.stream.Send(wire.Message{Start: s})

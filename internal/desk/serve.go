@@ -25,6 +25,7 @@ type operation func(args json.RawMessage, file *os.File) (any, error)
 
 var operations = map[string]operation{
 	opSync:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, syncLogs) },
+	opNewer:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, upToDate) },
 	opRead:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
 	opWorkflow: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
 	opLower:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },

@@ -10,7 +10,81 @@ import (
 	"gridburst/internal/grid"
 )
 
-var updateGolden = flag.Bool("update-golden", false, "write the golden file of this format")
+var updateGolden = flag.String("update-golden", "", "write the golden file of this name")
+
+// goldens are histories as they were written when their forms were new.
+var goldens = []struct {
+	name  string
+	write func(t *testing.T, path string)
+}{
+	{"format1", writeGolden},
+	{"format1-rules1", writeRules1},
+}
+
+// writeRules1 makes a history by the first rules, with the commands that came with them.
+func writeRules1(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) any {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
+	}
+	act := func(id grid.JobID, a Act) {
+		a.Runs, a.Reason = []grid.Run{grid.OneJob(id)}, "via test"
+		do(&a)
+	}
+	template := []byte("a template")
+	submit := func(procs int32) int32 {
+		return do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: procs}).(Submitted).Cluster
+	}
+	run := func(id grid.JobID) uint32 {
+		j, _ := m.View().Job(id)
+		e := do(&Place{List: []Placement{{Job: id, Version: j.Version, Kind: OnSlot, At: 1, Where: "slot1@w"}}}).([]uint32)[0]
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: e, Kind: Started}}})
+		return e
+	}
+	report := func(id grid.JobID, epoch uint32, kind ReportKind, v Verdict) {
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: epoch, Kind: kind, Verdict: v, HoldCode: grid.HoldJobPolicy, Vacate: grid.VacateUser, Reason: "because"}}})
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.1", Rules: 1})
+	do(&SeeWorker{Worker{Name: "w", Boot: "boot"}})
+	one := grid.JobID{Cluster: submit(1)}
+	e := run(one)
+	act(one, Act{Verb: grid.Suspend})
+	act(one, Act{Verb: grid.Continue})
+	act(one, Act{Verb: grid.Vacate, Vacate: grid.VacateUser, Sub: 3})
+	act(one, Act{Verb: grid.Vacate, Vacate: grid.VacateUser, Fast: true})
+	report(one, e, Stopped, 0)
+	act(one, Act{Verb: grid.Hold, Code: grid.HoldUser, Sub: 2})
+	act(one, Act{Verb: grid.Release})
+	e = run(one)
+	report(one, e, Ended, Park)
+	act(one, Act{Verb: grid.Release})
+	run(one)
+	act(one, Act{Verb: grid.Remove})
+	act(one, Act{Verb: grid.Remove, Force: true})
+	kept := grid.JobID{Cluster: submit(1)}
+	report(kept, run(kept), Ended, Keep)
+	act(kept, Act{Verb: grid.Leave})
+	dropped := grid.JobID{Cluster: submit(1)}
+	report(dropped, run(dropped), Ended, Drop)
+	skipped := grid.JobID{Cluster: submit(1)}
+	j, _ := m.View().Job(skipped)
+	e = do(&Place{List: []Placement{{Job: skipped, Version: j.Version, Kind: OnSlot, At: 1}}}).([]uint32)[0]
+	report(skipped, e, Skipped, 0)
+	many := submit(20)
+	do(&Alter{Runs: []grid.Run{grid.WholeCluster(many), {Cluster: many, Lo: 2, Hi: 4}}, Attrs: []Attr{{Name: "JobPrio", Expr: "7"}}})
+	c, _ := m.View().Cluster(many)
+	do(&Decide{List: []Decision{
+		{Act: Act{Verb: grid.Hold, Runs: []grid.Run{grid.WholeCluster(many)}, Code: grid.HoldSystemPolicy, Sub: 1, Reason: "a policy"}, Version: c.Base.Version, Base: true},
+		{Act: Act{Verb: grid.Remove, Runs: []grid.Run{grid.OneJob(grid.JobID{Cluster: many, Proc: 2})}, Reason: "stale"}, Version: 99},
+	}})
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}
 
 // writeGolden makes a history with every kind of command and nearly every fate.
 func writeGolden(t *testing.T, path string) {

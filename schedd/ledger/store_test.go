@@ -214,12 +214,12 @@ func TestOlderFormatIsMigratedWithACopyKept(t *testing.T) {
 
 // Law 7: a queue file that an earlier release wrote is read, and its log folds to
 // the digest that was recorded then. The files are never made anew; a release adds
-// one (go test -run GoldenFile -update-golden).
+// one (go test -run GoldenFile -update-golden NAME).
 func TestGoldenFileOfEachFormat(t *testing.T) {
-	for format := 1; format <= Format; format++ {
-		path := filepath.Join("testdata", fmt.Sprintf("format%d.db", format))
-		if *updateGolden && format == Format {
-			writeGolden(t, path)
+	for _, g := range goldens {
+		path := filepath.Join("testdata", g.name+".db")
+		if *updateGolden == g.name {
+			g.write(t, path)
 		}
 		copied := filepath.Join(t.TempDir(), FileName)
 		data, err := os.ReadFile(path)
@@ -230,7 +230,7 @@ func TestGoldenFileOfEachFormat(t *testing.T) {
 		v, err := Verify(copied, t.TempDir(), t.TempDir())
 		must(t, err)
 		if len(v.Found) > 0 || v.Digest != want.Digest || v.Entries < 20 {
-			t.Errorf("format %d: %d entries, digest %v, want %v; found %v", format, v.Entries, v.Digest, want.Digest, v.Found)
+			t.Errorf("%s: %d entries, digest %v, want %v; found %v", g.name, v.Entries, v.Digest, want.Digest, v.Found)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (t *tracker) take(e *userlog.Event) bool {
 		}
 	case grid.EventClusterRemove:
 		delete(t.alive, grid.JobID{Cluster: id.Cluster, Proc: -1})
-	case grid.EventTerminated, grid.EventAborted:
+	case grid.EventTerminated, grid.EventAborted, grid.EventDataflowSkipped:
 		delete(t.alive, id)
 		t.ended++
 	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric, grid.EventAdInformation:
