@@ -17,6 +17,7 @@ type Command struct {
 	unquote bool     // double quotes around the whole value are not part of it
 	second  bool     // another command is meant by the attribute's name
 	also    []string // other names for the command
+	inert   bool     // it means nothing here but its attribute
 	absent  string   // the expression without the command; "": no attribute
 }
 
@@ -26,11 +27,14 @@ var commands = [...]Command{
 	{Name: "accounting_group_user", Attr: "AcctGroupUser", Kind: KindString, own: true},
 	{Name: "allowed_execute_duration", Attr: "AllowedExecuteDuration", Kind: KindDuration},
 	{Name: "allowed_job_duration", Attr: "AllowedJobDuration", Kind: KindDuration},
+	{Name: "append_files", Attr: "AppendFiles", Kind: KindString, inert: true},
 	{Name: "arguments", Attr: "Args", Kind: KindArguments, own: true, also: []string{"arguments2"}},
 	{Name: "batch_id", Attr: "JobBatchId", Kind: KindString, unquote: true},
 	{Name: "batch_name", Attr: "JobBatchName", Kind: KindString, unquote: true},
+	{Name: "buffer_size", Attr: "BufferSize", Kind: KindOldExpr, inert: true},
 	{Name: "checkpoint_destination", Attr: "CheckpointDestination", Kind: KindString},
 	{Name: "checkpoint_exit_code", Attr: "SuccessCheckpointExitCode", Kind: KindInt},
+	{Name: "compress_files", Attr: "CompressFiles", Kind: KindString, inert: true},
 	{Name: "concurrency_limits", Attr: "ConcurrencyLimits", Kind: KindLimits},
 	{Name: "concurrency_limits_expr", Attr: "ConcurrencyLimits", Kind: KindOldExpr, second: true},
 	{Name: "container_image", Attr: "ContainerImage", Kind: KindString, own: true},
@@ -42,8 +46,8 @@ var commands = [...]Command{
 	{Name: "cron_hour", Attr: "CronHour", Kind: KindString},
 	{Name: "cron_minute", Attr: "CronMinute", Kind: KindString},
 	{Name: "cron_month", Attr: "CronMonth", Kind: KindString},
-	{Name: "cron_prep_time", Attr: "DeferralPrepTime", Kind: KindDuration, second: true, own: true},
-	{Name: "cron_window", Attr: "DeferralWindow", Kind: KindDuration, second: true, own: true},
+	{Name: "cron_prep_time", Attr: "DeferralPrepTime", Kind: KindDuration, own: true, second: true, also: []string{"cronpreptime"}},
+	{Name: "cron_window", Attr: "DeferralWindow", Kind: KindDuration, own: true, second: true, also: []string{"cronwindow"}},
 	{Name: "dag_node_name", Attr: "DAGNodeName", Kind: KindString},
 	{Name: "dagman_log", Attr: "DAGManNodesLog", Kind: KindPath, own: true},
 	{Name: "deferral_prep_time", Attr: "DeferralPrepTime", Kind: KindDuration, own: true},
@@ -76,6 +80,8 @@ var commands = [...]Command{
 	{Name: "erase_output_and_error_on_restart", Attr: "EraseOutputAndErrorOnRestart", Kind: KindBool},
 	{Name: "error", Attr: "Err", Kind: KindString, own: true, also: []string{"stderr"}},
 	{Name: "executable", Attr: "Cmd", Kind: KindString, own: true},
+	{Name: "fetch_files", Attr: "FetchFiles", Kind: KindString, inert: true},
+	{Name: "file_remaps", Attr: "FileRemaps", Kind: KindString, unquote: true, inert: true},
 	{Name: "getenv", Kind: KindString, own: true, also: []string{"get_env"}},
 	{Name: "gpus_maximum_capability", Attr: "GPUsMaxCapability", Kind: KindOldExpr, own: true},
 	{Name: "gpus_minimum_capability", Attr: "GPUsMinCapability", Kind: KindOldExpr, own: true},
@@ -99,6 +105,8 @@ var commands = [...]Command{
 	{Name: "kill_sig", Attr: "KillSig", Kind: KindSignal, own: true},
 	{Name: "kill_sig_timeout", Attr: "KillSigTimeout", Kind: KindDuration},
 	{Name: "leave_in_queue", Attr: "LeaveJobInQueue", Kind: KindOldExpr, absent: "false"},
+	{Name: "load_profile", Attr: "LoadProfile", Kind: KindBool, inert: true},
+	{Name: "local_files", Attr: "LocalFiles", Kind: KindString, inert: true},
 	{Name: "log", Attr: "UserLog", Kind: KindPath, own: true},
 	{Name: "log_xml", Attr: "UserLogUseXML", Kind: KindBool},
 	{Name: "manifest", Attr: "ManifestDesired", Kind: KindBool},
@@ -157,6 +165,8 @@ var commands = [...]Command{
 	{Name: "run_once", Attr: "RunOnce", Kind: KindBool},
 	{Name: "should_transfer_files", Attr: "ShouldTransferFiles", Kind: KindString, own: true},
 	{Name: "skip_if_dataflow", Attr: "SkipIfDataflow", Kind: KindBool},
+	{Name: "stack_size", Attr: "StackSize", Kind: KindOldExpr, inert: true},
+	{Name: "starter_debug", Attr: "JobStarterDebug", Kind: KindString, inert: true},
 	{Name: "stream_error", Attr: "StreamErr", Kind: KindBool, own: true},
 	{Name: "stream_input", Attr: "StreamIn", Kind: KindBool, own: true},
 	{Name: "stream_output", Attr: "StreamOut", Kind: KindBool, own: true},
@@ -177,23 +187,24 @@ var commands = [...]Command{
 	{Name: "universe", Attr: "JobUniverse", Kind: KindString, own: true},
 	{Name: "use_oauth_services", Kind: KindString, own: true},
 	{Name: "want_graceful_removal", Attr: "WantGracefulRemoval", Kind: KindBool},
+	{Name: "want_io_proxy", Attr: "WantIOProxy", Kind: KindBool, inert: true},
 	{Name: "when_to_transfer_output", Attr: "WhenToTransferOutput", Kind: KindString, own: true},
 }
 
 // unserved are commands of HTCondor that mean nothing here yet. They are known, so
 // that a file that uses them is told so, and not asked whether it meant another.
 var unserved = [...]string{
-	"allow_startup_script", "append_files", "arc_resources", "arc_rte", "aws_access_key_id_file", "aws_region", "aws_secret_access_key_file",
-	"batch_extra_submit_args", "batch_project", "batch_queue", "batch_runtime", "buffer_block_size", "buffer_files", "buffer_size", "compress_files",
+	"allow_startup_script", "arc_resources", "arc_rte", "aws_access_key_id_file", "aws_region", "aws_secret_access_key_file",
+	"batch_extra_submit_args", "batch_project", "batch_queue", "batch_runtime", "buffer_block_size", "buffer_files",
 	"copy_to_spool", "cuda_version",
 	"ec2_access_key_id", "ec2_ami_id",
-	"expected_runtime", "fetch_files", "file_remaps", "gce_image",
-	"gpus_maximum_memory", "keystore_file", "load_profile", "local_files", "machine_count", "node_count",
+	"expected_runtime", "gce_image",
+	"gpus_maximum_memory", "keystore_file", "machine_count", "node_count",
 	"mount_under_scratch", "primary_unix_group",
 	"remote_cerequirements", "retry_request_memory", "retry_request_memory_increase", "retry_request_memory_max", "scitokens_file", "shell",
-	"starter_debug", "starter_log", "stack_size", "success_checkpoint_exit_code", "suspend_job_at_exec", "tool_daemon_args", "tool_daemon_cmd",
+	"starter_log", "success_checkpoint_exit_code", "suspend_job_at_exec", "tool_daemon_args", "tool_daemon_cmd",
 	"use_scitokens",
-	"use_x509userproxy", "vm_checkpoint", "vm_disk", "vm_memory", "vm_networking", "vm_type", "vm_vcpus", "want_io_proxy", "x509userproxy",
+	"use_x509userproxy", "vm_checkpoint", "vm_disk", "vm_memory", "vm_networking", "vm_type", "vm_vcpus", "x509userproxy",
 }
 
 // CommandNamed finds a command by its name in any case, or by one of the other names

@@ -16,7 +16,7 @@ var bad = []struct{ name, src string }{
 	{"an executable that is not there", "  executable = nosuch.sh\nqueue\n"},
 	{"an executable that is a directory", "executable = dir\nqueue\n"},
 	{"a typing error", "executable = /bin/true\narguements = 5\nqueue\n"},
-	{"a command of HTCondor that means nothing here", "executable = /bin/true\nstarter_debug = D_ALL\nqueue\n"},
+	{"a command of HTCondor that means nothing here", "executable = /bin/true\nstarter_log = s.log\nqueue\n"},
 	{"a line that is none", "executable = /bin/true\nthis is nothing\nqueue\n"},
 	{"a wrong name", "executable = /bin/true\na b = c\nqueue\n"},
 	{"a wrong size", "executable = /bin/true\nrequest_memory = 5 elephants\nqueue\n"},

@@ -221,6 +221,10 @@ func (l *lowering) setProgram(v Value) {
 		}
 	}
 	l.setString("Cmd", file)
+	if strings.Contains(file, "$$(") { // which file it is, the slot says
+		l.setSizes(file)
+		return
+	}
 	if info, ok := l.needFile(v.Pos, "the executable", file); ok && info.Size == 0 && l.files != nil {
 		l.warn(v.Pos, "the executable "+file+" is empty", "HTCondor refuses it.")
 	}
@@ -302,6 +306,30 @@ func (l *lowering) setEnvironment() {
 	default:
 		l.put("Environment", KindEnvironment, v, base)
 	}
+	// A file that says env, in the old way, gets the old attributes.
+	if old, ok := l.job.Get("env"); ok && !l.job.HCL && !old.Live && !strings.HasPrefix(old.Text, `"`) {
+		l.setOldEnvironment()
+	}
+}
+
+func (l *lowering) setOldEnvironment() {
+	a, ok := l.attrs["environment"]
+	if !ok {
+		return // it differs from job to job
+	}
+	e, err := ad.Parse(a.Expr)
+	if err != nil {
+		return
+	}
+	value, _ := e.Constant()
+	text, _ := value.Text()
+	words, err := ad.SplitWords(text)
+	if err != nil || strings.Contains(text, oldDelimiter) {
+		return // the old way cannot express it
+	}
+	l.drop("Environment")
+	l.setString("Env", strings.Join(words, oldDelimiter))
+	l.setString("EnvDelim", oldDelimiter)
 }
 
 // inherited is the variables that getenv names: all, none, or those that match one

@@ -164,7 +164,7 @@ func (l *lowering) setDeferral() {
 		{"DeferralPrepTime", prepTime, "deferral_prep_time", "cron_prep_time"},
 	} {
 		l.set(c.attr, c.otherwise)
-		for _, name := range []string{c.another, c.name} {
+		for _, name := range []string{c.name, c.another} {
 			if v, ok := l.command(name); ok {
 				l.put(c.attr, KindDuration, v)
 				l.notNegative(name)

@@ -23,9 +23,20 @@ func Argv(a *ad.Ad) ([]string, error) {
 	return strings.FieldsFunc(a.Text("Args"), blank), nil
 }
 
-// Environ is the environment of a job as NAME=value.
+// oldDelimiter parts the variables of Env, the attribute of the old way.
+const oldDelimiter = ";"
+
+// Environ is the environment of a job as NAME=value, from its Environment (the new way)
+// or Env (the old one).
 func Environ(a *ad.Ad) ([]string, error) {
 	words, err := ad.SplitWords(a.Text("Environment"))
+	if old := a.Text("Env"); old != "" && !a.Has("Environment") {
+		delimiter := a.Text("EnvDelim")
+		if delimiter == "" {
+			delimiter = oldDelimiter
+		}
+		words, err = strings.Split(old, delimiter), nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -429,10 +429,14 @@ func (r *reading) reportUnused() {
 	}
 	for _, key := range r.order {
 		d := r.macros[key]
+		c, isCommand := CommandNamed(key)
+		if isCommand && c.inert && !d.custom {
+			r.warn(d.pos, d.name+" has no effect here", "HTCondor knows this command; it becomes an attribute of the job, and that is all.")
+		}
 		if d.used || d.custom || d.outside {
 			continue
 		}
-		if _, known := CommandNamed(key); known || strings.HasPrefix(key, "request_") {
+		if isCommand || strings.HasPrefix(key, "request_") {
 			continue
 		}
 		if slices.Contains(unserved[:], key) {

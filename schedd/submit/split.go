@@ -5,7 +5,7 @@ import "slices"
 // individual are the attributes that usually differ from submit to submit even when
 // nothing else does, by folded name, sorted.
 var individual = [...]string{
-	"args", "arguments", "dagmanjobid", "dagmannoderetry", "dagnodename", "dagparentnodenames", "environment", "err", "in",
+	"args", "arguments", "dagmanjobid", "dagmannoderetry", "dagnodename", "dagparentnodenames", "env", "environment", "err", "in",
 	"jobdescription", "out", "ovirtuserdata", "submiteventnotes", "submiteventusernotes", "transferinput", "transferinputsizemb",
 	"transferoutput", "transferoutputremaps", "userlog",
 }

@@ -115,12 +115,13 @@ func (l *lowering) setTransfer() {
 	}
 }
 
-// addInputs adds the inputs that nobody lists: a Java job's class file, as the
-// executable is java itself, and a container's image.
+// addInputs adds the inputs that nobody lists: beside other inputs a Java job's class
+// file and its jars, as the executable is java itself, and a container's image.
 func (l *lowering) addInputs(v Value, names []string) []string {
 	var more []string
-	if program, ok := l.command("executable"); ok && l.universe.java && l.transfer == "YES" && !program.Live {
-		more = append(more, l.site.path(strings.TrimSpace(program.Text)))
+	if program, ok := l.command("executable"); ok && l.universe.java && l.transfer != "NO" && !program.Live && (v.Text != "" || v.IsList) {
+		jars, _, _ := l.word("jar_files")
+		more = append(append(more, l.site.path(strings.TrimSpace(program.Text))), fileNames(jars)...)
 	}
 	if l.image != "" {
 		more = append(more, l.image)

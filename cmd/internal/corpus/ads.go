@@ -72,7 +72,11 @@ func compare(got, want []*ad.Ad) []string {
 		names = slices.CompactFunc(names, strings.EqualFold)
 		for _, n := range names {
 			g, w := source(got[i], n), source(want[i], n)
-			if g == w || strings.EqualFold(n, "Environment") && slices.Equal(environment(got[i]), environment(want[i])) || slices.Contains(incidental, strings.ToLower(n)) {
+			if g == w || slices.Contains(incidental, strings.ToLower(n)) {
+				continue
+			}
+			isEnvironment := strings.EqualFold(n, "Environment") || strings.EqualFold(n, "Env")
+			if isEnvironment && slices.Equal(environment(got[i]), environment(want[i])) {
 				continue
 			}
 			d := fmt.Sprintf("%s\n    ours: %s\n    want: %s", n, shown(g), shown(w))

@@ -128,8 +128,8 @@ func parseNote(note string) (stubs []string, said string) {
 	return stubs, strings.TrimSpace(said)
 }
 
-// lay makes the files of s below dir. Stubs are programs that do nothing, and directories where
-// the submit file takes them for one.
+// lay makes the files of s below dir. Stubs are programs that do nothing, and directories
+// where the submit file takes them for one.
 func (s *submission) lay(dir string, src []byte) error {
 	if s.data != "" {
 		if err := os.CopyFS(dir, os.DirFS(s.data)); err != nil {

@@ -1,0 +1,57 @@
+
+ClusterId=1
+In="/dev/null"
+Cmd="$IWD/job.sh"
+Err="/dev/null"
+Iwd="$IWD"
+Out="/dev/null"
+Rank=0.0
+MyType="Job"
+JobPrio=0
+MaxHosts=1
+MinHosts=1
+NumCkpts=0
+Arguments=""
+DiskUsage=1
+ImageSize=1
+ExitStatus=0
+OnExitHold=NumJobCompletions > 2
+TargetType="Machine"
+TransferIn=false
+Environment=""
+JobUniverse=5
+NumRestarts=0
+RequestCpus=1
+RequestDisk=DiskUsage
+TransferErr=false
+TransferOut=false
+CurrentHosts=0
+ExitBySignal=false
+NumJobStarts=0
+OnExitRemove=NumJobCompletions > JobMaxRetries || ExitCode =?= 0 || ExitCode >= 0 && ExitCode < 5 || ExitCode == 99
+RemoteSysCpu=0.0
+Requirements=(TARGET.Arch == "X86_64") && (TARGET.OpSys == "LINUX") && (TARGET.Disk >= RequestDisk) && (TARGET.Memory >= RequestMemory) && ((TARGET.FileSystemDomain == MY.FileSystemDomain) || (TARGET.HasFileTransfer))
+CommittedTime=0
+JobMaxRetries=3
+RemoteUserCpu=0.0
+RequestMemory=ifthenelse(MemoryUsage =!= undefined,MemoryUsage,(ImageSize + 1023) / 1024)
+ExecutableSize=1
+NumSystemHolds=0
+JobNotification=0
+LeaveJobInQueue=false
+FileSystemDomain="test.local"
+JobLeaseDuration=2400
+TotalSuspensions=0
+CommittedSlotTime=0
+NumJobCompletions=0
+CumulativeSlotTime=0
+RemoteWallClockTime=0.0
+ShouldTransferFiles="IF_NEEDED"
+TransferInputSizeMB=0
+WhenToTransferOutput="ON_EXIT"
+CumulativeRemoteSysCpu=0.0
+CommittedSuspensionTime=0
+CumulativeRemoteUserCpu=0.0
+CumulativeSuspensionTime=0
+ProcId=0
+JobStatus=1
