@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -12,22 +13,39 @@ import (
 	"gridburst/schedd/serve"
 )
 
-// maxRuns bounds the targets of one command: about 100 KB.
-const maxRuns = 10_000
+// maxRuns bounds the targets of one command, and with them the events that are kept
+// with it.
+const maxRuns = 1000
+
+// maxReason bounds a person's words, which every job's events repeat.
+const maxReason = 1024
 
 // Act implements [serve.Backend].
 func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out api.Acted, err error) {
-	verb := grid.Verb(a.Verb)
-	runs, err := d.targets(who, &a)
-	if err != nil {
-		return out, err
+	if len(a.Reason) > maxReason {
+		return out, grid.Errorf(grid.TooLarge, "the reason has %d bytes: at most %d", len(a.Reason), maxReason)
 	}
+	verb := grid.Verb(a.Verb)
 	cmd := &ledger.Act{Verb: verb, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode}
 	v := d.ledger.View()
 	if !who.Admin {
 		if cmd.Owner = v.OwnerOf(who.UID); cmd.Owner == 0 {
 			cmd.Owner = 1<<32 - 1 // has never had a job: nothing is theirs
 		}
+	}
+	runs, err := d.targets(who, &a)
+	if err != nil {
+		return out, err
+	}
+	if a.All && verb == grid.Remove {
+		// What waits goes by one command, however much it is; what is left runs.
+		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.RemoveAll{Owner: cmd.Owner, Reason: cmd.Reason}})
+		if err != nil {
+			return out, err
+		}
+		done := r.Value.(ledger.Removing)
+		out.Changed = int(done.Jobs)
+		runs = all(d.ledger.View(), cmd.Owner, done.Last)
 	}
 	for len(runs) > 0 {
 		cmd.Runs = runs[:min(len(runs), maxRuns)]
@@ -44,6 +62,19 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		out.Missing += int(done.Missing)
 	}
 	return out, nil
+}
+
+// all are the clusters of an owner (0: of everybody) up to one.
+func all(v *ledger.View, owner uint32, last int32) (runs []grid.Run) {
+	for id, c := range v.Clusters(0) {
+		if id > last {
+			break
+		}
+		if owner == 0 || c.Owner == owner {
+			runs = append(runs, grid.WholeCluster(id))
+		}
+	}
+	return runs
 }
 
 func reasonOf(a *api.Action, who serve.Identity) string {
@@ -78,13 +109,15 @@ func (d *Daemon) targets(who serve.Identity, a *api.Action) ([]grid.Run, error) 
 	}
 	v := d.ledger.View()
 	owner := v.OwnerOf(who.UID)
-	if a.All {
-		for id, c := range v.Clusters(0) {
-			if who.Admin || c.Owner == owner {
-				runs = append(runs, grid.WholeCluster(id))
-			}
-		}
-		return runs, nil
+	switch {
+	case a.All && a.Verb == string(grid.Remove):
+		return nil, nil // they need not be named
+	case a.All && who.Admin:
+		return all(v, 0, math.MaxInt32), nil
+	case a.All && owner == 0:
+		return nil, nil // has never had a job
+	case a.All:
+		return all(v, owner, math.MaxInt32), nil
 	}
 	e, err := ad.Parse(a.Constraint)
 	if err == nil {

@@ -133,6 +133,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("leases", d.watchLeases)
 	part("takeovers", d.take.run)
 	part("housekeeping", d.keep)
+	part("removals", d.clear)
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)

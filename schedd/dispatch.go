@@ -158,6 +158,9 @@ func (p *dispatcher) follow(ctx context.Context) error {
 			if e.Jobs.Len() == 1 {
 				p.track(v, e.Jobs.First())
 			}
+			if e.Type == ledger.QueueCleared {
+				p.index.Sift(v)
+			}
 			p.bursts.hear(v, e)
 		}
 		p.seen = next
@@ -285,7 +288,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 
 // burst decides on machines for the jobs that nothing took.
 func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) error {
-	if !p.bursts.configured() {
+	if !p.bursts.configured() || time.Now().Before(p.bursts.next) {
 		return nil
 	}
 	if len(queues) > 0 {

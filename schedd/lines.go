@@ -50,13 +50,10 @@ func loggable(t ledger.EventType) bool {
 
 // lines makes those of one event: one for each job of its range.
 func (l *logs) lines(s *jobad.Session, v *ledger.View, e *ledger.Event, out map[desk.Owner][]logLine) {
-	c, live := v.Cluster(e.Jobs.Cluster)
-	if !live {
-		var ok bool
-		var err error
-		if c, ok, err = s.PastCluster(e.Jobs.Cluster); err != nil || !ok {
-			return
-		}
+	c, err := s.Cluster(e.Jobs.Cluster)
+	if err != nil {
+		l.d.log.WithError(err).WithField("job", e.Jobs).Error("a job's event cannot be logged")
+		return
 	}
 	owner, _ := v.Owner(c.Owner)
 	lazy := c.Procs > lazyLog

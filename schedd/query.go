@@ -38,6 +38,7 @@ func (d *Daemon) Totals(context.Context, serve.Identity) (out api.QueueTotals, e
 			out.Owners = append(out.Owners, api.OwnerTotals{Owner: o.Name, Totals: totalsOf(t)})
 		}
 	}
+	out.Leaving = v.LeavingJobs()
 	return out, nil
 }
 
@@ -211,66 +212,6 @@ func (q *query) ranges(v *ledger.View) iter.Seq[grid.Run] {
 			}
 		}
 	}
-}
-
-// History implements [serve.Backend].
-func (d *Daemon) History(ctx context.Context, who serve.Identity, jq api.JobsQuery) (api.Jobs, error) {
-	q, err := d.query(who, jq)
-	if err != nil {
-		return api.Jobs{}, err
-	}
-	v := d.ledger.View()
-	full := false
-	err = d.ads.Read(v, func(s *jobad.Session) error {
-		for p, err := range s.History(q.after) {
-			if err != nil {
-				return err
-			}
-			if full, err = q.past(s, v, &p); full || err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	return q.page(full), err
-}
-
-// past takes the jobs of one record of the history, highest proc first.
-func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past) (full bool, err error) {
-	c, ok := v.Cluster(p.Run.Cluster)
-	if !ok {
-		if c, ok, err = s.PastCluster(p.Run.Cluster); err != nil || !ok {
-			return false, err
-		}
-	}
-	owner, _ := v.Owner(c.Owner)
-	if q.Owner != "" && q.Owner != owner.Name {
-		return false, nil
-	}
-	for proc := p.Run.Hi - 1; proc >= p.Run.Lo; proc-- {
-		id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
-		if q.after != 0 && id.Key() >= q.after || !q.named(id) {
-			continue
-		}
-		job, err := s.Past(p, proc)
-		if err != nil {
-			return false, err
-		}
-		if q.take(id, owner, job) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// named reports whether the ids mean the job.
-func (q *query) named(id grid.JobID) bool {
-	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool {
-		return r.Cluster == id.Cluster && r.Lo <= id.Proc && id.Proc < r.Hi
-	})
 }
 
 // Slots implements [serve.Backend].

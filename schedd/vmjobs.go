@@ -78,6 +78,10 @@ func (w *vmJobs) follow(ctx context.Context) error {
 			return err
 		}
 		v = w.d.ledger.View()
+		if slices.ContainsFunc(events, func(e ledger.Event) bool { return e.Type == ledger.QueueCleared }) {
+			w.rebuild()
+			continue
+		}
 		for r := range jobsOf(events) {
 			if c, ok := v.Cluster(r.Cluster); !ok || c.Universe == grid.Grid {
 				w.look(v, r)

@@ -219,19 +219,23 @@ func (c *Client) Invite(ctx context.Context, worker string) (out Invitation, err
 
 // Jobs yields the ads of jobs in the queue, page by page.
 func (c *Client) Jobs(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
-	return c.pages(ctx, "/v1/jobs", q)
+	return c.pages(ctx, "/v1/jobs", q.values())
 }
 
 // History yields the ads of jobs that have left the queue, newest first.
-func (c *Client) History(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
-	return c.pages(ctx, "/v1/history", q)
+func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.RawMessage, error] {
+	v := q.values()
+	if q.Since > 0 {
+		v.Set("since", strconv.FormatInt(q.Since, 10))
+	}
+	return c.pages(ctx, "/v1/history", v)
 }
 
-func (c *Client) pages(ctx context.Context, path string, q JobsQuery) iter.Seq2[json.RawMessage, error] {
+func (c *Client) pages(ctx context.Context, path string, q url.Values) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
 		for {
 			var page Jobs
-			if err := c.do(ctx, "GET", path+"?"+q.values().Encode(), nil, &page); err != nil {
+			if err := c.do(ctx, "GET", path+"?"+q.Encode(), nil, &page); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -243,7 +247,7 @@ func (c *Client) pages(ctx context.Context, path string, q JobsQuery) iter.Seq2[
 			if page.Next == "" {
 				return
 			}
-			q.After = page.Next
+			q.Set("after", page.Next)
 		}
 	}
 }

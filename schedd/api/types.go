@@ -91,11 +91,17 @@ type JobsQuery struct {
 	Attributes []string `query:"attribute" doc:"Give only these attributes; none: all"`
 	Evaluate   bool     `query:"evaluate" doc:"Give values, not expressions"`
 	Limit      int      `query:"limit" doc:"At most so many in one answer; 0: 1000" maximum:"10000"`
-	After      string   `query:"after" doc:"Go on behind this job, as Jobs.Next says"`
+	After      string   `query:"after" doc:"Go on behind this place, as Jobs.Next says"`
 }
 
-// Jobs is one page of job ads, in the order of their ids; of a history the other way
-// round.
+// HistoryQuery selects jobs in the history.
+type HistoryQuery struct {
+	JobsQuery
+	Since int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
+}
+
+// Jobs is one page of job ads, in the order of their ids; of a history the latest that
+// left the queue first, or the highest id first where ids were asked for.
 type Jobs struct {
 	Jobs []json.RawMessage `json:"jobs" doc:"Job ads, in HTCondor's words"`
 	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
@@ -146,6 +152,8 @@ type OwnerTotals struct {
 type QueueTotals struct {
 	All    Totals        `json:"all"`
 	Owners []OwnerTotals `json:"owners"`
+
+	Leaving int `json:"leaving,omitempty" doc:"Removed jobs that are out of the queue and not in the history yet"`
 }
 
 // Why says what stands between a job and its start.

@@ -91,6 +91,32 @@ func (x *Index) Look(v *ledger.View, runs iter.Seq[grid.Run]) (first error) {
 	return cmp.Or(err, first)
 }
 
+// Sift drops the jobs of clusters that are not in the queue any more.
+func (x *Index) Sift(v *ledger.View) {
+	keep := func(r grid.Run) bool {
+		_, ok := v.Cluster(r.Cluster)
+		return ok
+	}
+	for key, q := range x.queues {
+		for i := range q.levels {
+			n := q.levels[i].jobs.sift(keep)
+			q.n -= n
+			x.n -= n
+		}
+		q.levels = slices.DeleteFunc(q.levels, func(l level) bool { return l.jobs.n == 0 })
+		if q.n == 0 {
+			delete(x.queues, key)
+		}
+	}
+	place := map[int32]placed{} // a map keeps the room that it once had
+	for id, p := range x.place {
+		if _, ok := v.Cluster(id); ok {
+			place[id] = p
+		}
+	}
+	x.place = place
+}
+
 // Heed tells which job attributes slots look at, by folded names. It reports whether
 // that is more than before: then the index must be rebuilt.
 func (x *Index) Heed(names []string) bool { return x.groups.heed(names) }

@@ -71,17 +71,26 @@ func (s *Session) Job(id grid.JobID) (*ad.Ad, error) {
 	if !ok || !there {
 		return nil, grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
 	}
+	return s.live(id, &c, &j)
+}
+
+// live is the ad of a job that is not in the history.
+func (s *Session) live(id grid.JobID, c *ledger.Cluster, j *ledger.Job) (*ad.Ad, error) {
 	later, err := s.r.Attrs(s.v, id)
 	if err != nil {
 		return nil, grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
 	}
-	return s.make(id, &c, &j, later)
+	return s.make(id, c, j, later)
 }
 
 // Any is the ad of a job, in the queue or in the history.
 func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
 	if _, ok := s.v.Job(id); ok {
 		return s.Job(id)
+	}
+	if j, ok := s.v.LeavingJob(id); ok {
+		c, _ := s.v.Leaving(id.Cluster)
+		return s.live(id, &c, &j)
 	}
 	p, ok, err := s.r.Past(id)
 	if err != nil {
@@ -93,12 +102,54 @@ func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
 	return s.Past(&p, id.Proc)
 }
 
-// History yields the records of jobs that have left the queue, highest id first, those
-// below before (a [grid.JobID.Key]; 0: all).
-func (s *Session) History(before uint64) iter.Seq2[ledger.Past, error] { return s.r.History(before) }
+// Cluster is the record of a cluster, in the queue or out of it; [grid.NotFound] when
+// there is none.
+func (s *Session) Cluster(id int32) (ledger.Cluster, error) {
+	if c, ok := s.v.Cluster(id); ok {
+		return c, nil
+	}
+	if c, ok := s.v.Leaving(id); ok {
+		return c, nil
+	}
+	c, ok, err := s.r.PastCluster(id)
+	if err == nil && !ok {
+		err = grid.Errorf(grid.NotFound, "cluster %d is neither in the queue nor in the history", id)
+	}
+	return c, err
+}
 
-// PastCluster is the record of a cluster that has left the queue.
-func (s *Session) PastCluster(id int32) (ledger.Cluster, bool, error) { return s.r.PastCluster(id) }
+// Leaving yields jobs that are on their way to the history as they will be there, the
+// highest proc first.
+func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {
+	return func(yield func(ledger.Past) bool) {
+		c, _ := s.v.Leaving(r.Cluster)
+		for proc := min(r.Hi, c.Procs) - 1; proc >= r.Lo; proc-- {
+			id := grid.JobID{Cluster: r.Cluster, Proc: proc}
+			j, ok := s.v.LeavingJob(id)
+			if !ok {
+				continue
+			}
+			j.Last, j.Status = j.Status, grid.Removed
+			later, err := s.r.Attrs(s.v, id)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(ledger.Past{Run: grid.OneJob(id), Job: j, Left: s.v.At, Attrs: later}) {
+				return
+			}
+		}
+	}
+}
+
+// History is as [ledger.Reader.History].
+func (s *Session) History(owners []uint32, from ledger.PastAt, since int64) iter.Seq2[ledger.Past, error] {
+	return s.r.History(owners, from, since)
+}
+
+// PastByID is as [ledger.Reader.PastByID].
+func (s *Session) PastByID(before uint64) iter.Seq2[ledger.Past, error] {
+	return s.r.PastByID(before)
+}
 
 // Later are the attributes that were set after the submit, of a job in the queue.
 func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs(s.v, id) }
@@ -106,12 +157,9 @@ func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs
 // Past is the ad that a job had when it left the queue.
 func (s *Session) Past(p *ledger.Past, proc int32) (*ad.Ad, error) {
 	id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
-	c, ok := s.v.Cluster(id.Cluster)
-	if !ok {
-		var err error
-		if c, ok, err = s.r.PastCluster(id.Cluster); err != nil || !ok {
-			return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
-		}
+	c, err := s.Cluster(id.Cluster)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
 	}
 	out, err := s.make(id, &c, &p.Job, p.Attrs)
 	if err == nil {

@@ -28,6 +28,8 @@ const (
 	KindStartDag   Kind = 17
 	KindStepDag    Kind = 18
 	KindPassCron   Kind = 19
+	KindRemoveAll  Kind = 30
+	KindClear      Kind = 31
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -68,6 +70,8 @@ var kinds = map[Kind]struct {
 	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
 	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
 	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
+	KindRemoveAll:  {"remove_all", func() Body { return new(RemoveAll) }, false},
+	KindClear:      {"clear", func() Body { return new(Clear) }, false},
 }
 
 func (k Kind) String() string {

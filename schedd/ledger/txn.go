@@ -301,6 +301,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 	for _, r := range runs {
 		p := Past{Run: r, Job: s.Job, Left: t.at, Attrs: s.attrs}
 		t.put(bPast, key8(r.First().Key()), p.encode())
+		store(t.tx.Bucket(bPastOwner), pastOwnerKey(c.Owner, p.Left, r.First()), newEnc(5))
 		n := int32(r.Len())
 		t.count(c.Owner, s.Job.Status, 0, n)
 		c.Live -= n

@@ -22,7 +22,7 @@ type Backend interface {
 	Submit(context.Context, Identity, api.Submission) (api.Submitted, error)
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
-	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	History(context.Context, Identity, api.HistoryQuery) (api.Jobs, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)

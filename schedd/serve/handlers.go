@@ -49,7 +49,7 @@ func (s *Server) register() {
 	get(s, "/v1/jobs/{job}/why", "why", "What stands between a job and its start", anybody,
 		func(ctx context.Context, id Identity, in *jobPath) (api.Why, error) { return b.Why(ctx, id, in.Job) })
 	get(s, "/v1/history", "history", "Ads of jobs that have left the queue, newest first", anybody,
-		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) {
+		func(ctx context.Context, id Identity, q *api.HistoryQuery) (api.Jobs, error) {
 			return b.History(ctx, id, *q)
 		})
 	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,

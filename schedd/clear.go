@@ -1,0 +1,37 @@
+package schedd
+
+import (
+	"context"
+
+	"gridburst/internal/failpoint"
+	"gridburst/schedd/ledger"
+)
+
+// clearStep is how many removed jobs one command moves to the history: what others have
+// to wait for it stays a few milliseconds.
+const clearStep = 500
+
+// clear moves jobs that were removed all at once to the history, step by step. What it
+// has done stands in the ledger, so that a start goes on with the rest.
+func (d *Daemon) clear(ctx context.Context) error {
+	for {
+		v := d.ledger.View()
+		if v.LeavingJobs() == 0 {
+			select {
+			case <-d.ledger.Changed(v.Index):
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		r, err := d.propose(ctx, &ledger.Clear{Max: clearStep})
+		if err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		failpoint.Hit("clear.step")
+		// Others' event logs are not to wait behind those of all these jobs.
+		if err := d.logs.reached(ctx, r.Index); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+	}
+}
