@@ -55,6 +55,9 @@ func (l *logs) lines(s *jobad.Session, v *ledger.View, e *ledger.Event, out map[
 		l.d.log.WithError(err).WithField("job", e.Jobs).Error("a job's event cannot be logged")
 		return
 	}
+	if logs, err := s.Logs(e.Jobs.Cluster, &c); err == nil && !logs {
+		return
+	}
 	owner, _ := v.Owner(c.Owner)
 	lazy := c.Procs > lazyLog
 	put := func(id grid.JobID, ev userlog.Event, job *ad.Ad) {

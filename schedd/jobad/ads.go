@@ -3,6 +3,8 @@ package jobad
 import (
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 
 	"gridburst/internal/ad"
@@ -25,8 +27,8 @@ type Ads struct {
 	items     map[int32][]chunk // of the clusters asked for last
 }
 
-// keepTemplates bounds the templates kept decoded: at 1 to 4 KB, some 30 MB.
-const keepTemplates = 10_000
+// keepTemplates bounds the templates kept decoded: at 5 KB each, some 20 MB.
+const keepTemplates = 4_000
 
 // keepItems bounds the clusters whose item rows are kept decoded.
 const keepItems = 8
@@ -35,6 +37,7 @@ const keepItems = 8
 type template struct {
 	base     *ad.Ad
 	sections []submit.Section
+	logs     bool // it may give its jobs an event log
 }
 
 type chunk struct {
@@ -351,14 +354,51 @@ func (s *Session) Shared(templateID uint32) (base *ad.Ad, differing []string, er
 	return t.base, differing, nil
 }
 
-func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
+// Logs reports whether jobs of a cluster may have an event log; it costs less than one
+// of their ads.
+func (s *Session) Logs(id int32, c *ledger.Cluster) (bool, error) {
+	t, err := s.template(c.Template)
+	if err != nil || t.logs {
+		return true, err
+	}
+	blob, err := s.r.Own(id)
+	if err != nil {
+		return true, err
+	}
+	own := ad.New(1)
 	p := open(blob)
-	t := &template{base: ad.New(64)}
+	for i := -1; i < len(t.sections); i++ {
+		if i >= 0 {
+			p.uvarint() // its items
+		}
+		if err := submit.Load(own, p.blob(), &s.ads.Exprs, isLog); err != nil {
+			return true, err
+		}
+	}
+	return own.Has("UserLog"), p.err("cluster " + fmt.Sprint(id))
+}
+
+func isLog(name string) bool { return strings.EqualFold(name, "UserLog") }
+
+// baseline is what every job's ad rests on.
+var baseline = sync.OnceValues(func() (*ad.Ad, error) {
+	base := ad.New(len(submit.Baseline()))
 	for _, at := range submit.Baseline() {
-		if err := t.base.Set(at.Name, at.Expr); err != nil {
+		if err := base.Set(at.Name, at.Expr); err != nil {
 			return nil, err
 		}
 	}
+	return base, nil
+})
+
+func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
+	base, err := baseline()
+	if err != nil {
+		return nil, err
+	}
+	p := open(blob)
+	t := &template{base: ad.New(24)}
+	t.base.Chain(base)
 	if err := submit.Load(t.base, p.blob(), exprs, nil); err != nil {
 		return nil, err
 	}
@@ -376,6 +416,9 @@ func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
 			return nil, err
 		}
 		t.sections = append(t.sections, sec)
+		t.logs = t.logs || slices.ContainsFunc(sec.Attrs, func(a submit.Attr) bool { return isLog(a.Name) }) ||
+			slices.ContainsFunc(sec.Columns, func(c submit.Column) bool { return isLog(c.Attr) })
 	}
+	t.logs = t.logs || t.base.Has("UserLog")
 	return t, p.err("a template")
 }

@@ -103,14 +103,19 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 		ev.Type = JobRemoved
 		attrs = merge(attrs, text("RemoveReason", c.Reason))
 	}
-	t.setAttrs(s, attrs)
-	t.store(s, cl, was, n)
+	leaves := next == grid.Removed && !s.Job.Attempt()
+	if leaves && s.Base && n == cl.Live {
+		t.pass(s, cl, attrs, was) // the cluster leaves: what is stored of it would be dropped at once
+	} else {
+		t.setAttrs(s, attrs)
+		t.store(s, cl, was, n)
+	}
 	for _, r := range runs {
 		// One that is left between others is alone, too.
 		ev.Jobs, ev.Fresh = r, s.fresh || s.Base && cl.Procs > 1 && r.Len() == 1
 		t.emit(ev)
 	}
-	if next == grid.Removed && !s.Job.Attempt() {
+	if leaves {
 		t.leave(s, cl, runs)
 	}
 }

@@ -78,6 +78,12 @@ var stateBuckets = [...][]byte{
 	bRemoval: []byte("removal"),
 }
 
+// growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
+// left full.
+var growsAtEnd = [len(stateBuckets)]bool{
+	bTemplate: true, bCluster: true, bOwn: true, bItems: true, bPast: true, bPastCluster: true, bKeyAge: true, bPastClaim: true, bGraph: true,
+}
+
 func (b bucket) String() string { return string(stateBuckets[b]) }
 
 var (

@@ -29,6 +29,9 @@ type txn struct {
 func (t *txn) bucket(b bucket) *bolt.Bucket {
 	if t.open[b] == nil {
 		t.open[b] = t.tx.Bucket(stateBuckets[b])
+		if growsAtEnd[b] {
+			t.open[b].FillPercent = 0.95
+		}
 	}
 	return t.open[b]
 }
@@ -47,7 +50,11 @@ func (t *txn) put(b bucket, key []byte, value *enc) {
 
 func (t *txn) drop(b bucket, key []byte) {
 	in := t.bucket(b)
-	t.v.sums[b] -= weight(in.Get(key))
+	old := in.Get(key)
+	if old == nil {
+		return
+	}
+	t.v.sums[b] -= weight(old)
 	if err := in.Delete(key); err != nil {
 		panic(err)
 	}
@@ -268,6 +275,19 @@ func (t *txn) store(s *Stretch, c *Cluster, was grid.Status, n int32) {
 	e := newEnc(64)
 	e.jobRec(&s.Job)
 	t.put(bJob, keyPair(cluster, uint32(id.Proc)), e)
+}
+
+// pass is setAttrs and store of the shared record of a whole cluster that leaves the
+// queue in the same breath, without writing it.
+func (t *txn) pass(s *Stretch, c *Cluster, as []Attr, was grid.Status) {
+	s.attrs = as
+	s.Job.Flags &^= HasAttrs
+	if len(as) > 0 {
+		s.Job.Flags |= HasAttrs
+	}
+	s.Job.Version++
+	t.count(c.Owner, was, s.Job.Status, c.Live)
+	c.Base = s.Job
 }
 
 // count moves n jobs of an owner from one status to another; 0 is outside the queue.

@@ -101,8 +101,10 @@ func (v *View) Cluster(id int32) (Cluster, bool) {
 
 // Job is the record of one job in the queue.
 func (v *View) Job(id grid.JobID) (Job, bool) {
-	j, leaves, ok := v.job(id)
-	return j, ok && !leaves
+	if j, leaves, ok := v.job(id); ok && !leaves {
+		return j, true
+	}
+	return Job{}, false
 }
 
 // LeavingJob is the record of a job that is out of the queue and not in the history yet.
