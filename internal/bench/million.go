@@ -85,6 +85,9 @@ func (b *bench) other() *user.User {
 	return me
 }
 
+// worst is the 99th of a hundred.
+func worst(runs []float64) float64 { return slices.Sorted(slices.Values(runs))[len(runs)*99/100] }
+
 // removal removes n jobs. Until half of them are in the history another user hands jobs
 // in; then the schedd is killed, and what it says afterwards must be the same.
 func (b *bench) removal(ctx context.Context, s *rig.Schedd, n int, r, beside *Row) (*rig.Schedd, error) {
@@ -116,6 +119,19 @@ func (b *bench) removal(ctx context.Context, s *rig.Schedd, n int, r, beside *Ro
 	}
 	ids := fmt.Sprintf("ClusterId <= %d", n)
 
+	handIn := func(r *Row) error {
+		begun := time.Now()
+		err := as(bin("gsubmit"), "--schedd", s.Socket, file)
+		r.Runs = append(r.Runs, millis(time.Since(begun)))
+		return err
+	}
+	var quiet Row
+	for range 300 {
+		if err := handIn(&quiet); err != nil {
+			return s, err
+		}
+	}
+
 	begun := time.Now()
 	if _, err := b.rig.Run(ctx, nil, bin("grm"), "--schedd", s.Socket, "--all"); err != nil {
 		return s, err
@@ -136,11 +152,9 @@ func (b *bench) removal(ctx context.Context, s *rig.Schedd, n int, r, beside *Ro
 		return t.Leaving, err
 	}
 	for {
-		begun := time.Now()
-		if err := as(bin("gsubmit"), "--schedd", s.Socket, file); err != nil {
+		if err := handIn(beside); err != nil {
 			return s, err
 		}
-		beside.Runs = append(beside.Runs, millis(time.Since(begun)))
 		left, err := leaving()
 		if err != nil {
 			return s, err
@@ -149,9 +163,11 @@ func (b *bench) removal(ctx context.Context, s *rig.Schedd, n int, r, beside *Ro
 			break
 		}
 	}
-	slices.Sort(beside.Runs)
-	beside.Value = beside.Runs[len(beside.Runs)*99/100]
-	beside.Note = fmt.Sprintf("the 99th of 100 gsubmits of %s, of %d, while removed jobs move to the history", other.Username, len(beside.Runs))
+	beside.Value = worst(beside.Runs)
+	limit := worst(quiet.Runs)
+	beside.Limit = &limit
+	beside.Note = fmt.Sprintf("the 99th of 100 gsubmits of %s, of %d, while removed jobs move to the history (median %.1f); machine: the same before the removal (median %.1f)",
+		other.Username, len(beside.Runs), median(beside.Runs), median(quiet.Runs))
 
 	if s, err = b.restart(ctx, s); err != nil {
 		return s, err

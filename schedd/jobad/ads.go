@@ -343,15 +343,28 @@ func (s *Session) Shared(templateID uint32) (base *ad.Ad, differing []string, er
 	if err != nil {
 		return nil, nil, err
 	}
+	base = t.base
 	for i := range t.sections {
 		for _, c := range t.sections[i].Columns {
 			differing = append(differing, c.Attr)
 		}
+		if len(t.sections) == 1 { // all procs are of it
+			base = ad.New(len(t.sections[i].Attrs))
+			base.Chain(t.base)
+		}
 		for _, a := range t.sections[i].Attrs {
-			differing = append(differing, a.Name)
+			if len(t.sections) > 1 {
+				differing = append(differing, a.Name)
+				continue
+			}
+			e, err := s.ads.Exprs.Parse(a.Expr)
+			if err != nil {
+				return nil, nil, grid.Errorf(grid.Internal, "attribute %s of template %d: %w", a.Name, templateID, err)
+			}
+			base.SetExpr(a.Name, e)
 		}
 	}
-	return t.base, differing, nil
+	return base, differing, nil
 }
 
 // Logs reports whether jobs of a cluster may have an event log; it costs less than one
