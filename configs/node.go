@@ -101,11 +101,8 @@ func (w *workflow) abort(n *dag.Node, b *hclsyntax.Block, i instance) {
 		w.fail(b.TypeRange, "an abort block has an exit", "As in: abort { exit = 3 }")
 		return
 	}
-	n.Abort = &dag.Abort{}
-	n.Abort.Exit, _ = w.number(exit.Expr, i, math.MinInt32, math.MaxInt32)
-	if n.Abort.Return = n.Abort.Exit; n.Abort.Exit < 0 || n.Abort.Exit > 255 {
-		n.Abort.Return = dag.ReturnFailed // no exit code of a run
-	}
+	on, _ := w.number(exit.Expr, i, math.MinInt32, math.MaxInt32)
+	n.Abort = dag.AbortOn(on)
 	if code != nil {
 		n.Abort.Return, _ = w.number(code.Expr, i, 0, 255)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,11 +87,11 @@ func (s *story) show(actions []Action) string {
 
 func (s *story) index(name string) int32 {
 	s.tb.Helper()
-	i, ok := s.run.Graph.Find(name)
-	if !ok {
+	i := slices.IndexFunc(s.run.Graph.Nodes, func(n Node) bool { return n.Name == name && !n.Join })
+	if i < 0 {
 		s.tb.Fatalf("no node %s", name)
 	}
-	return i
+	return int32(i)
 }
 
 func (s *story) submitted(name string, procs int32) string {

@@ -40,6 +40,15 @@ type Abort struct {
 	Return int `json:"return,omitempty"`
 }
 
+// AbortOn ends the run at an exit code with that code, or with [ReturnFailed] if a run
+// cannot exit with it.
+func AbortOn(exit int) *Abort {
+	if exit < 0 || exit > 255 {
+		return &Abort{exit, ReturnFailed}
+	}
+	return &Abort{exit, exit}
+}
+
 // Category limits how many of its nodes have a job at a time.
 type Category struct {
 	Name    string `json:"name,omitempty"`
@@ -64,12 +73,6 @@ func (g *Graph) Edges() int {
 		n += len(g.Nodes[i].Children)
 	}
 	return n
-}
-
-// Find is the index of the node with a name. It looks through all of them.
-func (g *Graph) Find(name string) (int32, bool) {
-	i := slices.IndexFunc(g.Nodes, func(n Node) bool { return n.Name == name && !n.Join })
-	return int32(i), i >= 0
 }
 
 // Parents is the nodes that node i waits for, joins replaced by what is before them,

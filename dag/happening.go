@@ -1,7 +1,5 @@
 package dag
 
-import "gridburst/internal/grid"
-
 // Happening is something that a run must be told: [Begin], [Submitted],
 // [SubmitFailed], [ProcsLeft], [Counted], [Remove] or [Resume].
 type Happening interface{ happen(*step) error }
@@ -109,7 +107,6 @@ func (c *Change) Empty() bool { return c.Header.Version == 0 }
 // NodeChange is a node's new record.
 type NodeChange struct {
 	Node   int32
-	From   grid.NodeState // where it was
 	Record Record
 	Why    string // a sentence without full stop; empty: nothing to explain
 }

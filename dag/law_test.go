@@ -191,8 +191,8 @@ func (w *world) limits() {
 			}
 		}
 	}
-	if m := int(w.header.MaxJobs); m > 0 && active > m || narrow > 1 || active != w.run.Active() {
-		w.t.Fatalf("%d nodes have a job (counted %d), %d of the narrow category", active, w.run.Active(), narrow)
+	if m := int(w.header.MaxJobs); m > 0 && active > m || narrow > 1 || active != int(w.run.tally.active) {
+		w.t.Fatalf("%d nodes have a job (counted %d), %d of the narrow category", active, int(w.run.tally.active), narrow)
 	}
 }
 

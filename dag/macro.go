@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -20,10 +21,10 @@ func (r *Run) Vars(i int32) []Var {
 		{Name: "JOB", Value: n.Name},
 		{Name: "RETRY", Value: retry},
 		{Name: "FAILED_COUNT", Value: strconv.Itoa(r.Count(grid.NodeFailed))},
-		{Name: "+DAGNodeName", Value: adString(n.Name)},
+		{Name: "+DAGNodeName", Value: ad.Quote(n.Name)},
 	}
 	if names := r.Graph.parentNames(i); len(names) <= maxParentNames {
-		vars = append(vars, Var{Name: "DAG_PARENT_NAMES", Value: names}, Var{Name: "+DAGParentNodeNames", Value: adString(names)})
+		vars = append(vars, Var{Name: "DAG_PARENT_NAMES", Value: names}, Var{Name: "+DAGParentNodeNames", Value: ad.Quote(names)})
 	}
 	if n.Priority != 0 {
 		vars = append(vars, Var{Name: "priority", Value: strconv.Itoa(n.Priority)})
@@ -59,9 +60,4 @@ func expand(s, job, retry string) string {
 		}
 		s = after
 	}
-}
-
-// adString is s as a ClassAd string.
-func adString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

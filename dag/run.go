@@ -140,9 +140,6 @@ func (r *Run) Record(i int32) Record { return r.nodes[i].Record }
 // Count is how many nodes are in a state; joins are not counted.
 func (r *Run) Count(s grid.NodeState) int { return int(r.tally.states[s]) }
 
-// Active is how many nodes have a job in the queue, or may have.
-func (r *Run) Active() int { return int(r.tally.active) }
-
 func (r *Run) graph() *Graph { return r.Graph }
 
 func (r *Run) get(i int32) node { return r.nodes[i] }

@@ -72,7 +72,7 @@ func (s *step) change() Change {
 	for _, i := range s.touched {
 		was, is := s.nodes[i].Record, s.over[i].Record
 		if is != was && is.kept() {
-			c.Nodes = append(c.Nodes, NodeChange{Node: i, From: was.State, Record: is, Why: s.why[i]})
+			c.Nodes = append(c.Nodes, NodeChange{Node: i, Record: is, Why: s.why[i]})
 		}
 	}
 	if len(c.Nodes) == 0 && s.head == s.Header {

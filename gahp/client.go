@@ -1,6 +1,7 @@
 package gahp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,23 +39,12 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	for _, d := range []struct {
-		v *time.Duration
-		d time.Duration
-	}{
-		{&o.Answer, 20 * time.Second},
-		{&o.Call, 5 * time.Minute},
-		{&o.Grace, 10 * time.Second},
-		{&o.Backoff, 30 * time.Second},
-		{&o.End, 12 * time.Second},
-	} {
-		if *d.v == 0 {
-			*d.v = d.d
-		}
-	}
-	if o.Pending == 0 {
-		o.Pending = 50
-	}
+	o.Answer = cmp.Or(o.Answer, 20*time.Second)
+	o.Call = cmp.Or(o.Call, 5*time.Minute)
+	o.Grace = cmp.Or(o.Grace, 10*time.Second)
+	o.Pending = cmp.Or(o.Pending, 50)
+	o.Backoff = cmp.Or(o.Backoff, 30*time.Second)
+	o.End = cmp.Or(o.End, 12*time.Second)
 	if o.Log == nil {
 		o.Log = silent()
 	}
@@ -208,7 +198,7 @@ func (c *Client) launch(ctx context.Context, wait time.Duration) (*session, int,
 	if err != nil {
 		return nil, 0, err
 	}
-	s := newSession(c.o, t, c.o.Log)
+	s := newSession(c.o, t)
 	s.run(&c.wg)
 	if err := s.greet(ctx); err != nil {
 		s.end(err)

@@ -1,6 +1,7 @@
 package gahp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,21 +36,11 @@ type ServerOptions struct {
 }
 
 func (o ServerOptions) withDefaults() ServerOptions {
-	if o.Name == "" {
-		o.Name = "Gridburst GAHP"
-	}
-	if o.Concurrent == 0 {
-		o.Concurrent = 16
-	}
-	if o.Accepted == 0 {
-		o.Accepted = 1000
-	}
-	if o.Deadline == 0 {
-		o.Deadline = 10 * time.Minute
-	}
-	if o.Linger == 0 {
-		o.Linger = 5 * time.Second
-	}
+	o.Name = cmp.Or(o.Name, "Gridburst GAHP")
+	o.Concurrent = cmp.Or(o.Concurrent, 16)
+	o.Accepted = cmp.Or(o.Accepted, 1000)
+	o.Deadline = cmp.Or(o.Deadline, 10*time.Minute)
+	o.Linger = cmp.Or(o.Linger, 5*time.Second)
 	if o.Log == nil {
 		o.Log = silent()
 	}

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 // transport is what a session speaks over: a process, or a connection.
@@ -36,7 +34,6 @@ type transport interface {
 type session struct {
 	o     Options
 	t     transport
-	log   logrus.FieldLogger
 	slots chan struct{} // one for each request that it has
 	hello chan []string // the banner, once
 	dead  chan struct{} // closed with over
@@ -83,9 +80,9 @@ type lostError struct {
 
 func (e *lostError) Error() string { return e.why.Error() }
 
-func newSession(o Options, t transport, log logrus.FieldLogger) *session {
+func newSession(o Options, t transport) *session {
 	return &session{
-		o: o, t: t, log: log, slots: make(chan struct{}, o.Pending),
+		o: o, t: t, slots: make(chan struct{}, o.Pending),
 		dead: make(chan struct{}), wake: make(chan struct{}, 1), requests: map[string]*request{},
 		hello: make(chan []string, 1),
 	}
@@ -372,7 +369,7 @@ func (s *session) line(raw []byte) error {
 
 // noise is a line that is not of the protocol: something in the GAHP prints.
 func (s *session) noise(raw []byte) {
-	s.log.WithField("line", string(raw[:min(len(raw), maxLogLine)])).Debug("gahp says what is no answer")
+	s.o.Log.WithField("line", string(raw[:min(len(raw), maxLogLine)])).Debug("gahp says what is no answer")
 }
 
 // taken is the reply to a request. s.mu is held.

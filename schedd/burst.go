@@ -3,6 +3,8 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -145,7 +147,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 				}
 			}
 		}
-		room := len(in.Queues) + 1<<20
+		room := math.MaxInt
 		if r.MaxVMs > 0 {
 			room = min(room, r.MaxVMs-open)
 		}
@@ -166,9 +168,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 // offer is the attributes of a machine that does not exist yet.
 func (b *Burst) offer() map[string]string {
 	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true"}
-	for n, e := range b.Attrs {
-		attrs[n] = e
-	}
+	maps.Copy(attrs, b.Attrs)
 	size := b.size()
 	attrs["Cpus"] = strconv.FormatInt(size.Cpus, 10)
 	attrs["Memory"] = strconv.FormatInt(size.MemoryMB, 10)
@@ -379,7 +379,7 @@ func (b *bursts) why(j *ledger.Job) string {
 	}
 	out := ""
 	for i := range b.p.d.c.Resources {
-		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok && p.tries > 0 {
+		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
 		}
 	}

@@ -60,7 +60,7 @@ func (s *claimStep) launch(ctx context.Context) (time.Duration, error) {
 	case !s.wanted:
 		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
 	case s.late(s.launchLimit()):
-		return 0, s.giveUp(ctx, "it could not be started within "+s.launchLimit().String())
+		return 0, s.refused(ctx, "it could not be started within "+s.launchLimit().String(), grid.HoldCloudServer)
 	case s.claim.VM == "" && s.claim.Kind == ledger.Borrowed:
 		return s.borrow(ctx)
 	case s.claim.VM == "":
@@ -81,14 +81,6 @@ func (s *claimStep) launchLimit() time.Duration {
 // late reports whether the claim has been in its state for longer.
 func (s *claimStep) late(limit time.Duration) bool {
 	return time.Since(time.UnixMilli(s.claim.Entered)) > limit
-}
-
-// giveUp ends a claim that comes to nothing.
-func (s *claimStep) giveUp(ctx context.Context, why string) error {
-	if s.claim.State == grid.ClaimReady || s.claim.State == grid.ClaimBooting || s.claim.VM != "" {
-		return s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldCloudServer, why))
-	}
-	return s.move(ctx, grid.ClaimFail, why, s.held(grid.HoldCloudServer, why))
 }
 
 func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
@@ -153,7 +145,7 @@ func (s *claimStep) trouble(ctx context.Context, err error) (time.Duration, erro
 	return 0, s.refused(ctx, err.Error(), holdCodeOf(kindOf(err)))
 }
 
-// refused ends a claim whose machine will not be, for a reason that somebody must mend.
+// refused ends a claim whose machine will not be.
 func (s *claimStep) refused(ctx context.Context, why string, code grid.HoldCode) error {
 	verb := grid.ClaimFail
 	if s.claim.VM != "" {

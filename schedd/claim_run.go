@@ -102,7 +102,7 @@ func (s *claimStep) silent() time.Duration {
 // drain waits until the worker has nothing to do.
 func (s *claimStep) drain(ctx context.Context) (time.Duration, error) {
 	idle := false
-	err := s.d.dispatch.ask(ctx, func() {
+	err := s.d.dispatch.asks.do(ctx, func() {
 		// Asked of the dispatcher, which places nothing meanwhile.
 		s.d.pool.Drain(s.claim.Worker, true)
 		idle = len(s.d.dispatch.attemptsOn(s.d.ledger.View(), s.claim.Worker)) == 0

@@ -136,13 +136,12 @@ func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 	defer c.mu.Unlock()
 	a.busy = false
 	a.waits = s.waits
-	var e *gahp.Error
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err == nil:
 		a.tries = 0
-	case grid.CodeOf(err) == grid.Conflict || grid.CodeOf(err) == grid.NotFound && !errors.As(err, &e):
+	case grid.CodeOf(err) == grid.Conflict || grid.CodeOf(err) == grid.NotFound && kindOf(err) == "":
 		again = 0 // the claim has changed meanwhile
 	default:
 		a.tries++
@@ -237,11 +236,9 @@ func (s *claimStep) propose(ctx context.Context, m *ledger.Move) error {
 	if s.claim.Kind == ledger.Overflow {
 		m.Report = nil
 	}
-	r, err := s.d.propose(ctx, m)
-	if err != nil {
+	if _, err := s.d.propose(ctx, m); err != nil {
 		return err
 	}
-	s.claim.Version = r.Value.(uint32)
 	if m.Verb != "" {
 		s.d.log.WithFields(map[string]any{"claim": s.id, "vm": s.claim.Name, "resource": s.claim.Resource}).Info("claim: " + string(m.Verb))
 	}
@@ -250,11 +247,7 @@ func (s *claimStep) propose(ctx context.Context, m *ledger.Move) error {
 
 // learn notes the engine's id of the machine.
 func (s *claimStep) learn(ctx context.Context, vm string) error {
-	if err := s.propose(ctx, &ledger.Move{VM: vm}); err != nil {
-		return err
-	}
-	s.claim.VM = vm
-	return nil
+	return s.propose(ctx, &ledger.Move{VM: vm})
 }
 
 // report is what the claim's fate means for the job that is the machine.
@@ -303,17 +296,14 @@ func holdCodeOf(k gahp.Kind) grid.HoldCode {
 
 // passes reports whether a failure is one that time may mend.
 func passes(err error) bool {
-	var e *gahp.Error
-	if !errors.As(err, &e) {
-		return true
-	}
-	switch e.Kind {
-	case gahp.Locked, gahp.NoCapacity, gahp.EngineDown, gahp.Unknown, gahp.Stale:
+	switch kindOf(err) {
+	case "", gahp.Locked, gahp.NoCapacity, gahp.EngineDown, gahp.Unknown, gahp.Stale:
 		return true
 	}
 	return false
 }
 
+// kindOf is the kind of an engine's refusal; empty of any other error.
 func kindOf(err error) gahp.Kind {
 	var e *gahp.Error
 	if errors.As(err, &e) {

@@ -1,6 +1,7 @@
 package schedd
 
 import (
+	"cmp"
 	"os"
 	"time"
 
@@ -67,25 +68,16 @@ func (c *Config) complete() error {
 	if err != nil || host == "" {
 		host = "localhost"
 	}
-	text := func(s *string, otherwise string) {
-		if *s == "" {
-			*s = otherwise
-		}
-	}
-	text(&c.Socket, c.Dir+"/schedd.sock")
-	text(&c.Name, host)
-	text(&c.Host, host)
-	text(&c.Domain, host)
-	span := func(d *time.Duration, otherwise time.Duration) {
-		if *d == 0 {
-			*d = otherwise
-		}
-	}
-	span(&c.WorkerLease, 20*time.Minute)
-	span(&c.LeaseMargin, time.Minute)
-	span(&c.LogWait, 5*time.Second)
-	span(&c.KeepKeys, 30*24*time.Hour)
-	span(&c.Sweep, time.Minute)
+	c.Socket = cmp.Or(c.Socket, c.Dir+"/schedd.sock")
+	c.Name = cmp.Or(c.Name, host)
+	c.Host = cmp.Or(c.Host, host)
+	c.Domain = cmp.Or(c.Domain, host)
+	c.WorkerLease = cmp.Or(c.WorkerLease, 20*time.Minute)
+	c.LeaseMargin = cmp.Or(c.LeaseMargin, time.Minute)
+	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
+	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
+	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
+	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	names := map[string]bool{}
 	for i := range c.Resources {
 		r := &c.Resources[i]
@@ -100,7 +92,6 @@ func (c *Config) complete() error {
 	if len(c.Resources) > 0 && c.Engine == nil {
 		return grid.Errorf(grid.Invalid, "there are resources, and no way to ask their engines")
 	}
-	c.crons = nil
 	known := map[string]bool{}
 	for i := range c.Crons {
 		k, err := c.Crons[i].parse()
@@ -112,9 +103,6 @@ func (c *Config) complete() error {
 		}
 		known[k.Name] = true
 		c.crons = append(c.crons, k)
-	}
-	if c.MaxProcs == 0 {
-		c.MaxProcs = 1_000_000
 	}
 	return nil
 }

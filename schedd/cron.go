@@ -156,8 +156,8 @@ func (c *crons) fire(ctx context.Context, k *cron, at time.Time) (again bool, er
 		return false, err // the ledger has stopped
 	}
 	c.log(k, at).WithError(err).Error("workflow cannot be started")
-	c.d.trouble.add("cron " + k.Name + ": " + reasonText(err))
-	return false, c.pass(ctx, k, at, reasonText(err))
+	c.d.trouble.add("cron " + k.Name + ": " + grid.MessageOf(err))
+	return false, c.pass(ctx, k, at, grid.MessageOf(err))
 }
 
 func (c *crons) start(ctx context.Context, k *cron, at time.Time) error {

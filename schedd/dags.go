@@ -196,19 +196,8 @@ func returnOf(j *ledger.Job) int32 {
 
 // follow takes in the events since the last time, and keeps what they change.
 func (g *dags) follow(ctx context.Context) error {
-	for {
-		v := g.d.ledger.View()
-		if v.Index == g.seen {
-			return nil
-		}
-		events, next, err := g.d.ledger.Events(ctx, g.seen, 2048)
-		if grid.CodeOf(err) == grid.Gone {
-			return g.rebuild(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		v = g.d.ledger.View()
+	rebuild := func() error { return g.rebuild(ctx) }
+	return g.d.follow(ctx, &g.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		touched := map[uint32]bool{}
 		for i := range events {
 			e := &events[i]
@@ -228,7 +217,6 @@ func (g *dags) follow(ctx context.Context) error {
 				touched[e.ID] = true
 			}
 		}
-		g.seen = next
 		for id := range touched {
 			if r := g.runs[id]; r != nil {
 				if err := g.keep(ctx, r); err != nil {
@@ -236,7 +224,8 @@ func (g *dags) follow(ctx context.Context) error {
 				}
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // leftOf is a job's end, as its run is told.

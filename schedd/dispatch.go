@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ type dispatcher struct {
 	numbers map[uint32]map[int]bool // by worker: numbers of slots in use
 	seen    uint64                  // events up to here have been followed
 	hellos  chan *arrival
-	asks    chan func()
+	asks    asks
 	bursts  *bursts
 }
 
@@ -52,19 +51,7 @@ func (p *dispatcher) init(d *Daemon) {
 	p.index = idle.New(d.ads)
 	p.matcher = router.NewMatcher()
 	p.hellos = make(chan *arrival)
-	p.asks = make(chan func())
-}
-
-// ask runs f on the dispatcher's goroutine and waits for it.
-func (p *dispatcher) ask(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	select {
-	case p.asks <- func() { f(); close(done) }:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	<-done
-	return nil
+	p.asks = make(asks)
 }
 
 func (p *dispatcher) run(ctx context.Context) error {
@@ -103,14 +90,6 @@ func (p *dispatcher) pace() time.Duration {
 	return recheck
 }
 
-// ignoreEnd: a proposal that fails because everything ends is no failure.
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
 // rebuild makes everything from the view.
 func (p *dispatcher) rebuild() {
 	v := p.d.ledger.View()
@@ -137,21 +116,12 @@ func (p *dispatcher) look(err error) {
 
 // follow takes in the events since the last time.
 func (p *dispatcher) follow(ctx context.Context) error {
-	for {
-		v := p.d.ledger.View()
-		if v.Index == p.seen {
-			return nil
-		}
-		events, next, err := p.d.ledger.Events(ctx, p.seen, 4096)
-		if grid.CodeOf(err) == grid.Gone {
-			p.rebuild()
-			p.bursts.rebuild()
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		v = p.d.ledger.View()
+	rebuild := func() error {
+		p.rebuild()
+		p.bursts.rebuild()
+		return nil
+	}
+	return p.d.follow(ctx, &p.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		p.look(p.index.Look(v, jobsOf(events)))
 		for i := range events {
 			e := &events[i]
@@ -163,18 +133,8 @@ func (p *dispatcher) follow(ctx context.Context) error {
 			}
 			p.bursts.hear(v, e)
 		}
-		p.seen = next
-	}
-}
-
-func jobsOf(events []ledger.Event) iter.Seq[grid.Run] {
-	return func(yield func(grid.Run) bool) {
-		for i := range events {
-			if r := events[i].Jobs; r.Cluster != 0 && !yield(r) {
-				return
-			}
-		}
-	}
+		return nil
+	})
 }
 
 // track compares where a job's attempt is with where it was, and tells pool and
@@ -369,7 +329,7 @@ func (p *dispatcher) attemptsOn(v *ledger.View, worker uint32) (ids []grid.JobID
 // explain is the answer for one job, from the evaluation that plans, and what the
 // machines to come mean for it.
 func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, coming string, err error) {
-	asked := p.ask(ctx, func() {
+	asked := p.asks.do(ctx, func() {
 		v := p.d.ledger.View()
 		var g *router.Group
 		if g, err = p.index.Group(v, id); err != nil {

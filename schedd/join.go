@@ -69,7 +69,7 @@ func (d *Daemon) renewCertificate(w http.ResponseWriter, r *http.Request) {
 		if err := json.Unmarshal(body, &q); err != nil {
 			return "", nil, grid.Errorf(grid.Invalid, "the request is not one to renew: %w", err)
 		}
-		if err := d.welcomes(name); err != nil {
+		if _, _, err := d.claimed(name); err != nil {
 			return "", nil, err
 		}
 		key, err := pki.RequestKey([]byte(q.CSR))
@@ -84,14 +84,17 @@ func (d *Daemon) renewCertificate(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// welcomes reports whether a worker with a certificate for that name may be one still:
-// a machine of ours only while its claim is open.
-func (d *Daemon) welcomes(name string) error {
+// claimed is the claim whose machine a worker of that name is, 0 if it is none, and
+// whether it may not be given anything. A machine of ours may be a worker only while its
+// claim is open.
+func (d *Daemon) claimed(worker string) (claim uint32, drains bool, err error) {
 	v := d.ledger.View()
-	if strings.HasPrefix(name, ledger.ClaimPrefix(v.Deployment)) && v.ClaimNamed(name) == 0 {
-		return grid.Errorf(grid.Unauthorized, "the machine %s is not wanted any more", name)
+	claim = v.ClaimNamed(worker)
+	if claim == 0 && strings.HasPrefix(worker, ledger.ClaimPrefix(v.Deployment)) {
+		return 0, false, grid.Errorf(grid.Unauthorized, "the machine %s is not wanted any more", worker)
 	}
-	return nil
+	c, ok := v.Claim(claim)
+	return claim, ok && (c.State == grid.ClaimDraining || c.State == grid.ClaimStopping), nil
 }
 
 func (d *Daemon) tokenOf(worker string) (k ledger.Token, err error) {

@@ -46,17 +46,7 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 		d.log.WithError(err).WithFields(map[string]any{"dag": n.run, "node": n.graph.Name}).Warn("a node cannot be submitted now")
 		return nil, true
 	}
-	return dag.SubmitFailed{Node: n.node, Attempt: n.attempt, Reason: reasonText(err)}, false
-}
-
-// reasonText is a refusal in one sentence, with the first problem of a file.
-func reasonText(err error) string {
-	var diags *grid.DiagnosticsError
-	if errors.As(err, &diags) && len(diags.Diagnostics) > 0 {
-		p := diags.Diagnostics[0]
-		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Summary)
-	}
-	return grid.MessageOf(err)
+	return dag.SubmitFailed{Node: n.node, Attempt: n.attempt, Reason: grid.MessageOf(err)}, false
 }
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {

@@ -1,8 +1,10 @@
 package schedd
 
 import (
+	"cmp"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,12 +64,7 @@ func (r *Resource) complete() error {
 			return bad("borrow: %q is no pattern of names", p)
 		}
 	}
-	span := func(d *time.Duration, otherwise time.Duration) {
-		if *d == 0 {
-			*d = otherwise
-		}
-	}
-	span(&r.MaxVMTime, 7*24*time.Hour)
+	r.MaxVMTime = cmp.Or(r.MaxVMTime, 7*24*time.Hour)
 	b := r.Burst
 	if b == nil {
 		return nil
@@ -81,22 +78,18 @@ func (r *Resource) complete() error {
 	if m := ourKeys.FindStringSubmatch(b.UserData); m != nil {
 		return bad("burst: user_data has the key %s, which is the schedd's: use bootcmd, packages or the template", m[1])
 	}
-	span(&b.Idle, time.Minute)
-	span(&b.JoinTimeout, 10*time.Minute)
-	if b.DiskKB == 0 {
-		b.DiskKB = 10 << 20
-	}
+	b.Idle = cmp.Or(b.Idle, time.Minute)
+	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)
+	b.DiskKB = cmp.Or(b.DiskKB, 10<<20)
 	return nil
 }
 
 // borrows reports whether jobs may borrow a machine of that name.
 func (r *Resource) borrows(name string) bool {
-	for _, p := range r.Borrow {
-		if ok, _ := path.Match(p, name); ok {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Borrow, func(pattern string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
+	})
 }
 
 // resource finds a configured one by its name.

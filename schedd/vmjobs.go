@@ -19,11 +19,11 @@ type vmJobs struct {
 	d     *Daemon
 	seen  uint64
 	idle  map[grid.JobID]bool
-	waits map[grid.JobID]string // why, of those that could not be placed; read through ask
-	asks  chan func()
+	waits map[grid.JobID]string // why, of those that could not be placed; read through asks
+	asks  asks
 }
 
-func newVMJobs(d *Daemon) *vmJobs { return &vmJobs{d: d, asks: make(chan func())} }
+func newVMJobs(d *Daemon) *vmJobs { return &vmJobs{d: d, asks: make(asks)} }
 
 // again is how often jobs that found no room are looked at without an event.
 const again = 5 * time.Second
@@ -64,31 +64,19 @@ func (w *vmJobs) rebuild() {
 }
 
 func (w *vmJobs) follow(ctx context.Context) error {
-	for {
-		v := w.d.ledger.View()
-		if v.Index == w.seen {
-			return nil
-		}
-		events, next, err := w.d.ledger.Events(ctx, w.seen, 4096)
-		if grid.CodeOf(err) == grid.Gone {
-			w.rebuild()
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		v = w.d.ledger.View()
+	rebuild := func() error { w.rebuild(); return nil }
+	return w.d.follow(ctx, &w.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		if slices.ContainsFunc(events, func(e ledger.Event) bool { return e.Type == ledger.QueueCleared }) {
-			w.rebuild()
-			continue
+			w.rebuild() // what was removed all at once is not named
+			return nil
 		}
 		for r := range jobsOf(events) {
 			if c, ok := v.Cluster(r.Cluster); !ok || c.Universe == grid.Grid {
 				w.look(v, r)
 			}
 		}
-		w.seen = next
-	}
+		return nil
+	})
 }
 
 // look brings what is known of jobs up to date.
@@ -198,11 +186,6 @@ func (w *vmJobs) hold(ctx context.Context, id grid.JobID, code grid.HoldCode, wh
 
 // why says what an idle job waits for.
 func (w *vmJobs) why(ctx context.Context, id grid.JobID) (text string) {
-	done := make(chan struct{})
-	select {
-	case w.asks <- func() { text = w.waits[id]; close(done) }:
-		<-done
-	case <-ctx.Done():
-	}
+	_ = w.asks.do(ctx, func() { text = w.waits[id] }) // whoever has gone is told nothing
 	return text
 }

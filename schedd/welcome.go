@@ -28,8 +28,8 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 			return
 		}
 	}
-	claim, drains := p.d.claimed(h.Worker)
-	if a.err = p.d.welcomes(h.Worker); a.err != nil {
+	claim, drains, err := p.d.claimed(h.Worker)
+	if a.err = err; err != nil {
 		return
 	}
 	r, err := p.d.propose(ctx, &ledger.SeeWorker{Worker: ledger.Worker{Name: h.Worker, Boot: h.Boot, Claim: claim}})
@@ -126,13 +126,4 @@ func (p *dispatcher) reconcile(ctx context.Context, k *connection, h *wire.Hello
 			}})
 		}
 	}
-}
-
-// claimed is the claim whose machine a worker of that name is, and whether it may not be
-// given anything.
-func (d *Daemon) claimed(worker string) (claim uint32, drains bool) {
-	v := d.ledger.View()
-	id := v.ClaimNamed(worker)
-	c, ok := v.Claim(id)
-	return id, ok && (c.State == grid.ClaimDraining || c.State == grid.ClaimStopping)
 }

@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -41,9 +42,7 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 		return 0, err
 	}
 	c.Name, c.Nodes = g.Name, int32(g.Len())
-	for chunk := range slices.Chunk(blob, ledger.MaxChunk) {
-		c.Graph = append(c.Graph, chunk)
-	}
+	c.Graph = slices.Collect(slices.Chunk(blob, ledger.MaxChunk))
 	if len(blob) > ledger.MaxEntry/2 {
 		if c.Stage, err = d.stageChunks(ctx, cmd.By, c.Graph); err != nil {
 			return 0, err
@@ -99,16 +98,14 @@ func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag, who serve.Ide
 func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.DagDetail, err error) {
 	v := d.ledger.View()
 	rec, live := v.Dag(id)
-	records := map[int32]dag.Record{}
+	var records map[int32]dag.Record
 	err = d.ledger.Read(func(r *ledger.Reader) (err error) {
 		if !live {
 			if rec, live, err = r.PastDag(id); err != nil || !live {
 				return err
 			}
 		}
-		for i, n := range r.Nodes(id) {
-			records[i] = n
-		}
+		records = maps.Collect(r.Nodes(id))
 		return nil
 	})
 	if err == nil && !live {

@@ -170,17 +170,14 @@ func (r *reader) abort(l *line, c *command) {
 	if !ok {
 		return
 	}
-	a := dag.Abort{Exit: exit, Return: exit}
-	if exit < 0 || exit > 255 {
-		a.Return = dag.ReturnFailed // no exit code of a run
-	}
+	a := dag.AbortOn(exit)
 	if given {
 		if a.Return, ok = r.number(l, c, 0, 255); !ok || !r.nothing(l, c) {
 			return
 		}
 	}
 	for _, i := range nodes {
-		r.builder.Node(i).Abort = new(a)
+		r.builder.Node(i).Abort = new(*a)
 	}
 }
 

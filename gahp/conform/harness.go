@@ -119,9 +119,3 @@ const (
 	// HostLost: the engine sees no running machine's host: their states are unknown.
 	HostLost Fault = "host lost"
 )
-
-// Faults lists every fault.
-var Faults = []Fault{
-	LoseAnswer, LoseRequest, Silent, Down, BadCredential, NoCapacity, OverQuota, BrokenListing,
-	SlowCreate, LongLock, SlowBoot, DeafGuest, GuestPowersOff, RollBack, HostLost,
-}

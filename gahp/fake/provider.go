@@ -14,41 +14,36 @@ func fail(k gahp.Kind, format string, args ...any) error {
 	return &gahp.Error{Kind: k, Text: fmt.Sprintf(format, args...)}
 }
 
-// look is what a call that only looks begins with. It comes back with e.mu held,
-// unless it fails.
-func (e *Engine) look(ctx context.Context, v Verb, name string) error {
+// begin is what a call to something that exists begins with. It comes back with the
+// rules that the call meets and e.mu held, unless it fails.
+func (e *Engine) begin(ctx context.Context, v Verb, name string) ([]*rule, error) {
 	if ctx.Err() != nil {
-		return fail(gahp.EngineDown, "not asked: %v", context.Cause(ctx))
+		return nil, fail(gahp.EngineDown, "not asked: %v", context.Cause(ctx))
 	}
 	e.mu.Lock()
 	rules := e.meeting(v, name)
 	e.mu.Unlock()
 	if _, err := meet(ctx, rules); err != nil {
-		return err
+		return nil, err
 	}
 	e.mu.Lock()
 	e.pass()
-	return nil
+	return rules, nil
+}
+
+// look is begin of a call that only looks.
+func (e *Engine) look(ctx context.Context, v Verb, name string) error {
+	_, err := e.begin(ctx, v, name)
+	return err
 }
 
 // order carries out do on a machine.
 func (e *Engine) order(ctx context.Context, v Verb, id string, do func(m *machine, rules []*rule) error) error {
-	if ctx.Err() != nil {
-		return fail(gahp.EngineDown, "not asked: %v", context.Cause(ctx))
-	}
-	e.mu.Lock()
-	name := ""
-	if m := e.machines[id]; m != nil {
-		name = m.Name
-	}
-	rules := e.meeting(v, name)
-	e.mu.Unlock()
-	if _, err := meet(ctx, rules); err != nil {
+	rules, err := e.begin(ctx, v, e.nameOf(id))
+	if err != nil {
 		return err
 	}
-	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.pass()
 	m := e.machines[id]
 	if m == nil {
 		return fail(gahp.NotFound, "there is no machine %s", id)

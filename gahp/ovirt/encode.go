@@ -2,6 +2,7 @@ package ovirt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"strings"
 
@@ -88,7 +89,7 @@ func newMachine(c gahp.Create, from base) ([]byte, error) {
 	if c.UserData != "" || c.HostName != "" || !from.initialized {
 		// One of ours replaces all of the template's, its keys and passwords too, so
 		// a name alone is not worth it.
-		b.Initialization(w.initialization(c.UserData, orElse(c.HostName, c.Name)))
+		b.Initialization(w.initialization(c.UserData, cmp.Or(c.HostName, c.Name)))
 	}
 	vm, err := b.Build()
 	if w.err == nil {
@@ -128,11 +129,4 @@ func (w *writer) body(write func(*ovirtsdk.XMLWriter) error) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -153,7 +154,7 @@ func (e *Engine) Start(ctx context.Context, _ gahp.Order, id string, s gahp.Star
 		return locked(start, m)
 	default:
 		// An engine would also resume a paused machine and wake a suspended one.
-		return &gahp.Error{Kind: gahp.WrongState, Text: "start machine " + m.Name + ": it is not down but " + orElse(string(m.State), "in a state without a name")}
+		return &gahp.Error{Kind: gahp.WrongState, Text: "start machine " + m.Name + ": it is not down but " + cmp.Or(string(m.State), "in a state without a name")}
 	}
 	cloudInit := s.UserData != ""
 	if own, ok := raw.Initialization(); ok && m.Mark != "" {

@@ -41,11 +41,10 @@ func (s *Sim) Admin() http.Handler {
 		if err == nil {
 			err = decode(b, &rule)
 		}
-		if err != nil {
-			done(w, grid.Errorf(grid.Invalid, "the rule: %w", err))
-			return
+		id := 0
+		if err == nil {
+			id, err = s.addRule(rule)
 		}
-		id, err := s.addRule(rule)
 		if err != nil {
 			done(w, grid.Errorf(grid.Invalid, "the rule: %w", err))
 			return

@@ -1,6 +1,7 @@
 package ovirtsim
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,7 +33,7 @@ func userData(i *initialization) string {
 		}
 	}
 	put("output", map[string]string{"all": ">> /var/log/cloud-init-output.log"})
-	put("user", or(i.UserName, "root"))
+	put("user", cmp.Or(i.UserName, "root"))
 	put("disable_root", false)
 	put("runcmd", []string{`sed -i '/^datasource_list: /d' /etc/cloud/cloud.cfg; echo 'datasource_list: ["NoCloud", "ConfigDrive"]' >> /etc/cloud/cloud.cfg`})
 	put("chpasswd", map[string]bool{"expire": false})
@@ -77,7 +78,7 @@ func (s *Sim) canRun() error {
 }
 
 // guests is where process bodies have their disks.
-func (s *Sim) guests() string { return filepath.Join(or(s.o.State, s.scratch), guestsDir) }
+func (s *Sim) guests() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), guestsDir) }
 
 func (s *Sim) guestDir(v *vm) string { return filepath.Join(s.guests(), v.ID) }
 

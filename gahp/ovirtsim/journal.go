@@ -69,7 +69,7 @@ func openJournal(path string) (*journal, error) {
 	if path == "" {
 		return j, nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, grid.Errorf(grid.Invalid, "the journal: %w", err)
 	}
@@ -92,7 +92,7 @@ func openJournal(path string) (*journal, error) {
 			return nil, grid.Errorf(grid.Invalid, "%s, line %d: %w; begin a new journal", path, len(j.entries), err)
 		}
 	}
-	if err := errors.Join(f.Truncate(end), seek(f, end)); err != nil {
+	if err := f.Truncate(end); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -100,18 +100,14 @@ func openJournal(path string) (*journal, error) {
 	return j, nil
 }
 
-func seek(f *os.File, to int64) error {
-	_, err := f.Seek(to, io.SeekStart)
-	return err
-}
-
+// add also says, once, that from here on nothing is written.
 func (j *journal) add(e Entry) error {
 	e.N = int64(len(j.entries)) + 1
 	j.entries = append(j.entries, e)
 	close(j.more)
 	j.more = make(chan struct{})
 	if j.file == nil || j.err != nil {
-		return j.err
+		return nil
 	}
 	var b bytes.Buffer
 	if j.err = json.NewEncoder(&b).Encode(e); j.err == nil {
@@ -126,7 +122,7 @@ func (s *Sim) record(e Entry) {
 	if e.At.IsZero() {
 		e.At = s.clock.Now()
 	}
-	if err := s.journal.add(e); err != nil && s.journalDead.CompareAndSwap(false, true) {
+	if err := s.journal.add(e); err != nil {
 		s.log.WithError(err).Error("the journal cannot be written; from here on it lacks what happens")
 	}
 }

@@ -38,16 +38,16 @@ func (s Status) running() bool {
 	return true
 }
 
-// answer is what an order meets in a state: it is carried out, there is nothing to do,
-// or the engine refuses it with a fault.
+// answer is what an order meets in a state: it is carried out, or the engine refuses it
+// with a fault, or, if neither, there is nothing to do.
 type answer struct {
-	do, nothing bool
-	fault       string // key in [faults]
+	do    bool
+	fault string // key in [faults]
 }
 
 var (
 	do      = answer{do: true}
-	nothing = answer{nothing: true}
+	nothing = answer{}
 )
 
 func no(fault string) answer { return answer{fault: fault} }

@@ -2,6 +2,7 @@ package ovirtsim
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -195,46 +196,38 @@ func (m Model) filled() (Model, error) {
 			m.Hosts = append(m.Hosts, Host{Name: fmt.Sprintf("host-%d", i+1), Cluster: c.Name})
 		}
 	}
-	m.Body = or(m.Body, Paper)
-	m.Idle = or(m.Idle, 30*time.Minute)
-	m.TokenFor = or(m.TokenFor, 100*time.Hour)
+	m.Body = cmp.Or(m.Body, Paper)
+	m.Idle = cmp.Or(m.Idle, 30*time.Minute)
+	m.TokenFor = cmp.Or(m.TokenFor, 100*time.Hour)
 	dc, cluster := m.DataCenters[0].Name, m.Clusters[0].Name
 	for i := range m.DataCenters {
-		m.DataCenters[i].QuotaMode = or(m.DataCenters[i].QuotaMode, "disabled")
+		m.DataCenters[i].QuotaMode = cmp.Or(m.DataCenters[i].QuotaMode, "disabled")
 	}
 	for i := range m.Clusters {
 		c := &m.Clusters[i]
-		c.DataCenter, c.OverCommit = or(c.DataCenter, dc), or(c.OverCommit, 100)
+		c.DataCenter, c.OverCommit = cmp.Or(c.DataCenter, dc), cmp.Or(c.OverCommit, 100)
 	}
 	for i := range m.Hosts {
 		h := &m.Hosts[i]
-		h.Cluster, h.Status = or(h.Cluster, cluster), or(h.Status, "up")
-		h.MemoryMB, h.Cores = or(h.MemoryMB, 1<<20), or(h.Cores, 256)
+		h.Cluster, h.Status = cmp.Or(h.Cluster, cluster), cmp.Or(h.Status, "up")
+		h.MemoryMB, h.Cores = cmp.Or(h.MemoryMB, 1<<20), cmp.Or(h.Cores, 256)
 	}
 	for i := range m.Templates {
 		t := &m.Templates[i]
-		t.Version, t.Status, t.OS, t.Body = or(t.Version, 1), or(t.Status, "ok"), or(t.OS, "other"), or(t.Body, m.Body)
-		t.MemoryMB, t.Cores = or(t.MemoryMB, 1024), or(t.Cores, 1)
+		t.Version, t.Status, t.OS, t.Body = cmp.Or(t.Version, 1), cmp.Or(t.Status, "ok"), cmp.Or(t.OS, "other"), cmp.Or(t.Body, m.Body)
+		t.MemoryMB, t.Cores = cmp.Or(t.MemoryMB, 1024), cmp.Or(t.Cores, 1)
 		if i > 0 { // Blank has no disk and is in no cluster
-			t.DiskMB, t.Cluster = or(t.DiskMB, 1024), or(t.Cluster, cluster)
+			t.DiskMB, t.Cluster = cmp.Or(t.DiskMB, 1024), cmp.Or(t.Cluster, cluster)
 		}
 	}
 	for i := range m.Quotas {
-		m.Quotas[i].DataCenter = or(m.Quotas[i].DataCenter, dc)
+		m.Quotas[i].DataCenter = cmp.Or(m.Quotas[i].DataCenter, dc)
 	}
 	for i := range m.VMs {
 		v := &m.VMs[i]
-		v.Template, v.Status = or(v.Template, m.Templates[1].Name), or(v.Status, Down)
+		v.Template, v.Status = cmp.Or(v.Template, m.Templates[1].Name), cmp.Or(v.Status, Down)
 	}
 	return m, m.check()
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v != zero {
-		return v
-	}
-	return otherwise
 }
 
 func orFirst[T any](list []T, first T) []T {

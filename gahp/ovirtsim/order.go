@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // refIn names another object, by id or name.
@@ -91,10 +90,10 @@ func (c *call) create() *reply {
 	}
 	s.making[key] = true
 	defer delete(s.making, key)
-	if c.busy > 0 {
+	if c.busy != nil {
 		s.record(Entry{What: Making, Name: v.Name, By: c.user, Correlation: c.correlation})
 		s.mu.Unlock()
-		c.wait(c.busy)
+		c.busy.wait(s, c.busy.Busy)
 		s.mu.Lock()
 	}
 	if out := c.takes(v, t); out != nil {
@@ -114,7 +113,7 @@ func (c *call) create() *reply {
 	} else {
 		n.add(el("creation_status", tx("state", "in_progress")))
 	}
-	s.follow(v, v.Since)
+	s.follow(v)
 	out = xmlReply(status, n)
 	out.header["Location"] = "https://" + c.r.Host + at("vms", v.ID)
 	return out
@@ -344,10 +343,7 @@ func (c *call) start() *reply {
 		case quota != "":
 			return c.fault("QUOTA_CLUSTER_LIMIT", quota)
 		}
-		v.Given = nil
-		if i, ok := v.cloudInit(in); ok {
-			v.Given = i
-		}
+		v.Given = v.cloudInit(in)
 		v.Ran, v.RunOnce, v.Started, v.Host, v.StopReason = true, in.VM != nil, s.clock.Now(), host, ""
 		s.bend(v, c)
 		s.move(v, WaitForLaunch, "it was told to start")
@@ -390,21 +386,4 @@ func (c *call) remove() *reply {
 		c.s.move(v, ImageLocked, "it is being removed")
 		return nil
 	})
-}
-
-// wait lets d pass, unless the engine is closed.
-func (c *call) wait(d time.Duration) {
-	var ended <-chan struct{}
-	for _, r := range c.met {
-		if r.Busy > 0 {
-			ended = r.gone
-		}
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ended:
-	case <-c.s.closing:
-	}
 }

@@ -1,6 +1,7 @@
 package ovirtsim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -286,7 +287,7 @@ func (r *rule) names(c *call) bool {
 		r.Path != "" && !matches(r.Path, strings.TrimPrefix(c.r.URL.Path, "/ovirt-engine")),
 		r.Name != "" && !matches(r.Name, c.name),
 		r.User != "" && r.User != c.user,
-		r.Page != 0 && r.Page != max(c.page, 1):
+		r.Page != 0 && r.Page != c.page():
 		return false
 	}
 	return true
@@ -312,7 +313,7 @@ func (s *Sim) inForce(kind func(*rule) bool) *rule {
 func (c *call) before() (out *reply, end bool) {
 	for _, r := range c.met {
 		if r.Delay > 0 {
-			r.wait(c, r.Delay)
+			r.wait(c.s, r.Delay)
 		}
 		if r.Hang {
 			select {
@@ -328,24 +329,26 @@ func (c *call) before() (out *reply, end bool) {
 		switch {
 		case r.Fault != "":
 			f := faults[r.Fault]
-			return c.faultReply(or(r.Status, f.status), failed, or(r.Detail, f.say(c.op, c.name))), false
+			return c.faultReply(cmp.Or(r.Status, f.status), failed, cmp.Or(r.Detail, f.say(c.op, c.name))), false
 		case r.Status != 0 && r.Detail != "":
 			return c.faultReply(r.Status, failed, r.Detail), false
 		case r.Status != 0:
 			return page(r.Status, http.StatusText(r.Status)), false
 		}
-		c.busy = max(c.busy, r.Busy)
+		if r.Busy > 0 && (c.busy == nil || r.Busy > c.busy.Busy) {
+			c.busy = r
+		}
 	}
 	return nil, false
 }
 
 // wait lets d pass. A caller that hangs up ends no waiting: an engine carries on.
-func (r *rule) wait(c *call, d time.Duration) {
+func (r *rule) wait(s *Sim, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-r.gone:
-	case <-c.s.closing:
+	case <-s.closing:
 	}
 }

@@ -111,15 +111,23 @@ func (q query) matches(f fields) bool {
 
 // pick is what of all the query wants, in its order, no more than limit (0: no limit).
 func pick[T any](q query, all []T, of func(T) fields, limit int) []T {
-	var out []T
+	type row struct {
+		x      T
+		fields fields // nil where the query looks at none
+	}
+	var rows []row
 	for _, x := range all {
-		if q.matches(of(x)) {
-			out = append(out, x)
+		r := row{x: x}
+		if len(q.terms) > 0 || q.sortBy != "" {
+			r.fields = of(x)
+		}
+		if q.matches(r.fields) {
+			rows = append(rows, r)
 		}
 	}
 	if q.sortBy != "" {
-		slices.SortStableFunc(out, func(a, b T) int {
-			c := strings.Compare(of(a)[q.sortBy], of(b)[q.sortBy])
+		slices.SortStableFunc(rows, func(a, b row) int {
+			c := strings.Compare(a.fields[q.sortBy], b.fields[q.sortBy])
 			if q.desc {
 				return -c
 			}
@@ -130,10 +138,14 @@ func pick[T any](q query, all []T, of func(T) fields, limit int) []T {
 		if limit <= 0 {
 			limit = 100 // a page's size where none is said
 		}
-		out = out[min(len(out), (q.page-1)*limit):]
+		rows = rows[min(len(rows), (q.page-1)*limit):]
 	}
 	if limit > 0 {
-		out = out[:min(len(out), limit)]
+		rows = rows[:min(len(rows), limit)]
+	}
+	out := make([]T, len(rows))
+	for i, r := range rows {
+		out[i] = r.x
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // Serve answers on l until ctx ends, and returns when nothing is being answered.
 func (s *Sim) Serve(ctx context.Context, l net.Listener) error {
 	server := http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: time.Minute,
+		Handler: s, ReadHeaderTimeout: time.Minute,
 		ErrorLog: log.New(io.Discard, "", 0), // of handshakes that clients break off
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })

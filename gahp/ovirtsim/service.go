@@ -1,6 +1,7 @@
 package ovirtsim
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/xml"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
@@ -29,12 +29,11 @@ type call struct {
 	user        string // empty: it has not proved who it is
 	name        string // of the machine; empty: not known, or none
 	id          string // of the object in the path
-	page        int
 	correlation string
 	follow      map[string]bool
 	met         []*rule // that have it
-	busy        time.Duration
-	broken      error // the body did not come whole
+	busy        *rule   // the one of met that keeps a create busy for longest; nil: none
+	broken      error   // the body did not come whole
 }
 
 // reply is one answer.
@@ -82,11 +81,11 @@ func (f faultText) say(op Op, what string) string {
 	order := map[Op]string{
 		OpCreate: "add VM", OpUpdate: "edit VM", OpStart: "run VM", OpStop: "stop VM", OpShutdown: "shutdown VM", OpRemove: "remove VM",
 	}[op]
-	return strings.NewReplacer("{order}", or(order, "do that"), "{what}", what).Replace(f.detail)
+	return strings.NewReplacer("{order}", cmp.Or(order, "do that"), "{what}", what).Replace(f.detail)
 }
 
 // ServeHTTP answers as an engine does.
-func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes().ServeHTTP(w, r) }
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // routes is what the engine serves.
 func (s *Sim) routes() http.Handler {
@@ -140,7 +139,7 @@ func (s *Sim) routes() http.Handler {
 			}
 		}
 		u := *r.URL
-		u.Path, u.RawPath = or(p, "/"), ""
+		u.Path, u.RawPath = cmp.Or(p, "/"), ""
 		r2 := r.WithContext(r.Context())
 		r2.URL = &u
 		m.ServeHTTP(w, r2)
@@ -174,10 +173,6 @@ func (s *Sim) answer(op Op, f func(*call) *reply) http.HandlerFunc {
 // identify finds what rules ask of a call.
 func (c *call) identify() {
 	c.user = c.s.who(c)
-	c.page = 1
-	if q, err := parseSearch(c.r.URL.Query().Get("search"), false, vmFields); err == nil {
-		c.page = max(1, q.page)
-	}
 	switch {
 	case c.op == OpCreate:
 		var in vmIn
@@ -195,6 +190,15 @@ func (c *call) identify() {
 		}
 		c.s.mu.Unlock()
 	}
+}
+
+// page is the one of a listing that is asked for, from 1.
+func (c *call) page() int {
+	q, err := parseSearch(c.r.URL.Query().Get("search"), false, vmFields)
+	if err != nil {
+		return 1
+	}
+	return max(1, q.page)
 }
 
 // proxied is what the server before the engine says while the engine restarts.
@@ -258,7 +262,7 @@ var notCorrelation = regexp.MustCompile(`[^0-9A-Za-z_-]`)
 
 // correlation is the caller's name for what it does, or one that is made up.
 func correlation(r *http.Request) string {
-	id := or(r.Header.Get("Correlation-Id"), r.URL.Query().Get("correlation_id"))
+	id := cmp.Or(r.Header.Get("Correlation-Id"), r.URL.Query().Get("correlation_id"))
 	id = notCorrelation.ReplaceAllString(id, "")
 	if id == "" {
 		return newID()

@@ -1,15 +1,16 @@
 package ovirtsim
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io"
 	mathrand "math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -30,11 +31,12 @@ type Sim struct {
 	URL string // of its API, when it is served
 	CA  []byte // PEM, of the authority that signed its certificate
 
-	o     Options
-	model Model
-	clock Clock
-	log   logrus.FieldLogger
-	keys  *authority
+	o       Options
+	model   Model
+	clock   Clock
+	log     logrus.FieldLogger
+	keys    *authority
+	handler http.Handler // of the API's port
 
 	mu       sync.Mutex
 	vms      map[string]*vm  // by id
@@ -46,11 +48,10 @@ type Sim struct {
 	random   *mathrand.Rand
 	closed   bool
 
-	lock        *os.File // of State
-	scratch     string   // holds guests where there is no State
-	journalDead atomic.Bool
-	closing     chan struct{} // closed by Close
-	wg          sync.WaitGroup
+	lock    *os.File      // of State
+	scratch string        // holds guests where there is no State
+	closing chan struct{} // closed by Close
+	wg      sync.WaitGroup
 }
 
 // Open makes an engine from a model, or takes up the one that State holds: machines
@@ -66,6 +67,7 @@ func Open(m Model, o Options) (*Sim, error) {
 		vms: map[string]*vm{}, making: map[string]bool{}, sessions: map[string]*session{},
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
+	s.handler = s.routes()
 	if s.clock == nil {
 		s.clock = realTime{}
 	}
@@ -108,7 +110,7 @@ func (s *Sim) begin(kept []*vm, fresh bool) error {
 // inherit makes a machine of the model. s.mu is held.
 func (s *Sim) inherit(d VM) {
 	t := s.template(d.Template)
-	cluster := s.clusterNamed(or(d.Cluster, t.Cluster))
+	cluster := s.clusterNamed(cmp.Or(d.Cluster, t.Cluster))
 	v := s.newVM(t, cluster.ID)
 	v.ID, v.Foreign = idOf("vm", d.Name), true
 	v.Name, v.Comment, v.Description, v.Protected = d.Name, d.Comment, d.Description, d.Protect
@@ -133,7 +135,7 @@ func (s *Sim) inherit(d VM) {
 	s.vms[v.ID] = v
 	s.save(v)
 	s.note(Moved, v, Entry{Why: "it is in the model"})
-	s.follow(v, v.Since)
+	s.follow(v)
 }
 
 // newVM is a machine as its template has it.

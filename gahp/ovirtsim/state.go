@@ -117,16 +117,6 @@ func readVMs(dir string) (out []*vm, err error) {
 // what was due is made up for; process bodies have ended with the simulator. s.mu is
 // held.
 func (s *Sim) takeUp(old []*vm) {
-	there := map[string]bool{}
-	for _, v := range old {
-		there[v.ID] = true
-		s.vms[v.ID] = v
-		if v.Body == Process && v.Status.running() && v.Status != WaitForLaunch {
-			s.down(v, "", "its process ended with the simulator")
-			continue
-		}
-		s.follow(v, v.Since)
-	}
 	// We may have died between an entry and the machine's file.
 	last := map[string]Entry{}
 	for _, e := range s.journal.entries {
@@ -134,16 +124,22 @@ func (s *Sim) takeUp(old []*vm) {
 			last[e.VM] = e
 		}
 	}
+	for _, v := range old {
+		if last[v.ID].What == Gone { // and only its file was left
+			s.forget(v)
+			continue
+		}
+		s.vms[v.ID] = v
+		if v.Body == Process && v.Status.running() && v.Status != WaitForLaunch {
+			s.down(v, "", "its process ended with the simulator")
+			continue
+		}
+		s.follow(v)
+	}
 	for id, e := range last {
-		if e.What != Gone && !there[id] && s.vms[id] == nil {
+		if e.What != Gone && s.vms[id] == nil {
 			e.What, e.Why, e.At = Gone, "the simulator died before it was kept", s.clock.Now()
 			s.record(e)
-		}
-	}
-	for _, v := range s.vms {
-		if last[v.ID].What == Gone { // and only its file was left
-			delete(s.vms, v.ID)
-			s.forget(v)
 		}
 	}
 }

@@ -132,6 +132,65 @@ func TestDeathsBetweenTwoWrites(t *testing.T) {
 	}
 }
 
+// A machine's end is in the journal before its file is removed. What the file says it
+// was at must not begin again.
+func TestWhatIsGoneDoesNotGoOn(t *testing.T) {
+	as := strings.NewReplacer
+	for what, left := range map[string]*strings.Replacer{
+		"it was being made":    as(`"Status":"up"`, `"Status":"image_locked"`),
+		"it was being removed": as(`"Status":"up"`, `"Status":"image_locked"`, `"Removing":false`, `"Removing":true`),
+		"its guest ran":        as(`"Body":"paper"`, `"Body":"process"`),
+	} {
+		dir := t.TempDir()
+		m, clock := slow(Model{})
+		open := func() *Sim {
+			t.Helper()
+			s, err := Open(m, Options{State: dir, Clock: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open()
+		direct(t, s, "POST", "/vms", newVM("gb-1", ""))
+		clock.Advance(time.Second)
+		direct(t, s, "POST", "/vms/"+s.Machines()[0].ID+"/start", "<action/>")
+		clock.Advance(2 * time.Second)
+		file := filepath.Join(dir, "vms", s.Machines()[0].ID+".json")
+		kept, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := left.Replace(string(kept))
+		if text == string(kept) {
+			t.Fatalf("%s: the file has nothing to replace: %s", what, kept)
+		}
+		if err := s.Administer("gb-1", OpRemove); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		was := happened(s, "gb-1")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // and what the first life might keep
+			s = open()
+			clock.Advance(time.Minute)
+			if got := s.Machines(); len(got) != 0 {
+				t.Errorf("%s: there is %+v", what, got)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := happened(s, "gb-1"); got != was {
+			t.Errorf("%s: after its end the journal has %s, and had %s", what, got, was)
+		}
+	}
+}
+
 func TestDamagedStateIsRefused(t *testing.T) {
 	for file, text := range map[string]string{"journal": "{}\n", "vms/x.json": "{", "ca.pem": "none"} {
 		dir := t.TempDir()

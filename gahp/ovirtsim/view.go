@@ -1,6 +1,7 @@
 package ovirtsim
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -116,7 +117,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	}
 	n.addIf(status == Paused, tx("status_detail", "eio"))
 	n.addIf(v.StopReason != "", tx("stop_reason", v.StopReason))
-	n.add(when("stop_time", or(v.Stopped, v.Created))) // also while it runs, and before it ever has
+	n.add(when("stop_time", cmp.Or(v.Stopped, v.Created))) // also while it runs, and before it ever has
 	return n.add(ref("original_template", "templates", v.Template), ref("template", "templates", v.Template))
 }
 

@@ -113,11 +113,11 @@ func (s *Sim) move(v *vm, to Status, why string) {
 	v.Status, v.Since = to, s.clock.Now()
 	s.note(Moved, v, Entry{Why: why})
 	s.save(v)
-	s.follow(v, v.Since)
+	s.follow(v)
 }
 
-// follow sets off what follows by itself from a state that began at since.
-func (s *Sim) follow(v *vm, since time.Time) {
+// follow sets off what follows by itself from v's state.
+func (s *Sim) follow(v *vm) {
 	v.life++
 	if v.timer != nil {
 		v.timer()
@@ -128,7 +128,7 @@ func (s *Sim) follow(v *vm, since time.Time) {
 		return
 	}
 	life := v.life
-	at := since.Add(after)
+	at := v.Since.Add(after)
 	v.timer = s.clock.AfterFunc(max(0, at.Sub(s.clock.Now())), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -216,18 +216,21 @@ func (v *vm) lives() bool {
 	}
 }
 
-// cloudInit says what the start of a machine gives to its guest: none if ok is false.
+// cloudInit says what the start of a machine gives to its guest; nil: nothing.
 // An engine gives a machine's own initialization when it is told to use it, and by
 // itself at the first start of an operating system that it knows.
-func (v *vm) cloudInit(a actionIn) (i *initialization, ok bool) {
-	knows := v.OS != "other" && !strings.HasPrefix(v.OS, "windows")
+func (v *vm) cloudInit(a actionIn) *initialization {
+	use := v.OS != "other" && !strings.HasPrefix(v.OS, "windows") && !v.Ran
 	switch {
 	case a.VM != nil && a.VM.Initialization != nil:
-		return a.VM.Initialization, true
+		return a.VM.Initialization
 	case a.UseCloudInit != nil:
-		return v.Init, *a.UseCloudInit && v.Init != nil
+		use = *a.UseCloudInit
 	case a.UseInitialization != nil && *a.UseInitialization:
-		return v.Init, v.Init != nil
+		use = true
 	}
-	return v.Init, v.Init != nil && knows && !v.Ran
+	if !use {
+		return nil
+	}
+	return v.Init
 }

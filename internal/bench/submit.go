@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gridburst/internal/rig"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
 )
@@ -100,6 +101,15 @@ func (b *bench) durable(ctx context.Context, clients int) ([]Row, error) {
 	}
 	// The two take turns, so that a machine that drifts drifts under both.
 	var without []float64
+	total := 0
+	theirs, err := rig.CPU(s.PID)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := rig.CPU(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
 	for i := range b.Runs + 1 {
 		for _, log := range []bool{true, false} {
 			n, took, err := b.swarm(ctx, s.Socket, clients, b.count(clients*1000), 3*time.Second, func(client int, api *api.Client) func(context.Context, int) error {
@@ -115,6 +125,7 @@ func (b *bench) durable(ctx context.Context, clients int) ([]Row, error) {
 			if err != nil {
 				return nil, err
 			}
+			total += n
 			rate := float64(n) / took.Seconds()
 			switch {
 			case i == 0:
@@ -126,9 +137,21 @@ func (b *bench) durable(ctx context.Context, clients int) ([]Row, error) {
 		}
 	}
 	r.Value = median(r.Runs)
-	r.Note += fmt.Sprintf("; without a log: %.0f", median(without))
+	theirsNow, err := rig.CPU(s.PID)
+	if err != nil {
+		return nil, err
+	}
+	oursNow, err := rig.CPU(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	r.Note += fmt.Sprintf("; without a log: %.0f; processor time of each: %.0f us in the schedd, %.0f in the clients",
+		median(without), each(theirsNow-theirs, total), each(oursNow-ours, total))
 	return []Row{r}, nil
 }
+
+// each is how many microseconds of a time one of n things took.
+func each(d time.Duration, n int) float64 { return d.Seconds() * 1e6 / float64(max(n, 1)) }
 
 func handIn(ctx context.Context, c *api.Client, specs ...submit.Spec) error {
 	out, err := c.Submit(ctx, api.Submission{Specs: specs})

@@ -23,10 +23,7 @@ func lowerJobs(r jobfile.Request) ([]submit.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	if diags.HasErrors() {
-		return nil, &grid.Error{Code: grid.Invalid, Message: "the job file cannot be used", Err: &grid.DiagnosticsError{Diagnostics: diags}}
-	}
-	return specs, nil
+	return specs, diags.Err()
 }
 
 const opWorkflow = "workflow"
@@ -45,8 +42,5 @@ func readWorkflow(path string) (*dag.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	if diags.HasErrors() {
-		return nil, &grid.Error{Code: grid.Invalid, Message: "the workflow cannot be used", Err: &grid.DiagnosticsError{Diagnostics: diags}}
-	}
-	return g, nil
+	return g, diags.Err()
 }

@@ -49,15 +49,7 @@ type CA struct {
 // has to exist; nobody but its owner may read the file.
 func Open(dir string) (*CA, error) {
 	path := filepath.Join(dir, File)
-	b, err := readSecret(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if b, err = newAuthority(time.Now()); err == nil {
-			err = writeOnce(path, b)
-		}
-		if errors.Is(err, fs.ErrExist) { // another process was quicker: its authority is the one
-			b, err = readSecret(path)
-		}
-	}
+	b, err := readOrMake(path, func() ([]byte, error) { return newAuthority(time.Now()) })
 	if err != nil {
 		return nil, fmt.Errorf("open the certificate authority: %w", err)
 	}
@@ -213,6 +205,22 @@ func (ca *CA) server(names []string, now time.Time) (certificate [][]byte, key c
 	}
 	// The authority goes along, for workers that pin its fingerprint.
 	return [][]byte{der, ca.cert.Raw}, k, t.NotAfter, nil
+}
+
+// readOrMake reads a file that nobody but its owner may open, and makes it if there is
+// none.
+func readOrMake(path string, secret func() ([]byte, error)) ([]byte, error) {
+	b, err := readSecret(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return b, err
+	}
+	if b, err = secret(); err != nil {
+		return nil, err
+	}
+	if err = writeOnce(path, b); errors.Is(err, fs.ErrExist) { // another process was quicker: its secret is the one
+		return readSecret(path)
+	}
+	return b, err
 }
 
 // readSecret reads a file that nobody but its owner may open.

@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 
 	"gridburst/internal/grid"
@@ -24,15 +22,11 @@ type Secrets struct{ key []byte }
 // OpenSecrets loads the key of dir, and makes one if there is none.
 func OpenSecrets(dir string) (*Secrets, error) {
 	path := filepath.Join(dir, SecretFile)
-	b, err := readSecret(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		b = make([]byte, 32)
+	b, err := readOrMake(path, func() ([]byte, error) {
+		b := make([]byte, 32)
 		rand.Read(b) // never fails, as its documentation says
-		err = writeOnce(path, b)
-		if errors.Is(err, fs.ErrExist) { // another process was quicker
-			b, err = readSecret(path)
-		}
-	}
+		return b, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the key of tokens: %w", err)
 	}

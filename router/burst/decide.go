@@ -75,7 +75,7 @@ type Want struct {
 
 // Decide works out what to bring up and what to let go.
 func Decide(in *Input, m *router.Matcher) Decision {
-	d := decision{in: in, m: m, queues: slices.Clone(in.Queues), usage: in.Usage}
+	d := decision{in: in, m: m, queues: slices.Clone(in.Queues)}
 	d.soon()
 	d.takeBack()
 	d.bind()
@@ -88,19 +88,17 @@ type decision struct {
 	in     *Input
 	m      *router.Matcher
 	queues []router.Queue
-	usage  map[uint32]int64
 	out    Decision
-	kept   map[uint32]bool // claims whose drain is taken back
 }
 
 // match gives waiting jobs to slots and takes them out of the queues. The result is,
 // for each slot, the jobs that it got.
 func (d *decision) match(slots []router.Slot) [][]router.Job {
 	got := make([][]router.Job, len(slots))
-	if len(slots) == 0 || !d.waiting() {
+	if len(slots) == 0 || d.jobs() == 0 {
 		return got
 	}
-	plan := router.Cycle(&router.Input{Now: d.in.Now, Slots: slots, Queues: d.queues, Usage: d.usage}, d.m)
+	plan := router.Cycle(&router.Input{Now: d.in.Now, Slots: slots, Queues: d.queues, Usage: d.in.Usage}, d.m)
 	taken := map[uint64]bool{}
 	for _, a := range plan.Assign {
 		got[a.Slot] = append(got[a.Slot], a.Job)
@@ -113,13 +111,9 @@ func (d *decision) match(slots []router.Slot) [][]router.Job {
 	return got
 }
 
-func (d *decision) waiting() bool {
-	return slices.ContainsFunc(d.queues, func(q router.Queue) bool { return len(q.Jobs) > 0 })
-}
-
 // soon takes out the jobs that slots in use will serve before a machine could be up.
 func (d *decision) soon() {
-	for turn := 1; ; turn++ {
+	for turn, left := 1, -1; d.jobs() != left; turn++ { // what a turn does not place, no later one does
 		var slots []router.Slot
 		for _, b := range d.in.Busy {
 			if b.Turns >= turn {
@@ -128,9 +122,7 @@ func (d *decision) soon() {
 				slots = append(slots, s)
 			}
 		}
-		if len(slots) == 0 || !d.waiting() {
-			return
-		}
+		left = d.jobs()
 		d.match(slots)
 	}
 }
@@ -145,11 +137,9 @@ func (d *decision) takeBack() {
 			claims = append(claims, m.Claim)
 		}
 	}
-	d.kept = map[uint32]bool{}
 	for i, jobs := range d.match(slots) {
 		if len(jobs) > 0 {
 			d.out.Undrain = append(d.out.Undrain, claims[i])
-			d.kept[claims[i]] = true
 		}
 	}
 }
@@ -176,10 +166,9 @@ func (d *decision) bind() {
 func (d *decision) want() {
 	for i := range d.in.Shapes {
 		shape := &d.in.Shapes[i]
-		room := max(shape.Room, 0)
-		slots := make([]router.Slot, 0, room)
-		for k := range min(room, d.jobs()) {
-			slots = append(slots, router.Slot{ID: uint32(k), Class: shape.Class, Total: shape.Offer, Free: shape.Offer})
+		slots := make([]router.Slot, max(min(shape.Room, d.jobs()), 0))
+		for k := range slots {
+			slots[k] = router.Slot{ID: uint32(k), Class: shape.Class, Total: shape.Offer, Free: shape.Offer}
 		}
 		for _, jobs := range d.match(slots) {
 			if len(jobs) > 0 {
@@ -208,7 +197,7 @@ func (d *decision) jobs() (n int) {
 func (d *decision) release() {
 	up := make([]int, len(d.in.Shapes))
 	for _, m := range d.in.Members {
-		if m.Shape >= 0 && (!m.Draining || d.kept[m.Claim]) {
+		if m.Shape >= 0 && (!m.Draining || slices.Contains(d.out.Undrain, m.Claim)) {
 			up[m.Shape]++
 		}
 	}

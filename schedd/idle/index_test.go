@@ -26,7 +26,10 @@ func (stubs) ReadFile(string) ([]byte, error)      { return nil, fs.ErrNotExist 
 func (stubs) Glob(string) ([]string, error)        { return nil, nil }
 func (stubs) Stat(string) (submit.FileInfo, error) { return submit.FileInfo{Mode: 0o700}, nil }
 
-type failer interface{ Fatalf(string, ...any) }
+type failer interface {
+	Fatalf(string, ...any)
+	Context() context.Context
+}
 
 func spec(t failer, text string) *submit.Spec {
 	f, diags := submit.Parse("t.sub", []byte(text))
@@ -61,7 +64,7 @@ func (w *world) do(b ledger.Body) any {
 	if r.Err != nil {
 		w.t.Fatalf("%v", r.Err)
 	}
-	events, _, err := w.m.Events(context.TODO(), before, 1<<20)
+	events, _, err := w.m.Events(w.t.Context(), before, 1<<20)
 	if err != nil {
 		w.t.Fatalf("%v", err)
 	}

@@ -102,8 +102,8 @@ func (s *Server) registerSubmit() {
 	}
 	post(s, "/v1/jobs", "submit", "Add jobs", anybody, maxSubmission,
 		func(ctx context.Context, id Identity, in *raw) (api.Submitted, error) {
-			var sub api.Submission
-			if err := json.Unmarshal(in.RawBody, &sub); err != nil {
+			sub, err := api.DecodeSubmission(in.RawBody)
+			if err != nil {
 				return api.Submitted{}, grid.Errorf(grid.Invalid, "the submission is not what /openapi.json says: %w", err)
 			}
 			return s.backend.Submit(ctx, id, sub)

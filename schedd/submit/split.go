@@ -14,7 +14,7 @@ var individual = [...]string{
 // this one. Merge puts them together again.
 func Split(attrs []Attr) (template, own []Attr) {
 	for _, a := range attrs {
-		if _, ok := slices.BinarySearch(individual[:], fold(a.Name)); ok {
+		if _, ok := slices.BinarySearchFunc(individual[:], a.Name, compareNames); ok {
 			own = append(own, a)
 		} else {
 			template = append(template, a)

@@ -9,7 +9,6 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/desk"
-	"gridburst/internal/failpoint"
 	"gridburst/schedd"
 )
 
@@ -25,7 +24,7 @@ func engine(resources []schedd.Resource, log logrus.FieldLogger) func(schedd.Cre
 		if c.CAFile != "" {
 			command = append(command, "--ca-file", c.CAFile)
 		}
-		o := gahp.Options{Command: command, Env: failpoint.Environ(), Dir: "/", Log: log.WithField("resource", c.Resource)}
+		o := gahp.Options{Command: command, Dir: "/", Log: log.WithField("resource", c.Resource)}
 		if o.Credential, err = desk.CredentialOf(c.User); err != nil {
 			return nil, err
 		}

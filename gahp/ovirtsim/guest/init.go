@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -58,7 +59,7 @@ func second() int {
 		case reboot = <-b.end:
 		}
 		close(b.stop)
-		n.endAll(orDefault(s.Grace, defaultGrace))
+		n.endAll(cmp.Or(s.Grace, defaultGrace))
 		<-booted
 		if !reboot {
 			break
@@ -68,13 +69,6 @@ func second() int {
 	logf("guest: power off")
 	tell(line, said{Off: true})
 	return 0
-}
-
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return otherwise
 }
 
 // listen hears the host. When its end of the line is closed, the host is dead, and so

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,13 +24,7 @@ type Limits struct {
 const maxDepth = 100 // directories above an entry
 
 func (l Limits) withDefaults() Limits {
-	if l.Bytes == 0 {
-		l.Bytes = 256 << 30
-	}
-	if l.Entries == 0 {
-		l.Entries = 100_000
-	}
-	return l
+	return Limits{Bytes: cmp.Or(l.Bytes, 256<<30), Entries: cmp.Or(l.Entries, 100_000)}
 }
 
 // Unpack fills the job's directory from a tar stream of regular files, directories
