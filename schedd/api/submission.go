@@ -85,6 +85,7 @@ func (q *quick) object(field func(key string)) {
 
 func list[T any](q *quick, read func() T) (out []T) {
 	q.must('[')
+	out = make([]T, 0, 8)
 	for q.ok() {
 		out = append(out, read())
 		if q.next(']') {
@@ -97,13 +98,17 @@ func list[T any](q *quick, read func() T) (out []T) {
 
 func (q *quick) text() string {
 	q.must('"')
-	plain := true
+	escaped, plain := false, true
 	for first := q.i; q.i < len(q.s); q.i++ {
 		switch c := q.s[q.i]; {
 		case c == '"':
+			text := q.s[first:q.i]
 			q.i++
-			if plain {
-				return q.s[first : q.i-1]
+			switch {
+			case plain && !escaped:
+				return text
+			case plain:
+				return unescape(text)
 			}
 			var out string
 			if json.Unmarshal([]byte(q.s[first-1:q.i]), &out) != nil {
@@ -111,8 +116,9 @@ func (q *quick) text() string {
 			}
 			return out
 		case c == '\\':
-			plain = false
+			escaped = true
 			q.i++ // what is escaped ends nothing
+			plain = plain && q.i < len(q.s) && (q.s[q.i] == '"' || q.s[q.i] == '\\' || q.s[q.i] == '/')
 		case c >= 0x80:
 			plain = false
 		case c < ' ':
@@ -121,6 +127,18 @@ func (q *quick) text() string {
 	}
 	q.give()
 	return ""
+}
+
+// unescape takes out the backslashes before quotes, backslashes and slashes.
+func unescape(text string) string {
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' {
+			i++
+		}
+		out = append(out, text[i])
+	}
+	return string(out)
 }
 
 func (q *quick) number() int {
