@@ -66,6 +66,10 @@ const defaultLimit = 1000
 
 func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 	out := &query{JobsQuery: q, limit: q.Limit, now: instant(), who: who}
+	// Each once, however it is spelled, and in the order in which ads are written.
+	fold := strings.ToLower
+	out.Attributes = slices.SortedStableFunc(slices.Values(q.Attributes), func(a, b string) int { return cmp.Compare(fold(a), fold(b)) })
+	out.Attributes = slices.CompactFunc(out.Attributes, strings.EqualFold)
 	if out.limit <= 0 {
 		out.limit = defaultLimit
 	}
@@ -125,18 +129,10 @@ func (q *query) project(job *ad.Ad) json.RawMessage {
 	if len(names) == 0 {
 		names = job.Names()
 	}
-	out := ad.New(len(names))
-	for _, n := range names {
-		e, ok := job.Expr(n)
-		switch {
-		case !ok:
-		case q.Evaluate:
-			out.SetValue(n, q.now.Eval(e, job, nil))
-		default:
-			out.SetExpr(n, e)
-		}
+	if !q.Evaluate {
+		return job.AppendChosen(nil, names, nil)
 	}
-	return out.AppendJSON(nil)
+	return job.AppendChosen(nil, names, func(e *ad.Expr) ad.Value { return q.now.Eval(e, job, nil) })
 }
 
 func (q *query) page(more bool) api.Jobs {
@@ -158,6 +154,7 @@ func (d *Daemon) Jobs(ctx context.Context, who serve.Identity, jq api.JobsQuery)
 	}
 	v := d.ledger.View()
 	full := false
+	job := ad.New(48) // each job's in its turn
 	err = d.ads.Read(v, func(s *jobad.Session) error {
 		for r := range q.ranges(v) {
 			c, _ := v.Cluster(r.Cluster)
@@ -171,8 +168,7 @@ func (d *Daemon) Jobs(ctx context.Context, who serve.Identity, jq api.JobsQuery)
 					if q.after != 0 && id.Key() <= q.after {
 						continue
 					}
-					job, err := s.Job(id)
-					if err != nil {
+					if err := s.JobInto(job, id); err != nil {
 						return err
 					}
 					if full = q.take(id, owner, job); full {

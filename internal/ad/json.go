@@ -36,6 +36,33 @@ func (a *Ad) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// AppendChosen appends the attributes of those names that a has as a JSON object, in
+// their order and spelling; with eval each as the value that it gives.
+func (a *Ad) AppendChosen(dst []byte, names []string, eval func(*Expr) Value) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, name := range names {
+		e, ok := a.lookup(fold(name))
+		if !ok {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(appendString(dst, name), ':')
+		switch {
+		case e.expr == nil:
+			dst = appendValue(dst, e.value)
+		case eval == nil:
+			dst = appendNode(dst, e.expr.root)
+		default:
+			dst = appendValue(dst, eval(e.expr))
+		}
+	}
+	return append(dst, '}')
+}
+
 // MarshalJSON is [Ad.AppendJSON].
 func (a *Ad) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
 

@@ -69,21 +69,30 @@ func (a *Ads) Job(v *ledger.View, id grid.JobID) (out *ad.Ad, err error) {
 
 // Job is as [Ads.Job].
 func (s *Session) Job(id grid.JobID) (*ad.Ad, error) {
+	out := ad.New(48)
+	if err := s.JobInto(out, id); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// JobInto is Job into an ad that loses what it held.
+func (s *Session) JobInto(out *ad.Ad, id grid.JobID) error {
 	c, ok := s.v.Cluster(id.Cluster)
 	j, there := s.v.Job(id)
 	if !ok || !there {
-		return nil, grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
+		return grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
 	}
-	return s.live(id, &c, &j)
+	return s.live(out, id, &c, &j)
 }
 
-// live is the ad of a job that is not in the history.
-func (s *Session) live(id grid.JobID, c *ledger.Cluster, j *ledger.Job) (*ad.Ad, error) {
+// live makes the ad of a job that is not in the history.
+func (s *Session) live(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job) error {
 	later, err := s.r.Attrs(s.v, id)
 	if err != nil {
-		return nil, grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
+		return grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
 	}
-	return s.make(id, c, j, later)
+	return s.make(out, id, c, j, later)
 }
 
 // Any is the ad of a job, in the queue or in the history.
@@ -93,7 +102,11 @@ func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
 	}
 	if j, ok := s.v.LeavingJob(id); ok {
 		c, _ := s.v.Leaving(id.Cluster)
-		return s.live(id, &c, &j)
+		out := ad.New(48)
+		if err := s.live(out, id, &c, &j); err != nil {
+			return nil, err
+		}
+		return out, nil
 	}
 	p, ok, err := s.r.Past(id)
 	if err != nil {
@@ -164,11 +177,12 @@ func (s *Session) Past(p *ledger.Past, proc int32) (*ad.Ad, error) {
 	if err != nil {
 		return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
 	}
-	out, err := s.make(id, &c, &p.Job, p.Attrs)
-	if err == nil {
-		out.SetInt("CompletionDate", completion(&p.Job))
+	out := ad.New(48)
+	if err := s.make(out, id, &c, &p.Job, p.Attrs); err != nil {
+		return nil, err
 	}
-	return out, err
+	out.SetInt("CompletionDate", completion(&p.Job))
+	return out, nil
 }
 
 func completion(j *ledger.Job) int64 {
@@ -178,26 +192,26 @@ func completion(j *ledger.Job) int64 {
 	return 0
 }
 
-func (s *Session) make(id grid.JobID, c *ledger.Cluster, j *ledger.Job, later []ledger.Attr) (*ad.Ad, error) {
+func (s *Session) make(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job, later []ledger.Attr) error {
 	t, err := s.template(c.Template)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := ad.New(48)
+	out.Reset()
 	out.Chain(t.base)
 	if err := s.own(out, t, id, c); err != nil {
-		return nil, grid.Errorf(grid.Internal, "the ad of job %s: %w", id, err)
+		return grid.Errorf(grid.Internal, "the ad of job %s: %w", id, err)
 	}
 	for _, at := range later {
 		e, err := s.ads.Exprs.Parse(at.Expr)
 		if err != nil {
-			return nil, grid.Errorf(grid.Internal, "attribute %s of job %s: %w", at.Name, id, err)
+			return grid.Errorf(grid.Internal, "attribute %s of job %s: %w", at.Name, id, err)
 		}
 		out.SetExpr(at.Name, e)
 	}
 	owner, _ := s.v.Owner(c.Owner)
 	s.ads.record(out, id, c, j, owner)
-	return out, nil
+	return nil
 }
 
 // own adds what is the cluster's, the section's and the proc's.
