@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gridburst/internal/failpoint"
 	"gridburst/internal/pause"
 	"gridburst/schedd/ledger"
 )
@@ -32,7 +31,6 @@ func (d *Daemon) clear(ctx context.Context) error {
 		if err != nil {
 			return ignoreEnd(ctx, err)
 		}
-		failpoint.Hit("clear.step")
 		// Others' event logs are not to wait behind those of all these jobs.
 		if err := d.logs.reached(ctx, r.Index); err != nil {
 			return ignoreEnd(ctx, err)

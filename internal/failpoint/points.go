@@ -89,6 +89,8 @@ var Points = []Point{
 	{Name: "claim.gone.before", Of: Schedd, When: "a machine was seen gone, and its claim is open"},
 	{Name: "sweep.remove.before", Of: Schedd, When: "a machine of ours without a claim is about to be taken away"},
 	{Name: "ledger.backup.described", Of: Schedd, When: "a copy is described, and not written", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.compact.copied", Of: Schedd, When: "a compacted copy is made, and not in its place", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.compact.renamed", Of: Schedd, When: "a compacted copy is in its place, perhaps not for good", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.restore.marked", Of: Schedd, When: "a restored directory is marked, and has no queue file", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.checkpoint.written", Of: Schedd, When: "a checkpoint is written, and the ledger does not know", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.checkpoint.trimmed", Of: Schedd, When: "the log was cut, and older checkpoints lie about", Test: "TestCopiesSurviveDeath"},

@@ -34,12 +34,12 @@ func Command(d *cli.Deps) *cobra.Command {
 		Long: `Look after a schedd and its queue file.
 
 The queue file holds a log of every accepted command, and the state that is their
-fold. All of this may be done while the schedd runs, but for restore.
+fold. All of this may be done while the schedd runs, but for restore and compact.
 ` + cli.ExitHelp,
 	}
 	a.ask.Flags(c)
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print answers as JSON")
-	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore())
+	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore(), a.compact())
 	return c
 }
 
