@@ -26,6 +26,8 @@ type Schedd struct {
 	LeaseMargin time.Duration
 	LogWait     time.Duration
 	KeepKeys    time.Duration
+	KeepHistory time.Duration // 0: for ever
+	VerifyEvery time.Duration
 	MaxProcs    int
 	MaxPerOwner int
 	Reserve     int64         // bytes
@@ -133,6 +135,8 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"lease_margin", span(&c.LeaseMargin)},
 		{"log_wait", span(&c.LogWait)},
 		{"keep_keys", span(&c.KeepKeys)},
+		{"keep_history", span(&c.KeepHistory)},
+		{"verify_every", span(&c.VerifyEvery)},
 		{"max_procs", count(&c.MaxProcs)},
 		{"max_per_owner", count(&c.MaxPerOwner)},
 		{"reserve", size(&c.Reserve, 1)},

@@ -20,6 +20,8 @@ schedd {
   lease_margin = "1m"     # and so much later they are given up here
   log_wait     = "5s"     # how long a submit waits for the user's event log
   keep_keys    = "720h"   # how long an idempotency key is known
+  # keep_history = "8760h" # how long jobs that have left the queue are remembered; for ever
+  verify_every = "24h"    # how often the queue is proven to be the fold of its log, in the background
   max_procs    = 1000000  # jobs of one submission
   # max_per_owner = 100000 # jobs of one user in the queue; no bound
   sweep        = "1m"     # how often machines at engines are compared with what was wished for

@@ -27,6 +27,8 @@ schedd {
   lease_margin = "2s"
   log_wait = "1s"
   keep_keys = "1h"
+  keep_history = "5h"
+  verify_every = "6h"
   max_procs = 5
   max_per_owner = 6
   reserve = "1KiB"
@@ -83,7 +85,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	got := read(t, whole)
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"},
-		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
+		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour, KeepHistory: 5 * time.Hour, VerifyEvery: 6 * time.Hour,
 		MaxProcs: 5, MaxPerOwner: 6, Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
@@ -97,7 +99,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 		}},
 	}
-	if at := got.Crons[0].At["schedule"]; at.Line != 47 || at.Column != 14 {
+	if at := got.Crons[0].At["schedule"]; at.Line != 49 || at.Column != 14 {
 		t.Errorf("the schedule stands at line %d, column %d", at.Line, at.Column)
 	}
 	got.Crons[0].At = nil

@@ -43,6 +43,14 @@ type Config struct {
 	// KeepKeys is how long idempotency keys are known; 0: 30 days.
 	KeepKeys time.Duration
 
+	// KeepHistory is how long jobs that have left the queue are remembered; 0: for ever.
+	KeepHistory time.Duration
+
+	// Verifier is the command that proves a queue file, whose path is its last argument;
+	// VerifyEvery is how often the schedd has its own proven by it. Empty: never; 0: 24 h.
+	Verifier    []string
+	VerifyEvery time.Duration
+
 	// LocalWorker is the command that serves the local universe, started when it is
 	// first needed; empty: jobs of that universe are refused.
 	LocalWorker []string
@@ -77,6 +85,7 @@ func (c *Config) complete() error {
 	c.MaxProcs = cmp.Or(c.MaxProcs, 1_000_000)
 	c.LogWait = cmp.Or(c.LogWait, 5*time.Second)
 	c.KeepKeys = cmp.Or(c.KeepKeys, 30*24*time.Hour)
+	c.VerifyEvery = cmp.Or(c.VerifyEvery, 24*time.Hour)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	names := map[string]bool{}
 	for i := range c.Resources {

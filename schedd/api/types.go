@@ -56,6 +56,17 @@ type Status struct {
 	You        Identity `json:"you"`
 	Personal   bool     `json:"personal" doc:"It runs as an ordinary user, for that user"`
 	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
+
+	Verified *Verified `json:"verified,omitempty" doc:"The last proof that its queue is the fold of its log"`
+}
+
+// Verified is one proof of the queue.
+type Verified struct {
+	At      int64  `json:"at" doc:"When it was begun, seconds since 1970"`
+	Index   uint64 `json:"index" doc:"The last entry of the log that it has seen"`
+	Entries int    `json:"entries" doc:"Of the log, applied again"`
+	Seconds int64  `json:"seconds" doc:"How long it took"`
+	Found   string `json:"found,omitempty" doc:"What is wrong; nothing: it was proven"`
 }
 
 // Identity is who asks, as the socket says.

@@ -30,6 +30,7 @@ const (
 	KindPassCron   Kind = 19
 	KindRemoveAll  Kind = 30
 	KindClear      Kind = 31
+	KindExpire     Kind = 32
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -72,6 +73,7 @@ var kinds = map[Kind]struct {
 	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 	KindRemoveAll:  {"remove_all", func() Body { return new(RemoveAll) }, false},
 	KindClear:      {"clear", func() Body { return new(Clear) }, false},
+	KindExpire:     {"expire", func() Body { return new(Expire) }, false},
 }
 
 func (k Kind) String() string {

@@ -24,7 +24,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 26).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 27).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -60,6 +60,8 @@ func (s *script) draw(v *View) Command {
 		c.Body = sub
 	case 24:
 		c.Body = &RemoveAll{Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Reason: "via test"}
+	case 27:
+		c.Body = &Expire{Before: s.at - rapid.Int64Range(0, 3000).Draw(s.t, "age"), Max: 3}
 	case 25, 26:
 		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max")}
 	case 15:

@@ -66,6 +66,13 @@ func (a *admin) status() *cobra.Command {
 			a.line("log entry", s.Index)
 			a.line("since", time.Unix(s.Since, 0).Format("2006-01-02 15:04:05"))
 			a.line("you", fmt.Sprintf("%s (%d)", s.You.User, s.You.UID))
+			if v := s.Verified; v != nil {
+				verdict := "proven"
+				if v.Found != "" {
+					verdict = v.Found
+				}
+				a.line("verified", fmt.Sprintf("%s, up to entry %d, in %d s: %s", time.Unix(v.At, 0).Format("2006-01-02 15:04:05"), v.Index, v.Seconds, verdict))
+			}
 			for _, w := range s.Warnings {
 				a.line("warning", w)
 			}
