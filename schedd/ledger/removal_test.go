@@ -13,6 +13,7 @@ func TestRemovalOfAllIsSeenAtOnceAndCarriedOutInSteps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	m, err := OpenMachine(path, Options{NoSync: true})
 	must(t, err)
+	apply(m, Command{At: 1000, By: "u", Body: &SeeWorker{Worker{Name: "w"}}})
 	template := []byte("t")
 	submit := func(uid uint32, procs int32) int32 {
 		r := apply(m, Command{At: 1000, By: "u", Body: &Submit{Owner: Owner{Name: "a", UID: uid}, Template: template, Hash: HashTemplate(template), Procs: procs, Own: []byte("own")}})
