@@ -24,20 +24,20 @@ func (d *Daemon) History(ctx context.Context, who serve.Identity, hq api.History
 	if err != nil {
 		return api.Jobs{}, err
 	}
-	var from ledger.PastAt
+	h := history{query: q, PastQuery: ledger.PastQuery{Since: hq.Since * 1000, Forward: hq.Forward}}
 	if after != "" {
-		if from, err = placeOf(after); err != nil {
+		if h.From, err = placeOf(after); err != nil {
 			return api.Jobs{}, err
 		}
 	}
-	v := d.ledger.View()
+	h.v = d.ledger.View()
 	next := ""
-	err = d.ads.Read(v, func(s *jobad.Session) error {
-		for p, err := range q.pasts(v, s, from, hq.Since*1000) {
+	err = d.ads.Read(h.v, func(s *jobad.Session) error {
+		for p, err := range h.pasts(s) {
 			if err != nil {
 				return err
 			}
-			full, err := q.past(s, v, &p, from)
+			full, err := h.past(s, &p)
 			if full || err != nil {
 				next = placeText(ledger.PastAt{Left: p.Left, Job: q.last})
 				return err
@@ -51,6 +51,13 @@ func (d *Daemon) History(ctx context.Context, who serve.Identity, hq api.History
 	page := q.page(false)
 	page.Next = next
 	return page, err
+}
+
+// history is a HistoryQuery, understood.
+type history struct {
+	*query
+	ledger.PastQuery
+	v *ledger.View
 }
 
 // placeText is a place in the history as Jobs.Next has it: milliseconds, and a job.
@@ -69,24 +76,51 @@ func placeOf(text string) (at ledger.PastAt, err error) {
 }
 
 // pasts are the records of the history that may have what is asked for: by the ids, or
-// by the time of their leaving, the latest first.
-func (q *query) pasts(v *ledger.View, s *jobad.Session, from ledger.PastAt, since int64) iter.Seq2[ledger.Past, error] {
-	if len(q.runs) == 0 {
-		var owners []uint32
-		for id, o := range v.Owners() {
-			if q.Owner == "" || q.Owner == o.Name {
-				owners = append(owners, id)
+// by the time of their leaving.
+func (h *history) pasts(s *jobad.Session) iter.Seq2[ledger.Past, error] {
+	if len(h.runs) == 0 {
+		for id, o := range h.v.Owners() {
+			if h.Owner == "" || h.Owner == o.Name {
+				h.Owners = append(h.Owners, id)
 			}
 		}
-		return s.History(owners, from, since)
+		return s.History(h.PastQuery)
 	}
-	runs := slices.Clone(q.runs)
-	slices.SortFunc(runs, func(a, b grid.Run) int { return cmp.Compare(b.First().Key(), a.First().Key()) })
+	if !h.Forward {
+		return h.byID(s)
+	}
+	var found []ledger.Past
+	for p, err := range h.byID(s) {
+		if err != nil {
+			return func(yield func(ledger.Past, error) bool) { yield(p, err) }
+		}
+		found = append(found, p)
+	}
+	return func(yield func(ledger.Past, error) bool) {
+		for _, p := range slices.Backward(found) {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// byID yields the records that have jobs of the ids, the highest id first.
+func (h *history) byID(s *jobad.Session) iter.Seq2[ledger.Past, error] {
+	// Each cluster once, and of it all that lies between what is named.
+	var runs []grid.Run
+	for _, r := range slices.SortedFunc(slices.Values(h.runs), func(a, b grid.Run) int { return cmp.Compare(b.Cluster, a.Cluster) }) {
+		if n := len(runs); n > 0 && runs[n-1].Cluster == r.Cluster {
+			runs[n-1].Lo, runs[n-1].Hi = min(runs[n-1].Lo, r.Lo), max(runs[n-1].Hi, r.Hi)
+			continue
+		}
+		runs = append(runs, r)
+	}
 	return func(yield func(ledger.Past, error) bool) {
 		for _, r := range runs {
 			// What was removed a moment ago, and has not been moved yet.
 			for p := range s.Leaving(r) {
-				if p.Left >= since && !yield(p, nil) {
+				if p.Left >= h.Since && !yield(p, nil) {
 					return
 				}
 			}
@@ -94,7 +128,7 @@ func (q *query) pasts(v *ledger.View, s *jobad.Session, from ledger.PastAt, sinc
 				if err == nil && (p.Run.Cluster != r.Cluster || p.Run.Hi <= r.Lo) {
 					break
 				}
-				if p.Left >= since && !yield(p, err) {
+				if p.Left >= h.Since && !yield(p, err) {
 					return
 				}
 			}
@@ -102,26 +136,29 @@ func (q *query) pasts(v *ledger.View, s *jobad.Session, from ledger.PastAt, sinc
 	}
 }
 
-// past takes the jobs of one record of the history, highest proc first.
-func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past, from ledger.PastAt) (full bool, err error) {
+// past takes the jobs of one record of the history.
+func (h *history) past(s *jobad.Session, p *ledger.Past) (full bool, err error) {
 	c, err := s.Cluster(p.Run.Cluster)
 	if err != nil {
 		return false, err
 	}
-	owner, _ := v.Owner(c.Owner)
-	if q.Owner != "" && q.Owner != owner.Name {
+	owner, _ := h.v.Owner(c.Owner)
+	if h.Owner != "" && h.Owner != owner.Name {
 		return false, nil
 	}
-	for proc := p.Run.Hi - 1; proc >= p.Run.Lo; proc-- {
-		id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
-		if !q.named(id) || q.seen(p, id, from) {
+	for i := range int32(p.Run.Len()) {
+		id := grid.JobID{Cluster: p.Run.Cluster, Proc: p.Run.Hi - 1 - i}
+		if h.Forward {
+			id.Proc = p.Run.Lo + i
+		}
+		if !h.named(id) || h.seen(p, id) {
 			continue
 		}
-		job, err := s.Past(p, proc)
+		job, err := s.Past(p, id.Proc)
 		if err != nil {
 			return false, err
 		}
-		if q.take(id, owner, job) {
+		if h.take(id, owner, job) {
 			return true, nil
 		}
 	}
@@ -129,14 +166,18 @@ func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past, from ledg
 }
 
 // seen reports whether an earlier page had the job.
-func (q *query) seen(p *ledger.Past, id grid.JobID, from ledger.PastAt) bool {
-	switch {
-	case from == ledger.PastAt{}:
-		return false
-	case len(q.runs) > 0: // by id
-		return id.Key() >= from.Job.Key()
+func (h *history) seen(p *ledger.Past, id grid.JobID) bool {
+	order := cmp.Compare(id.Key(), h.From.Job.Key())
+	if len(h.runs) == 0 { // by time first
+		order = cmp.Or(cmp.Compare(p.Left, h.From.Left), order)
 	}
-	return p.Left == from.Left && id.Key() >= from.Job.Key()
+	switch {
+	case h.From == ledger.PastAt{}:
+		return false
+	case h.Forward:
+		return order <= 0
+	}
+	return order >= 0
 }
 
 // named reports whether the ids mean the job.

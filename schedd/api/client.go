@@ -230,6 +230,9 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.Raw
 	if q.Since > 0 {
 		v.Set("since", strconv.FormatInt(q.Since, 10))
 	}
+	if q.Forward {
+		v.Set("forward", "true")
+	}
 	return c.pages(ctx, "/v1/history", v)
 }
 

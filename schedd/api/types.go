@@ -108,7 +108,8 @@ type JobsQuery struct {
 // HistoryQuery selects jobs in the history.
 type HistoryQuery struct {
 	JobsQuery
-	Since int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
+	Since   int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
+	Forward bool  `query:"forward" doc:"The other way round: the first that left comes first"`
 }
 
 // Jobs is one page of job ads, in the order of their ids; of a history the latest that

@@ -158,8 +158,8 @@ func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {
 }
 
 // History is as [ledger.Reader.History].
-func (s *Session) History(owners []uint32, from ledger.PastAt, since int64) iter.Seq2[ledger.Past, error] {
-	return s.r.History(owners, from, since)
+func (s *Session) History(q ledger.PastQuery) iter.Seq2[ledger.Past, error] {
+	return s.r.History(q)
 }
 
 // PastByID is as [ledger.Reader.PastByID].

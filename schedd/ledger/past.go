@@ -64,27 +64,34 @@ type PastAt struct {
 	Job  grid.JobID
 }
 
-// History yields what has left the queue, the latest first: of these owners, not before
-// since (ms since 1970), and from the record on that has the job of a place; the zero
-// PastAt begins with the newest.
-func (r *Reader) History(owners []uint32, from PastAt, since int64) iter.Seq2[Past, error] {
+// PastQuery says which part of the history is meant, and in which order.
+type PastQuery struct {
+	Owners  []uint32
+	Since   int64  // what left the queue at or after this, ms since 1970
+	From    PastAt // begin with the record that has this job; the zero PastAt: at an end
+	Forward bool   // the first that left comes first; otherwise the last
+}
+
+// History yields records of the history in the order in which they left the queue, or
+// the other way round.
+func (r *Reader) History(q PastQuery) iter.Seq2[Past, error] {
 	return func(yield func(Past, error) bool) {
-		// One cursor for each owner; the latest of their records is the next.
+		// One cursor for each owner; the first of their records is the next.
 		var open []*pastCursor
-		for _, o := range owners {
+		for _, o := range q.Owners {
 			c := &pastCursor{owner: o, c: r.tx.Bucket(bPastOwner).Cursor()}
-			if c.begin(from); c.at(since) {
+			if c.begin(&q); c.in(q.Since) {
 				open = append(open, c)
 			}
 		}
 		for len(open) > 0 {
-			latest := 0
+			next := 0
 			for i, c := range open {
-				if c.later(open[latest]) {
-					latest = i
+				if later := string(c.k[4:]) > string(open[next].k[4:]); later != q.Forward {
+					next = i
 				}
 			}
-			c := open[latest]
+			c := open[next]
 			k := c.k[12:]
 			p, err := Past{}, error(nil)
 			if _, err = unseal(c.k, c.v); err == nil {
@@ -93,37 +100,48 @@ func (r *Reader) History(owners []uint32, from PastAt, since int64) iter.Seq2[Pa
 			if !yield(p, err) {
 				return
 			}
-			if c.k, c.v = c.c.Prev(); !c.at(since) {
-				open = append(open[:latest], open[latest+1:]...)
+			if q.Forward {
+				c.k, c.v = c.c.Next()
+			} else {
+				c.k, c.v = c.c.Prev()
+			}
+			if !c.in(q.Since) {
+				open = append(open[:next], open[next+1:]...)
 			}
 		}
 	}
 }
 
-// pastCursor goes through one owner's part of the index, backwards.
+// pastCursor goes through one owner's part of the index.
 type pastCursor struct {
 	owner uint32
 	c     *bolt.Cursor
 	k, v  []byte
 }
 
-func (c *pastCursor) begin(from PastAt) {
+func (c *pastCursor) begin(q *PastQuery) {
 	end := key4(c.owner + 1)
-	if from != (PastAt{}) {
-		end = pastOwnerKey(c.owner, from.Left, from.Job)
+	switch {
+	case q.From != (PastAt{}):
+		// It may be in a range that begins before it.
+		end = pastOwnerKey(c.owner, q.From.Left, q.From.Job)
 		if c.k, c.v = c.c.Seek(end); string(c.k) == string(end) {
 			return
 		}
+	case q.Forward:
+		c.k, c.v = c.c.Seek(pastOwnerKey(c.owner, q.Since, grid.JobID{}))
+		return
 	}
 	c.k, c.v = lastBelow(c.c, end)
+	if q.Forward && !c.in(q.Since) {
+		c.k, c.v = c.c.Seek(end) // there is none before
+	}
 }
 
-// at reports whether the cursor is at a record of its owner's that is not too old.
-func (c *pastCursor) at(since int64) bool {
+// in reports whether the cursor is at a record of its owner's that is not too old.
+func (c *pastCursor) in(since int64) bool {
 	return len(c.k) == 20 && be32(c.k) == c.owner && int64(be64(c.k[4:])) >= since
 }
-
-func (c *pastCursor) later(than *pastCursor) bool { return string(c.k[4:]) > string(than.k[4:]) }
 
 func pastOwnerKey(owner uint32, left int64, first grid.JobID) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(key4(owner), uint64(left)), first.Key())

@@ -74,7 +74,7 @@ func TestRemovalOfAllIsSeenAtOnceAndCarriedOutInSteps(t *testing.T) {
 	count := func() (jobs int) {
 		must(t, m.Read(func(r *Reader) error {
 			last := int64(1 << 60)
-			for p, err := range r.History([]uint32{first.Owner}, PastAt{}, 0) {
+			for p, err := range r.History(PastQuery{Owners: []uint32{first.Owner}}) {
 				must(t, err)
 				if p.Left > last || p.Job.Status != grid.Removed {
 					t.Errorf("%v: %v at %d, behind %d", p.Run, p.Job.Status, p.Left, last)

@@ -13,7 +13,8 @@ import (
 
 type historyOptions struct {
 	jobOptions
-	since string
+	since   string
+	forward bool
 }
 
 // History is ghistory.
@@ -32,6 +33,7 @@ States: C completed, X removed.
 	}
 	o.Flags(c)
 	c.Flags().IntVar(&o.limit, "match", 0, "the same as --limit")
+	c.Flags().BoolVar(&o.forward, "forward", false, "the other way round: the first that left the queue first")
 	c.Flags().StringVar(&o.since, "since", "", "only jobs that left the queue so long ago at most (90m, 24h), or at or after this `time` (2026-11-29, 2026-11-29T10:00:00Z)")
 	return c
 }
@@ -68,7 +70,7 @@ func (o *historyOptions) run(ctx context.Context, d *Deps, args []string) error 
 	if o.tabled() {
 		fmt.Fprintln(d.Out, " ID      OWNER            SUBMITTED     RUN_TIME ST COMPLETED   CMD")
 	}
-	n, err := o.each(d, client.History(ctx, api.HistoryQuery{JobsQuery: q, Since: since}), func(a *ad.Ad) {
+	n, err := o.each(d, client.History(ctx, api.HistoryQuery{JobsQuery: q, Since: since, Forward: o.forward}), func(a *ad.Ad) {
 		r := rowOf(a, d.Now())
 		done := "???"
 		if !r.completed.IsZero() {
