@@ -10,7 +10,7 @@ import (
 	"gridburst/internal/grid"
 )
 
-var updateGolden = flag.Bool("update-golden", false, "write the golden file of this format")
+var updateGolden = flag.String("update-golden", "", "write a golden file of that `name` as this program makes it")
 
 // writeGolden makes a history with every kind of command and nearly every fate.
 func writeGolden(t *testing.T, path string) {
@@ -99,6 +99,12 @@ func writeGolden(t *testing.T, path string) {
 	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})
+	for range 3 {
+		submit(2, false)
+	}
+	do(&RemoveAll{Owner: 1, Reason: "all of it"})
+	do(&Clear{Max: 1})
+	do(&Expire{Before: at, Max: 2}) // what is left of the removal is in the state
 	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})
 	_, err = m.WriteBackup(path)
 	must(t, err)
