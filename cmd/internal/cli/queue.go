@@ -170,6 +170,9 @@ func printTotals(d *Deps, found api.Totals, all api.QueueTotals, user string) {
 	line("query", found)
 	line(user, totalsOf(all, user))
 	line("all users", all.All)
+	if all.Leaving > 0 {
+		fmt.Fprintf(d.Out, "%d removed jobs are on their way to the history\n", all.Leaving)
+	}
 	fmt.Fprintln(d.Out)
 }
 
