@@ -13,12 +13,12 @@ import (
 	"gridburst/schedd/serve"
 )
 
-// maxRuns bounds the targets of one command, and with them the events that are kept
-// with it.
-const maxRuns = 1000
-
-// maxReason bounds a person's words, which every job's events repeat.
-const maxReason = 1024
+// maxRuns bounds the targets of one command, and maxReason the bytes of a person's words,
+// which two events of each job repeat: an entry with all of them is below its limit.
+const (
+	maxRuns   = clearStep
+	maxReason = 400
+)
 
 // Act implements [serve.Backend].
 func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out api.Acted, err error) {

@@ -55,8 +55,8 @@ func (p *dispatcher) init(d *Daemon) {
 }
 
 func (p *dispatcher) run(ctx context.Context) error {
-	p.rebuild()
 	p.bursts = newBursts(p)
+	p.rebuild()
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for {
@@ -96,10 +96,14 @@ func (p *dispatcher) rebuild() {
 	p.seen = v.Index
 	p.at = map[grid.JobID]spot{}
 	p.numbers = map[uint32]map[int]bool{}
+	p.bursts.bound = map[uint32][]grid.JobID{}
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
-			if s.Job.Place == ledger.OnSlot {
+			switch s.Job.Place {
+			case ledger.OnSlot:
 				p.track(v, s.Run.First())
+			case ledger.ForClaim:
+				p.bursts.bound[s.Job.At] = append(p.bursts.bound[s.Job.At], s.Run.First())
 			}
 		}
 	}
@@ -116,11 +120,7 @@ func (p *dispatcher) look(err error) {
 
 // follow takes in the events since the last time.
 func (p *dispatcher) follow(ctx context.Context) error {
-	rebuild := func() error {
-		p.rebuild()
-		p.bursts.rebuild()
-		return nil
-	}
+	rebuild := func() error { p.rebuild(); return nil }
 	return p.d.follow(ctx, &p.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		p.look(p.index.Look(v, jobsOf(events)))
 		for i := range events {
