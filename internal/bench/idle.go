@@ -44,7 +44,7 @@ func (b *bench) grow(ctx context.Context, s *rig.Schedd, n int, r *Row) error {
 	if err != nil {
 		return err
 	}
-	const together = 50 // submissions in one request: what is measured is the queue, not its way there
+	const together = 10 // submissions in one request: what is measured is the queue, not its way there
 	_, _, err = b.swarm(ctx, s.Socket, 64, (n+together-1)/together, 0, func(_ int, c *api.Client) func(context.Context, int) error {
 		return func(ctx context.Context, i int) error {
 			var specs []submit.Spec
