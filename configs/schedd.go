@@ -28,6 +28,8 @@ type Schedd struct {
 	LogFormat   []string // of users' event logs, in HTCondor's words
 	EventLog    EventLog
 	KeepKeys    time.Duration
+	KeepHistory time.Duration // 0: for ever
+	VerifyEvery time.Duration
 	Reserve     int64 // bytes
 
 	MaxRunning         int // attempts at one time
@@ -173,6 +175,8 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"log_format", texts(&c.LogFormat)},
 		{"event_log", inner(func(b *hclsyntax.Block) { c.EventLog = f.eventLog(b) })},
 		{"keep_keys", span(&c.KeepKeys)},
+		{"keep_history", span(&c.KeepHistory)},
+		{"verify_every", span(&c.VerifyEvery)},
 		{"max_running", count(&c.MaxRunning)},
 		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
 		{"policy_interval", span(&c.PolicyInterval)},

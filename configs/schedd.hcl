@@ -25,6 +25,8 @@ schedd {
   log_wait     = "5s"     # how long a submit waits for the user's event log
   log_format   = ["ISO_DATE"] # of users' event logs: LEGACY, UTC, SUB_SECOND; with ! the opposite
   keep_keys    = "720h"   # how long an idempotency key is known
+  # keep_history = "8760h" # how long jobs that have left the queue are remembered; for ever
+  verify_every = "24h"    # how often the queue is proven to be the fold of its log, in the background
   # max_running   = 5000   # jobs that run at one time; no bound
   # max_running_per_owner = 1000 # of one user; no bound
   policy_interval = "20s"  # the least time between two looks at the periodic policies of all jobs

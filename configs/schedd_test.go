@@ -27,6 +27,8 @@ schedd {
   lease_margin = "2s"
   log_wait = "1s"
   keep_keys = "1h"
+  keep_history = "5h"
+  verify_every = "6h"
   max_running = 7
   max_running_per_owner = 8
   policy_interval = "9s"
@@ -116,7 +118,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	got.Policies, got.Requirements = nil, nil
 	want := Schedd{
 		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
-		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour,
+		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour, KeepHistory: 5 * time.Hour, VerifyEvery: 6 * time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},

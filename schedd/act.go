@@ -14,11 +14,30 @@ import (
 	"gridburst/schedd/serve"
 )
 
+// maxReason is the most bytes of a person's words, which two events of each job repeat: an
+// entry with all of them is below its limit.
+const maxReason = 400
+
 // Act implements [serve.Backend].
 func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out api.Acted, err error) {
+	if len(a.Reason) > maxReason {
+		return out, grid.Errorf(grid.TooLarge, "the reason has %d bytes: at most %d", len(a.Reason), maxReason)
+	}
 	runs, owner, err := d.targets(who, &a.Selection)
 	if err != nil {
 		return out, err
+	}
+	if a.All && grid.Verb(a.Verb) == grid.Remove && !a.Force {
+		// What waits goes by one command, however much it is; what is left runs.
+		failpoint.Hit("act.before")
+		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.RemoveAll{Owner: owner, Reason: reasonOf(&a, who)}})
+		if err != nil {
+			return out, err
+		}
+		failpoint.Hit("act.after")
+		done := r.Value.(ledger.Removing)
+		out.Changed = int(done.Jobs)
+		runs = all(d.ledger.View(), owner, done.Last)
 	}
 	for some := range batches(runs) {
 		failpoint.Hit("act.before")
@@ -33,6 +52,19 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		addActed(&out, r.Value.(ledger.Acted))
 	}
 	return out, nil
+}
+
+// all are the clusters of an owner (0: of everybody) up to one.
+func all(v *ledger.View, owner uint32, last int32) (runs []grid.Run) {
+	for id, c := range v.Clusters(0) {
+		if id > last {
+			break
+		}
+		if owner == 0 || c.Owner == owner {
+			runs = append(runs, grid.WholeCluster(id))
+		}
+	}
+	return runs
 }
 
 func vacateOf(verb string) grid.VacateCode {
@@ -62,10 +94,11 @@ func reasonOf(a *api.Action, who serve.Identity) string {
 	return fmt.Sprintf("via %s (by user %s)", tools[a.Verb], who.Name)
 }
 
-// Bounds of one command: about 100 KB, and records that are changed one by one.
+// Bounds of one command: clusters that are changed whole, and jobs one by one. Its entry
+// has the events of all of them.
 const (
-	maxRuns = 10_000
-	maxJobs = 10_000
+	maxRuns = clearStep
+	maxJobs = clearStep
 )
 
 // batches cuts runs into as many as one command may have. A whole cluster stays whole:

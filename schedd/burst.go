@@ -44,21 +44,7 @@ const burstEvery = 250 * time.Millisecond
 const bootGuess = time.Minute
 
 func newBursts(p *dispatcher) *bursts {
-	b := &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[string]rest{}}
-	b.rebuild()
-	return b
-}
-
-func (b *bursts) rebuild() {
-	b.bound = map[uint32][]grid.JobID{}
-	v := b.p.d.ledger.View()
-	for id := range v.Clusters(0) {
-		for s := range v.Stretches(grid.WholeCluster(id)) {
-			if s.Job.Place == ledger.ForClaim {
-				b.bound[s.Job.At] = append(b.bound[s.Job.At], s.Run.First())
-			}
-		}
-	}
+	return &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[string]rest{}}
 }
 
 // configured reports whether there is any resource to burst to, or anything of one.

@@ -22,11 +22,9 @@ func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
 		if err != nil {
 			return err
 		}
-		c, ok := v.Cluster(s.claim.Job.Cluster)
-		if !ok {
-			if c, _, err = in.PastCluster(s.claim.Job.Cluster); err != nil {
-				return err
-			}
+		c, err := in.Cluster(s.claim.Job.Cluster)
+		if err != nil {
+			return err
 		}
 		o, _ := v.Owner(c.Owner)
 		owner = desk.Owner(o)

@@ -89,6 +89,14 @@ type Config struct {
 	// KeepKeys is how long idempotency keys are known; 0: 30 days.
 	KeepKeys time.Duration
 
+	// KeepHistory is how long jobs that have left the queue are remembered; 0: for ever.
+	KeepHistory time.Duration
+
+	// Verifier is the command that proves a queue file, whose path is its last argument;
+	// VerifyEvery is how often the schedd has its own proven by it. Empty: never; 0: 24 h.
+	Verifier    []string
+	VerifyEvery time.Duration
+
 	// LocalWorker is the command that serves the local universe, started when it is
 	// first needed; empty: jobs of that universe are refused.
 	LocalWorker []string
@@ -137,6 +145,7 @@ func (c *Config) complete() error {
 		return grid.Errorf(grid.Invalid, "the time zone: %w", err)
 	}
 	c.PolicyInterval = cmp.Or(c.PolicyInterval, 20*time.Second)
+	c.VerifyEvery = cmp.Or(c.VerifyEvery, 24*time.Hour)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	if c.Telemetry == nil {
 		c.Telemetry = telemetry.New(c.Version)

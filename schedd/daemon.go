@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,6 +21,7 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pki"
+	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/pool"
@@ -52,6 +54,7 @@ type Daemon struct {
 
 	dispatch dispatcher
 	trouble  trouble
+	verified atomic.Pointer[api.Verified] // the last proof of the queue
 }
 
 // New makes a daemon. Run does everything.
@@ -148,6 +151,10 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("takeovers", d.take.run)
 	part("housekeeping", d.keep)
 	part("policies", newPolicies(d).run)
+	part("removals", d.clear)
+	if len(d.c.Verifier) > 0 {
+		part("verify", d.verify)
+	}
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)

@@ -162,9 +162,11 @@ func (d *Daemon) count(v *ledger.View, node int32, n *dag.Record) (dag.Counted, 
 	h := dag.Counted{Node: node, Cluster: n.Cluster, At: dag.Position{Index: v.Index, Seq: math.MaxUint32}}
 	if c, ok := v.Cluster(n.Cluster); ok {
 		h.Left = c.Live
+	} else if c, ok := v.Leaving(n.Cluster); ok {
+		h.Left = c.Live // each is told of when it moves to the history
 	}
 	err := d.ledger.Read(func(r *ledger.Reader) error {
-		for p, err := range r.History(grid.JobID{Cluster: n.Cluster + 1}.Key()) {
+		for p, err := range r.PastByID(grid.JobID{Cluster: n.Cluster + 1}.Key()) {
 			if err != nil {
 				return err
 			}

@@ -70,7 +70,7 @@ func TestA29CronJobRunsAtEachOfItsTimes(t *testing.T) {
 		if c.job(id) != nil {
 			t.Error("it did not leave after its second run")
 		}
-		h, err := c.d.History(c.t.Context(), me, api.JobsQuery{})
+		h, err := c.d.History(c.t.Context(), me, api.HistoryQuery{})
 		if err != nil || len(h.Jobs) != 1 {
 			t.Fatalf("%v, %v", h, err)
 		}

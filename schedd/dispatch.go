@@ -59,8 +59,8 @@ func (p *dispatcher) init(d *Daemon) {
 }
 
 func (p *dispatcher) run(ctx context.Context) error {
-	p.rebuild()
 	p.bursts = newBursts(p)
+	p.rebuild()
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for {
@@ -111,10 +111,14 @@ func (p *dispatcher) rebuild() {
 	p.numbers = map[uint32]map[int]bool{}
 	p.running = map[uint32]int{}
 	p.due = map[uint32]time.Time{}
+	p.bursts.bound = map[uint32][]grid.JobID{}
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
-			if s.Job.Place == ledger.OnSlot {
+			switch s.Job.Place {
+			case ledger.OnSlot:
 				p.track(v, s.Run.First())
+			case ledger.ForClaim:
+				p.bursts.bound[s.Job.At] = append(p.bursts.bound[s.Job.At], s.Run.First())
 			}
 		}
 	}
@@ -131,11 +135,7 @@ func (p *dispatcher) look(err error) {
 
 // follow takes in the events since the last time.
 func (p *dispatcher) follow(ctx context.Context) error {
-	rebuild := func() error {
-		p.rebuild()
-		p.bursts.rebuild()
-		return nil
-	}
+	rebuild := func() error { p.rebuild(); return nil }
 	return p.d.follow(ctx, &p.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		p.look(p.index.Look(v, jobsOf(events)))
 		for i := range events {
@@ -145,6 +145,9 @@ func (p *dispatcher) follow(ctx context.Context) error {
 			}
 			if e.Type == ledger.JobSuspended || e.Type == ledger.JobContinued {
 				p.suspend(v, e.Jobs)
+			}
+			if e.Type == ledger.QueueCleared {
+				p.index.Sift(v)
 			}
 			p.bursts.hear(v, e)
 		}
@@ -273,7 +276,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 
 // burst decides on machines for the jobs that nothing took.
 func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) error {
-	if !p.bursts.configured() {
+	if !p.bursts.configured() || time.Now().Before(p.bursts.next) {
 		return nil
 	}
 	if len(queues) > 0 {

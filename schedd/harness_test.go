@@ -153,7 +153,7 @@ func (p *place) job(id string) *ad.Ad {
 	q := api.JobsQuery{IDs: []string{id}, Evaluate: true}
 	for _, from := range []func() (*ad.Ad, error){
 		func() (*ad.Ad, error) { return first(p.Jobs(p.t.Context(), q)) },
-		func() (*ad.Ad, error) { return first(p.History(p.t.Context(), q)) },
+		func() (*ad.Ad, error) { return first(p.History(p.t.Context(), api.HistoryQuery{JobsQuery: q})) },
 	} {
 		a, err := from()
 		if err != nil {

@@ -39,9 +39,20 @@ func (d *Daemon) forgetOld(ctx context.Context) error {
 			return err
 		}
 		if r.Value.(int) < step {
-			return nil
+			break
 		}
 	}
+	for d.c.KeepHistory > 0 {
+		const step = 500
+		r, err := d.propose(ctx, &ledger.Expire{Before: d.now() - d.c.KeepHistory.Milliseconds(), Max: step})
+		if err != nil {
+			return err
+		}
+		if r.Value.(int) < step {
+			break
+		}
+	}
+	return nil
 }
 
 // The log is trimmed when it has more than longLog entries; the newest keepLog stay,

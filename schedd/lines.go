@@ -29,6 +29,9 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 	err := l.d.ads.Read(v, func(s *jobad.Session) error {
 		for i := range events {
 			e := &events[i]
+			if !l.wanted(s, e) {
+				continue
+			}
 			err := l.d.tell(s, v, e, func(c *ledger.Cluster, job *ad.Ad, ev userlog.Event) {
 				l.address(v, c, job, ev, e.Index, out)
 			})
@@ -42,6 +45,20 @@ func (l *logs) linesOf(events []ledger.Event) map[desk.Owner][]logLine {
 		l.d.log.WithError(err).Error("events cannot be turned into log lines")
 	}
 	return out
+}
+
+// wanted reports whether there may be a log for an event: most jobs of a large queue have
+// none, and their ads need not be made.
+func (l *logs) wanted(s *jobad.Session, e *ledger.Event) bool {
+	if !loggable(e.Type) || l.d.c.EventLog.Path != "" {
+		return loggable(e.Type)
+	}
+	c, err := s.Cluster(e.Jobs.Cluster)
+	if err != nil {
+		return true // what is wrong is told where the ad is made
+	}
+	logs, err := s.Logs(e.Jobs.Cluster, &c)
+	return logs || err != nil
 }
 
 // address puts an event into the logs that it belongs to: the job's, the one that its
@@ -112,12 +129,12 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 	if !loggable(e.Type) {
 		return nil
 	}
-	c, live := v.Cluster(e.Jobs.Cluster)
-	if !live {
-		var ok bool
-		if c, ok, err = s.PastCluster(e.Jobs.Cluster); err != nil || !ok {
-			return err
-		}
+	c, err := s.Cluster(e.Jobs.Cluster)
+	if grid.CodeOf(err) == grid.NotFound {
+		return nil // forgotten meanwhile
+	}
+	if err != nil {
+		return err
 	}
 	lazy := c.Procs > lazyLog
 	at := time.UnixMilli(e.At)

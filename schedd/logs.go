@@ -369,6 +369,23 @@ func (l *logs) wait(ctx context.Context, uid uint32, index uint64, path string) 
 	}
 }
 
+// reached returns when the events up to an entry have been given to their writers.
+func (l *logs) reached(ctx context.Context, index uint64) error {
+	for {
+		l.mu.Lock()
+		done, wake := l.routed >= index, l.wake
+		l.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // mark tells the ledger how far everything is written.
 func (l *logs) mark(ctx context.Context) {
 	m := &ledger.Mark{}

@@ -203,7 +203,7 @@ func TestA05LeaveInQueueUntilAnExpressionIsFalse(t *testing.T) {
 		if c.job(id) != nil {
 			t.Error("it is still there")
 		}
-		if h, err := c.d.History(c.t.Context(), me, api.JobsQuery{}); err != nil || len(h.Jobs) != 1 || !strings.Contains(string(h.Jobs[0]), `"JobStatus":4`) {
+		if h, err := c.d.History(c.t.Context(), me, api.HistoryQuery{}); err != nil || len(h.Jobs) != 1 || !strings.Contains(string(h.Jobs[0]), `"JobStatus":4`) {
 			t.Errorf("the history has %s, %v", h.Jobs, err)
 		}
 	})

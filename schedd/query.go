@@ -27,6 +27,7 @@ func (d *Daemon) Status(who serve.Identity) api.Status {
 	return api.Status{
 		Name: d.c.Name, Domain: d.c.Domain, Dir: dir, Version: d.c.Version, Deployment: v.Deployment, Term: v.Term, Index: v.Index, Since: d.born.Unix(),
 		You: api.Identity{User: who.Name, UID: who.UID, Admin: who.Admin}, Personal: d.personal(), Warnings: d.trouble.all(),
+		Verified: d.verified.Load(),
 	}
 }
 
@@ -39,6 +40,7 @@ func (d *Daemon) Totals(context.Context, serve.Identity) (out api.QueueTotals, e
 			out.Owners = append(out.Owners, api.OwnerTotals{Owner: o.Name, Totals: totalsOf(t)})
 		}
 	}
+	out.Leaving = v.LeavingJobs()
 	return out, nil
 }
 
@@ -66,6 +68,10 @@ const defaultLimit = 1000
 
 func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 	out := &query{JobsQuery: q, limit: q.Limit, now: instant(), who: who}
+	// Each once, however it is spelled, and in the order in which ads are written.
+	fold := strings.ToLower
+	out.Attributes = slices.SortedStableFunc(slices.Values(q.Attributes), func(a, b string) int { return cmp.Compare(fold(a), fold(b)) })
+	out.Attributes = slices.CompactFunc(out.Attributes, strings.EqualFold)
 	if out.limit <= 0 {
 		out.limit = defaultLimit
 	}
@@ -127,18 +133,10 @@ func (q *query) project(job *ad.Ad) json.RawMessage {
 	if len(names) == 0 {
 		names = job.Names()
 	}
-	out := ad.New(len(names))
-	for _, n := range names {
-		e, ok := job.Expr(n)
-		switch {
-		case !ok:
-		case q.Evaluate:
-			out.SetValue(n, q.now.Eval(e, job, nil))
-		default:
-			out.SetExpr(n, e)
-		}
+	if !q.Evaluate {
+		return job.AppendChosen(nil, names, nil)
 	}
-	return out.AppendJSON(nil)
+	return job.AppendChosen(nil, names, func(e *ad.Expr) ad.Value { return q.now.Eval(e, job, nil) })
 }
 
 func (q *query) page(more bool) api.Jobs {
@@ -160,6 +158,7 @@ func (d *Daemon) Jobs(ctx context.Context, who serve.Identity, jq api.JobsQuery)
 	}
 	v := d.ledger.View()
 	full := false
+	job := ad.New(48) // each job's in its turn
 	err = d.ads.Read(v, func(s *jobad.Session) error {
 		for r := range q.ranges(v) {
 			c, _ := v.Cluster(r.Cluster)
@@ -173,8 +172,7 @@ func (d *Daemon) Jobs(ctx context.Context, who serve.Identity, jq api.JobsQuery)
 					if q.after != 0 && id.Key() <= q.after {
 						continue
 					}
-					job, err := s.Job(id)
-					if err != nil {
+					if err := s.JobInto(job, id); err != nil {
 						return err
 					}
 					if full = q.take(id, owner, job); full {
@@ -214,64 +212,6 @@ func (q *query) ranges(v *ledger.View) iter.Seq[grid.Run] {
 			}
 		}
 	}
-}
-
-// History implements [serve.Backend].
-func (d *Daemon) History(ctx context.Context, who serve.Identity, jq api.JobsQuery) (api.Jobs, error) {
-	q, err := d.query(who, jq)
-	if err != nil {
-		return api.Jobs{}, err
-	}
-	v := d.ledger.View()
-	full := false
-	err = d.ads.Read(v, func(s *jobad.Session) error {
-		for p, err := range s.History(q.after) {
-			if err != nil {
-				return err
-			}
-			if full, err = q.past(s, v, &p); full || err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	return q.page(full), err
-}
-
-// past takes the jobs of one record of the history, highest proc first.
-func (q *query) past(s *jobad.Session, v *ledger.View, p *ledger.Past) (full bool, err error) {
-	c, ok := v.Cluster(p.Run.Cluster)
-	if !ok {
-		if c, ok, err = s.PastCluster(p.Run.Cluster); err != nil || !ok {
-			return false, err
-		}
-	}
-	owner, _ := v.Owner(c.Owner)
-	if q.Owner != "" && q.Owner != owner.Name {
-		return false, nil
-	}
-	for proc := p.Run.Hi - 1; proc >= p.Run.Lo; proc-- {
-		id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
-		if q.after != 0 && id.Key() >= q.after || !q.named(id) {
-			continue
-		}
-		job, err := s.Past(p, proc)
-		if err != nil {
-			return false, err
-		}
-		if q.take(id, owner, job) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// named reports whether the ids mean the job.
-func (q *query) named(id grid.JobID) bool {
-	return len(q.runs) == 0 || slices.ContainsFunc(q.runs, func(r grid.Run) bool { return r.Has(id) })
 }
 
 // stateOf is a worker's state in a word.

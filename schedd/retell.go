@@ -143,16 +143,12 @@ func (t *teller) recallJobs(ctx context.Context, s *jobad.Session, v *ledger.Vie
 		}
 	}
 	for _, r := range runs {
-		c, live := v.Cluster(r.Cluster)
-		if !live {
-			past, known, err := s.PastCluster(r.Cluster)
-			if err != nil {
-				return err
-			}
-			if !known {
-				continue
-			}
-			c = past
+		c, err := s.Cluster(r.Cluster)
+		if grid.CodeOf(err) == grid.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		for proc := r.Lo; proc < min(r.Hi, c.Procs) && ctx.Err() == nil; proc++ {
 			id := grid.JobID{Cluster: r.Cluster, Proc: proc}
@@ -182,7 +178,7 @@ func everyCluster(s *jobad.Session, v *ledger.View) (runs []grid.Run, err error)
 	for id := range v.Clusters(0) {
 		ids[id] = true
 	}
-	for p, err := range s.History(0) {
+	for p, err := range s.PastByID(0) {
 		if err != nil {
 			return nil, err
 		}

@@ -62,17 +62,26 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		defer func() { leave(procs) }() // those that were not taken
 	}
 	failpoint.Hit("submit.admitted")
+	// Then all are on their way together, in their order.
+	var taken []offered
 	for i := range s.Specs {
 		key := s.Key
 		if key != "" && i > 0 {
 			key += "/" + strconv.Itoa(i)
 		}
-		done, warning, err := d.submit(ctx, submission{
+		o, offerErr := d.offer(ctx, submission{
 			spec: &s.Specs[i], key: key, by: byUser(who.UID), owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, wait: true,
 			taken: func(n int) { leave(n); procs -= n },
 		})
-		if err != nil {
-			return out, err
+		if err = offerErr; err != nil {
+			break
+		}
+		taken = append(taken, o)
+	}
+	for i := range taken {
+		done, warning, settleErr := d.settle(ctx, &taken[i])
+		if settleErr != nil {
+			return out, settleErr
 		}
 		out.Clusters = append(out.Clusters, api.Cluster{Cluster: done.Cluster, Procs: done.Procs})
 		if warning != "" {
@@ -82,7 +91,7 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 			failpoint.Hit("submit.some")
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // knows reports whether a submission of that key has been taken: asked for again, it is
@@ -131,41 +140,65 @@ type submission struct {
 
 // submit proposes one cluster. The warning says what is wrong with its event log.
 func (d *Daemon) submit(ctx context.Context, s submission) (done ledger.Submitted, warning string, err error) {
+	o, err := d.offer(ctx, s)
+	if err != nil {
+		return done, "", err
+	}
+	return d.settle(ctx, &o)
+}
+
+// offered is a submission that has its place in the ledger's log.
+type offered struct {
+	submission
+	command  ledger.Command
+	template []byte
+	pending  ledger.Pending
+}
+
+// offer begins to submit one cluster.
+func (d *Daemon) offer(ctx context.Context, s submission) (o offered, err error) {
 	st := jobad.Encode(s.spec)
 	c := &ledger.Submit{
 		Owner: s.owner, Template: st.Template, Hash: st.Hash, Own: st.Own, Items: st.Items, Procs: st.Procs,
 		Universe: universeOf(s.spec), Prio: prioOf(s.spec), Held: held(s.spec), Dag: s.dag, Node: s.node, Attempt: s.try,
 	}
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
-		return done, "", err
+		return o, err
 	}
 	if c.Stage != 0 {
 		failpoint.Hit("submit.staged")
 	}
-	whole := c.Template
+	o = offered{submission: s, command: ledger.Command{Key: s.key, By: s.by, At: d.now(), Body: c}, template: c.Template}
 	if d.knownTemplate(c.Hash) {
 		c.Template = nil
 	}
-	cmd := ledger.Command{Key: s.key, By: s.by, At: d.now(), Body: c}
-	r, err := d.ledger.Propose(ctx, cmd)
-	if grid.CodeOf(err) == grid.Conflict && c.Template == nil {
-		c.Template = whole // it was known a moment ago
-		r, err = d.ledger.Propose(ctx, cmd)
+	o.pending, err = d.ledger.Offer(ctx, o.command)
+	return o, err
+}
+
+// settle waits until a submission is durable, and its log has its first event.
+func (d *Daemon) settle(ctx context.Context, o *offered) (done ledger.Submitted, warning string, err error) {
+	r, err := d.ledger.Await(ctx, o.pending)
+	if c := o.command.Body.(*ledger.Submit); grid.CodeOf(err) == grid.Conflict && c.Template == nil {
+		whole := *c
+		whole.Template = o.template // it was known a moment ago
+		o.command.Body = &whole
+		r, err = d.ledger.Propose(ctx, o.command)
 	}
 	if err != nil {
 		return done, "", err
 	}
 	done = r.Value.(ledger.Submitted)
-	if s.taken != nil {
-		s.taken(int(done.Procs))
+	if o.taken != nil {
+		o.taken(int(done.Procs))
 	}
 	failpoint.Hit("submit.durable")
-	path, _ := submit.Find(s.spec.Attrs, "UserLog")
-	if s.wait && (path != "" || columnOf(s.spec, "UserLog")) {
+	path, _ := submit.Find(o.spec.Attrs, "UserLog")
+	if o.wait && (path != "" || columnOf(o.spec, "UserLog")) {
 		path, _ = ad.Unquote(path)
 		limited, cancel := context.WithTimeout(ctx, d.c.LogWait)
 		defer cancel()
-		if w := d.logs.wait(limited, s.owner.UID, r.Index, path); w != "" {
+		if w := d.logs.wait(limited, o.owner.UID, r.Index, path); w != "" {
 			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)
 		}
 	}

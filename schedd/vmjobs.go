@@ -66,6 +66,10 @@ func (w *vmJobs) rebuild() {
 func (w *vmJobs) follow(ctx context.Context) error {
 	rebuild := func() error { w.rebuild(); return nil }
 	return w.d.follow(ctx, &w.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
+		if slices.ContainsFunc(events, func(e ledger.Event) bool { return e.Type == ledger.QueueCleared }) {
+			w.rebuild() // what was removed all at once is not named
+			return nil
+		}
 		for r := range jobsOf(events) {
 			if c, ok := v.Cluster(r.Cluster); !ok || c.Universe == grid.Grid {
 				w.look(v, r)

@@ -173,18 +173,28 @@ func (a *Ad) lookup(key string) (entry, bool) {
 // Names are the attributes of a and of the ads below, as spelled, sorted without
 // case.
 func (a *Ad) Names() []string {
-	names := make([]string, 0, a.Len())
-	seen := map[string]bool{}
+	names := a.keys()
+	for i, key := range names {
+		e, _ := a.lookup(key)
+		names[i] = e.name
+	}
+	return names
+}
+
+// keys are the folded names of the attributes of a and of the ads below, sorted.
+func (a *Ad) keys() []string {
+	n := 0
+	for b := a; b != nil; b = b.under {
+		n += len(b.attrs)
+	}
+	keys := make([]string, 0, n)
 	for ; a != nil; a = a.under {
-		for k, e := range a.attrs {
-			if !seen[k] {
-				seen[k] = true
-				names = append(names, e.name)
-			}
+		for k := range a.attrs {
+			keys = append(keys, k)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(fold(a), fold(b)) })
-	return names
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // Len is the number of attributes of a itself.

@@ -1,6 +1,9 @@
 package ad
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // Cache remembers parsed expressions by their text, for texts that come again: the
 // Requirements of ten thousand jobs are a few hundred. It has two generations; when
@@ -59,6 +62,7 @@ func (c *Cache) get(src string) cached {
 	if ok {
 		return e
 	}
+	src = strings.Clone(src) // it may be a part of something large
 	e.expr, e.err = Parse(src)
 	if e.err == nil {
 		e.checked = e.expr.Check()

@@ -21,14 +21,44 @@ const (
 // AppendJSON appends a, and what it is chained to, as a JSON object.
 func (a *Ad) AppendJSON(dst []byte) []byte {
 	dst = append(dst, '{')
-	for i, name := range a.Names() {
+	for i, key := range a.keys() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, name)
-		dst = append(dst, ':')
-		e, _ := a.lookup(fold(name))
-		dst = appendNode(dst, e.node())
+		e, _ := a.lookup(key)
+		dst = append(appendString(dst, e.name), ':')
+		if e.expr == nil {
+			dst = appendValue(dst, e.value)
+		} else {
+			dst = appendNode(dst, e.expr.root)
+		}
+	}
+	return append(dst, '}')
+}
+
+// AppendChosen appends the attributes of those names that a has as a JSON object, in
+// their order and spelling; with eval each as the value that it gives.
+func (a *Ad) AppendChosen(dst []byte, names []string, eval func(*Expr) Value) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, name := range names {
+		e, ok := a.lookup(fold(name))
+		if !ok {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(appendString(dst, name), ':')
+		switch {
+		case e.expr == nil:
+			dst = appendValue(dst, e.value)
+		case eval == nil:
+			dst = appendNode(dst, e.expr.root)
+		default:
+			dst = appendValue(dst, eval(e.expr))
+		}
 	}
 	return append(dst, '}')
 }
@@ -39,7 +69,7 @@ func (a *Ad) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
 func appendNode(dst []byte, n node) []byte {
 	switch n := n.(type) {
 	case *literal:
-		return appendValue(dst, n)
+		return appendValue(dst, n.v)
 	case *listNode:
 		dst = append(dst, '[')
 		for i, e := range n.elems {
@@ -73,8 +103,8 @@ func appendExpr(dst []byte, n node) []byte {
 	return append(dst, `)\/"`...)
 }
 
-func appendValue(dst []byte, n *literal) []byte {
-	switch v := n.v; v.kind {
+func appendValue(dst []byte, v Value) []byte {
+	switch v.kind {
 	case Undefined:
 		return append(dst, "null"...)
 	case Bool:
@@ -98,7 +128,7 @@ func appendValue(dst []byte, n *literal) []byte {
 		}
 		return appendNode(dst, &listNode{elems})
 	}
-	return appendExpr(dst, n)
+	return appendExpr(dst, &literal{v})
 }
 
 func looksLikeExpr(s string) bool {
@@ -106,11 +136,24 @@ func looksLikeExpr(s string) bool {
 }
 
 func appendString(dst []byte, s string) []byte {
+	if plain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.Encode(s) // a string always encodes
 	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+}
+
+// plain reports whether JSON writes s as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseJSON reads an ad that [Ad.AppendJSON] or an HTCondor tool wrote.
@@ -135,6 +178,10 @@ func (a *Ad) UnmarshalJSON(data []byte) error {
 		if !ValidName(name) {
 			return grid.Errorf(grid.Invalid, "read an ad as JSON: %q is no attribute name", name)
 		}
+		if v, ok := jsonValue(x); ok {
+			a.SetValue(name, v)
+			continue
+		}
 		var w writer
 		if err := w.json(x, 0); err != nil {
 			return grid.Errorf(grid.CodeOf(err), "read an ad as JSON: attribute %s: %w", name, err)
@@ -144,6 +191,20 @@ func (a *Ad) UnmarshalJSON(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// jsonValue is a decoded JSON value that needs no parsing: most do not.
+func jsonValue(x any) (Value, bool) {
+	switch x := x.(type) {
+	case bool:
+		return BoolValue(x), true
+	case json.Number:
+		i, err := strconv.ParseInt(x.String(), 10, 64)
+		return IntValue(i), err == nil
+	case string:
+		return StringValue(x), !looksLikeExpr(x)
+	}
+	return Value{}, false
 }
 
 // json writes a decoded JSON value as an expression.

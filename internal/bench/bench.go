@@ -43,12 +43,24 @@ type group struct {
 var groups = []group{
 	{[]string{"fdatasync_us"}, nil, (*bench).fdatasync},
 	{[]string{"gsubmit_one_ms"}, []string{"gschedd", "gsubmit"}, (*bench).gsubmitOne},
+	{[]string{"submit_100k_ms"}, []string{"gschedd", "gsubmit"}, func(b *bench, ctx context.Context) ([]Row, error) {
+		return b.submitMany(ctx, "submit_100k_ms", 100_000)
+	}},
+	{[]string{"submit_1m_ms"}, []string{"gschedd", "gsubmit"}, func(b *bench, ctx context.Context) ([]Row, error) {
+		return b.submitMany(ctx, "submit_1m_ms", 1_000_000)
+	}},
 	{[]string{"durable_submits_1_per_s"}, []string{"gschedd"}, func(b *bench, ctx context.Context) ([]Row, error) { return b.durable(ctx, 1) }},
 	{[]string{"durable_submits_64_per_s"}, []string{"gschedd"}, func(b *bench, ctx context.Context) ([]Row, error) { return b.durable(ctx, 64) }},
 	{[]string{"xargs_true_per_s"}, nil, (*bench).xargs},
 	{[]string{"true_jobs_per_s"}, []string{"gschedd", "gworker"}, (*bench).trueJobs},
 	{[]string{"submit_to_start_ms"}, []string{"gschedd", "gworker"}, (*bench).latency},
+	{[]string{"gq_list_100k_s"}, []string{"gschedd", "gq"}, (*bench).list},
 	{[]string{"idle_job_bytes", "restart_100k_s"}, []string{"gschedd", "gq"}, (*bench).idle},
+	{
+		[]string{"idle_job_bytes_1m", "gq_totals_1m_ms", "restart_1m_s", "rm_1m_s", "submit_while_rm_1m_ms", "history_owner_1m_ms"},
+		[]string{"gschedd", "gsubmit", "gq", "grm", "ghistory"},
+		(*bench).million,
+	},
 }
 
 // Names are all rows.

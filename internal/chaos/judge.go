@@ -99,7 +99,7 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 	}
 	q.deployed = status.Deployment
 	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "DAGNodeName", "HoldReason"}, Limit: 5000}
-	for _, list := range []func(func(json.RawMessage, error) bool){c.Jobs(ctx, ask), c.History(ctx, ask)} {
+	for _, list := range []func(func(json.RawMessage, error) bool){c.Jobs(ctx, ask), c.History(ctx, api.HistoryQuery{JobsQuery: ask})} {
 		for raw, err := range list {
 			if err != nil {
 				return nil, err

@@ -145,6 +145,8 @@ var Points = []Point{
 	{Name: "ledger.restore.placed", Of: Admin, When: "a queue file is restored, and checkpoints of the one before lie about", Test: "TestKills", In: []Work{Restore}},
 	{Name: "daemon.restored", Of: Schedd, When: "a term of a restored queue was begun, and its mark lies about", Test: "TestKills", In: []Work{Restore}},
 	{Name: "ledger.backup.described", Of: Schedd, When: "a copy is described, and not written", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.compact.copied", Of: Admin, When: "a compacted copy is made, and not in its place", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.compact.renamed", Of: Admin, When: "a compacted copy is in its place, perhaps not for good", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.restore.marked", Of: Admin, When: "a restored directory is marked, and has no queue file", Test: "TestCopiesSurviveDeath", In: []Work{Restore}},
 	{Name: "ledger.checkpoint.written", Of: Schedd, When: "a checkpoint is written, and the ledger does not know", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.checkpoint.trimmed", Of: Schedd, When: "the log was cut, and older checkpoints lie about", Test: "TestCopiesSurviveDeath"},

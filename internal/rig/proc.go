@@ -122,6 +122,21 @@ func (p *Proc) hold() (fd int, ok bool) {
 	return fd, true
 }
 
+// CPU is the processor time that a process has used so far, in and for it.
+func CPU(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat is %q", pid, stat)
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	kernel, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+kernel) * (time.Second / 100), nil // the kernel's unit here is 1/100 s
+}
+
 // Status reads one number of kibibytes from a process's status, such as RssAnon.
 func Status(pid int, name string) (kib int64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

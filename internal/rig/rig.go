@@ -99,6 +99,18 @@ func (r *Rig) Run(ctx context.Context, env []string, argv ...string) ([]byte, er
 	return out.Bytes(), err
 }
 
+// RunAs runs a program to its end as another user, in whose group it is too; only root
+// may.
+func (r *Rig) RunAs(ctx context.Context, uid, gid uint32, argv ...string) ([]byte, error) {
+	var out bytes.Buffer
+	like := &exec.Cmd{Dir: r.Dir, Stdout: &out, Stderr: &out, SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}}
+	err := r.run(ctx, like, nil, argv)
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(out.Bytes()))
+	}
+	return out.Bytes(), err
+}
+
 // RunIn runs a program in a directory to its end and gives what it printed on standard
 // output; an error tells what it printed on the other.
 func (r *Rig) RunIn(ctx context.Context, dir string, env []string, argv ...string) ([]byte, error) {
@@ -110,10 +122,10 @@ func (r *Rig) RunIn(ctx context.Context, dir string, env []string, argv ...strin
 	return out.Bytes(), err
 }
 
-// run runs a program with the directory and outputs of like.
+// run runs a program with the directory, outputs and user of like.
 func (r *Rig) run(ctx context.Context, like *exec.Cmd, env, argv []string) error {
 	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	c.Dir, c.Stdout, c.Stderr = like.Dir, like.Stdout, like.Stderr
+	c.Dir, c.Stdout, c.Stderr, c.SysProcAttr = like.Dir, like.Stdout, like.Stderr, like.SysProcAttr
 	c.Env = append(os.Environ(), env...)
 	if err := r.start(c); err != nil {
 		return err

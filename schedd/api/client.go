@@ -73,11 +73,13 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // expressions are full of && and <
+		if err := e.Encode(in); err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(b)
+		body = &b
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://schedd"+path, body)
 	if err != nil {
@@ -227,7 +229,7 @@ func (c *Client) Invite(ctx context.Context, worker string) (out Invitation, err
 
 // Jobs yields the ads of jobs in the queue, page by page.
 func (c *Client) Jobs(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
-	return c.pages(ctx, "/v1/jobs", q)
+	return c.pages(ctx, "/v1/jobs", q.values())
 }
 
 // Batches is the queue by batches.
@@ -237,15 +239,22 @@ func (c *Client) Batches(ctx context.Context, q BatchesQuery) (out Batches, err 
 }
 
 // History yields the ads of jobs that have left the queue, newest first.
-func (c *Client) History(ctx context.Context, q JobsQuery) iter.Seq2[json.RawMessage, error] {
-	return c.pages(ctx, "/v1/history", q)
+func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.RawMessage, error] {
+	v := q.values()
+	if q.Since > 0 {
+		v.Set("since", strconv.FormatInt(q.Since, 10))
+	}
+	if q.Forward {
+		v.Set("forward", "true")
+	}
+	return c.pages(ctx, "/v1/history", v)
 }
 
-func (c *Client) pages(ctx context.Context, path string, q JobsQuery) iter.Seq2[json.RawMessage, error] {
+func (c *Client) pages(ctx context.Context, path string, q url.Values) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
 		for {
 			var page Jobs
-			if err := c.do(ctx, "GET", path+"?"+q.values().Encode(), nil, &page); err != nil {
+			if err := c.do(ctx, "GET", path+"?"+q.Encode(), nil, &page); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -257,7 +266,7 @@ func (c *Client) pages(ctx context.Context, path string, q JobsQuery) iter.Seq2[
 			if page.Next == "" {
 				return
 			}
-			q.After = page.Next
+			q.Set("after", page.Next)
 		}
 	}
 }

@@ -59,6 +59,17 @@ type Status struct {
 	You        Identity `json:"you"`
 	Personal   bool     `json:"personal" doc:"It runs as an ordinary user, for that user"`
 	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
+
+	Verified *Verified `json:"verified,omitempty" doc:"The last proof that its queue is the fold of its log"`
+}
+
+// Verified is one proof of the queue.
+type Verified struct {
+	At      int64  `json:"at" doc:"When it was begun, seconds since 1970"`
+	Index   uint64 `json:"index" doc:"The last entry of the log that it has seen"`
+	Entries int    `json:"entries" doc:"Of the log, applied again"`
+	Seconds int64  `json:"seconds" doc:"How long it took"`
+	Found   string `json:"found,omitempty" doc:"What is wrong; nothing: it was proven"`
 }
 
 // Health says whether a schedd works.
@@ -101,7 +112,7 @@ type JobsQuery struct {
 	Attributes []string `query:"attribute" doc:"Give only these attributes; none: all"`
 	Evaluate   bool     `query:"evaluate" doc:"Give values, not expressions"`
 	Limit      int      `query:"limit" doc:"At most so many in one answer; 0: 1000" maximum:"10000"`
-	After      string   `query:"after" doc:"Go on behind this job, as Jobs.Next says"`
+	After      string   `query:"after" doc:"Go on behind this place, as Jobs.Next says"`
 }
 
 // EventsQuery says of which jobs events are told, and in what form.
@@ -110,8 +121,15 @@ type EventsQuery struct {
 	Format string   // text (also if empty), xml or json
 }
 
-// Jobs is one page of job ads, in the order of their ids; of a history the other way
-// round.
+// HistoryQuery selects jobs in the history.
+type HistoryQuery struct {
+	JobsQuery
+	Since   int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
+	Forward bool  `query:"forward" doc:"The other way round: the first that left comes first"`
+}
+
+// Jobs is one page of job ads, in the order of their ids; of a history the latest that
+// left the queue first, or the highest id first where ids were asked for.
 type Jobs struct {
 	Jobs []json.RawMessage `json:"jobs" doc:"Job ads, in HTCondor's words"`
 	Next string            `json:"next,omitempty" doc:"There are more: ask with after= this"`
@@ -226,6 +244,8 @@ type OwnerTotals struct {
 type QueueTotals struct {
 	All    Totals        `json:"all"`
 	Owners []OwnerTotals `json:"owners"`
+
+	Leaving int `json:"leaving,omitempty" doc:"Removed jobs that are out of the queue and not in the history yet"`
 }
 
 // Why says what stands between a job and its start.

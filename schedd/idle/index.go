@@ -13,10 +13,13 @@ import (
 
 // Index is the idle jobs. One goroutine has it.
 type Index struct {
-	groups groups
-	queues map[queueKey]*queue
-	place  map[int32]placed // by cluster: where its idle jobs are
-	n      int
+	groups   groups
+	queues   map[queueKey]*queue
+	place    places
+	byNumber map[uint32]*queue
+	others   map[int32][]*queue // of clusters whose procs differ in what matching looks at: the further ones
+	last     uint32             // number of a queue
+	n        int
 }
 
 type queueKey struct {
@@ -27,6 +30,7 @@ type queueKey struct {
 // queue is the idle jobs of one owner and group, by priority.
 type queue struct {
 	queueKey
+	number uint32
 	group  *router.Group
 	levels []level // larger prio first
 	n      int
@@ -37,17 +41,11 @@ type level struct {
 	jobs runset
 }
 
-// placed says in which queues a cluster's idle jobs are. Most clusters have one.
-type placed struct {
-	queue  *queue
-	others []*queue // when procs differ in what matching looks at
-}
-
 // New is an index without jobs. universes are those whose jobs it keeps.
 func New(ads *jobad.Ads) *Index {
 	return &Index{
 		groups: groups{ads: ads, looks: map[string]bool{}, byKey: map[string]*router.Group{}, byTemplate: map[uint32]*shape{}},
-		queues: map[queueKey]*queue{}, place: map[int32]placed{},
+		queues: map[queueKey]*queue{}, byNumber: map[uint32]*queue{}, others: map[int32][]*queue{},
 	}
 }
 
@@ -58,7 +56,9 @@ func (x *Index) Len() int { return x.n }
 // left out; the first error is returned with the rest done.
 func (x *Index) Rebuild(v *ledger.View) (first error) {
 	clear(x.queues)
-	clear(x.place)
+	clear(x.byNumber)
+	clear(x.others)
+	x.place = places{}
 	x.n = 0
 	err := x.groups.ads.Read(v, func(s *jobad.Session) error {
 		for id, c := range v.Clusters(0) {
@@ -78,7 +78,7 @@ func (x *Index) Look(v *ledger.View, runs iter.Seq[grid.Run]) (first error) {
 			c, ok := v.Cluster(r.Cluster)
 			if !ok {
 				x.drop(grid.WholeCluster(r.Cluster))
-				delete(x.place, r.Cluster)
+				x.forget(r.Cluster)
 				continue
 			}
 			x.drop(r)
@@ -91,6 +91,47 @@ func (x *Index) Look(v *ledger.View, runs iter.Seq[grid.Run]) (first error) {
 	return cmp.Or(err, first)
 }
 
+// Sift drops the jobs of clusters that are not in the queue any more.
+func (x *Index) Sift(v *ledger.View) {
+	keep := func(r grid.Run) bool {
+		_, ok := v.Cluster(r.Cluster)
+		return ok
+	}
+	for _, q := range x.queues {
+		for i := range q.levels {
+			n := q.levels[i].jobs.sift(keep)
+			q.n -= n
+			x.n -= n
+		}
+		x.tidy(q)
+	}
+	for number, page := range x.place.pages {
+		if page == nil {
+			continue
+		}
+		for i, queue := range page.at {
+			if id := int32(number*placeSpan + i); queue != 0 && !keep(grid.WholeCluster(id)) {
+				x.forget(id)
+			}
+		}
+	}
+}
+
+// forget takes a cluster without jobs out.
+func (x *Index) forget(cluster int32) {
+	x.place.set(cluster, 0)
+	delete(x.others, cluster)
+}
+
+// tidy drops what a queue that jobs were taken out of has no use for, and an empty queue.
+func (x *Index) tidy(q *queue) {
+	q.levels = slices.DeleteFunc(q.levels, func(l level) bool { return l.jobs.n == 0 })
+	if q.n == 0 && x.byNumber[q.number] == q {
+		delete(x.queues, q.queueKey)
+		delete(x.byNumber, q.number)
+	}
+}
+
 // Heed tells which job attributes slots look at, by folded names. It reports whether
 // that is more than before: then the index must be rebuilt.
 func (x *Index) Heed(names []string) bool { return x.groups.heed(names) }
@@ -100,21 +141,22 @@ func (x *Index) Heed(names []string) bool { return x.groups.heed(names) }
 func (x *Index) Looks() map[string]bool { return x.groups.looks }
 
 func (x *Index) drop(r grid.Run) {
-	p := x.place[r.Cluster]
-	if p.queue == nil {
+	x.dropFrom(x.byNumber[x.place.get(r.Cluster)], r)
+	for _, q := range x.others[r.Cluster] {
+		x.dropFrom(q, r)
+	}
+}
+
+func (x *Index) dropFrom(q *queue, r grid.Run) {
+	if q == nil {
 		return
 	}
-	for _, q := range append([]*queue{p.queue}, p.others...) {
-		for i := range q.levels {
-			n := q.levels[i].jobs.remove(r)
-			q.n -= n
-			x.n -= n
-		}
-		q.levels = slices.DeleteFunc(q.levels, func(l level) bool { return l.jobs.n == 0 })
-		if q.n == 0 && x.queues[q.queueKey] == q {
-			delete(x.queues, q.queueKey) // a later one may have its place already
-		}
+	for i := range q.levels {
+		n := q.levels[i].jobs.remove(r)
+		q.n -= n
+		x.n -= n
 	}
+	x.tidy(q)
 }
 
 // waits reports whether the router may place the job.
@@ -152,8 +194,9 @@ func (x *Index) put(owner uint32, g *router.Group, prio int32, r grid.Run) {
 	key := queueKey{owner, g.ID}
 	q := x.queues[key]
 	if q == nil {
-		q = &queue{queueKey: key, group: g}
-		x.queues[key] = q
+		x.last++
+		q = &queue{queueKey: key, number: x.last, group: g}
+		x.queues[key], x.byNumber[q.number] = q, q
 	}
 	i, found := slices.BinarySearchFunc(q.levels, prio, func(l level, p int32) int { return cmp.Compare(p, l.prio) })
 	if !found {
@@ -162,16 +205,14 @@ func (x *Index) put(owner uint32, g *router.Group, prio int32, r grid.Run) {
 	q.levels[i].jobs.add(r)
 	q.n += r.Len()
 	x.n += r.Len()
-	p := x.place[r.Cluster]
-	switch {
-	case p.queue == nil || p.queue.n == 0:
-		p.queue = q
-	case p.queue != q && !slices.Contains(p.others, q):
-		p.others = append(slices.DeleteFunc(p.others, func(o *queue) bool { return o.n == 0 }), q)
+	others := x.others[r.Cluster]
+	switch first := x.byNumber[x.place.get(r.Cluster)]; {
+	case first == q || slices.Contains(others, q):
+	case first == nil:
+		x.place.set(r.Cluster, q.number)
 	default:
-		return
+		x.others[r.Cluster] = append(slices.DeleteFunc(others, func(o *queue) bool { return o.n == 0 }), q)
 	}
-	x.place[r.Cluster] = p
 }
 
 // Queues are the waiting jobs as the router takes them: of each owner and group at

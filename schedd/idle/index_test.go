@@ -138,7 +138,7 @@ func TestFollowingIsBuilding(t *testing.T) {
 			v := w.m.View()
 			id := grid.JobID{Cluster: rapid.Int32Range(1, 8).Draw(t, "cluster"), Proc: rapid.Int32Range(0, 4).Draw(t, "proc")}
 			j, _ := v.Job(id)
-			switch rapid.IntRange(0, 6).Draw(t, "what") {
+			switch rapid.IntRange(0, 8).Draw(t, "what") {
 			case 0, 1:
 				text := rapid.SampledFrom(submits[:7]).Draw(t, "text")
 				w.submit(spec(t, text), rapid.Uint32Range(1, 2).Draw(t, "owner"), rapid.Int32Range(0, 1).Draw(t, "prio"))
@@ -151,6 +151,11 @@ func TestFollowingIsBuilding(t *testing.T) {
 			case 5:
 				kind := rapid.SampledFrom([]ledger.ReportKind{ledger.Started, ledger.Vanished, ledger.Ended}).Draw(t, "kind")
 				w.do(&ledger.Report{List: []ledger.AttemptReport{{Job: id, Epoch: j.Epoch, Kind: kind, Verdict: ledger.Again, Reason: "x"}}})
+			case 7:
+				w.do(&ledger.RemoveAll{Owner: rapid.Uint32Range(0, 2).Draw(t, "whose"), Reason: "x"})
+				w.x.Sift(w.m.View())
+			case 8:
+				w.do(&ledger.Clear{Max: 2})
 			case 6:
 				if j.Status != 0 {
 					w.do(&ledger.Edit{Job: id, Attrs: []ledger.Attr{{Name: rapid.SampledFrom([]string{"JobPrio", "RequestMemory", "Note"}).Draw(t, "name"), Expr: "7"}}})

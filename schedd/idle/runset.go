@@ -134,6 +134,27 @@ func (s *runset) remove(r grid.Run) (removed int) {
 	}
 }
 
+// sift takes the runs out that are not to be kept and says how many jobs they had.
+func (s *runset) sift(keep func(grid.Run) bool) (removed int) {
+	blocks := s.blocks[:0]
+	for _, b := range s.blocks {
+		b = slices.DeleteFunc(b, func(r grid.Run) bool {
+			if keep(r) {
+				return false
+			}
+			removed += r.Len()
+			return true
+		})
+		if len(b) > 0 {
+			blocks = append(blocks, b)
+		}
+	}
+	clear(s.blocks[len(blocks):])
+	s.blocks = blocks
+	s.n -= removed
+	return removed
+}
+
 // runs yields the set in order.
 func (s *runset) runs() iter.Seq[grid.Run] {
 	return func(yield func(grid.Run) bool) {

@@ -3,6 +3,8 @@ package jobad
 import (
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 
 	"gridburst/internal/ad"
@@ -25,8 +27,8 @@ type Ads struct {
 	items     map[int32][]chunk // of the clusters asked for last
 }
 
-// keepTemplates bounds the templates kept decoded: at 1 to 4 KB, some 30 MB.
-const keepTemplates = 10_000
+// keepTemplates bounds the templates kept decoded: at 5 KB each, some 20 MB.
+const keepTemplates = 4_000
 
 // keepItems bounds the clusters whose item rows are kept decoded.
 const keepItems = 8
@@ -35,6 +37,7 @@ const keepItems = 8
 type template struct {
 	base     *ad.Ad
 	sections []submit.Section
+	logs     bool // it may give its jobs an event log
 }
 
 type chunk struct {
@@ -66,22 +69,44 @@ func (a *Ads) Job(v *ledger.View, id grid.JobID) (out *ad.Ad, err error) {
 
 // Job is as [Ads.Job].
 func (s *Session) Job(id grid.JobID) (*ad.Ad, error) {
+	out := ad.New(48)
+	if err := s.JobInto(out, id); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// JobInto is Job into an ad that loses what it held.
+func (s *Session) JobInto(out *ad.Ad, id grid.JobID) error {
 	c, ok := s.v.Cluster(id.Cluster)
 	j, there := s.v.Job(id)
 	if !ok || !there {
-		return nil, grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
+		return grid.Errorf(grid.NotFound, "job %s is not in the queue", id)
 	}
+	return s.live(out, id, &c, &j)
+}
+
+// live makes the ad of a job that is not in the history.
+func (s *Session) live(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job) error {
 	later, err := s.r.Attrs(s.v, id)
 	if err != nil {
-		return nil, grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
+		return grid.Errorf(grid.Internal, "attributes of job %s: %w", id, err)
 	}
-	return s.make(id, &c, &j, later)
+	return s.make(out, id, c, j, later)
 }
 
 // Any is the ad of a job, in the queue or in the history.
 func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
 	if _, ok := s.v.Job(id); ok {
 		return s.Job(id)
+	}
+	if j, ok := s.v.LeavingJob(id); ok {
+		c, _ := s.v.Leaving(id.Cluster)
+		out := ad.New(48)
+		if err := s.live(out, id, &c, &j); err != nil {
+			return nil, err
+		}
+		return out, nil
 	}
 	p, ok, err := s.r.Past(id)
 	if err != nil {
@@ -93,12 +118,54 @@ func (s *Session) Any(id grid.JobID) (*ad.Ad, error) {
 	return s.Past(&p, id.Proc)
 }
 
-// History yields the records of jobs that have left the queue, highest id first, those
-// below before (a [grid.JobID.Key]; 0: all).
-func (s *Session) History(before uint64) iter.Seq2[ledger.Past, error] { return s.r.History(before) }
+// Cluster is the record of a cluster, in the queue or out of it; [grid.NotFound] when
+// there is none.
+func (s *Session) Cluster(id int32) (ledger.Cluster, error) {
+	if c, ok := s.v.Cluster(id); ok {
+		return c, nil
+	}
+	if c, ok := s.v.Leaving(id); ok {
+		return c, nil
+	}
+	c, ok, err := s.r.PastCluster(id)
+	if err == nil && !ok {
+		err = grid.Errorf(grid.NotFound, "cluster %d is neither in the queue nor in the history", id)
+	}
+	return c, err
+}
 
-// PastCluster is the record of a cluster that has left the queue.
-func (s *Session) PastCluster(id int32) (ledger.Cluster, bool, error) { return s.r.PastCluster(id) }
+// Leaving yields jobs that are on their way to the history as they will be there, the
+// highest proc first.
+func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {
+	return func(yield func(ledger.Past) bool) {
+		c, _ := s.v.Leaving(r.Cluster)
+		for proc := min(r.Hi, c.Procs) - 1; proc >= r.Lo; proc-- {
+			id := grid.JobID{Cluster: r.Cluster, Proc: proc}
+			j, ok := s.v.LeavingJob(id)
+			if !ok {
+				continue
+			}
+			j.Last, j.Status = j.Status, grid.Removed
+			later, err := s.r.Attrs(s.v, id)
+			if err != nil {
+				continue // damage is found and told by the checks
+			}
+			if !yield(ledger.Past{Run: grid.OneJob(id), Job: j, Left: s.v.At, Attrs: later}) {
+				return
+			}
+		}
+	}
+}
+
+// History is as [ledger.Reader.History].
+func (s *Session) History(q ledger.PastQuery) iter.Seq2[ledger.Past, error] {
+	return s.r.History(q)
+}
+
+// PastByID is as [ledger.Reader.PastByID].
+func (s *Session) PastByID(before uint64) iter.Seq2[ledger.Past, error] {
+	return s.r.PastByID(before)
+}
 
 // LogBegins is when the first entry was made that the ledger's log still has, in ms since
 // 1970.
@@ -115,18 +182,16 @@ func (s *Session) Later(id grid.JobID) ([]ledger.Attr, error) { return s.r.Attrs
 // Past is the ad that a job had when it left the queue.
 func (s *Session) Past(p *ledger.Past, proc int32) (*ad.Ad, error) {
 	id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
-	c, ok := s.v.Cluster(id.Cluster)
-	if !ok {
-		var err error
-		if c, ok, err = s.r.PastCluster(id.Cluster); err != nil || !ok {
-			return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
-		}
+	c, err := s.Cluster(id.Cluster)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", id, err)
 	}
-	out, err := s.make(id, &c, &p.Job, p.Attrs)
-	if err == nil {
-		out.SetInt("CompletionDate", completion(&p.Job))
+	out := ad.New(48)
+	if err := s.make(out, id, &c, &p.Job, p.Attrs); err != nil {
+		return nil, err
 	}
-	return out, err
+	out.SetInt("CompletionDate", completion(&p.Job))
+	return out, nil
 }
 
 func completion(j *ledger.Job) int64 {
@@ -136,26 +201,26 @@ func completion(j *ledger.Job) int64 {
 	return 0
 }
 
-func (s *Session) make(id grid.JobID, c *ledger.Cluster, j *ledger.Job, later []ledger.Attr) (*ad.Ad, error) {
+func (s *Session) make(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job, later []ledger.Attr) error {
 	t, err := s.template(c.Template)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := ad.New(48)
+	out.Reset()
 	out.Chain(t.base)
 	if err := s.own(out, t, id, c); err != nil {
-		return nil, grid.Errorf(grid.Internal, "the ad of job %s: %w", id, err)
+		return grid.Errorf(grid.Internal, "the ad of job %s: %w", id, err)
 	}
 	for _, at := range later {
 		e, err := s.ads.Exprs.Parse(at.Expr)
 		if err != nil {
-			return nil, grid.Errorf(grid.Internal, "attribute %s of job %s: %w", at.Name, id, err)
+			return grid.Errorf(grid.Internal, "attribute %s of job %s: %w", at.Name, id, err)
 		}
 		out.SetExpr(at.Name, e)
 	}
 	owner, _ := s.v.Owner(c.Owner)
 	s.ads.record(out, id, c, j, owner)
-	return out, nil
+	return nil
 }
 
 // own adds what is the cluster's, the section's and the proc's.
@@ -301,15 +366,28 @@ func (s *Session) Shared(templateID uint32) (base *ad.Ad, differing []string, er
 	if err != nil {
 		return nil, nil, err
 	}
+	base = t.base
 	for i := range t.sections {
 		for _, c := range t.sections[i].Columns {
 			differing = append(differing, c.Attr)
 		}
+		if len(t.sections) == 1 { // all procs are of it
+			base = ad.New(len(t.sections[i].Attrs))
+			base.Chain(t.base)
+		}
 		for _, a := range t.sections[i].Attrs {
-			differing = append(differing, a.Name)
+			if len(t.sections) > 1 {
+				differing = append(differing, a.Name)
+				continue
+			}
+			e, err := s.ads.Exprs.Parse(a.Expr)
+			if err != nil {
+				return nil, nil, grid.Errorf(grid.Internal, "attribute %s of template %d: %w", a.Name, templateID, err)
+			}
+			base.SetExpr(a.Name, e)
 		}
 	}
-	return t.base, differing, nil
+	return base, differing, nil
 }
 
 // BatchName is the batch name of a cluster's jobs; empty when they have none, or one
@@ -330,12 +408,9 @@ func (s *Session) BatchName(c *ledger.Cluster) (string, error) {
 
 // Notifies reports whether jobs of a cluster may ask for mail (JobNotification).
 func (s *Session) Notifies(cluster int32) (bool, error) {
-	c, ok := s.v.Cluster(cluster)
-	if !ok {
-		var err error
-		if c, ok, err = s.r.PastCluster(cluster); err != nil || !ok {
-			return false, err
-		}
+	c, err := s.Cluster(cluster)
+	if err != nil {
+		return false, err
 	}
 	t, err := s.template(c.Template)
 	if err != nil {
@@ -349,14 +424,53 @@ func (s *Session) Notifies(cluster int32) (bool, error) {
 	return t.base.Int("JobNotification", 0) != 0, nil
 }
 
-func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
+// Logs reports whether jobs of a cluster may have an event log; it costs less than one
+// of their ads.
+func (s *Session) Logs(id int32, c *ledger.Cluster) (bool, error) {
+	t, err := s.template(c.Template)
+	if err != nil || t.logs {
+		return true, err
+	}
+	blob, err := s.r.Own(id)
+	if err != nil {
+		return true, err
+	}
+	own := ad.New(1)
 	p := open(blob)
-	t := &template{base: ad.New(64)}
+	for i := -1; i < len(t.sections); i++ {
+		if i >= 0 {
+			p.uvarint() // its items
+		}
+		if err := submit.Load(own, p.blob(), &s.ads.Exprs, isLog); err != nil {
+			return true, err
+		}
+	}
+	return own.Has("UserLog") || own.Has("DAGManNodesLog"), p.err("cluster " + fmt.Sprint(id))
+}
+
+func isLog(name string) bool {
+	return strings.EqualFold(name, "UserLog") || strings.EqualFold(name, "DAGManNodesLog")
+}
+
+// baseline is what every job's ad rests on.
+var baseline = sync.OnceValues(func() (*ad.Ad, error) {
+	base := ad.New(len(submit.Baseline()))
 	for _, at := range submit.Baseline() {
-		if err := t.base.Set(at.Name, at.Expr); err != nil {
+		if err := base.Set(at.Name, at.Expr); err != nil {
 			return nil, err
 		}
 	}
+	return base, nil
+})
+
+func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
+	base, err := baseline()
+	if err != nil {
+		return nil, err
+	}
+	p := open(blob)
+	t := &template{base: ad.New(24)}
+	t.base.Chain(base)
 	if err := submit.Load(t.base, p.blob(), exprs, nil); err != nil {
 		return nil, err
 	}
@@ -374,6 +488,9 @@ func decodeTemplate(blob []byte, exprs *ad.Cache) (*template, error) {
 			return nil, err
 		}
 		t.sections = append(t.sections, sec)
+		t.logs = t.logs || slices.ContainsFunc(sec.Attrs, func(a submit.Attr) bool { return isLog(a.Name) }) ||
+			slices.ContainsFunc(sec.Columns, func(c submit.Column) bool { return isLog(c.Attr) })
 	}
+	t.logs = t.logs || t.base.Has("UserLog") || t.base.Has("DAGManNodesLog")
 	return t, p.err("a template")
 }

@@ -184,13 +184,18 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 		ev.Type = JobContinued
 		attrs = merge(attrs, integer("CumulativeSuspensionTime", number(attrs, "CumulativeSuspensionTime")+(t.at-since)/1000))
 	}
-	t.setAttrs(s, attrs)
-	t.store(s, cl, was, n)
+	leaves := next == grid.Removed && !s.Job.Attempt()
+	if leaves && s.Base && n == cl.Live {
+		t.pass(s, cl, attrs, was) // the cluster leaves: what is stored of it would be dropped at once
+	} else {
+		t.setAttrs(s, attrs)
+		t.store(s, cl, was, n)
+	}
 	for _, r := range runs {
 		ev.Jobs, ev.Fresh = r, alone(s, cl, r)
 		t.emit(ev)
 	}
-	if next == grid.Removed && !s.Job.Attempt() {
+	if leaves {
 		t.leave(s, cl, runs)
 	}
 }

@@ -30,6 +30,9 @@ const (
 	KindPassCron   Kind = 19
 	KindDecide     Kind = 20
 	KindAlter      Kind = 21
+	KindRemoveAll  Kind = 30
+	KindClear      Kind = 31
+	KindExpire     Kind = 32
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -72,6 +75,9 @@ var kinds = map[Kind]struct {
 	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
 	KindDecide:     {"decide", func() Body { return new(Decide) }, false},
 	KindAlter:      {"alter", func() Body { return new(Alter) }, false},
+	KindRemoveAll:  {"remove_all", func() Body { return new(RemoveAll) }, false},
+	KindClear:      {"clear", func() Body { return new(Clear) }, false},
+	KindExpire:     {"expire", func() Body { return new(Expire) }, false},
 }
 
 func (k Kind) String() string {

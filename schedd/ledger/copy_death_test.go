@@ -23,6 +23,7 @@ func TestCopiesSurviveDeath(t *testing.T) {
 	for point, do := range map[string]string{
 		"ledger.backup.described": "checkpoint", "ledger.checkpoint.written": "checkpoint",
 		"ledger.checkpoint.trimmed": "checkpoint", "ledger.restore.marked": "restore",
+		"ledger.compact.copied": "compact", "ledger.compact.renamed": "compact",
 	} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
@@ -87,7 +88,7 @@ func copyChild(dir, do string, env ...string) (string, error) {
 func init() { copies = makeCopies }
 
 // makeCopies submits a little, and then makes a checkpoint, or a backup that it puts
-// back elsewhere.
+// back elsewhere, or a compacted file.
 func makeCopies(do, dir string) error {
 	l, err := Open(filepath.Join(dir, "spool"), Options{})
 	if err != nil {
@@ -105,6 +106,13 @@ func makeCopies(do, dir string) error {
 		if _, err := l.Propose(ctx, submitOne("")); err != nil {
 			return err
 		}
+	}
+	if do == "compact" {
+		cancel()
+		wg.Wait()
+		l.Close()
+		_, err := Compact(filepath.Join(dir, "spool"))
+		return err
 	}
 	if do == "checkpoint" {
 		_, err := l.Checkpoint(ctx, 10, 1)

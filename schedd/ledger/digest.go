@@ -32,14 +32,27 @@ func (r *Reader) Digest() Digest {
 	h := sha256.New()
 	put(h, r.tx.Bucket(bMeta).Get(kState))
 	for b, name := range stateBuckets {
+		in := r.bucket(bucket(b))
+		if bucket(b) >= firstLater && empty(in) {
+			continue
+		}
 		put(h, name)
-		c := r.bucket(bucket(b)).Cursor()
+		c := in.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
 			put(h, k)
 			put(h, v)
 		}
 	}
 	return Digest(h.Sum(nil))
+}
+
+// empty reports whether a bucket has no records, or is not there at all.
+func empty(b *bolt.Bucket) bool {
+	if b == nil {
+		return true
+	}
+	k, _ := b.Cursor().First()
+	return k == nil
 }
 
 func put(h hash.Hash, p []byte) {
@@ -75,6 +88,9 @@ func (m *Machine) Check(limit int) (found []Damage, err error) {
 			return err
 		}
 		for b, name := range stateBuckets {
+			if tx.Bucket(name) == nil {
+				continue
+			}
 			var sum uint64
 			c := tx.Bucket(name).Cursor()
 			for k, value := c.First(); k != nil && len(found) < limit; k, value = c.Next() {
@@ -86,6 +102,9 @@ func (m *Machine) Check(limit int) (found []Damage, err error) {
 			if sum != v.sums[b] && len(found) < limit {
 				found = append(found, Damage{Bucket: string(name), Err: errMissing})
 			}
+		}
+		if err := checkPast(tx); err != nil && len(found) < limit {
+			found = append(found, Damage{Bucket: string(bPastOwner), Err: err})
 		}
 		for _, err := range entries(tx, 0, 0) {
 			if err != nil && len(found) < limit {

@@ -12,7 +12,8 @@
 // Reading order: [Command] and its bodies (command.go, report.go, housekeeping.go)
 // are what can be asked; [Job], [Cluster] and [Past] (record.go) are what is
 // remembered; apply_*.go is what each command does; [View] and [Reader] are how to
-// look; [Ledger] is the file, the lock and the goroutine.
+// look, past.go how the history is searched; [Ledger] is the file, the lock and the
+// goroutine.
 //
 // # What a job is
 //
@@ -20,9 +21,11 @@
 // clusters that were submitted with the same text; what is its cluster's own
 // (arguments, output files, item data); and a record of 64 bytes that changes. Every
 // proc of a cluster that nothing has happened to alone shares the cluster's record,
-// so a million idle jobs are one. The ledger carries attributes and never evaluates
-// one: whatever depends on an expression is decided by the proposer, who names the
-// version of the job that the decision rests on.
+// so a million idle jobs are one. A removal of everything is one record too
+// ([RemoveAll]): the jobs are out of the view at once, and move to the history in steps
+// ([Clear]). The ledger carries attributes and never evaluates one: whatever depends on
+// an expression is decided by the proposer, who names the version of the job that the
+// decision rests on.
 //
 // # Laws, each with a test
 //

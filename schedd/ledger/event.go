@@ -28,6 +28,8 @@ const (
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
 	CronFired  EventType = 40 // Text: the occurrence
 	WorkerSeen EventType = 50 // ID: the worker; Text: its name
+
+	QueueCleared EventType = 60 // waiting jobs left the queue, each tells of it later; ID: the owner (0: all); Code: how many; Sub: the newest cluster meant; Text: why
 )
 
 var eventNames = map[EventType]string{
@@ -36,6 +38,7 @@ var eventNames = map[EventType]string{
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
+	QueueCleared: "queue_cleared",
 }
 
 func (t EventType) String() string {

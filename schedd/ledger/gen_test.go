@@ -24,7 +24,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 27).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 31).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -65,6 +65,12 @@ func (s *script) draw(v *View) Command {
 		n, _ := v.Node(sub.Dag, sub.Node)
 		sub.Attempt = n.Attempt
 		c.Body = sub
+	case 28:
+		c.Body = &RemoveAll{Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Reason: "via test"}
+	case 29:
+		c.Body = &Expire{Before: s.at - rapid.Int64Range(0, 3000).Draw(s.t, "age"), Max: 3}
+	case 30, 31:
+		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max")}
 	case 15:
 		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
 		case 0:

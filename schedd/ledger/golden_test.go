@@ -10,15 +10,12 @@ import (
 	"gridburst/internal/grid"
 )
 
-var updateGolden = flag.String("update-golden", "", "write the golden file of this name")
+var updateGolden = flag.String("update-golden", "", "write the golden file of that `name` as this program makes it")
 
-// goldens are histories as they were written when their forms were new.
-var goldens = []struct {
-	name  string
-	write func(t *testing.T, path string)
-}{
-	{"format1", writeGolden},
-	{"format1-rules1", writeRules1},
+// goldens make the histories of golden files. Each file was written when its form was new.
+var goldens = map[string]func(t *testing.T, path string){
+	"format1-removal": writeGolden,
+	"format1-rules1":  writeRules1,
 }
 
 // writeRules1 makes a history by the first rules, with the commands that came with them.
@@ -173,6 +170,12 @@ func writeGolden(t *testing.T, path string) {
 	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})
+	for range 3 {
+		submit(2, false)
+	}
+	do(&RemoveAll{Owner: 1, Reason: "all of it"})
+	do(&Clear{Max: 1})
+	do(&Expire{Before: at, Max: 2}) // what is left of the removal is in the state
 	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})
 	_, err = m.WriteBackup(path)
 	must(t, err)

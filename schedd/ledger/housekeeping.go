@@ -88,3 +88,19 @@ func (c *Checkpoint) decode(d *dec) {
 	}
 	c.Name, c.Trim, c.Max = d.str(), d.u(), d.id()
 }
+
+// Expire drops records of the history that left the queue before a time (ms since 1970),
+// at most Max of them, but for those of workflows that have not ended. What only they had
+// use for, a cluster's own data and its template, goes with the last of them. The result
+// is how many were dropped, an int; fewer than Max means that nothing is left to drop.
+type Expire struct {
+	Before int64
+	Max    int32
+}
+
+func (*Expire) Kind() Kind { return KindExpire }
+func (c *Expire) encode(e *enc) {
+	e.i(c.Before)
+	e.u(uint64(c.Max))
+}
+func (c *Expire) decode(d *dec) { *c = Expire{Before: d.i(), Max: d.id()} }

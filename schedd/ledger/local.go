@@ -145,20 +145,38 @@ func (l *Ledger) Load() Load {
 
 // Propose implements [Log].
 func (l *Ledger) Propose(ctx context.Context, c Command) (Result, error) {
+	p, err := l.Offer(ctx, c)
+	if err != nil {
+		return Result{}, err
+	}
+	return l.Await(ctx, p)
+}
+
+// Pending is a command that has its place behind those offered before it.
+type Pending struct{ reply chan Result }
+
+// Offer is the first half of Propose: what one goroutine offers comes in that order,
+// and mostly in one batch.
+func (l *Ledger) Offer(ctx context.Context, c Command) (Pending, error) {
 	p := proposal{entry: Entry{Command: c, body: encodeBody(c.Body)}, reply: make(chan Result, 1)}
 	if n := len(p.entry.body); n > MaxEntry {
-		return Result{}, grid.Errorf(grid.TooLarge, "the request is %s long; at most %s", grid.FormatSize(int64(n)), grid.FormatSize(MaxEntry))
+		return Pending{}, grid.Errorf(grid.TooLarge, "the request is %s long; at most %s", grid.FormatSize(int64(n)), grid.FormatSize(MaxEntry))
 	}
 	if len(c.Key) > MaxKey {
-		return Result{}, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(c.Key), MaxKey)
+		return Pending{}, grid.Errorf(grid.Invalid, "the idempotency key has %d bytes: at most %d", len(c.Key), MaxKey)
 	}
 	select {
 	case l.proposals <- p:
+		return Pending{p.reply}, nil
 	case <-ctx.Done():
-		return Result{}, grid.Errorf(grid.Unavailable, "not proposed: %w", context.Cause(ctx))
+		return Pending{}, grid.Errorf(grid.Unavailable, "not proposed: %w", context.Cause(ctx))
 	case <-l.stopped:
-		return Result{}, grid.Errorf(grid.Unavailable, "the schedd is stopping; try again")
+		return Pending{}, grid.Errorf(grid.Unavailable, "the schedd is stopping; try again")
 	}
+}
+
+// Await is the second half of Propose.
+func (l *Ledger) Await(ctx context.Context, p Pending) (Result, error) {
 	select {
 	case r := <-p.reply:
 		return answer(r)

@@ -67,9 +67,10 @@ func (r *Reader) Items(cluster int32) iter.Seq2[[]byte, error] {
 	}
 }
 
-// Attrs are the attributes that were set after the submit, of a job in the queue.
+// Attrs are the attributes that were set after the submit, of a job in the queue or
+// on its way out of it.
 func (r *Reader) Attrs(v *View, id grid.JobID) ([]Attr, error) {
-	j, ok := v.Job(id)
+	j, _, ok := v.job(id)
 	if !ok || j.Flags&HasAttrs == 0 {
 		return nil, nil
 	}
@@ -81,59 +82,6 @@ func (r *Reader) Attrs(v *View, id grid.JobID) ([]Attr, error) {
 		}
 	}
 	return nil, nil // it has left since the view was made
-}
-
-// PastCluster is the record of a cluster that has left the queue.
-func (r *Reader) PastCluster(id int32) (c Cluster, ok bool, err error) {
-	k := key4(uint32(id))
-	v := r.bucket(bPastCluster).Get(k)
-	if v == nil {
-		return c, false, nil
-	}
-	c, err = decodeCluster(k, v)
-	return c, err == nil, err
-}
-
-// Past is the job with that id in the history.
-func (r *Reader) Past(id grid.JobID) (p Past, ok bool, err error) {
-	c := r.bucket(bPast).Cursor()
-	k, v := c.Seek(key8(id.Key()))
-	if k == nil || be64(k) != id.Key() {
-		k, v = lastBelow(c, key8(id.Key())) // a range that began before
-	}
-	if k == nil {
-		return p, false, nil
-	}
-	if p, err = decodePast(k, v); err != nil {
-		return p, false, err
-	}
-	return p, p.Run.Has(id), nil
-}
-
-// lastBelow moves a cursor to the last record below a key.
-func lastBelow(c *bolt.Cursor, key []byte) (k, v []byte) {
-	if k, _ = c.Seek(key); k == nil {
-		return c.Last()
-	}
-	return c.Prev()
-}
-
-// History yields the jobs that have left the queue, highest id first, those below
-// before (a [grid.JobID.Key]; 0: all).
-func (r *Reader) History(before uint64) iter.Seq2[Past, error] {
-	return func(yield func(Past, error) bool) {
-		c := r.bucket(bPast).Cursor()
-		k, v := c.Last()
-		if before != 0 {
-			k, v = lastBelow(c, key8(before))
-		}
-		for ; k != nil; k, v = c.Prev() {
-			p, err := decodePast(k, v)
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
 }
 
 // LogPositions yields where our writing of user logs ends.
@@ -159,26 +107,36 @@ func (r *Reader) Token(worker string) (k Token, err error) {
 }
 
 // PastClaim is the closed claim with number id.
-func (r *Reader) PastClaim(id uint32) (c Claim, ok bool, err error) {
-	k := key4(id)
-	v := r.bucket(bPastClaim).Get(k)
-	if v == nil {
-		return c, false, nil
-	}
-	c, err = decodeClaim(k, v)
-	return c, err == nil, err
+func (r *Reader) PastClaim(id uint32) (Claim, bool, error) {
+	return pastOf(r.bucket(bPastClaim), id, decodeClaim)
 }
 
 // PastClaims yields the closed claims, newest first.
 func (r *Reader) PastClaims() iter.Seq2[uint32, Claim] {
-	return func(yield func(uint32, Claim) bool) {
-		c := r.bucket(bPastClaim).Cursor()
+	return newest(r.bucket(bPastClaim), decodeClaim)
+}
+
+// pastOf is the record with that number of a bucket.
+func pastOf[T any](b *bolt.Bucket, id uint32, decode func(k, v []byte) (T, error)) (out T, ok bool, err error) {
+	k := key4(id)
+	v := b.Get(k)
+	if v == nil {
+		return out, false, nil
+	}
+	out, err = decode(k, v)
+	return out, err == nil, err
+}
+
+// newest yields the records of a bucket, the highest number first.
+func newest[T any](b *bolt.Bucket, decode func(k, v []byte) (T, error)) iter.Seq2[uint32, T] {
+	return func(yield func(uint32, T) bool) {
+		c := b.Cursor()
 		for k, v := c.Last(); k != nil; k, v = c.Prev() {
-			claim, err := decodeClaim(k, v)
+			rec, err := decode(k, v)
 			if err != nil {
 				continue // damage is found and told by the checks
 			}
-			if !yield(be32(k), claim) {
+			if !yield(be32(k), rec) {
 				return
 			}
 		}
@@ -216,28 +174,11 @@ func (r *Reader) Nodes(run uint32) iter.Seq2[int32, dag.Record] {
 }
 
 // PastDag is the ended run with number id.
-func (r *Reader) PastDag(id uint32) (g Dag, ok bool, err error) {
-	k := key4(id)
-	v := r.bucket(bPastDag).Get(k)
-	if v == nil {
-		return g, false, nil
-	}
-	g, err = decodeDag(k, v)
-	return g, err == nil, err
+func (r *Reader) PastDag(id uint32) (Dag, bool, error) {
+	return pastOf(r.bucket(bPastDag), id, decodeDag)
 }
 
 // PastDags yields the ended runs, newest first.
 func (r *Reader) PastDags() iter.Seq2[uint32, Dag] {
-	return func(yield func(uint32, Dag) bool) {
-		c := r.bucket(bPastDag).Cursor()
-		for k, v := c.Last(); k != nil; k, v = c.Prev() {
-			g, err := decodeDag(k, v)
-			if err != nil {
-				continue // damage is found and told by the checks
-			}
-			if !yield(be32(k), g) {
-				return
-			}
-		}
-	}
+	return newest(r.bucket(bPastDag), decodeDag)
 }

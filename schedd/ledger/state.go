@@ -25,11 +25,18 @@ func (v *View) encodeState() *enc {
 	e.u(uint64(v.counters.Claim))
 	e.u(uint64(v.counters.Token))
 	e.u(uint64(v.counters.Dag))
-	for _, sum := range v.sums {
+	for _, sum := range v.sums[:firstLater] {
 		e.u(sum)
 	}
-	if v.rules != 0 {
+	n := len(v.sums)
+	for n > int(firstLater) && v.sums[n-1] == 0 {
+		n--
+	}
+	if later := v.sums[firstLater:n]; v.rules != 0 || len(later) > 0 {
 		e.u(uint64(v.rules))
+		for _, sum := range later {
+			e.u(sum)
+		}
 	}
 	return e
 }
@@ -46,11 +53,14 @@ func (v *View) decodeState(b []byte) error {
 	v.Index, v.At, v.Term, v.Deployment = d.u(), d.i(), d.u(), d.str()
 	v.Marked, v.Checkpoint, v.CheckpointName = d.u(), d.u(), d.str()
 	v.counters = counters{Cluster: d.id(), Owner: d.u32(), Template: d.u32(), Worker: d.u32(), Stage: d.u32(), Claim: d.u32(), Token: d.u32(), Dag: d.u32()}
-	for i := range v.sums {
+	for i := range firstLater {
 		v.sums[i] = d.u()
 	}
-	if d.more() {
+	if d.more() { // since there are rules
 		v.rules = d.u32()
+	}
+	for i := int(firstLater); i < len(v.sums) && d.more(); i++ { // those that are not there were empty
+		v.sums[i] = d.u()
 	}
 	return d.err()
 }
@@ -84,6 +94,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bDag, l.dag)
 	l.each(bNode, l.node)
 	l.each(bCron, l.cron)
+	l.each(bRemoval, l.removal)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -98,7 +109,11 @@ type loader struct {
 func (l *loader) each(b bucket, load func(k, v []byte) error) {
 	var sum uint64
 	before := len(l.damage)
-	c := l.tx.Bucket(stateBuckets[b]).Cursor()
+	in := l.tx.Bucket(stateBuckets[b])
+	if in == nil {
+		return // in a file that is older than this bucket, and only read
+	}
+	c := in.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		sum += weight(v)
 		if err := load(k, v); err != nil {
@@ -201,6 +216,14 @@ func (l *loader) cluster(k, v []byte) error {
 	return nil
 }
 
+func (l *loader) removal(k, v []byte) error {
+	r, err := decodeRemoval(k, v)
+	if err == nil {
+		l.v.removals = append(l.v.removals, r)
+	}
+	return err
+}
+
 // procs are those of a cluster that loaded; a record of another is kept from view.
 func (l *loader) procs(cluster uint32) (*procs, error) {
 	if l.v.clusters.at(cluster) == nil {
@@ -257,6 +280,9 @@ func (l *loader) tally() {
 	var all Tally
 	owners := map[uint32]*Tally{}
 	for id, c := range l.v.clusters.from(0) {
+		if l.v.leaves(int32(id), c) {
+			continue
+		}
 		o := owners[c.Owner]
 		if o == nil {
 			o = new(Tally)

@@ -55,7 +55,16 @@ const (
 	bGraph                       // dag(4) chunk(4) -> bytes
 	bNode                        // dag(4) node(4), of those that something has happened to
 	bCron                        // trigger's name -> watermark
+	bRemoval                     // index(8) -> removal, not carried out whole
 )
+
+// Buckets from firstLater on came after files had been written without them: one that
+// has no records leaves the digest and the state record as they were then.
+const firstLater = bRemoval
+
+// One bucket is made from others, and made anew where it is missing:
+// owner(4) left-at(8) cluster(4) proc(4) -> nothing, of each record of bPast.
+var bPastOwner = []byte("past_owner")
 
 var stateBuckets = [...][]byte{
 	bOwner: []byte("owner"), bWorker: []byte("worker"),
@@ -66,6 +75,13 @@ var stateBuckets = [...][]byte{
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
+	bRemoval: []byte("removal"),
+}
+
+// growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
+// left full.
+var growsAtEnd = [len(stateBuckets)]bool{
+	bTemplate: true, bCluster: true, bOwn: true, bItems: true, bPast: true, bPastCluster: true, bKeyAge: true, bPastClaim: true, bGraph: true,
 }
 
 func (b bucket) String() string { return string(stateBuckets[b]) }
@@ -135,10 +151,15 @@ func openError(path string, err error) error {
 // ready makes the file one of this program's format.
 func ready(db *bolt.DB, path string, o Options) error {
 	var format uint64
+	missing := false
 	err := db.View(func(tx *bolt.Tx) error {
 		if b := tx.Bucket(bMeta); b != nil {
 			format = be64(b.Get(kFormat))
 		}
+		for _, name := range stateBuckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		missing = missing || tx.Bucket(bPastOwner) == nil
 		return nil
 	})
 	switch {
@@ -146,11 +167,11 @@ func ready(db *bolt.DB, path string, o Options) error {
 		return err
 	case format > o.format:
 		return grid.Errorf(grid.Refused, "%s has format %d, and this program knows formats up to %d: use the newer program, or restore a backup that this one made", path, format, o.format)
-	case format == o.format:
+	case format == o.format && (!missing || o.ReadOnly):
 		return nil
 	case o.ReadOnly:
 		return grid.Errorf(grid.Refused, "%s has the older format %d: let gschedd open it once, which migrates it", path, format)
-	case format != 0:
+	case format != 0 && format != o.format:
 		if err := keepCopy(db, fmt.Sprintf("%s.format%d", path, format)); err != nil {
 			return err
 		}
@@ -169,6 +190,9 @@ func ready(db *bolt.DB, path string, o Options) error {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
+		}
+		if err := indexPast(tx); err != nil {
+			return fmt.Errorf("index the history in %s: %w", path, err)
 		}
 		return tx.Bucket(bMeta).Put(kFormat, key8(o.format))
 	})

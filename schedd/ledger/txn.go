@@ -27,6 +27,9 @@ type txn struct {
 func (t *txn) bucket(b bucket) *bolt.Bucket {
 	if t.open[b] == nil {
 		t.open[b] = t.tx.Bucket(stateBuckets[b])
+		if growsAtEnd[b] {
+			t.open[b].FillPercent = 0.95
+		}
 	}
 	return t.open[b]
 }
@@ -45,7 +48,11 @@ func (t *txn) put(b bucket, key []byte, value *enc) {
 
 func (t *txn) drop(b bucket, key []byte) {
 	in := t.bucket(b)
-	t.v.sums[b] -= weight(in.Get(key))
+	old := in.Get(key)
+	if old == nil {
+		return
+	}
+	t.v.sums[b] -= weight(old)
 	if err := in.Delete(key); err != nil {
 		panic(err)
 	}
@@ -211,6 +218,19 @@ func (t *txn) store(s *Stretch, c *Cluster, was grid.Status, n int32) {
 	t.put(bJob, keyPair(cluster, uint32(id.Proc)), e)
 }
 
+// pass is setAttrs and store of the shared record of a whole cluster that leaves the
+// queue in the same breath, without writing it.
+func (t *txn) pass(s *Stretch, c *Cluster, as []Attr, was grid.Status) {
+	s.attrs = as
+	s.Job.Flags &^= HasAttrs
+	if len(as) > 0 {
+		s.Job.Flags |= HasAttrs
+	}
+	s.Job.Version++
+	t.count(c.Owner, was, s.Job.Status, c.Live)
+	c.Base = s.Job
+}
+
 // count moves n jobs of an owner from one status to another; 0 is outside the queue.
 func (t *txn) count(owner uint32, from, to grid.Status, n int32) {
 	if from == to {
@@ -238,6 +258,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 	for _, r := range runs {
 		p := Past{Run: r, Job: s.Job, Left: t.at, Attrs: s.attrs}
 		t.put(bPast, key8(r.First().Key()), p.encode())
+		store(t.tx.Bucket(bPastOwner), pastOwnerKey(c.Owner, p.Left, r.First()), newEnc(5))
 		n := int32(r.Len())
 		t.count(c.Owner, s.Job.Status, 0, n)
 		c.Live -= n

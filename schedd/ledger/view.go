@@ -35,6 +35,7 @@ type View struct {
 	dags     table[Dag]        // not ended
 	nodes    table[*nodes]     // of these
 	crons    map[string]int64  // watermarks of triggers; replaced, never changed
+	removals []removal         // not carried out whole, oldest first; replaced, never changed
 }
 
 // counters give the next durable ids.
@@ -92,18 +93,40 @@ func (v *View) Cluster(id int32) (Cluster, bool) {
 	if id <= 0 {
 		return Cluster{}, false
 	}
-	return v.clusters.get(uint32(id))
+	c, ok := v.clusters.get(uint32(id))
+	if !ok || v.leaves(id, &c) {
+		return Cluster{}, false
+	}
+	return c, true
 }
 
 // Job is the record of one job in the queue.
 func (v *View) Job(id grid.JobID) (Job, bool) {
+	if j, leaves, ok := v.job(id); ok && !leaves {
+		return j, true
+	}
+	return Job{}, false
+}
+
+// LeavingJob is the record of a job that is out of the queue and not in the history yet.
+func (v *View) LeavingJob(id grid.JobID) (Job, bool) {
+	j, leaves, ok := v.job(id)
+	return j, ok && leaves
+}
+
+func (v *View) job(id grid.JobID) (j Job, leaves, ok bool) {
 	if id.Cluster <= 0 || id.Proc < 0 {
-		return Job{}, false
+		return j, false, false
 	}
 	c := v.clusters.at(uint32(id.Cluster))
 	if c == nil || id.Proc >= c.Procs {
-		return Job{}, false
+		return j, false, false
 	}
+	j, ok = v.jobOf(c, id)
+	return j, v.leaves(id.Cluster, c), ok
+}
+
+func (v *View) jobOf(c *Cluster, id grid.JobID) (Job, bool) {
 	if c.Procs == 1 {
 		return c.Base, true
 	}
@@ -124,7 +147,7 @@ func (v *View) Job(id grid.JobID) (Job, bool) {
 func (v *View) Clusters(first int32) iter.Seq2[int32, *Cluster] {
 	return func(yield func(int32, *Cluster) bool) {
 		for k, c := range v.clusters.from(uint32(max(first, 0))) {
-			if !yield(int32(k), c) {
+			if !v.leaves(int32(k), c) && !yield(int32(k), c) {
 				return
 			}
 		}
@@ -147,7 +170,7 @@ type Stretch struct {
 func (v *View) Stretches(run grid.Run) iter.Seq[Stretch] {
 	return func(yield func(Stretch) bool) {
 		c := v.clusters.at(uint32(run.Cluster))
-		if c == nil {
+		if c == nil || v.leaves(run.Cluster, c) {
 			return
 		}
 		lo, hi := max(run.Lo, 0), min(run.Hi, c.Procs)

@@ -26,7 +26,7 @@ type Backend interface {
 	Act(context.Context, Identity, api.Action) (api.Acted, error)
 	Edit(context.Context, Identity, api.Edit) (api.Acted, error)
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
-	History(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
+	History(context.Context, Identity, api.HistoryQuery) (api.Jobs, error)
 	Batches(context.Context, Identity, api.BatchesQuery) (api.Batches, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)

@@ -56,7 +56,7 @@ func (s *Server) register() {
 	get(s, "/v1/jobs/{job}/why", "why", "What stands between a job and its start", anybody,
 		func(ctx context.Context, id Identity, in *jobPath) (api.Why, error) { return b.Why(ctx, id, in.Job) })
 	get(s, "/v1/history", "history", "Ads of jobs that have left the queue, newest first", anybody,
-		func(ctx context.Context, id Identity, q *api.JobsQuery) (api.Jobs, error) {
+		func(ctx context.Context, id Identity, q *api.HistoryQuery) (api.Jobs, error) {
 			return b.History(ctx, id, *q)
 		})
 	get(s, "/v1/batches", "batches", "The queue by batches", anybody,
@@ -124,8 +124,8 @@ func (s *Server) registerSubmit() {
 	}
 	post(s, "/v1/jobs", "submit", "Add jobs", anybody, s.maxSubmission,
 		func(ctx context.Context, id Identity, in *raw) (api.Submitted, error) {
-			var sub api.Submission
-			if err := json.Unmarshal(in.RawBody, &sub); err != nil {
+			sub, err := api.DecodeSubmission(in.RawBody)
+			if err != nil {
 				return api.Submitted{}, grid.Errorf(grid.Invalid, "the submission is not what /openapi.json says: %w", err)
 			}
 			return s.backend.Submit(ctx, id, sub)

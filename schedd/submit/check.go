@@ -23,7 +23,7 @@ var protected = [...]string{
 
 // Protected reports whether only the queue may set the attribute.
 func Protected(name string) bool {
-	_, ok := slices.BinarySearch(protected[:], fold(name))
+	_, ok := slices.BinarySearchFunc(protected[:], name, compareNames)
 	return ok
 }
 
@@ -98,10 +98,20 @@ func CheckAttrs(attrs []Attr, exprs *ad.Cache) error {
 // Sort brings the attributes into the order that the rest of the package asks for;
 // of several with one name the last stays.
 func (s *Spec) Sort() {
-	s.Attrs = Merge(s.Attrs)
+	s.Attrs = sorted(s.Attrs)
 	for i := range s.Sections {
-		s.Sections[i].Attrs = Merge(s.Sections[i].Attrs)
+		s.Sections[i].Attrs = sorted(s.Sections[i].Attrs)
 	}
+}
+
+// sorted is Merge of one layer, which mostly is in order.
+func sorted(attrs []Attr) []Attr {
+	for i := 1; i < len(attrs); i++ {
+		if compareNames(attrs[i-1].Name, attrs[i].Name) >= 0 {
+			return Merge(attrs)
+		}
+	}
+	return attrs
 }
 
 // checker keeps the first thing that is wrong.

@@ -13,8 +13,9 @@ var individual = [...]string{
 // Split parts attributes into a template, which many submits share, and those of
 // this one. Merge puts them together again.
 func Split(attrs []Attr) (template, own []Attr) {
+	template = make([]Attr, 0, len(attrs))
 	for _, a := range attrs {
-		if _, ok := slices.BinarySearch(individual[:], fold(a.Name)); ok {
+		if _, ok := slices.BinarySearchFunc(individual[:], a.Name, compareNames); ok {
 			own = append(own, a)
 		} else {
 			template = append(template, a)

@@ -34,12 +34,12 @@ func Command(d *cli.Deps) *cobra.Command {
 		Long: `Look after a schedd and its queue file.
 
 The queue file holds a log of every accepted command, and the state that is their
-fold. All of this may be done while the schedd runs, but for restore.
+fold. All of this may be done while the schedd runs, but for restore and compact.
 ` + cli.ExitHelp,
 	}
 	a.ask.Flags(c)
 	c.PersistentFlags().BoolVar(&a.json, "json", false, "print answers as JSON")
-	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore(), a.events())
+	c.AddCommand(a.status(), a.log(), a.verify(), a.backup(), a.restore(), a.compact(), a.events())
 	return c
 }
 
@@ -66,6 +66,13 @@ func (a *admin) status() *cobra.Command {
 			a.line("log entry", s.Index)
 			a.line("since", time.Unix(s.Since, 0).Format("2006-01-02 15:04:05"))
 			a.line("you", fmt.Sprintf("%s (%d)", s.You.User, s.You.UID))
+			if v := s.Verified; v != nil {
+				verdict := "proven"
+				if v.Found != "" {
+					verdict = v.Found
+				}
+				a.line("verified", fmt.Sprintf("%s, up to entry %d, in %d s: %s", time.Unix(v.At, 0).Format("2006-01-02 15:04:05"), v.Index, v.Seconds, verdict))
+			}
 			for _, w := range s.Warnings {
 				a.line("warning", w)
 			}

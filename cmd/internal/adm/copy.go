@@ -132,3 +132,27 @@ its queue was restored, and gives no id a second time that was given since.
 		},
 	}
 }
+
+func (a *admin) compact() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compact DIR",
+		Short: "Make the queue file of a schedd that does not run as small as it can be",
+		Long: `Copy the queue file of the schedd of DIR, which must not run, without the room that
+nothing uses any more, prove that the copy holds the same, and put it in the file's place.
+It may be killed at any time: the file is then the old one, or the whole new one. It needs
+room for the copy in DIR.
+` + cli.ExitHelp,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := ledger.Compact(filepath.Join(args[0], schedd.SpoolName))
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return cli.PrintJSON(a.Deps, c)
+			}
+			fmt.Fprintf(a.Out, "%s: %s before, %s now, digest %s\n", args[0], grid.FormatSize(c.Before), grid.FormatSize(c.After), c.Digest)
+			return nil
+		},
+	}
+}

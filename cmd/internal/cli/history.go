@@ -3,13 +3,19 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"gridburst/internal/ad"
+	"gridburst/schedd/api"
 )
 
-type historyOptions struct{ jobOptions }
+type historyOptions struct {
+	jobOptions
+	since   string
+	forward bool
+}
 
 // History is ghistory.
 func History(d *Deps) *cobra.Command {
@@ -17,12 +23,12 @@ func History(d *Deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ghistory [JOB ...] [USER]",
 		Short: "Show jobs that have left the queue",
-		Long: `Show jobs that have left the queue, newest id first: a cluster (12), a job (12.0), a
-range (12.0-9), those of a user; without any, all.
+		Long: `Show jobs that have left the queue, the latest to leave first: a cluster (12), a job
+(12.0), a range (12.0-9), those of a user; without any, all. Of ids, the highest is first.
 
 States: C completed, X removed.
 ` + ExitHelp,
-		Example: "  ghistory --limit 20\n  ghistory 12 -af:j ExitCode RemoveReason",
+		Example: "  ghistory --limit 20\n  ghistory --since 24h --owner alice\n  ghistory 12 -af:j ExitCode RemoveReason",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf(c, "af", "attributes"); err != nil {
 				return err
@@ -32,7 +38,25 @@ States: C completed, X removed.
 	}
 	o.Flags(c)
 	c.Flags().IntVar(&o.limit, "match", 0, "the same as --limit")
+	c.Flags().BoolVar(&o.forward, "forward", false, "the other way round: the first that left the queue first")
+	c.Flags().StringVar(&o.since, "since", "", "only jobs that left the queue so long ago at most (90m, 24h), or at or after this `time` (2026-11-29, 2026-11-29T10:00:00Z)")
 	return c
+}
+
+// sinceOf is a time in seconds since 1970; 0 for none.
+func sinceOf(text string, now time.Time) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago).Unix(), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t.Unix(), nil
+		}
+	}
+	return 0, usage(fmt.Sprintf("--since %s is neither a duration, such as 24h, nor a time, such as 2026-11-29 or 2026-11-29T10:00:00Z", text))
 }
 
 func (o *historyOptions) run(ctx context.Context, d *Deps, args []string) error {
@@ -44,10 +68,14 @@ func (o *historyOptions) run(ctx context.Context, d *Deps, args []string) error 
 	if err != nil {
 		return err
 	}
+	since, err := sinceOf(o.since, d.Now())
+	if err != nil {
+		return err
+	}
 	if o.tabled() {
 		fmt.Fprintln(d.Out, " ID      OWNER            SUBMITTED     RUN_TIME ST COMPLETED   CMD")
 	}
-	n, err := o.each(d, client.History(ctx, q), func(a *ad.Ad) {
+	n, err := o.each(d, client.History(ctx, api.HistoryQuery{JobsQuery: q, Since: since, Forward: o.forward}), func(a *ad.Ad) {
 		r := rowOf(a, d.Now())
 		done := "???"
 		if !r.completed.IsZero() {

@@ -262,7 +262,11 @@ func numbers(found api.Totals, all api.QueueTotals, user string) []line {
 		return line{text: fmt.Sprintf("Total for %s: %d jobs; %d completed, %d removed, %d idle, %d running, %d held, %d suspended",
 			what, t.Total(), t.Completed, t.Removed, t.Idle, t.Running+t.Transferring, t.Held, t.Suspended)}
 	}
-	return []line{of("query", found), of(user, totalsOf(all, user)), of("all users", all.All)}
+	lines := []line{of("query", found), of(user, totalsOf(all, user)), of("all users", all.All)}
+	if all.Leaving > 0 {
+		lines = append(lines, line{text: fmt.Sprintf("%d removed jobs are on their way to the history", all.Leaving)})
+	}
+	return lines
 }
 
 func (o *queueOptions) explain(ctx context.Context, d *Deps, client *api.Client) error {

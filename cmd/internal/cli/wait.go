@@ -202,7 +202,7 @@ func (o *waitOptions) pending(ctx context.Context, client *api.Client, runs []gr
 		return jobs, status.Index, nil
 	}
 	q.Limit = 1
-	for _, err := range client.History(ctx, q) {
+	for _, err := range client.History(ctx, api.HistoryQuery{JobsQuery: q}) {
 		return nil, 0, err // they have left, or the schedd cannot say
 	}
 	return nil, 0, grid.Errorf(grid.NotFound, "%s: neither in the queue nor in the history", strings.Join(q.IDs, " "))

@@ -28,6 +28,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		MaxSubmission: file.Limits.MaxSubmission, MaxAttributes: file.Limits.MaxAttributes,
 		SubmitsPerMinute: file.Limits.SubmitsPerMinute, SubmitBurst: file.Limits.SubmitBurst,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
+		KeepHistory: file.KeepHistory, VerifyEvery: file.VerifyEvery,
 		Sweep:       file.Sweep,
 		LocalWorker: file.LocalWorker,
 		Sendmail:    slices.Clone(file.Sendmail),
@@ -83,8 +84,9 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Socket = filepath.Join(c.Dir, c.Socket)
 	}
 	if c.LocalWorker == nil {
-		c.LocalWorker = localWorker(c.Dir, c.Socket)
+		c.LocalWorker = sibling("gworker", "--local", "--schedd", c.Socket, "--state", filepath.Join(c.Dir, "local"))
 	}
+	c.Verifier = sibling("gadm", "verify", "--json")
 	return c, err
 }
 
@@ -96,18 +98,17 @@ func beside(config, path string) string {
 	return filepath.Join(filepath.Dir(config), path)
 }
 
-// localWorker is the command that serves the local universe: the gworker beside this
-// program, if there is one.
-func localWorker(dir, socket string) []string {
+// sibling is a command of ours: the program of that name beside this one, if there is one.
+func sibling(name string, args ...string) []string {
 	self, err := os.Executable()
 	if err != nil {
 		return nil
 	}
-	worker := filepath.Join(filepath.Dir(self), "gworker")
-	if _, err := os.Stat(worker); err != nil {
+	path := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(path); err != nil {
 		return nil
 	}
-	return []string{worker, "--local", "--schedd", socket, "--state", filepath.Join(dir, "local")}
+	return append([]string{path}, args...)
 }
 
 // cron says a timetable in the schedd's words.

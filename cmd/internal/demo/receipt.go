@@ -77,7 +77,7 @@ func (r *run) judge(ctx context.Context) (*receipt, error) {
 	if w.queue, err = list(r.client.Jobs(ctx, listedQuery)); err != nil {
 		return nil, err
 	}
-	if w.history, err = list(r.client.History(ctx, listedQuery)); err != nil {
+	if w.history, err = list(r.client.History(ctx, api.HistoryQuery{JobsQuery: listedQuery})); err != nil {
 		return nil, err
 	}
 	if w.logs, err = readLogs(r.work); err != nil {

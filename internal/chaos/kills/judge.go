@@ -53,7 +53,7 @@ type seen struct {
 func list(ctx context.Context, schedd *api.Client) (map[string]*seen, error) {
 	all := map[string]*seen{}
 	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "KillsKey"}, Limit: 5000}
-	for _, jobs := range []func(func(json.RawMessage, error) bool){schedd.Jobs(ctx, ask), schedd.History(ctx, ask)} {
+	for _, jobs := range []func(func(json.RawMessage, error) bool){schedd.Jobs(ctx, ask), schedd.History(ctx, api.HistoryQuery{JobsQuery: ask})} {
 		for raw, err := range jobs {
 			if err != nil {
 				return nil, err
