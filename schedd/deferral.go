@@ -8,6 +8,7 @@ import (
 	"gridburst/dag/trigger"
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/schedd/policy"
 	"gridburst/schedd/submit"
 )
 
@@ -19,16 +20,13 @@ import (
 // prepTime is how long before its time a job is given its slot, unless it says another.
 const prepTime = 5 * time.Minute
 
-// cronFields are the attributes of a timetable, in the order of its fields.
-var cronFields = [...]string{"CronMinute", "CronHour", "CronDayOfMonth", "CronMonth", "CronDayOfWeek"}
-
 // errCron is behind what is wrong with a timetable.
 var errCron = errors.New("not a timetable")
 
 // timetable is a job's; nil when it has none. What it does not say is every one.
 func (d *Daemon) timetable(job *ad.Ad) (*trigger.Schedule, error) {
-	spec, has := make([]string, len(cronFields)), false
-	for i, name := range cronFields {
+	spec, has := make([]string, len(policy.Timetable)), false
+	for i, name := range policy.Timetable {
 		spec[i] = "*"
 		v, ok := job.Literal(name)
 		if !ok {
@@ -102,9 +100,9 @@ func (d *Daemon) deferral(now ad.Instant, job *ad.Ad) (notBefore, windowMS int64
 // that will be followed once only.
 func (d *Daemon) checkTimes(s *submit.Spec) (warning string, err error) {
 	for i := range s.Sections {
-		job := ad.New(len(cronFields))
+		job := ad.New(len(policy.Timetable))
 		attrs := submit.Merge(s.Attrs, s.Sections[i].Attrs)
-		for _, name := range cronFields {
+		for _, name := range policy.Timetable {
 			if expr, ok := submit.Find(attrs, name); ok {
 				if err := job.Set(name, expr); err != nil {
 					return "", err

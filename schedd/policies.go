@@ -177,8 +177,8 @@ func (p *policies) look(s *jobad.Session, now ad.Instant, c *ledger.Cluster, st 
 	switch {
 	case verdict.Verb == "":
 		return nil
-	case verdict.Verb == grid.Vacate && st.Job.Flags&ledger.Vacating != 0, verdict.Verb == grid.Release && st.Job.Attempt():
-		return nil // it is under way; or its last execution has not ended
+	case verdict.Verb == grid.Vacate && st.Job.Flags&ledger.Vacating != 0, verdict.Verb == grid.Release && st.Job.Attempt(), verdict.Code == grid.HoldMissedTime && st.Job.Attempt():
+		return nil // it is under way; or its last execution has not ended; or its worker sees to it
 	}
 	if st.Base && run.Len() > 1 {
 		run = grid.WholeCluster(run.Cluster) // the others that share the record are alike, too

@@ -1,9 +1,9 @@
 // Package policy works out what a job's policies, and those of the configuration, mean
 // for it.
 //
-// The order is HTCondor's, and the first to fire counts: how long it may run, vacate,
-// TimerRemove, hold, release, remove; at an exit then OnExitHold and OnExitRemove. A policy
-// is true when it is a boolean or number that is not 0; undefined and error are false.
+// The order is HTCondor's, and the first to fire counts: its time was missed, how long it
+// may run, vacate, TimerRemove, hold, release, remove; at an exit then OnExitHold and
+// OnExitRemove. A policy is true when it is a boolean or number that is not 0; undefined and error are false.
 // It looks at the job's ad alone, and does nothing.
 package policy
 
@@ -48,11 +48,15 @@ const (
 	releases     = "PeriodicRelease"
 	removes      = "PeriodicRemove"
 	leaves       = "LeaveJobInQueue"
+	deferral     = "DeferralTime"
 )
+
+// Timetable is the attributes of a job's timetable, in the order of its fields.
+var Timetable = [...]string{"CronMinute", "CronHour", "CronDayOfMonth", "CronMonth", "CronDayOfWeek"}
 
 // Periodic lists the attributes that [Set.Periodic] evaluates.
 func Periodic() []string {
-	return []string{jobDuration, execDuration, vacates, timer, holds, releases, removes, leaves}
+	return []string{jobDuration, execDuration, vacates, timer, holds, releases, removes, leaves, deferral}
 }
 
 // Evaluated lists the expressions that decide on a job: those of its ad that are policies,
@@ -89,7 +93,28 @@ func (s *Set) Periodic(now ad.Instant, job *ad.Ad) Verdict {
 		}
 		return Verdict{}
 	}
+	if v := missed(now, job); v.Verb != "" {
+		return v
+	}
 	return s.periodic(now, job, true)
+}
+
+// missed holds a job that waits, and whose time has passed: its Requirements rule out
+// every slot by now, so that it would wait for ever. A timetable has further times.
+func missed(now ad.Instant, job *ad.Ad) Verdict {
+	if grid.Status(job.Int("JobStatus", 0)) != grid.Idle {
+		return Verdict{}
+	}
+	for _, name := range Timetable {
+		if job.Has(name) {
+			return Verdict{}
+		}
+	}
+	at, ok := now.Attr(deferral, job, nil).Int()
+	if !ok || int64(now) <= at+integer(now.Attr("DeferralWindow", job, nil)) {
+		return Verdict{}
+	}
+	return Verdict{Verb: grid.Hold, Code: grid.HoldMissedTime, Reason: "Job missed deferred execution time"}
 }
 
 // periodic is the part that an exit has, too; only there nothing is vacated.
