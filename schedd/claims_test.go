@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,6 +221,12 @@ func (l *lab) boot(m conform.Machine) {
 // worker is the worker of a machine, joined.
 func (l *lab) worker(m conform.Machine) *worker {
 	l.t.Helper()
+	return l.busyWorker(m, func(wire.Start) int32 { return 0 })
+}
+
+// busyWorker is one whose jobs do something.
+func (l *lab) busyWorker(m conform.Machine, job func(wire.Start) int32) *worker {
+	l.t.Helper()
 	token, ca := handedOver(l.t, m.UserData)
 	at, err := l.live.d.address()
 	if err != nil {
@@ -229,7 +236,7 @@ func (l *lab) worker(m conform.Machine) *worker {
 	if err := g.join(m.Name, token); err != nil {
 		l.t.Fatal(err)
 	}
-	return l.crew(m.Name, 2, &g.at, func(s wire.Start) int32 { return 0 })
+	return l.crew(m.Name, 2, &g.at, job)
 }
 
 // A machine whose worker has died, and has nobody to power it off, goes when the lease
@@ -254,6 +261,48 @@ func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
 	if !strings.Contains(e.Text, "was not heard") {
 		t.Errorf("it is stopped because %s", e.Text)
 	}
+	l.gone(1)
+}
+
+// As long as the engine does not show its machines, none is let go: who cannot see does
+// not tidy up.
+func TestWhatIsNotSeenIsNotLetGo(t *testing.T) {
+	l := newLab(t, bursting)
+	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
+	done := make(chan struct{})
+	finish := sync.OnceFunc(func() { close(done) })
+	for _, m := range l.engine.Machines() {
+		if strings.HasPrefix(m.Name, "gb-") && m.Name != conform.Foreign {
+			t.Cleanup(l.busyWorker(m, func(wire.Start) int32 { <-done; return 0 }).hangUp)
+		}
+	}
+	t.Cleanup(finish)
+	l.waitFor("its worker", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "ready" })
+	heal := l.engine.Inject(conform.Down)
+	claim := func() api.Claim {
+		out, err := l.Claims(t.Context(), false)
+		if err != nil || len(out.Claims) != 1 {
+			t.Fatalf("the claims are %+v (%v)", out, err)
+		}
+		return out.Claims[0]
+	}
+	late := time.After(patience)
+	for !strings.Contains(claim().Waits, "has not shown its machines since") {
+		select {
+		case <-late:
+			t.Fatalf("nobody says that the engine is not seen: %+v", claim())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	finish()
+	for range 100 { // many times the machine's idle time
+		if c := claim(); c.State != "ready" {
+			t.Fatalf("the engine is not seen, and the machine is let go: %+v", c)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	heal()
 	l.gone(1)
 }
 

@@ -47,14 +47,11 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := engineContext(ctx)
-	defer cancel()
-	// The view is taken after the listing: a claim that was made meanwhile counts.
-	vms, err := engine.List(limited, ledger.ClaimPrefix(d.ledger.View().Deployment))
+	vms, err := engine.After(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	v := d.ledger.View()
+	v := d.ledger.View() // later than the listing: a claim that was made meanwhile counts
 	seen := map[string]bool{}
 	for i := range vms {
 		vm := &vms[i]

@@ -165,7 +165,7 @@ func (s *Sim) sorted() []*vm {
 	for _, v := range s.vms {
 		out = append(out, v)
 	}
-	slices.SortFunc(out, func(a, b *vm) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	slices.SortFunc(out, func(a, b *vm) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
 	return out
 }
 

@@ -3,6 +3,7 @@ package ovirtsim
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -86,15 +87,14 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	s := c.s
 	status := s.shown(v)
 	n := object("vm", at("vms", v.ID), v.ID, vmActions, []*node{tx("name", v.Name), tx("description", v.Description), tx("comment", v.Comment)}, nil)
-	for _, rel := range vmLinks {
-		if c.follow[rel] {
-			if part := c.partOf(v, rel); part != nil {
-				n.add(part)
-				continue
-			}
+	rels := vmLinks
+	for rel := range c.follow {
+		if part := c.partOf(v, rel); part != nil {
+			n.add(part)
+			rels = slices.DeleteFunc(slices.Clone(rels), func(r string) bool { return r == rel })
 		}
-		n.add(el("link").with("href", at("vms", v.ID)+"/"+rel, "rel", rel))
 	}
+	n.add(links(at("vms", v.ID), rels))
 	n.add(shape(v.Memory, v.Guaranteed, v.MaxMemory, v.Sockets, v.Cores, v.Threads, "x86_64", v.OS)...)
 	n.add(
 		when("creation_time", v.Created), yes("delete_protected", v.Protected),
@@ -124,27 +124,32 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 // shape is what machines and templates have in common.
 func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os string) []*node {
 	return []*node{
-		el("bios", el("boot_menu", yes("enabled", false))),
 		el("cpu", tx("architecture", arch), el("topology", num("cores", cores), num("sockets", sockets), num("threads", threads))),
-		num("cpu_shares", 0),
-		el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
-			yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
-		el("io", num("threads", 0)),
-		ref("large_icon", "icons", idOf("icon", "large")),
 		num("memory", memory),
 		el("memory_policy", num("guaranteed", guaranteed), num("max", most)),
-		el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
-		num("migration_downtime", -1),
-		tx("origin", "ovirt"),
 		el("os", el("boot", el("devices", tx("device", "hd"))), tx("type", os)),
-		ref("small_icon", "icons", idOf("icon", "small")),
-		el("sso", el("methods", el("method").with("id", "guest_agent"))),
-		yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
-		el("time_zone", tx("name", "Etc/GMT")),
-		tx("type", "server"),
-		el("usb", yes("enabled", false)),
+		shaped,
 	}
 }
+
+// shaped is what all of them have alike.
+var shaped = fixed(
+	el("bios", el("boot_menu", yes("enabled", false))),
+	num("cpu_shares", 0),
+	el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
+		yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
+	el("io", num("threads", 0)),
+	ref("large_icon", "icons", idOf("icon", "large")),
+	el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
+	num("migration_downtime", -1),
+	tx("origin", "ovirt"),
+	ref("small_icon", "icons", idOf("icon", "small")),
+	el("sso", el("methods", el("method").with("id", "guest_agent"))),
+	yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
+	el("time_zone", tx("name", "Etc/GMT")),
+	tx("type", "server"),
+	el("usb", yes("enabled", false)),
+)
 
 // node is an initialization as its owner may read it: all of it but the password.
 func (i *initialization) node() *node {
