@@ -76,7 +76,7 @@ var (
 	}
 	vmLinks = []string{
 		"sessions", "affinitylabels", "cdroms", "nics", "snapshots", "applications", "hostdevices", "reporteddevices", "watchdogs",
-		"graphicsconsoles", "numanodes", "katelloerrata", "permissions", "tags", "diskattachments", "statistics",
+		"graphicsconsoles", "numanodes", "katelloerrata", "permissions", "tags", "diskattachments", "statistics", "backups",
 	}
 	templateLinks = []string{"cdroms", "nics", "watchdogs", "graphicsconsoles", "permissions", "tags", "diskattachments"}
 )
@@ -108,7 +108,6 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),
 		el("quota").with("id", idOf("quota", s.dataCenterOf(v.Cluster))),
 		yes("next_run_configuration_exists", false), tx("numa_tune_mode", "interleave"),
-		el("placement_policy", tx("affinity", "migratable")),
 		tx("status", string(status)),
 	)
 	if v.Status.running() {
@@ -134,7 +133,7 @@ func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os
 
 // shaped is what all of them have alike.
 var shaped = fixed(
-	el("bios", el("boot_menu", yes("enabled", false))),
+	el("bios", el("boot_menu", yes("enabled", false)), tx("type", "q35_sea_bios")),
 	num("cpu_shares", 0),
 	el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
 		yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
@@ -142,7 +141,9 @@ var shaped = fixed(
 	ref("large_icon", "icons", idOf("icon", "large")),
 	el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
 	num("migration_downtime", -1),
+	yes("multi_queues_enabled", true),
 	tx("origin", "ovirt"),
+	el("placement_policy", tx("affinity", "migratable")),
 	ref("small_icon", "icons", idOf("icon", "small")),
 	el("sso", el("methods", el("method").with("id", "guest_agent"))),
 	yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
@@ -224,11 +225,25 @@ func (c *call) partOf(v *vm, rel string) *node {
 	case "diskattachments":
 		n := el("disk_attachments")
 		if v.Disk != "" {
-			n.add(object("disk_attachment", at("vms", v.ID)+"/diskattachments/"+v.Disk, v.Disk, nil, nil, nil,
-				yes("active", true), yes("bootable", true), tx("interface", "virtio"), yes("pass_discard", false), yes("read_only", false),
-				yes("uses_scsi_reservation", false), ref("disk", "disks", v.Disk), self))
+			n.add(attachment(at("vms", v.ID), v.Disk, self))
 		}
 		return n
+	case "snapshots":
+		return c.s.snapshots(v)
+	case "applications":
+		n := el("applications")
+		if c.s.reports(v) {
+			id := idOf("application", v.ID)
+			n.add(object("application", at("vms", v.ID)+"/applications/"+id, id, nil, []*node{tx("name", "qemu-guest-agent-9.0.0")}, nil, self))
+		}
+		return n
+	case "statistics":
+		return statistics(at("vms", v.ID), self, []measure{
+			{"memory.installed", "Total memory configured", "bytes", v.Memory},
+			{"memory.used", "Memory used (agent)", "bytes", 0},
+			{"cpu.current.guest", "CPU used by guest", "percent", 0},
+			{"cpu.current.total", "Total CPU used", "percent", 0},
+		})
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ var groups = []group{
 	{[]string{"true_jobs_per_s"}, []string{"gschedd", "gworker"}, (*bench).trueJobs},
 	{[]string{"submit_to_start_ms"}, []string{"gschedd", "gworker"}, (*bench).latency},
 	{[]string{"idle_job_bytes", "restart_100k_s"}, []string{"gschedd", "gq"}, (*bench).idle},
+	{[]string{"vm_engine_calls", "vm_watch_calls_per_min", "vm_schedd_cpu_s"}, []string{"gschedd", "ovirt_gahp", "ovirtsim"}, (*bench).machines},
 }
 
 // Names are all rows.
