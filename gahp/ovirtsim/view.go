@@ -35,13 +35,8 @@ func (c *call) list() *reply {
 	if out != nil {
 		return out
 	}
-	n := el("vms")
-	for _, v := range found {
-		if !c.omitted(v.Name) {
-			n.add(c.vmNode(v, c.allContent()))
-		}
-	}
-	return xmlReply(http.StatusOK, n)
+	found = slices.DeleteFunc(found, func(v *vm) bool { return c.omitted(v.Name) })
+	return xmlReply(http.StatusOK, rows("vms", len(found), func(i int) *node { return c.vmNode(found[i], c.allContent()) }))
 }
 
 // omitted: a rule leaves it out.
@@ -87,11 +82,12 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	s := c.s
 	status := s.shown(v)
 	n := object("vm", at("vms", v.ID), v.ID, vmActions, []*node{tx("name", v.Name), tx("description", v.Description), tx("comment", v.Comment)}, nil)
-	rels := vmLinks
-	for rel := range c.follow {
-		if part := c.partOf(v, rel); part != nil {
+	var rels []string
+	for _, rel := range vmLinks {
+		if part := c.followed(v, rel); part != nil {
 			n.add(part)
-			rels = slices.DeleteFunc(slices.Clone(rels), func(r string) bool { return r == rel })
+		} else {
+			rels = append(rels, rel)
 		}
 	}
 	n.add(links(at("vms", v.ID), rels))
@@ -118,6 +114,14 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	n.addIf(v.StopReason != "", tx("stop_reason", v.StopReason))
 	n.add(when("stop_time", cmp.Or(v.Stopped, v.Created))) // also while it runs, and before it ever has
 	return n.add(ref("original_template", "templates", v.Template), ref("template", "templates", v.Template))
+}
+
+// followed is what belongs to a machine, where it is wanted in place of a link.
+func (c *call) followed(v *vm, rel string) *node {
+	if !c.follow[rel] {
+		return nil
+	}
+	return c.partOf(v, rel)
 }
 
 // shape is what machines and templates have in common.

@@ -21,6 +21,9 @@ type node struct {
 	at   string   // whose links these are
 	rels []string // of the links
 	laid []string // by depth
+
+	rows int // of a long list, each made when it is written
+	row  func(i int) *node
 }
 
 func el(name string, kids ...*node) *node { return &node{name: name, kids: kids} }
@@ -54,6 +57,11 @@ func (n *node) addIf(yes bool, kids ...*node) *node {
 		n.kids = append(n.kids, kids...)
 	}
 	return n
+}
+
+// rows is a list of n elements, of which only one at a time is in memory.
+func rows(name string, n int, row func(i int) *node) *node {
+	return &node{name: name, rows: n, row: row}
 }
 
 // links to what is below an object, or can be done with it.
@@ -128,13 +136,19 @@ func (n *node) write(b *bytes.Buffer, depth int) {
 		b.WriteString(`"`)
 	}
 	switch {
+	case n.rows > 0:
+		b.WriteString(">\n")
+		for i := range n.rows {
+			n.row(i).write(b, depth+1)
+			if i == sample {
+				b.Grow(b.Len() / sample * (n.rows - sample)) // the rest will be like these
+			}
+		}
+		indent(b, depth)
 	case len(n.kids) > 0:
 		b.WriteString(">\n")
-		for i, k := range n.kids {
+		for _, k := range n.kids {
 			k.write(b, depth+1)
-			if i == sample {
-				b.Grow(b.Len() / sample * (len(n.kids) - sample)) // the rest will be like these
-			}
 		}
 		indent(b, depth)
 	case !n.leaf:
