@@ -14,12 +14,15 @@ import (
 	"testing"
 
 	"gridburst/gahp"
+	"gridburst/internal/desk"
 )
 
 // asCommand in the environment makes this test binary the command.
 const asCommand = "OVIRT_GAHP_TEST_COMMAND"
 
+// TestMain is also the command, and a desk of a test's schedd.
 func TestMain(m *testing.M) {
+	desk.Main()
 	if os.Getenv(asCommand) != "" {
 		main()
 	}

@@ -165,7 +165,7 @@ func (w *Watch) Blind() error {
 func (w *Watch) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		w.mu.Lock()
 		at := w.next
 		w.mu.Unlock()
@@ -177,12 +177,8 @@ func (w *Watch) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-timer.C:
 		case <-w.woken:
-		}
-		if ctx.Err() != nil {
-			return
 		}
 	}
 }

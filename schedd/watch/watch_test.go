@@ -219,3 +219,12 @@ func TestWhoSweepsSharesTheListing(t *testing.T) {
 		}
 	})
 }
+
+func TestAWatchEndsAlsoWhileItLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{vms: up(1), takes: time.Minute}
+		w := e.watch(t) // its cleanup waits for its end
+		w.Look(1, "0", time.Now(), time.Second)
+		e.pass(time.Second)
+	})
+}
