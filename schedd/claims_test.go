@@ -282,7 +282,9 @@ func TestWhoJoinsTooLateIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	join := func() grid.Code { return grid.CodeOf(newGuest(t, api.Invitation{Schedd: at, CA: ca}).join(m.Name, token)) }
+	join := func() grid.Code {
+		return grid.CodeOf(newGuest(t, api.Invitation{Schedd: at, CA: ca}).join(m.Name, token))
+	}
 	if code := join(); code != grid.Unauthorized && code != grid.Refused {
 		t.Errorf("while its machine is stopped, a guest joins: %q", code)
 	}

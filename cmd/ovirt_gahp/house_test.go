@@ -85,7 +85,6 @@ type house struct {
 	*cloud
 	*api.Client
 	config schedd.Config
-	jobs   int
 }
 
 func (c *cloud) house(mod func(*schedd.Config)) *house {
