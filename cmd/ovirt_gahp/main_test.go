@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	desk.Main()
 	if os.Getenv(asCommand) != "" {
 		main()
+	}
+	// Most of these tests wait for a simulated engine's time, and not for this machine.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
