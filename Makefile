@@ -10,7 +10,7 @@ GO    ?= go
 BIN   := build/bin
 TOOLS := $(GO) tool -modfile=go.tools.mod
 
-.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench corpus lint fmt check clean
+.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench corpus ovirt-coverage lint fmt check clean
 
 run: build
 	$(BIN)/grun demo
@@ -67,6 +67,12 @@ bench: build
 DIR ?= schedd/submit/testdata
 corpus: build
 	$(BIN)/gcorpus "$(DIR)"
+
+# What real oVirt engines always say, and how much of it the simulator says too, by
+# resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.
+ovirt-coverage:
+	@out=$$(OVIRT_RECORDINGS="$(abspath $(DIR))" $(GO) test -count=1 -run 'TestRealEnginesAnswersAreCovered' -v ./gahp/ovirtsim); s=$$?; \
+	printf '%s\n' "$$out" | sed -n 's/^ *recorded_test.go:[0-9]*: //p'; exit $$s
 
 lint:
 	@unformatted=$$($(TOOLS) gofumpt -l .); test -z "$$unformatted" || { echo "not as gofumpt has it (make fmt):" $$unformatted >&2; exit 1; }

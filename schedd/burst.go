@@ -276,6 +276,9 @@ func (b *bursts) carryOut(ctx context.Context, v *ledger.View, d burst.Decision,
 		}
 	}
 	for _, id := range d.Drain {
+		if c, _ := v.Claim(id); b.p.d.blind(c.Resource) != nil {
+			continue // while nothing is known of machines, none is let go
+		}
 		if err := move(id, grid.ClaimDrain, "it has had nothing to do"); err != nil {
 			return err
 		}
@@ -367,6 +370,12 @@ func (b *bursts) why(j *ledger.Job) string {
 	for i := range b.p.d.c.Resources {
 		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok {
 			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
+		}
+	}
+	for i := range b.p.d.c.Resources {
+		r := &b.p.d.c.Resources[i]
+		if err := b.p.d.blind(r.Name); r.Burst != nil && err != nil {
+			out += "Of " + r.Name + " nothing is known: " + err.Error() + ".\n"
 		}
 	}
 	if out == "" && b.unmet > 0 {

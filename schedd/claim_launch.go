@@ -12,6 +12,7 @@ import (
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/submit"
+	"gridburst/schedd/watch"
 )
 
 // machine is what the job that is the machine asks for, also when it has left the queue.
@@ -35,7 +36,7 @@ func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
 }
 
 // provider is the engine, asked with the credential of whoever the machine is for.
-func (s *claimStep) provider() (gahp.Provider, error) {
+func (s *claimStep) provider() (*engine, error) {
 	if s.claim.Kind == ledger.Overflow {
 		return s.d.engines.own(s.res)
 	}
@@ -131,7 +132,7 @@ func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return s.trouble(ctx, err)
 	}
-	return soon, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, vm.ID)
 }
 
 // maxUserData bounds what a guest is given, as oVirt does.
@@ -179,12 +180,6 @@ func (s *claimStep) lookup(ctx context.Context) (gahp.VM, error) {
 	return s.engine.Find(limited, s.claim.Name)
 }
 
-func (s *claimStep) get(ctx context.Context) (gahp.VM, error) {
-	limited, cancel := engineContext(ctx)
-	defer cancel()
-	return s.engine.Get(limited, s.claim.VM)
-}
-
 // borrow finds the machine that is to be borrowed. It is noted before it is started,
 // so that one that is up later is known to have been down.
 func (s *claimStep) borrow(ctx context.Context) (time.Duration, error) {
@@ -202,12 +197,14 @@ func (s *claimStep) borrow(ctx context.Context) (time.Duration, error) {
 
 // start starts a machine that is there.
 func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
-	vm, err := s.get(ctx)
+	vm, seen, err := s.look(ctx, onTheWay)
 	switch {
-	case kindOf(err) == gahp.NotFound:
-		return 0, s.vanished(ctx)
 	case err != nil:
 		return 0, err
+	case seen == watch.Gone:
+		return 0, s.vanished(ctx)
+	case seen == watch.NotYet:
+		return min(calm, s.left(s.launchLimit())), nil
 	}
 	switch vm.State {
 	case gahp.Down:
@@ -215,27 +212,23 @@ func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
 			return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
 		}
 	case gahp.ImageLocked, gahp.Unassigned, gahp.NoState:
-		s.waits = "its disks are being made"
-		return soon, nil
+		s.waits = "its disks are being made, since " + s.since()
+		return min(s.calmly(onTheWay), s.left(s.launchLimit())), nil
 	default:
-		return soon, s.move(ctx, grid.ClaimStarted, "it had been started")
+		return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
 	}
-	limited, cancel := engineContext(ctx)
-	defer cancel()
-	failpoint.Hit("claim.start.before")
-	err = s.engine.Start(limited, s.order(), s.claim.VM, gahp.Start{})
-	failpoint.Hit("claim.start.after")
-	switch kindOf(err) {
-	case gahp.Unknown, gahp.WrongState:
-		return soon, nil // look
-	case gahp.Locked:
-		s.waits = "the engine is busy with it"
-		return soon, nil
-	}
-	if err != nil {
+	taken, again, err := s.tell(ctx, "start", func(ctx context.Context, o gahp.Order, vm string) error {
+		failpoint.Hit("claim.start.before")
+		defer failpoint.Hit("claim.start.after")
+		return s.engine.Start(ctx, o, vm, gahp.Start{})
+	})
+	switch {
+	case taken:
+		return 0, s.move(ctx, grid.ClaimStarted, "")
+	case err != nil:
 		return s.trouble(ctx, err)
 	}
-	return soon, s.move(ctx, grid.ClaimStarted, "")
+	return again, nil
 }
 
 // hasRun reports whether a machine that is down has been up for this claim: its start

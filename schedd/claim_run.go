@@ -8,6 +8,7 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/watch"
 )
 
 // boot waits for the worker that joins from the machine, or, when a job is the
@@ -18,32 +19,38 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 	}
 	if s.claim.Kind == ledger.Overflow {
 		if w, ok := s.d.pool.OfClaim(s.id); ok && w.Connected {
-			return steady, s.propose(ctx, &ledger.Move{Verb: grid.ClaimJoin, Worker: w.ID, Reason: "its worker has joined"})
+			return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimJoin, Worker: w.ID, Reason: "its worker has joined"})
 		}
 		if s.res.Burst == nil || s.late(s.res.Burst.JoinTimeout) {
 			return 0, s.move(ctx, grid.ClaimStop, "its worker did not join in time")
 		}
 	}
-	vm, err := s.get(ctx)
+	wait := s.calmly(onTheWay)
+	if s.claim.Kind == ledger.Overflow {
+		wait = min(wait, s.left(s.res.Burst.JoinTimeout))
+	}
+	vm, seen, err := s.look(ctx, onTheWay)
 	switch {
-	case kindOf(err) == gahp.NotFound:
-		return 0, s.vanished(ctx)
 	case err != nil:
 		return 0, err
+	case seen == watch.Gone:
+		return 0, s.vanished(ctx)
+	case seen == watch.NotYet:
+		return wait, nil
 	case s.claim.Kind == ledger.Overflow && vm.State == gahp.Down:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has ended before its worker joined")
 	case s.claim.Kind == ledger.Overflow:
 		s.waits = "its machine is " + string(vm.State) + "; its worker has not joined"
-		return 2 * soon, nil
+		return wait, nil
 	case vm.State == gahp.Down:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(vm.Started))
 	case vm.State == gahp.Up:
 		up := s.report(ledger.Started)
 		up.Where = s.claim.Name
-		return soon, s.move(ctx, grid.ClaimJoin, "its guest is up", up)
+		return 0, s.move(ctx, grid.ClaimJoin, "its guest is up", up)
 	}
 	s.waits = "its machine is " + string(vm.State)
-	return soon, nil
+	return wait, nil
 }
 
 // ready watches a machine that is where it should be.
@@ -55,32 +62,41 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	if silent > limit {
 		return 0, s.move(ctx, grid.ClaimStop, "its worker was not heard for "+silent.Round(time.Second).String())
 	}
-	vm, err := s.get(ctx)
-	tooLong := time.Since(time.UnixMilli(s.claim.Wanted)) > s.res.MaxVMTime
+	most := guards
+	if s.claim.Kind == ledger.Overflow {
+		most = steady
+	}
+	vm, seen, err := s.look(ctx, most)
+	wait := s.calmly(most)
+	age := time.Since(time.UnixMilli(s.claim.Wanted))
+	tooLong := age > s.res.MaxVMTime
+	if !tooLong {
+		wait = min(wait, s.res.MaxVMTime-age+time.Millisecond)
+	}
 	switch {
-	case kindOf(err) == gahp.NotFound:
-		return 0, s.vanished(ctx)
 	case err != nil:
 		return 0, err
-	case s.claim.Kind == ledger.Overflow && vm.State == gahp.Down:
+	case seen == watch.Gone && s.claim.Kind == ledger.Overflow && silent == 0:
+		s.waits = "the engine shows it no more, and its worker is connected"
+		return wait, nil
+	case seen == watch.Gone:
+		return 0, s.vanished(ctx)
+	case seen == watch.Here && vm.State == gahp.Down && s.claim.Kind == ledger.Overflow:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
-	case s.claim.Kind == ledger.Overflow && tooLong:
-		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
-	case s.claim.Kind == ledger.Overflow && silent > 0:
-		s.waits = "its worker is not connected"
-		return min(steady, limit-silent+soon), nil
-	case s.claim.Kind == ledger.Overflow:
-		return steady, nil
-	case vm.State == gahp.Down:
+	case seen == watch.Here && vm.State == gahp.Down:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
+	case tooLong && s.claim.Kind == ledger.Overflow:
+		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
 	case tooLong:
 		why := "it ran for longer than the resource's max_vm_time of " + s.res.MaxVMTime.String()
 		return 0, s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldSystemPolicy, why))
-	}
-	if vm.State != gahp.Up {
+	case silent > 0:
+		s.waits = "its worker is not connected"
+		wait = min(wait, limit-silent+time.Millisecond)
+	case seen == watch.Here && vm.State != gahp.Up:
 		s.waits = "its machine is " + string(vm.State)
 	}
-	return min(guards, max(soon, time.Since(time.UnixMilli(s.claim.Entered))/4)), nil
+	return wait, nil
 }
 
 // silent is how long the worker of an overflow machine has not been heard: longer than
@@ -110,10 +126,14 @@ func (s *claimStep) drain(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if idle {
+	switch {
+	case !idle:
+		s.waits = "its worker has jobs to end"
+	case s.engine.Blind() != nil:
+		s.waits = "it has nothing to do, and goes when the engine shows its machines again"
+	default:
 		return 0, s.move(ctx, grid.ClaimStop, "it has nothing to do")
 	}
-	s.waits = "its worker has jobs to end"
 	return soon, nil
 }
 
@@ -129,43 +149,50 @@ func (s *claimStep) stop(ctx context.Context) (time.Duration, error) {
 	if s.claim.VM == "" {
 		return s.stopUnseen(ctx)
 	}
-	vm, err := s.get(ctx)
+	vm, seen, err := s.look(ctx, onTheWay)
 	switch {
-	case kindOf(err) == gahp.NotFound:
-		return 0, s.gone(ctx, "the engine shows it no more")
 	case err != nil:
 		return 0, err
+	case seen == watch.Gone:
+		return 0, s.gone(ctx, "the engine shows it no more")
+	case seen == watch.NotYet:
+		return calm, nil
+	case vm.State == gahp.Down && s.claim.Kind == ledger.Borrowed:
+		return 0, s.gone(ctx, "it is down again")
+	case vm.State == gahp.ImageLocked:
+		s.waits = "its disks are being made or removed, since " + s.since()
+		return s.calmly(onTheWay), nil
+	case vm.State == gahp.PoweringDown && !s.late(grace):
+		s.waits = "its guest is powering off"
+		return min(s.calmly(onTheWay), s.left(grace)), nil
 	}
-	limited, cancel := engineContext(ctx)
-	defer cancel()
-	switch vm.State {
-	case gahp.Down:
-		if s.claim.Kind == ledger.Borrowed {
-			return 0, s.gone(ctx, "it is down again")
-		}
-		failpoint.Hit("claim.remove.before")
-		err = s.engine.Remove(limited, s.order(), s.claim.VM)
-		failpoint.Hit("claim.remove.after")
-	case gahp.ImageLocked:
-		s.waits = "its disks are being made or removed"
-		return soon, nil
-	default:
-		if s.claim.Kind == ledger.Overflow {
-			s.d.conns.quit(s.claim.Worker)
-		}
-		failpoint.Hit("claim.stop.before")
-		if s.late(grace) || vm.State != gahp.Up {
-			err = s.engine.Stop(limited, s.order(), s.claim.VM)
+	if vm.State != gahp.Down && s.claim.Kind == ledger.Overflow {
+		s.d.conns.quit(s.claim.Worker)
+	}
+	order, f := "stop", s.engine.Stop
+	switch {
+	case vm.State == gahp.Down:
+		order, f = "remove", s.engine.Remove
+	case vm.State == gahp.Up && !s.late(grace):
+		order, f = "shutdown", s.engine.Shutdown
+	}
+	taken, again, err := s.tell(ctx, order, func(ctx context.Context, o gahp.Order, vm string) error {
+		if order == "remove" {
+			failpoint.Hit("claim.remove.before")
+			defer failpoint.Hit("claim.remove.after")
 		} else {
-			err = s.engine.Shutdown(limited, s.order(), s.claim.VM)
+			failpoint.Hit("claim.stop.before")
+			defer failpoint.Hit("claim.stop.after")
 		}
-		failpoint.Hit("claim.stop.after")
+		return f(ctx, o, vm)
+	})
+	if taken {
+		return 0, nil
 	}
-	switch kindOf(err) {
-	case gahp.NotFound, gahp.Unknown, gahp.WrongState, gahp.Locked:
-		return soon, nil // look
+	if !s.late(grace) {
+		again = min(again, s.left(grace))
 	}
-	return soon, err
+	return again, err
 }
 
 // stopUnseen looks for a machine whose create was asked for and whose id is not known.

@@ -28,11 +28,22 @@ type claims struct {
 // attention is what the loop knows of one claim beside the ledger.
 type attention struct {
 	busy    bool
+	poked   bool   // while it was busy
 	version uint32 // of the claim, at the last step
 	wanted  bool   // whether its job wanted it, at the last step
 	again   time.Time
-	tries   int    // troubles in a row
-	waits   string // what it waits for, for people
+	tries   int     // troubles in a row
+	waits   string  // what it waits for, for people
+	engine  *engine // that shows its machine; nil: none was asked yet
+	did     deed    // is the step's while one is busy
+}
+
+// deed is what was last done for a claim since it has its version.
+type deed struct {
+	at     time.Time // looks at the machine begin after it
+	order  string    // that the engine was given; empty: none
+	failed int       // times in a row
+	why    string    // the last failure
 }
 
 func newClaims(d *Daemon) *claims {
@@ -47,11 +58,11 @@ func (c *claims) wake() {
 	}
 }
 
-// poke makes the loop look at a claim now.
+// poke makes the loop look at a claim now, or once more when it is at it.
 func (c *claims) poke(id uint32) {
 	c.mu.Lock()
 	if a := c.known[id]; a != nil {
-		a.again = time.Time{}
+		a.again, a.poked = time.Time{}, true
 	}
 	c.mu.Unlock()
 	c.wake()
@@ -61,10 +72,16 @@ func (c *claims) poke(id uint32) {
 func (c *claims) waits(id uint32) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a := c.known[id]; a != nil {
-		return a.waits
+	a := c.known[id]
+	if a == nil {
+		return ""
 	}
-	return ""
+	if a.engine != nil {
+		if err := a.engine.Blind(); err != nil {
+			return err.Error() + "; nothing is concluded from that"
+		}
+	}
+	return a.waits
 }
 
 func (c *claims) run(ctx context.Context) error {
@@ -107,13 +124,17 @@ func (c *claims) start(ctx context.Context, v *ledger.View) time.Duration {
 			wait = min(wait, left)
 			continue
 		}
-		a.busy, a.version, a.wanted = true, cl.Version, wanted
-		s := &claimStep{d: c.d, v: v, id: id, claim: *cl, wanted: wanted}
+		if a.version != cl.Version {
+			a.did = deed{at: now}
+		}
+		a.busy, a.poked, a.version, a.wanted = true, false, cl.Version, wanted
+		s := &claimStep{d: c.d, v: v, id: id, claim: *cl, wanted: wanted, did: &a.did}
 		c.wg.Go(func() { c.step(ctx, s, a) })
 	}
 	for id, a := range c.known {
 		if _, open := v.Claim(id); !open && !a.busy {
 			delete(c.known, id)
+			c.d.engines.forget(id)
 		}
 	}
 	return wait
@@ -134,7 +155,7 @@ func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 	again, err := s.advance(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a.busy = false
+	a.busy, a.engine = false, s.engine
 	a.waits = s.waits
 	switch {
 	case ctx.Err() != nil:
@@ -154,6 +175,9 @@ func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 			log.Debug("claim has trouble, and is tried again")
 		}
 	}
+	if a.poked {
+		again = 0
+	}
 	a.again = time.Now().Add(again)
 	c.wake()
 }
@@ -161,13 +185,16 @@ func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 // backOff is the wait after n troubles in a row.
 func backOff(n int) time.Duration { return min(250*time.Millisecond<<min(n, 10), 30*time.Second) }
 
-// How often an engine is asked about a machine that is on its way, and about one that
-// is where it should be.
+// How often the engine's listing is wanted at least: of a machine that is on its way, of
+// one that is a job, whose end should be seen soon, and of one that is where it should be.
 const (
-	soon   = 500 * time.Millisecond
-	steady = 15 * time.Second
-	guards = 3 * time.Second // a job that is a machine: its end should be seen soon
+	onTheWay = 2 * time.Second
+	guards   = 3 * time.Second
+	steady   = 15 * time.Second
 )
+
+// soon is when a step that waits for something other than the engine looks again.
+const soon = 500 * time.Millisecond
 
 // claimStep is one step of one claim.
 type claimStep struct {
@@ -176,8 +203,9 @@ type claimStep struct {
 	id     uint32
 	claim  ledger.Claim
 	wanted bool
+	did    *deed
 	res    *Resource
-	engine gahp.Provider
+	engine *engine
 	waits  string
 }
 

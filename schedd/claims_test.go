@@ -2,9 +2,11 @@ package schedd
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
+	"gridburst/schedd/ledger"
 )
 
 // lab is an engine and a schedd that may have machines of it.
@@ -220,6 +223,12 @@ func (l *lab) boot(m conform.Machine) {
 // worker is the worker of a machine, joined.
 func (l *lab) worker(m conform.Machine) *worker {
 	l.t.Helper()
+	return l.busyWorker(m, func(wire.Start) int32 { return 0 })
+}
+
+// busyWorker is one whose jobs do something.
+func (l *lab) busyWorker(m conform.Machine, job func(wire.Start) int32) *worker {
+	l.t.Helper()
 	token, ca := handedOver(l.t, m.UserData)
 	at, err := l.live.d.address()
 	if err != nil {
@@ -229,7 +238,7 @@ func (l *lab) worker(m conform.Machine) *worker {
 	if err := g.join(m.Name, token); err != nil {
 		l.t.Fatal(err)
 	}
-	return l.crew(m.Name, 2, &g.at, func(s wire.Start) int32 { return 0 })
+	return l.crew(m.Name, 2, &g.at, job)
 }
 
 // A machine whose worker has died, and has nobody to power it off, goes when the lease
@@ -257,6 +266,76 @@ func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
 	l.gone(1)
 }
 
+// A guest that joins after its machine is not wanted any more is not let in.
+func TestWhoJoinsTooLateIsRefused(t *testing.T) {
+	l := newLab(t, bursting)
+	id := l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
+	machines := l.engine.Machines()
+	m := machines[slices.IndexFunc(machines, func(m conform.Machine) bool { return strings.HasPrefix(m.Name, "gb-") && m.Name != conform.Foreign })]
+	l.act("remove", fmt.Sprint(id))
+	if err := l.ActOnClaim(t.Context(), 1, "stop"); err != nil {
+		t.Fatal(err)
+	}
+	token, ca := handedOver(t, m.UserData)
+	at, err := l.live.d.address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func() grid.Code {
+		return grid.CodeOf(newGuest(t, api.Invitation{Schedd: at, CA: ca}).join(m.Name, token))
+	}
+	if code := join(); code != grid.Unauthorized && code != grid.Refused {
+		t.Errorf("while its machine is stopped, a guest joins: %q", code)
+	}
+	l.gone(1)
+	if code := join(); code != grid.Unauthorized && code != grid.Refused {
+		t.Errorf("after its machine is gone, a guest joins: %q", code)
+	}
+}
+
+// As long as the engine does not show its machines, none is let go: who cannot see does
+// not tidy up.
+func TestWhatIsNotSeenIsNotLetGo(t *testing.T) {
+	l := newLab(t, bursting)
+	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
+	done := make(chan struct{})
+	finish := sync.OnceFunc(func() { close(done) })
+	for _, m := range l.engine.Machines() {
+		if strings.HasPrefix(m.Name, "gb-") && m.Name != conform.Foreign {
+			t.Cleanup(l.busyWorker(m, func(wire.Start) int32 { <-done; return 0 }).hangUp)
+		}
+	}
+	t.Cleanup(finish)
+	l.waitFor("its worker", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "ready" })
+	heal := l.engine.Inject(conform.Down)
+	claim := func() api.Claim {
+		out, err := l.Claims(t.Context(), false)
+		if err != nil || len(out.Claims) != 1 {
+			t.Fatalf("the claims are %+v (%v)", out, err)
+		}
+		return out.Claims[0]
+	}
+	late := time.After(patience)
+	for !strings.Contains(claim().Waits, "has not shown its machines since") {
+		select {
+		case <-late:
+			t.Fatalf("nobody says that the engine is not seen: %+v", claim())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	finish()
+	for range 100 { // many times the machine's idle time
+		if c := claim(); c.State != "ready" {
+			t.Fatalf("the engine is not seen, and the machine is let go: %+v", c)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	heal()
+	l.gone(1)
+}
+
 // Jobs wait for a claim that never joins; it is given up, the jobs are free, and no
 // machine is left. Then the resource rests.
 func TestAMachineThatDoesNotJoinIsGivenUp(t *testing.T) {
@@ -274,6 +353,60 @@ func TestAMachineThatDoesNotJoinIsGivenUp(t *testing.T) {
 	why, err := l.Why(t.Context(), fmt.Sprintf("%d.0", id))
 	if err != nil || !strings.Contains(why.Text, "came to nothing lately") {
 		t.Errorf("why says %q (%v)", why.Text, err)
+	}
+}
+
+// A queue that was restored may have forgotten claims: their machines are told of and left
+// alone. Those of claims that it knows as closed go.
+func TestARestoredQueueRemovesNothingThatItDoesNotKnow(t *testing.T) {
+	l := newLab(t, nil)
+	id := l.vm("ovirt_template = worker")
+	l.waitFor("the machine", func(e *api.Event) bool { return e.Type == "job_started" })
+	l.act("remove", id.String())
+	l.gone(1)
+	deployment := l.status().Deployment
+	l.stop()
+	mark := filepath.Join(l.c.Dir, "spool", ledger.RestoredMark)
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, claim := range []uint32{1, 2} {
+		c := gahp.Create{Name: ledger.ClaimName(deployment, claim), Template: conform.Worker, Mark: markOf(deployment, claim)}
+		if _, err := l.engine.Create(t.Context(), gahp.Order{}, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a second start remembers the restore
+		l.start()
+		late := time.After(patience)
+		for vms := l.ours(); len(vms) > 2; vms = l.ours() {
+			select {
+			case <-late:
+				t.Fatalf("at the engine there still is %v", vms)
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		if vms := l.ours(); !slices.ContainsFunc(vms, func(s string) bool { return strings.HasPrefix(s, ledger.ClaimName(deployment, 2)+" ") }) {
+			t.Errorf("at the engine there is %v", vms)
+		}
+		l.stop()
+		if _, err := l.engine.Create(t.Context(), gahp.Order{}, gahp.Create{Name: ledger.ClaimName(deployment, 1), Template: conform.Worker, Mark: markOf(deployment, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An hour later nobody has wanted it.
+	then := time.Now().Add(-2 * reportOnly)
+	if err := os.Chtimes(filepath.Join(l.c.Dir, "spool", restoredLately), then, then); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	late := time.After(patience)
+	for vms := l.ours(); len(vms) > 1; vms = l.ours() {
+		select {
+		case <-late:
+			t.Fatalf("an hour after the restore there still is %v", vms)
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 

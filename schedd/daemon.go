@@ -249,7 +249,8 @@ func (d *Daemon) begin(ctx context.Context) error {
 	if restored {
 		d.log.Warn("the queue was restored from a backup")
 		failpoint.Hit("daemon.restored")
-		return os.Remove(mark)
+		now := time.Now()
+		return errors.Join(os.Chtimes(mark, now, now), os.Rename(mark, filepath.Join(d.spool(), restoredLately)))
 	}
 	return nil
 }

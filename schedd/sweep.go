@@ -2,6 +2,8 @@ package schedd
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -47,15 +49,13 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := engineContext(ctx)
-	defer cancel()
-	// The view is taken after the listing: a claim that was made meanwhile counts.
-	vms, err := engine.List(limited, ledger.ClaimPrefix(d.ledger.View().Deployment))
+	vms, err := engine.After(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	v := d.ledger.View()
+	v := d.ledger.View() // later than the listing: a claim that was made meanwhile counts
 	seen := map[string]bool{}
+	known := d.claimsKnown()
 	for i := range vms {
 		vm := &vms[i]
 		id, ours := claimOfMark(v.Deployment, vm.Mark)
@@ -66,6 +66,13 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 			continue
 		}
 		seen[vm.ID] = true
+		if !known(id) {
+			if !before[vm.ID] {
+				d.log.WithFields(map[string]any{"vm": vm.Name, "resource": r.Name, "claim": id}).
+					Warn("a machine of ours is of a claim that the restored queue does not know: it is left alone for an hour after the restore")
+			}
+			continue
+		}
 		if !before[vm.ID] && !failpoint.HastySweep {
 			continue
 		}
@@ -76,6 +83,28 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 		}
 	}
 	return seen, nil
+}
+
+// restoredLately is a file in the spool directory that is as old as the last restore from
+// a backup. For an hour, machines of claims that the backup does not know are only told of:
+// it is too old to say that nobody wants them.
+const (
+	restoredLately = "restored.lately"
+	reportOnly     = time.Hour
+)
+
+// claimsKnown tells the claims that the queue can speak for from those that it may have
+// forgotten.
+func (d *Daemon) claimsKnown() func(claim uint32) bool {
+	info, err := os.Stat(filepath.Join(d.spool(), restoredLately))
+	if err != nil || time.Since(info.ModTime()) > reportOnly {
+		return func(uint32) bool { return true }
+	}
+	v := d.ledger.View()
+	return func(claim uint32) bool {
+		_, ok := d.claimOf(v, claim)
+		return ok
+	}
 }
 
 // takeAway does the next thing towards a machine's end; the next sweep goes on.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,14 +15,21 @@ import (
 	"testing"
 
 	"gridburst/gahp"
+	"gridburst/internal/desk"
 )
 
 // asCommand in the environment makes this test binary the command.
 const asCommand = "OVIRT_GAHP_TEST_COMMAND"
 
+// TestMain is also the command, and a desk of a test's schedd.
 func TestMain(m *testing.M) {
+	desk.Main()
 	if os.Getenv(asCommand) != "" {
 		main()
+	}
+	// Most of these tests wait for a simulated engine's time, and not for this machine.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

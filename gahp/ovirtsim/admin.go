@@ -13,6 +13,7 @@ import (
 //
 //	GET    /summary             the journal, counted
 //	GET    /journal?after=N     entries as lines of JSON; &wait=true: when there is one
+//	GET    /calls               how often each operation was asked for
 //	GET    /machines            the truth about all machines
 //	POST   /machines/NAME/stop  an administrator switches it off
 //	DELETE /machines/NAME       an administrator removes it, whatever its state
@@ -26,6 +27,7 @@ import (
 func (s *Sim) Admin() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /summary", func(w http.ResponseWriter, _ *http.Request) { tell(w, s.Summary()) })
+	m.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { tell(w, s.Calls()) })
 	m.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) { tell(w, s.Machines()) })
 	m.HandleFunc("GET /rules", func(w http.ResponseWriter, _ *http.Request) { tell(w, s.Rules()) })
 	m.HandleFunc("GET /journal", s.tellJournal)

@@ -34,6 +34,9 @@
 //
 // # What is not simulated
 //
-// Suspending, rebooting and migrating by order, snapshots, disks as objects of their
-// own, tags, pools, affinity, permissions beyond read-only users, jobs.
+// Suspending, rebooting and migrating by order, changing networks and disks (they are
+// shown), snapshots beside the one that a machine runs on, tags, pools, affinity,
+// permissions beyond read-only users, jobs.
+//
+// What is shown is compared with recorded answers of real engines: make ovirt-coverage.
 package ovirtsim

@@ -36,9 +36,9 @@ func (c *call) root() *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := el("api")
-	for _, rel := range []string{"clusters", "datacenters", "events", "hosts", "storagedomains", "templates", "vms"} {
+	for _, rel := range []string{"clusters", "datacenters", "disks", "events", "hosts", "networks", "storagedomains", "templates", "vms", "vnicprofiles"} {
 		n.add(el("link").with("href", apiPath+"/"+rel, "rel", rel))
-		n.addIf(rel != "storagedomains", el("link").with("href", apiPath+"/"+rel+"?search={query}", "rel", rel+"/search"))
+		n.addIf(rel != "storagedomains" && rel != "vnicprofiles", el("link").with("href", apiPath+"/"+rel+"?search={query}", "rel", rel+"/search"))
 	}
 	active, up := 0, 0
 	for _, v := range s.vms {
@@ -59,7 +59,7 @@ func (c *call) root() *reply {
 			tx("instance_id", idOf("engine", "")), tx("name", "oVirt Engine"), tx("vendor", "ovirt.org"),
 			el("version", num("build", 7), tx("full_version", "4.5.7-1.sim"), num("major", 4), num("minor", 5), num("revision", 0))),
 		el("special_objects", ref("blank_template", "templates", blankID), ref("root_tag", "tags", blankID)),
-		el("summary", count("hosts", up, len(s.model.Hosts)), count("storage_domains", 1, len(s.model.DataCenters)),
+		el("summary", count("hosts", up, len(s.model.Hosts)), count("storage_domains", len(s.domains("")), len(s.domains(""))),
 			count("users", 1, len(s.model.Users)), count("vms", active, len(s.vms))),
 		when("time", s.clock.Now()),
 		ref("authenticated_user", "users", idOf("user", c.user)), ref("effective_user", "users", idOf("user", c.user)),
@@ -73,7 +73,7 @@ func (c *call) clusters() *reply {
 		},
 		func(d Cluster) *node {
 			id := idOf("cluster", d.Name)
-			return object("cluster", at("clusters", id), id, []string{"resetemulatedmachine"},
+			return object("cluster", at("clusters", id), id, []string{"resetemulatedmachine", "upgrade", "syncallnetworks"},
 				[]*node{tx("name", d.Name), tx("description", ""), tx("comment", "")},
 				[]string{"cpuprofiles", "networkfilters", "networks", "affinitygroups", "glusterhooks", "glustervolumes", "enabledfeatures", "externalnetworkproviders", "permissions"},
 				yes("ballooning_enabled", false),
@@ -86,8 +86,11 @@ func (c *call) clusters() *reply {
 				tx("firewall_type", "firewalld"), yes("gluster_service", false), yes("ha_reservation", false),
 				el("ksm", yes("enabled", true), yes("merge_across_nodes", true)),
 				el("memory_policy", el("over_commit", num("percent", d.OverCommit)), el("transparent_hugepages", yes("enabled", true))),
-				el("migration", tx("auto_converge", "inherit"), el("bandwidth", tx("assignment_method", "auto")), tx("compressed", "inherit")),
+				el("migration", tx("auto_converge", "inherit"), el("bandwidth", tx("assignment_method", "auto")), tx("compressed", "inherit"), el("policy").with("id", blankID)),
+				num("log_max_memory_used_threshold", 95), tx("log_max_memory_used_threshold_type", "percentage"),
+				yes("maintenance_reason_required", false), yes("optional_reason", false),
 				el("required_rng_sources", tx("required_rng_source", "urandom")),
+				el("custom_scheduling_policy_properties", el("property", tx("name", "CpuOverCommitDurationMinutes"), tx("value", "2"))),
 				tx("switch_type", "legacy"), yes("threads_as_cores", false), yes("trusted_service", false), yes("tunnel_migration", false),
 				el("version", num("major", 4), num("minor", 7)), yes("virt_service", true),
 				ref("data_center", "datacenters", idOf("data center", d.DataCenter)),
@@ -106,50 +109,9 @@ func (c *call) dataCenters() *reply {
 			version := func(name string) *node { return el(name, num("major", 4), num("minor", 7)) }
 			return object("data_center", at("datacenters", id), id, nil,
 				[]*node{tx("name", d.Name), tx("description", ""), tx("comment", "")},
-				[]string{"clusters", "networks", "permissions", "quotas", "storagedomains"},
+				[]string{"clusters", "iscsibonds", "networks", "permissions", "qoss", "quotas", "storagedomains"},
 				yes("local", false), tx("quota_mode", d.QuotaMode), tx("status", "up"), tx("storage_format", "v5"),
 				el("supported_versions", version("version")), version("version"), ref("mac_pool", "macpools", idOf("mac pool", d.Name)))
-		})
-}
-
-func (c *call) hosts() *reply {
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return show(c, "host", s.model.Hosts, []string{"name", "id", "status", "cluster"},
-		func(h Host) fields {
-			return fields{"name": h.Name, "id": idOf("host", h.Name), "status": h.Status, "cluster": h.Cluster}
-		},
-		func(h Host) *node {
-			id := idOf("host", h.Name)
-			used, active := s.used(id)
-			return object("host", at("hosts", id), id, []string{"activate", "deactivate", "fence", "refresh"},
-				[]*node{tx("name", h.Name), tx("comment", "")}, []string{"nics", "permissions", "statistics", "tags"},
-				tx("address", h.Name+".example.org"),
-				el("cpu", tx("name", "Westmere"), num("speed", 2400), el("topology", num("cores", h.Cores), num("sockets", 1), num("threads", 1))),
-				tx("external_status", "ok"), num("max_scheduling_memory", h.MemoryMB<<20-used), num("memory", h.MemoryMB<<20),
-				num("port", 54321), tx("protocol", "stomp"), tx("status", h.Status),
-				el("summary", num("active", active), num("migrating", 0), num("total", active)),
-				tx("type", "ovirt_node"), yes("update_available", false),
-				ref("cluster", "clusters", idOf("cluster", h.Cluster)))
-		})
-}
-
-// storageDomains: each data center has one, where disks would be.
-func (c *call) storageDomains() *reply {
-	return show(c, "storage_domain", c.s.model.DataCenters, []string{"name", "id"},
-		func(d DataCenter) fields {
-			return fields{"name": "data-" + d.Name, "id": idOf("storage domain", d.Name)}
-		},
-		func(d DataCenter) *node {
-			id := idOf("storage domain", d.Name)
-			return object("storage_domain", at("storagedomains", id), id, nil,
-				[]*node{tx("name", "data-"+d.Name)}, []string{"diskprofiles", "disks", "permissions", "templates", "vms"},
-				num("available", int64(1)<<42), yes("backup", false), num("committed", 0), num("critical_space_action_blocker", 5),
-				tx("external_status", "ok"), yes("master", true),
-				el("storage", tx("address", "storage.example.org"), tx("path", "/data"), tx("type", "nfs")), tx("storage_format", "v5"),
-				tx("type", "data"), num("used", int64(1)<<30), num("warning_low_space_indicator", 10), yes("wipe_after_delete", false),
-				el("data_centers", ref("data_center", "datacenters", idOf("data center", d.Name))))
 		})
 }
 

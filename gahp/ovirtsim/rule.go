@@ -252,10 +252,11 @@ func (s *Sim) Rules() []RuleState {
 	return out
 }
 
-// meet are the rules that a call meets, each counted.
+// meet are the rules that a call meets, each counted, as the call is.
 func (s *Sim) meet(c *call) []*rule {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.calls[c.op]++
 	var out []*rule
 	for _, r := range s.rules {
 		if r.standing() || !r.names(c) {

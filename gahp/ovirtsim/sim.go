@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
@@ -45,6 +46,7 @@ type Sim struct {
 	rules    []*rule
 	lastRule int
 	journal  *journal
+	calls    map[Op]int
 	random   *mathrand.Rand
 	closed   bool
 
@@ -64,7 +66,7 @@ func Open(m Model, o Options) (*Sim, error) {
 	}
 	s := &Sim{
 		o: o, model: m, clock: o.Clock, log: o.Log,
-		vms: map[string]*vm{}, making: map[string]bool{}, sessions: map[string]*session{},
+		vms: map[string]*vm{}, making: map[string]bool{}, sessions: map[string]*session{}, calls: map[Op]int{},
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
 	s.handler = s.routes()
@@ -165,7 +167,7 @@ func (s *Sim) sorted() []*vm {
 	for _, v := range s.vms {
 		out = append(out, v)
 	}
-	slices.SortFunc(out, func(a, b *vm) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	slices.SortFunc(out, func(a, b *vm) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
 	return out
 }
 
@@ -222,6 +224,13 @@ func (s *Sim) Machines() []Machine {
 		out = append(out, m)
 	}
 	return out
+}
+
+// Calls is how often each operation was asked for, whatever became of it.
+func (s *Sim) Calls() map[Op]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
 }
 
 // Close ends the engine: guests are killed, and what waits is let go. Machines that

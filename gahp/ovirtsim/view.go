@@ -3,6 +3,7 @@ package ovirtsim
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -34,13 +35,8 @@ func (c *call) list() *reply {
 	if out != nil {
 		return out
 	}
-	n := el("vms")
-	for _, v := range found {
-		if !c.omitted(v.Name) {
-			n.add(c.vmNode(v, c.allContent()))
-		}
-	}
-	return xmlReply(http.StatusOK, n)
+	found = slices.DeleteFunc(found, func(v *vm) bool { return c.omitted(v.Name) })
+	return xmlReply(http.StatusOK, rows("vms", len(found), func(i int) *node { return c.vmNode(found[i], c.allContent()) }))
 }
 
 // omitted: a rule leaves it out.
@@ -75,7 +71,7 @@ var (
 	}
 	vmLinks = []string{
 		"sessions", "affinitylabels", "cdroms", "nics", "snapshots", "applications", "hostdevices", "reporteddevices", "watchdogs",
-		"graphicsconsoles", "numanodes", "katelloerrata", "permissions", "tags", "diskattachments", "statistics",
+		"graphicsconsoles", "numanodes", "katelloerrata", "permissions", "tags", "diskattachments", "statistics", "backups",
 	}
 	templateLinks = []string{"cdroms", "nics", "watchdogs", "graphicsconsoles", "permissions", "tags", "diskattachments"}
 )
@@ -86,15 +82,15 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	s := c.s
 	status := s.shown(v)
 	n := object("vm", at("vms", v.ID), v.ID, vmActions, []*node{tx("name", v.Name), tx("description", v.Description), tx("comment", v.Comment)}, nil)
+	var rels []string
 	for _, rel := range vmLinks {
-		if c.follow[rel] {
-			if part := c.partOf(v, rel); part != nil {
-				n.add(part)
-				continue
-			}
+		if part := c.followed(v, rel); part != nil {
+			n.add(part)
+		} else {
+			rels = append(rels, rel)
 		}
-		n.add(el("link").with("href", at("vms", v.ID)+"/"+rel, "rel", rel))
 	}
+	n.add(links(at("vms", v.ID), rels))
 	n.add(shape(v.Memory, v.Guaranteed, v.MaxMemory, v.Sockets, v.Cores, v.Threads, "x86_64", v.OS)...)
 	n.add(
 		when("creation_time", v.Created), yes("delete_protected", v.Protected),
@@ -108,7 +104,6 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),
 		el("quota").with("id", idOf("quota", s.dataCenterOf(v.Cluster))),
 		yes("next_run_configuration_exists", false), tx("numa_tune_mode", "interleave"),
-		el("placement_policy", tx("affinity", "migratable")),
 		tx("status", string(status)),
 	)
 	if v.Status.running() {
@@ -121,30 +116,45 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	return n.add(ref("original_template", "templates", v.Template), ref("template", "templates", v.Template))
 }
 
+// followed is what belongs to a machine, where it is wanted in place of a link.
+func (c *call) followed(v *vm, rel string) *node {
+	if !c.follow[rel] {
+		return nil
+	}
+	return c.partOf(v, rel)
+}
+
 // shape is what machines and templates have in common.
 func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os string) []*node {
 	return []*node{
-		el("bios", el("boot_menu", yes("enabled", false))),
 		el("cpu", tx("architecture", arch), el("topology", num("cores", cores), num("sockets", sockets), num("threads", threads))),
-		num("cpu_shares", 0),
-		el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
-			yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
-		el("io", num("threads", 0)),
-		ref("large_icon", "icons", idOf("icon", "large")),
 		num("memory", memory),
 		el("memory_policy", num("guaranteed", guaranteed), num("max", most)),
-		el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
-		num("migration_downtime", -1),
-		tx("origin", "ovirt"),
 		el("os", el("boot", el("devices", tx("device", "hd"))), tx("type", os)),
-		ref("small_icon", "icons", idOf("icon", "small")),
-		el("sso", el("methods", el("method").with("id", "guest_agent"))),
-		yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
-		el("time_zone", tx("name", "Etc/GMT")),
-		tx("type", "server"),
-		el("usb", yes("enabled", false)),
+		shaped,
 	}
 }
+
+// shaped is what all of them have alike.
+var shaped = fixed(
+	el("bios", el("boot_menu", yes("enabled", false)), tx("type", "q35_sea_bios")),
+	num("cpu_shares", 0),
+	el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
+		yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
+	el("io", num("threads", 0)),
+	ref("large_icon", "icons", idOf("icon", "large")),
+	el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
+	num("migration_downtime", -1),
+	yes("multi_queues_enabled", true),
+	tx("origin", "ovirt"),
+	el("placement_policy", tx("affinity", "migratable")),
+	ref("small_icon", "icons", idOf("icon", "small")),
+	el("sso", el("methods", el("method").with("id", "guest_agent"))),
+	yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
+	el("time_zone", tx("name", "Etc/GMT")),
+	tx("type", "server"),
+	el("usb", yes("enabled", false)),
+)
 
 // node is an initialization as its owner may read it: all of it but the password.
 func (i *initialization) node() *node {
@@ -219,11 +229,25 @@ func (c *call) partOf(v *vm, rel string) *node {
 	case "diskattachments":
 		n := el("disk_attachments")
 		if v.Disk != "" {
-			n.add(object("disk_attachment", at("vms", v.ID)+"/diskattachments/"+v.Disk, v.Disk, nil, nil, nil,
-				yes("active", true), yes("bootable", true), tx("interface", "virtio"), yes("pass_discard", false), yes("read_only", false),
-				yes("uses_scsi_reservation", false), ref("disk", "disks", v.Disk), self))
+			n.add(attachment(at("vms", v.ID), v.Disk, self))
 		}
 		return n
+	case "snapshots":
+		return c.s.snapshots(v)
+	case "applications":
+		n := el("applications")
+		if c.s.reports(v) {
+			id := idOf("application", v.ID)
+			n.add(object("application", at("vms", v.ID)+"/applications/"+id, id, nil, []*node{tx("name", "qemu-guest-agent-9.0.0")}, nil, self))
+		}
+		return n
+	case "statistics":
+		return statistics(at("vms", v.ID), self, []measure{
+			{"memory.installed", "Total memory configured", "bytes", v.Memory},
+			{"memory.used", "Memory used (agent)", "bytes", 0},
+			{"cpu.current.guest", "CPU used by guest", "percent", 0},
+			{"cpu.current.total", "Total CPU used", "percent", 0},
+		})
 	}
 	return nil
 }

@@ -9,13 +9,21 @@ import (
 	"time"
 )
 
-// node is an element. It holds text or elements.
+// node is an element. It holds text or elements. One without a name is several elements
+// in a row: links, or what was laid out before.
 type node struct {
 	name string
 	attr []string // name, value, name, value
 	leaf bool     // it holds text, maybe none
 	text string
 	kids []*node
+
+	at   string   // whose links these are
+	rels []string // of the links
+	laid []string // by depth
+
+	rows int // of a long list, each made when it is written
+	row  func(i int) *node
 }
 
 func el(name string, kids ...*node) *node { return &node{name: name, kids: kids} }
@@ -51,6 +59,28 @@ func (n *node) addIf(yes bool, kids ...*node) *node {
 	return n
 }
 
+// rows is a list of n elements, of which only one at a time is in memory.
+func rows(name string, n int, row func(i int) *node) *node {
+	return &node{name: name, rows: n, row: row}
+}
+
+// links to what is below an object, or can be done with it.
+func links(href string, rels []string) *node { return &node{at: href, rels: rels} }
+
+// fixed is elements that never change, laid out once for wherever machines and templates
+// stand: a listing of thousands has them thousands of times.
+func fixed(kids ...*node) *node {
+	n := &node{}
+	for depth := range 3 {
+		var b bytes.Buffer
+		for _, k := range kids {
+			k.write(&b, depth)
+		}
+		n.laid = append(n.laid, b.String())
+	}
+	return n
+}
+
 // ref names another object.
 func ref(name, collection, id string) *node {
 	return el(name).with("href", at(collection, id), "id", id)
@@ -64,17 +94,9 @@ func at(collection, id string) string { return apiPath + "/" + collection + "/" 
 func object(name, href, id string, actions []string, head []*node, rels []string, rest ...*node) *node {
 	n := el(name).with("href", href, "id", id)
 	if len(actions) > 0 {
-		acts := el("actions")
-		for _, a := range actions {
-			acts.add(el("link").with("href", href+"/"+a, "rel", a))
-		}
-		n.add(acts)
+		n.add(el("actions", links(href, actions)))
 	}
-	n.add(head...)
-	for _, rel := range rels {
-		n.add(el("link").with("href", href+"/"+rel, "rel", rel))
-	}
-	return n.add(rest...)
+	return n.add(head...).add(links(href, rels)).add(rest...)
 }
 
 // document is n as the body of an answer, laid out as an engine does.
@@ -85,29 +107,74 @@ func document(n *node) []byte {
 	return b.Bytes()
 }
 
+const indents = "                                        "
+
+func indent(b *bytes.Buffer, depth int) { b.WriteString(indents[:min(4*depth, len(indents))]) }
+
 func (n *node) write(b *bytes.Buffer, depth int) {
-	indent := strings.Repeat("    ", depth)
-	b.WriteString(indent + "<" + n.name)
+	switch {
+	case n.laid != nil:
+		b.WriteString(n.laid[depth])
+		return
+	case n.name == "":
+		for _, rel := range n.rels {
+			indent(b, depth)
+			b.WriteString(`<link href="`)
+			escape(b, n.at)
+			b.WriteString("/" + rel + `" rel="` + rel + "\"/>\n")
+		}
+		return
+	}
+	indent(b, depth)
+	b.WriteString("<")
+	b.WriteString(n.name)
 	for a := range slices.Chunk(n.attr, 2) {
-		b.WriteString(" " + a[0] + `="`)
-		_ = xml.EscapeText(b, []byte(a[1])) // a buffer takes everything
+		b.WriteString(" ")
+		b.WriteString(a[0])
+		b.WriteString(`="`)
+		escape(b, a[1])
 		b.WriteString(`"`)
 	}
 	switch {
+	case n.rows > 0:
+		b.WriteString(">\n")
+		for i := range n.rows {
+			n.row(i).write(b, depth+1)
+			if i == sample {
+				b.Grow(b.Len() / sample * (n.rows - sample)) // the rest will be like these
+			}
+		}
+		indent(b, depth)
 	case len(n.kids) > 0:
 		b.WriteString(">\n")
 		for _, k := range n.kids {
 			k.write(b, depth+1)
 		}
-		b.WriteString(indent)
+		indent(b, depth)
 	case !n.leaf:
 		b.WriteString("/>\n")
 		return
 	default:
 		b.WriteString(">")
-		_ = xml.EscapeText(b, []byte(n.text))
+		escape(b, n.text)
 	}
-	b.WriteString("</" + n.name + ">\n")
+	b.WriteString("</")
+	b.WriteString(n.name)
+	b.WriteString(">\n")
+}
+
+// sample of a listing tells how long it will be.
+const sample = 64
+
+// escape writes text.
+func escape(b *bytes.Buffer, text string) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'' {
+			_ = xml.EscapeText(b, []byte(text)) // a buffer takes everything
+			return
+		}
+	}
+	b.WriteString(text)
 }
 
 func title(s string) string {

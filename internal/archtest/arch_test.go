@@ -32,7 +32,7 @@ var floors = []struct {
 		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
-		"schedd/jobad", "schedd/idle", "schedd/pool",
+		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
 	}},
 	{"daemons", "they tie decisions to mechanisms", []string{"schedd", "schedd/serve", "internal/worker"}},
 	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},

@@ -19,6 +19,7 @@ type Proc struct {
 	PID    int
 	Parent int
 	Start  uint64 // clock ticks since the machine's boot
+	CPU    time.Duration
 	Zombie bool
 	Args   []string // none: it is ending, or a kernel thread
 }
@@ -30,6 +31,9 @@ func (p *Proc) Command() string {
 	}
 	return filepath.Base(p.Args[0])
 }
+
+// userHZ is how many ticks the kernel shows a second as, on every machine that Go runs on.
+const userHZ = 100
 
 // Look reads a process. It fails when there is none.
 func Look(pid int) (p Proc, err error) {
@@ -46,6 +50,10 @@ func Look(pid int) (p Proc, err error) {
 	p.PID, p.Zombie = pid, f[0] == "Z"
 	p.Parent, _ = strconv.Atoi(f[1])
 	p.Start, _ = strconv.ParseUint(f[19], 10, 64)
+	for _, ticks := range f[11:13] { // in user mode and in the kernel
+		n, _ := strconv.ParseInt(ticks, 10, 64)
+		p.CPU += time.Duration(n) * (time.Second / userHZ)
+	}
 	if args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && len(args) > 0 {
 		p.Args = strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")
 	}
