@@ -11,7 +11,7 @@
 //	reports.go    turns what became of attempts into commands, many at a time
 //	takeover.go   puts outputs into place and lets jobs end
 //	lease.go      gives up attempts of workers that are silent for too long
-//	logs.go       writes the users' event logs
+//	logs.go       writes the users' event logs; logbook.go says which lines, and what a mark tells
 //	keep.go       forgets what is past its keeping, makes checkpoints
 //
 // and what users ask: submit.go, act.go, query.go, why.go.
