@@ -117,7 +117,8 @@ func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped:
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped,
+		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded:
 		return true
 	}
 	return false
@@ -136,15 +137,17 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 	if err != nil {
 		return err
 	}
-	lazy := c.Procs > lazyLog
+	if c.Factory && e.Type >= ledger.FactoryBegun {
+		return d.tellFactory(s, &c, e, put)
+	}
+	lazy := c.Procs > lazyLog && !c.Factory
 	at := time.UnixMilli(e.At)
 	first := e.Jobs.First()
 	whole := grid.JobID{Cluster: first.Cluster, Proc: -1}
 	if lazy && e.Type == ledger.JobSubmitted {
 		job, err := s.Any(first)
 		if err == nil {
-			log, user := notes(job)
-			put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterSubmit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}})
+			put(&c, job, userlog.Event{Job: whole, Time: at, Body: d.clusterSubmitted(job)})
 		}
 		return err
 	}
@@ -178,6 +181,42 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 		put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterRemove{Jobs: int64(c.Procs), Items: items, Completion: userlog.Complete}})
 	}
 	return err
+}
+
+// tellFactory tells what happens to a factory: of its cluster as a whole.
+func (d *Daemon) tellFactory(s *jobad.Session, c *ledger.Cluster, e *ledger.Event, put func(*ledger.Cluster, *ad.Ad, userlog.Event)) error {
+	job, err := s.Pattern(e.Jobs.Cluster, c)
+	if err != nil {
+		return err
+	}
+	var body userlog.Body
+	switch e.Type {
+	case ledger.FactoryBegun:
+		body = d.clusterSubmitted(job)
+	case ledger.FactoryPaused:
+		body = &userlog.FactoryPaused{Reason: e.Text, Pause: userlog.PausedByHold, Hold: int64(e.Code)}
+	case ledger.FactoryResumed:
+		body = &userlog.FactoryResumed{Reason: e.Text}
+	case ledger.FactoryEnded:
+		items, err := s.ItemsOf(c)
+		if err != nil {
+			return err
+		}
+		r := &userlog.ClusterRemove{Jobs: int64(e.Code), Items: items, Completion: userlog.Incomplete}
+		if e.Code == e.Sub {
+			r.Completion = userlog.Complete
+		}
+		body = r
+	default:
+		return nil
+	}
+	put(c, job, userlog.Event{Job: grid.JobID{Cluster: e.Jobs.Cluster, Proc: -1}, Time: time.UnixMilli(e.At), Body: body})
+	return nil
+}
+
+func (d *Daemon) clusterSubmitted(job *ad.Ad) *userlog.ClusterSubmit {
+	log, user := notes(job)
+	return &userlog.ClusterSubmit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}
 }
 
 func (d *Daemon) submitted(job *ad.Ad) *userlog.Submit {

@@ -41,6 +41,9 @@ func (c *Alter) apply(t *txn) (any, error) {
 	var out Acted
 	names := namesOf(c.Attrs)
 	for _, run := range c.Runs {
+		if run.Whole() {
+			c.alterFactory(t, run.Cluster, &out)
+		}
 		t.each(run, c.Owner, &out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 			if s.Job.Status == grid.Removed {
 				out.Refused += n
@@ -121,6 +124,9 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 // act does the verb to the live jobs of one run. Those that a decision does not rest on are
 // left as they are.
 func (t *txn) act(c *Act, run grid.Run, rests *Decision, out *Acted) {
+	if rests == nil && run.Whole() && t.actOnFactory(c, run.Cluster, out) {
+		return
+	}
 	t.each(run, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 		switch {
 		case rests != nil && (rests.Version != s.Job.Version || rests.Base != (s.Base || s.shared)):

@@ -23,6 +23,13 @@ const (
 	JobContinued EventType = 15 //
 	JobSkipped   EventType = 16 // a dataflow job whose outputs are newer than its inputs
 
+	// Of a factory, whose cluster's first job stands for it, made or not.
+	FactoryBegun   EventType = 61 // Code: how many jobs it is to make
+	FactoryPaused  EventType = 62 // Code, Sub: of a hold; Text: why
+	FactoryResumed EventType = 63 // Text: why
+	FactoryBounded EventType = 64 // Code: how many may be in the queue now; Sub: how many idle
+	FactoryEnded   EventType = 65 // its cluster has left the queue. Code: how many it has made; Sub: of how many
+
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
@@ -39,6 +46,7 @@ var eventNames = map[EventType]string{
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared",
+	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",
 }
 
 func (t EventType) String() string {
