@@ -160,7 +160,7 @@ func (d *Daemon) targets(who serve.Identity, s *api.Selection) (runs []grid.Run,
 	}
 	var constraint *ad.Expr
 	if s.Constraint != "" {
-		if constraint, err = constraintOf(s.Constraint); err != nil {
+		if constraint, err = ad.ParseConstraint(s.Constraint); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -190,15 +190,4 @@ func join(runs []grid.Run, r grid.Run) []grid.Run {
 		return runs
 	}
 	return append(runs, r)
-}
-
-func constraintOf(text string) (*ad.Expr, error) {
-	e, err := ad.Parse(text)
-	if err == nil {
-		err = e.Check()
-	}
-	if err != nil {
-		return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
-	}
-	return e, nil
 }

@@ -83,7 +83,7 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 		out.runs = append(out.runs, r)
 	}
 	if q.Constraint != "" {
-		e, err := constraintOf(q.Constraint)
+		e, err := ad.ParseConstraint(q.Constraint)
 		if err != nil {
 			return nil, err
 		}

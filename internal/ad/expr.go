@@ -43,6 +43,19 @@ func Parse(src string) (*Expr, error) {
 	return &Expr{root: root, size: c.size}, nil
 }
 
+// ParseConstraint is [Parse] of an expression that chooses ads. It refuses what [Expr.Check]
+// refuses.
+func ParseConstraint(src string) (*Expr, error) {
+	e, err := Parse(src)
+	if err == nil {
+		err = e.Check()
+	}
+	if err != nil {
+		return nil, grid.Errorf(grid.Invalid, "the constraint: %w", err)
+	}
+	return e, nil
+}
+
 // Literal is the expression that is v. Records have none.
 func Literal(v Value) *Expr { return &Expr{root: &literal{v}, size: 1} }
 
