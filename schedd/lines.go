@@ -117,7 +117,7 @@ func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped,
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobEdited,
 		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded:
 		return true
 	}
@@ -164,7 +164,13 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 			if lazy && e.Fresh {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: d.submitted(job)})
 			}
-			for _, body := range d.bodiesOf(e, job) {
+			bodies := d.bodiesOf(e, job)
+			if e.Type == ledger.JobEdited {
+				if bodies, failed = edited(s, &c, id, e); failed != nil {
+					return failed
+				}
+			}
+			for _, body := range bodies {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: body})
 			}
 		}
@@ -183,9 +189,33 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 	return err
 }
 
+// edited tells of attributes that were set. What one was before stands in the event, or in
+// what was submitted.
+func edited(s *jobad.Session, c *ledger.Cluster, id grid.JobID, e *ledger.Event) (out []userlog.Body, err error) {
+	var original *ad.Ad
+	for _, a := range e.Edits {
+		if a.Now == "" {
+			continue // HTCondor does not tell of those that go
+		}
+		u := &userlog.AttributeUpdate{Name: a.Name, Old: a.Was, Value: a.Now}
+		if u.Old == "" {
+			if original == nil {
+				if original, err = s.Original(id, c); err != nil {
+					return nil, err
+				}
+			}
+			if expr, ok := original.Expr(a.Name); ok {
+				u.Old = expr.String()
+			}
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
 // tellFactory tells what happens to a factory: of its cluster as a whole.
 func (d *Daemon) tellFactory(s *jobad.Session, c *ledger.Cluster, e *ledger.Event, put func(*ledger.Cluster, *ad.Ad, userlog.Event)) error {
-	job, err := s.Pattern(e.Jobs.Cluster, c)
+	job, err := s.Original(e.Jobs.First(), c)
 	if err != nil {
 		return err
 	}

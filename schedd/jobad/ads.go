@@ -134,10 +134,10 @@ func (s *Session) Cluster(id int32) (ledger.Cluster, error) {
 	return c, err
 }
 
-// Pattern is the ad of a cluster's first job, made or not, as it was at the submit.
-func (s *Session) Pattern(id int32, c *ledger.Cluster) (*ad.Ad, error) {
+// Original is the ad of a job, made or not, with its attributes as they were submitted.
+func (s *Session) Original(id grid.JobID, c *ledger.Cluster) (*ad.Ad, error) {
 	out := ad.New(48)
-	return out, s.make(out, grid.JobID{Cluster: id}, c, &c.Base, nil)
+	return out, s.make(out, id, c, &c.Base, nil)
 }
 
 // ItemsOf is how many items the jobs of a cluster with one section have been made from.

@@ -119,7 +119,8 @@ type Begin struct {
 //
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
-const Rules = 1
+//	2: events of an [Alter] say what the attributes were and are
+const Rules = 2
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {

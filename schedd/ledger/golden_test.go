@@ -104,7 +104,7 @@ func writeFactory(t *testing.T, path string) {
 		})
 		return []grid.Run{grid.WholeCluster(c.(Submitted).Cluster)}
 	}
-	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.2", Rules: 1})
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.2", Rules: 2})
 	stays := submit(true)
 	id := stays[0].Cluster
 	do(&Act{Verb: grid.Release, Runs: stays, Reason: "via test"})
