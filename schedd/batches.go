@@ -44,6 +44,9 @@ func (d *Daemon) Batches(ctx context.Context, who serve.Identity, bq api.Batches
 					}
 				}
 			}
+			if q.constraint == nil && r.Whole() {
+				f.await()
+			}
 			if f.err != nil {
 				return f.err
 			}
@@ -106,6 +109,27 @@ func (f *batching) take(r grid.Run, s grid.Status) {
 	b.Last = grid.JobID{Cluster: r.Cluster, Proc: r.Hi - 1}.String()
 }
 
+// await counts the jobs of the cluster that are still to be made.
+func (f *batching) await() {
+	coming := f.v.Coming(f.id)
+	if coming == 0 {
+		return
+	}
+	if !f.counted {
+		f.counted = true
+		f.into = f.batch()
+	}
+	if f.into < 0 {
+		return
+	}
+	b := &f.out.Batches[f.into]
+	b.Coming += int(coming)
+	if b.First == "" {
+		b.First = grid.JobID{Cluster: f.id, Proc: f.c.Procs}.String()
+		b.Last = b.First
+	}
+}
+
 // batch finds or begins the batch of the cluster, which counts in it from now on.
 func (f *batching) batch() int {
 	k := batchKey{owner: f.c.Owner, dag: f.c.Dag}
@@ -133,7 +157,7 @@ func (f *batching) batch() int {
 		f.out.Batches = append(f.out.Batches, api.Batch{Owner: f.owner.Name, Name: name, Dag: k.dag, Submitted: f.c.QDate / 1000})
 	}
 	b := &f.out.Batches[i]
-	b.Jobs += int(f.c.Procs)
+	b.Jobs += int(f.c.Procs + f.v.Coming(f.id))
 	b.Left += int(f.c.Procs - f.c.Live)
 	return i
 }

@@ -152,6 +152,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("housekeeping", d.keep)
 	part("policies", newPolicies(d).run)
 	part("removals", d.clear)
+	part("factories", d.materialize)
 	if len(d.c.Verifier) > 0 {
 		part("verify", d.verify)
 	}

@@ -161,7 +161,7 @@ func (d *Daemon) graphOf(id uint32) (*dag.Graph, error) {
 func (d *Daemon) count(v *ledger.View, node int32, n *dag.Record) (dag.Counted, error) {
 	h := dag.Counted{Node: node, Cluster: n.Cluster, At: dag.Position{Index: v.Index, Seq: math.MaxUint32}}
 	if c, ok := v.Cluster(n.Cluster); ok {
-		h.Left = c.Live
+		h.Left = c.Live + v.Coming(n.Cluster)
 	} else if c, ok := v.Leaving(n.Cluster); ok {
 		h.Left = c.Live // each is told of when it moves to the history
 	}
@@ -206,7 +206,7 @@ func (g *dags) follow(ctx context.Context) error {
 				if err := g.open(ctx, v, e.ID); err != nil {
 					return err
 				}
-			case e.Type == ledger.JobLeft && e.ID != 0 && g.runs[e.ID] != nil:
+			case (e.Type == ledger.JobLeft || e.Type == ledger.FactoryEnded && e.Code < e.Sub) && e.ID != 0 && g.runs[e.ID] != nil:
 				h, err := g.d.leftOf(e)
 				if err != nil {
 					return err
@@ -228,9 +228,13 @@ func (g *dags) follow(ctx context.Context) error {
 	})
 }
 
-// leftOf is a job's end, as its run is told.
+// leftOf is a job's end, as its run is told, or that of jobs which were never made.
 func (d *Daemon) leftOf(e *ledger.Event) (h dag.ProcsLeft, err error) {
 	h = dag.ProcsLeft{Node: e.Node, Cluster: e.Jobs.Cluster, At: dag.Position{Index: e.Index, Seq: e.Seq}, Procs: int32(e.Jobs.Len())}
+	if e.Type == ledger.FactoryEnded {
+		h.Procs, h.Exit = e.Sub-e.Code, dag.ExitRemoved
+		return h, nil
+	}
 	err = d.ledger.Read(func(r *ledger.Reader) error {
 		p, ok, err := r.Past(e.Jobs.First())
 		if err == nil && !ok {

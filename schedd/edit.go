@@ -29,6 +29,10 @@ func (d *Daemon) Edit(ctx context.Context, who serve.Identity, e api.Edit) (out 
 	if err != nil {
 		return out, err
 	}
+	bounds, err := editedBounds(attrs, runs)
+	if err != nil {
+		return out, err
+	}
 	sets := []edit{{attrs, runs}}
 	if e.AddPriority != 0 {
 		if sets, err = d.raised(runs, e.AddPriority); err != nil {
@@ -37,7 +41,7 @@ func (d *Daemon) Edit(ctx context.Context, who serve.Identity, e api.Edit) (out 
 	}
 	for _, s := range sets {
 		for some := range batches(s.runs) {
-			r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Alter{Runs: some, Owner: owner, Attrs: s.attrs}})
+			r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Alter{Runs: some, Owner: owner, Attrs: s.attrs, Bounds: bounds}})
 			if err != nil {
 				return out, err
 			}

@@ -60,6 +60,17 @@ func (i *intake) pace(uid uint32, now time.Time) error {
 // errQuota is a refusal that ends when jobs of the user's do.
 var errQuota = errors.New("over the limit of one user")
 
+// free is how many more jobs of a user's the queue takes.
+func (i *intake) free(uid uint32) int32 {
+	most := i.d.c.MaxPerOwner
+	if most == 0 || uid == 0 {
+		return grid.MaxProcs
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return int32(max(min(most-i.coming[uid]-i.d.ledger.View().JobsOf(uid), grid.MaxProcs), 0))
+}
+
 // room keeps places in the queue for so many jobs of a user's, until leave is called with
 // how many of them are in the view by then, or have been refused. Two who ask at once do
 // not both get the last place.

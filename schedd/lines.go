@@ -117,7 +117,8 @@ func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped:
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobEdited,
+		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded:
 		return true
 	}
 	return false
@@ -136,15 +137,17 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 	if err != nil {
 		return err
 	}
-	lazy := c.Procs > lazyLog
+	if c.Factory && e.Type >= ledger.FactoryBegun {
+		return d.tellFactory(s, &c, e, put)
+	}
+	lazy := c.Procs > lazyLog && !c.Factory
 	at := time.UnixMilli(e.At)
 	first := e.Jobs.First()
 	whole := grid.JobID{Cluster: first.Cluster, Proc: -1}
 	if lazy && e.Type == ledger.JobSubmitted {
 		job, err := s.Any(first)
 		if err == nil {
-			log, user := notes(job)
-			put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterSubmit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}})
+			put(&c, job, userlog.Event{Job: whole, Time: at, Body: d.clusterSubmitted(job)})
 		}
 		return err
 	}
@@ -161,7 +164,13 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 			if lazy && e.Fresh {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: d.submitted(job)})
 			}
-			for _, body := range d.bodiesOf(e, job) {
+			bodies := d.bodiesOf(e, job)
+			if e.Type == ledger.JobEdited {
+				if bodies, failed = edited(s, &c, id, e); failed != nil {
+					return failed
+				}
+			}
+			for _, body := range bodies {
 				put(&c, job, userlog.Event{Job: id, Time: at, Body: body})
 			}
 		}
@@ -178,6 +187,66 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 		put(&c, job, userlog.Event{Job: whole, Time: at, Body: &userlog.ClusterRemove{Jobs: int64(c.Procs), Items: items, Completion: userlog.Complete}})
 	}
 	return err
+}
+
+// edited tells of attributes that were set. What one was before stands in the event, or in
+// what was submitted.
+func edited(s *jobad.Session, c *ledger.Cluster, id grid.JobID, e *ledger.Event) (out []userlog.Body, err error) {
+	var original *ad.Ad
+	for _, a := range e.Edits {
+		if a.Now == "" {
+			continue // HTCondor does not tell of those that go
+		}
+		u := &userlog.AttributeUpdate{Name: a.Name, Old: a.Was, Value: a.Now}
+		if u.Old == "" {
+			if original == nil {
+				if original, err = s.Original(id, c); err != nil {
+					return nil, err
+				}
+			}
+			if expr, ok := original.Expr(a.Name); ok {
+				u.Old = expr.String()
+			}
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// tellFactory tells what happens to a factory: of its cluster as a whole.
+func (d *Daemon) tellFactory(s *jobad.Session, c *ledger.Cluster, e *ledger.Event, put func(*ledger.Cluster, *ad.Ad, userlog.Event)) error {
+	job, err := s.Original(e.Jobs.First(), c)
+	if err != nil {
+		return err
+	}
+	var body userlog.Body
+	switch e.Type {
+	case ledger.FactoryBegun:
+		body = d.clusterSubmitted(job)
+	case ledger.FactoryPaused:
+		body = &userlog.FactoryPaused{Reason: e.Text, Pause: userlog.PausedByHold, Hold: int64(e.Code)}
+	case ledger.FactoryResumed:
+		body = &userlog.FactoryResumed{Reason: e.Text}
+	case ledger.FactoryEnded:
+		items, err := s.ItemsOf(c)
+		if err != nil {
+			return err
+		}
+		r := &userlog.ClusterRemove{Jobs: int64(e.Code), Items: items, Completion: userlog.Incomplete}
+		if e.Code == e.Sub {
+			r.Completion = userlog.Complete
+		}
+		body = r
+	default:
+		return nil
+	}
+	put(c, job, userlog.Event{Job: grid.JobID{Cluster: e.Jobs.Cluster, Proc: -1}, Time: time.UnixMilli(e.At), Body: body})
+	return nil
+}
+
+func (d *Daemon) clusterSubmitted(job *ad.Ad) *userlog.ClusterSubmit {
+	log, user := notes(job)
+	return &userlog.ClusterSubmit{Host: address(d.c.Host), LogNotes: log, UserNotes: user}
 }
 
 func (d *Daemon) submitted(job *ad.Ad) *userlog.Submit {

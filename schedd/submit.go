@@ -36,7 +36,9 @@ func (d *Daemon) Submit(ctx context.Context, who serve.Identity, s api.Submissio
 		if err := d.admit(&s.Specs[i]); err != nil {
 			return out, err
 		}
-		procs += s.Specs[i].Len()
+		if b, _ := boundsOf(&s.Specs[i]); b == nil { // else they come when there is room
+			procs += s.Specs[i].Len()
+		}
 		warnings, err := d.require(who.Name, &s.Specs[i])
 		if err != nil {
 			return out, err
@@ -116,6 +118,9 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	if n := s.Len(); n > d.c.MaxProcs {
 		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d (limits { max_procs })", n, d.c.MaxProcs)
 	}
+	if _, err := boundsOf(s); err != nil {
+		return err
+	}
 	if n := len(s.Attrs); n > d.c.MaxAttributes {
 		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, d.c.MaxAttributes)
 	}
@@ -158,9 +163,14 @@ type offered struct {
 // offer begins to submit one cluster.
 func (d *Daemon) offer(ctx context.Context, s submission) (o offered, err error) {
 	st := jobad.Encode(s.spec)
+	bounds, err := boundsOf(s.spec)
+	if err != nil {
+		return o, err
+	}
 	c := &ledger.Submit{
 		Owner: s.owner, Template: st.Template, Hash: st.Hash, Own: st.Own, Items: st.Items, Procs: st.Procs,
 		Universe: universeOf(s.spec), Prio: prioOf(s.spec), Held: held(s.spec), Dag: s.dag, Node: s.node, Attempt: s.try,
+		Bounds: bounds,
 	}
 	if c.Stage, err = d.stage(ctx, s.by, c); err != nil {
 		return o, err
@@ -189,7 +199,7 @@ func (d *Daemon) settle(ctx context.Context, o *offered) (done ledger.Submitted,
 		return done, "", err
 	}
 	done = r.Value.(ledger.Submitted)
-	if o.taken != nil {
+	if o.taken != nil && o.command.Body.(*ledger.Submit).Bounds == nil {
 		o.taken(int(done.Procs))
 	}
 	failpoint.Hit("submit.durable")

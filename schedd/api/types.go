@@ -158,10 +158,11 @@ type Batch struct {
 	Dag       uint32 `json:"dag,omitempty" doc:"The workflow's run"`
 	Submitted int64  `json:"submitted" doc:"Its first cluster, seconds since 1970"`
 	Totals
-	Left  int    `json:"left" doc:"Jobs of its clusters in the queue that have left it"`
-	Jobs  int    `json:"jobs" doc:"Jobs of its clusters in the queue, as they were submitted"`
-	First string `json:"first" doc:"Its first job in the queue"`
-	Last  string `json:"last" doc:"And its last"`
+	Left   int    `json:"left" doc:"Jobs of its clusters in the queue that have left it"`
+	Jobs   int    `json:"jobs" doc:"Jobs of its clusters in the queue, as they were submitted"`
+	Coming int    `json:"coming,omitempty" doc:"Jobs of its clusters that are still to be made (max_materialize, max_idle)"`
+	First  string `json:"first" doc:"Its first job in the queue; when there is none, the next that is to be made"`
+	Last   string `json:"last" doc:"And its last"`
 }
 
 // Selection names jobs: by ids, by owner and constraint, or all.

@@ -134,6 +134,25 @@ func (s *Session) Cluster(id int32) (ledger.Cluster, error) {
 	return c, err
 }
 
+// Original is the ad of a job, made or not, with its attributes as they were submitted.
+func (s *Session) Original(id grid.JobID, c *ledger.Cluster) (*ad.Ad, error) {
+	out := ad.New(48)
+	return out, s.make(out, id, c, &c.Base, nil)
+}
+
+// ItemsOf is how many items the jobs of a cluster with one section have been made from.
+func (s *Session) ItemsOf(c *ledger.Cluster) (int64, error) {
+	if !c.HasItems {
+		return 0, nil
+	}
+	t, err := s.template(c.Template)
+	if err != nil || len(t.sections) != 1 {
+		return 0, err
+	}
+	each := max(t.sections[0].PerItem, 1)
+	return int64((int(c.Procs) + each - 1) / each), nil
+}
+
 // Leaving yields jobs that are on their way to the history as they will be there, the
 // highest proc first.
 func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {

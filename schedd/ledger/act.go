@@ -116,6 +116,8 @@ type Alter struct {
 	Runs  []grid.Run
 	Owner uint32 // only jobs of this owner; 0: anybody's
 	Attrs []Attr
+
+	Bounds *Bounds // of the factories of whole clusters among Runs; nil: as they are
 }
 
 func (*Alter) Kind() Kind { return KindAlter }
@@ -126,6 +128,7 @@ func (c *Alter) encode(e *enc) {
 	}
 	e.u(uint64(c.Owner))
 	e.attrs(c.Attrs)
+	e.bounds(c.Bounds)
 }
 
 func (c *Alter) decode(d *dec) {
@@ -135,5 +138,5 @@ func (c *Alter) decode(d *dec) {
 			c.Runs[i] = d.run()
 		}
 	}
-	c.Owner, c.Attrs = d.u32(), d.attrs()
+	c.Owner, c.Attrs, c.Bounds = d.u32(), d.attrs(), d.bounds()
 }

@@ -41,20 +41,44 @@ func (c *Alter) apply(t *txn) (any, error) {
 	var out Acted
 	names := namesOf(c.Attrs)
 	for _, run := range c.Runs {
+		if run.Whole() {
+			c.alterFactory(t, run.Cluster, &out)
+		}
 		t.each(run, c.Owner, &out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 			if s.Job.Status == grid.Removed {
 				out.Refused += n
 				return
 			}
 			out.Changed += n
+			edits := t.edits(s.attrs, c.Attrs)
 			t.setAttrs(s, merge(s.attrs, c.Attrs...))
 			t.store(s, cl, s.Job.Status, n)
 			for _, r := range runs {
-				t.emit(Event{Type: JobEdited, Jobs: r, Fresh: alone(s, cl, r), Text: names})
+				t.emit(Event{Type: JobEdited, Jobs: r, Fresh: alone(s, cl, r), Text: names, Edits: edits})
 			}
 		})
 	}
 	return out, nil
+}
+
+// maxEdits is how many bytes of attributes an event says: an entry has an event for each of
+// some hundreds of jobs.
+const maxEdits = 800
+
+// edits says what attributes were and will be; nothing when that is long.
+func (t *txn) edits(was, now []Attr) (out []Edited) {
+	if t.v.rules < 2 {
+		return nil
+	}
+	size := 0
+	for _, a := range now {
+		e := Edited{Name: a.Name, Was: find(was, a.Name), Now: a.Expr}
+		if size += len(e.Name) + len(e.Was) + len(e.Now); size > maxEdits {
+			return nil
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // alone: the first thing that happens to this job of a larger cluster by itself. One
@@ -121,6 +145,9 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 // act does the verb to the live jobs of one run. Those that a decision does not rest on are
 // left as they are.
 func (t *txn) act(c *Act, run grid.Run, rests *Decision, out *Acted) {
+	if rests == nil && run.Whole() && t.actOnFactory(c, run.Cluster, out) {
+		return
+	}
 	t.each(run, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 		switch {
 		case rests != nil && (rests.Version != s.Job.Version || rests.Base != (s.Base || s.shared)):

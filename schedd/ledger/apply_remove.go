@@ -13,7 +13,7 @@ func (c *RemoveAll) apply(t *txn) (any, error) {
 		switch {
 		case c.Owner != 0 && c.Owner != cl.Owner, t.v.leaves(id, cl):
 			continue
-		case t.v.executes(id):
+		case t.v.executes(id), t.v.coming(id, cl) > 0:
 			r.except = append(r.except, id)
 			continue
 		}

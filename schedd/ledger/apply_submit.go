@@ -37,6 +37,9 @@ func (c *Submit) apply(t *txn) (any, error) {
 	if c.Procs < 1 || c.Procs > grid.MaxProcs {
 		return nil, grid.Errorf(grid.TooLarge, "a submission of %d jobs: one cluster holds 1 to %d", c.Procs, grid.MaxProcs)
 	}
+	if b := c.Bounds; b != nil && (b.Limit < 0 || b.MaxIdle < 0) {
+		return nil, grid.Errorf(grid.Invalid, "at most %d jobs in the queue and %d idle: neither is below 0", b.Limit, b.MaxIdle)
+	}
 	known, err := t.get(bTemplateHash, c.Hash[:])
 	if err != nil {
 		return nil, err
@@ -68,10 +71,13 @@ func (c *Submit) apply(t *txn) (any, error) {
 		Universe: c.Universe, HasItems: len(c.Items)+len(chunks) > 0, Dag: c.Dag, Node: c.Node,
 		Base: Job{Status: grid.Idle, Prio: c.Prio, Entered: t.at, Version: 1},
 	}
+	if c.Bounds != nil {
+		cl.Factory, cl.Procs, cl.Live = true, 0, 0
+	}
 	var attrs []Attr
-	if c.Held {
+	if c.Held && !cl.Factory {
 		cl.Base.Status, cl.Base.HoldCode, cl.Base.Holds = grid.Held, grid.HoldSubmitted, 1
-		attrs = merge(t.tally(nil, "NumHoldsByReason", grid.HoldSubmitted.Label()), text("HoldReason", "submitted on hold at user's request"))
+		attrs = merge(t.tally(nil, "NumHoldsByReason", grid.HoldSubmitted.Label()), text("HoldReason", heldAtSubmit))
 	}
 	base := Stretch{Run: grid.Run{Cluster: id, Lo: 0, Hi: c.Procs}, Job: cl.Base, Base: true}
 	t.setAttrs(&base, attrs)
@@ -86,6 +92,10 @@ func (c *Submit) apply(t *txn) (any, error) {
 		t.put(bItems, keyPair(uint32(id), uint32(len(c.Items)+i)), raw(p))
 	}
 	t.dropStage(c.Stage, len(chunks))
+	if cl.Factory {
+		t.beginFactory(c, id, &cl)
+		return Submitted{Cluster: id, Procs: c.Procs}, nil
+	}
 	t.putCluster(id, &cl)
 	t.count(cl.Owner, 0, cl.Base.Status, c.Procs)
 	t.emit(Event{
@@ -94,11 +104,13 @@ func (c *Submit) apply(t *txn) (any, error) {
 	if c.Held {
 		t.emit(Event{
 			Type: JobHeld, Jobs: base.Run, From: uint8(grid.Idle), To: uint8(grid.Held),
-			Code: int32(grid.HoldSubmitted), Text: "submitted on hold at user's request",
+			Code: int32(grid.HoldSubmitted), Text: heldAtSubmit,
 		})
 	}
 	return Submitted{Cluster: id, Procs: c.Procs}, nil
 }
+
+const heldAtSubmit = "submitted on hold at user's request"
 
 // template is the number of the submit's template, counted as used once more.
 func (t *txn) template(c *Submit, known, users []byte) uint32 {

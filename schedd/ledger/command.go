@@ -9,30 +9,31 @@ import (
 type Kind uint8
 
 const (
-	KindBegin      Kind = 1
-	KindSubmit     Kind = 2
-	KindStage      Kind = 3
-	KindAct        Kind = 4
-	KindPlace      Kind = 5
-	KindUnplace    Kind = 6
-	KindReport     Kind = 7
-	KindWorker     Kind = 8
-	KindMark       Kind = 9
-	KindForget     Kind = 10
-	KindCheckpoint Kind = 11
-	KindEdit       Kind = 12
-	KindWant       Kind = 13
-	KindMove       Kind = 14
-	KindInvite     Kind = 15
-	KindRedeem     Kind = 16
-	KindStartDag   Kind = 17
-	KindStepDag    Kind = 18
-	KindPassCron   Kind = 19
-	KindDecide     Kind = 20
-	KindAlter      Kind = 21
-	KindRemoveAll  Kind = 30
-	KindClear      Kind = 31
-	KindExpire     Kind = 32
+	KindBegin       Kind = 1
+	KindSubmit      Kind = 2
+	KindStage       Kind = 3
+	KindAct         Kind = 4
+	KindPlace       Kind = 5
+	KindUnplace     Kind = 6
+	KindReport      Kind = 7
+	KindWorker      Kind = 8
+	KindMark        Kind = 9
+	KindForget      Kind = 10
+	KindCheckpoint  Kind = 11
+	KindEdit        Kind = 12
+	KindWant        Kind = 13
+	KindMove        Kind = 14
+	KindInvite      Kind = 15
+	KindRedeem      Kind = 16
+	KindStartDag    Kind = 17
+	KindStepDag     Kind = 18
+	KindPassCron    Kind = 19
+	KindDecide      Kind = 20
+	KindAlter       Kind = 21
+	KindRemoveAll   Kind = 30
+	KindClear       Kind = 31
+	KindExpire      Kind = 32
+	KindMaterialize Kind = 33
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -54,30 +55,31 @@ var kinds = map[Kind]struct {
 	make  func() Body
 	grows bool
 }{
-	KindBegin:      {"begin", func() Body { return new(Begin) }, false},
-	KindSubmit:     {"submit", func() Body { return new(Submit) }, true},
-	KindStage:      {"stage", func() Body { return new(Stage) }, true},
-	KindAct:        {"act", func() Body { return new(Act) }, false},
-	KindPlace:      {"place", func() Body { return new(Place) }, false},
-	KindUnplace:    {"unplace", func() Body { return new(Unplace) }, false},
-	KindReport:     {"report", func() Body { return new(Report) }, false},
-	KindWorker:     {"worker", func() Body { return new(SeeWorker) }, false},
-	KindMark:       {"mark", func() Body { return new(Mark) }, false},
-	KindForget:     {"forget", func() Body { return new(Forget) }, false},
-	KindCheckpoint: {"checkpoint", func() Body { return new(Checkpoint) }, false},
-	KindEdit:       {"edit", func() Body { return new(Edit) }, false},
-	KindWant:       {"want", func() Body { return new(Want) }, true},
-	KindMove:       {"move", func() Body { return new(Move) }, false},
-	KindInvite:     {"invite", func() Body { return new(Invite) }, true},
-	KindRedeem:     {"redeem", func() Body { return new(Redeem) }, false},
-	KindStartDag:   {"start_dag", func() Body { return new(StartDag) }, true},
-	KindStepDag:    {"step_dag", func() Body { return new(StepDag) }, false},
-	KindPassCron:   {"pass_cron", func() Body { return new(PassCron) }, false},
-	KindDecide:     {"decide", func() Body { return new(Decide) }, false},
-	KindAlter:      {"alter", func() Body { return new(Alter) }, false},
-	KindRemoveAll:  {"remove_all", func() Body { return new(RemoveAll) }, false},
-	KindClear:      {"clear", func() Body { return new(Clear) }, false},
-	KindExpire:     {"expire", func() Body { return new(Expire) }, false},
+	KindBegin:       {"begin", func() Body { return new(Begin) }, false},
+	KindSubmit:      {"submit", func() Body { return new(Submit) }, true},
+	KindStage:       {"stage", func() Body { return new(Stage) }, true},
+	KindAct:         {"act", func() Body { return new(Act) }, false},
+	KindPlace:       {"place", func() Body { return new(Place) }, false},
+	KindUnplace:     {"unplace", func() Body { return new(Unplace) }, false},
+	KindReport:      {"report", func() Body { return new(Report) }, false},
+	KindWorker:      {"worker", func() Body { return new(SeeWorker) }, false},
+	KindMark:        {"mark", func() Body { return new(Mark) }, false},
+	KindForget:      {"forget", func() Body { return new(Forget) }, false},
+	KindCheckpoint:  {"checkpoint", func() Body { return new(Checkpoint) }, false},
+	KindEdit:        {"edit", func() Body { return new(Edit) }, false},
+	KindWant:        {"want", func() Body { return new(Want) }, true},
+	KindMove:        {"move", func() Body { return new(Move) }, false},
+	KindInvite:      {"invite", func() Body { return new(Invite) }, true},
+	KindRedeem:      {"redeem", func() Body { return new(Redeem) }, false},
+	KindStartDag:    {"start_dag", func() Body { return new(StartDag) }, true},
+	KindStepDag:     {"step_dag", func() Body { return new(StepDag) }, false},
+	KindPassCron:    {"pass_cron", func() Body { return new(PassCron) }, false},
+	KindDecide:      {"decide", func() Body { return new(Decide) }, false},
+	KindAlter:       {"alter", func() Body { return new(Alter) }, false},
+	KindRemoveAll:   {"remove_all", func() Body { return new(RemoveAll) }, false},
+	KindClear:       {"clear", func() Body { return new(Clear) }, false},
+	KindExpire:      {"expire", func() Body { return new(Expire) }, false},
+	KindMaterialize: {"materialize", func() Body { return new(Materialize) }, true},
 }
 
 func (k Kind) String() string {
@@ -117,7 +119,8 @@ type Begin struct {
 //
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
-const Rules = 1
+//	2: events of an [Alter] say what the attributes were and are
+const Rules = 2
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {
@@ -152,6 +155,7 @@ type Submit struct {
 	Dag      uint32 // the run and its node and attempt that this is for; 0: none
 	Node     int32
 	Attempt  uint32
+	Bounds   *Bounds // the jobs are made little by little, within these; nil: all exist at once
 }
 
 // Submitted is the result of a [Submit].
@@ -178,6 +182,7 @@ func (c *Submit) encode(e *enc) {
 	e.u(uint64(c.Dag))
 	e.u(uint64(c.Node))
 	e.u(uint64(c.Attempt))
+	e.bounds(c.Bounds)
 }
 
 func (c *Submit) decode(d *dec) {
@@ -197,6 +202,7 @@ func (c *Submit) decode(d *dec) {
 	c.Procs = d.id()
 	c.Universe, c.Prio, c.Held = grid.Universe(d.byte()), d.i32(), d.bool()
 	c.Dag, c.Node, c.Attempt = d.u32(), d.id(), d.u32()
+	c.Bounds = d.bounds()
 }
 
 // Stage puts one chunk of item data aside for a later [Submit]. Stage 0 asks for a

@@ -23,6 +23,13 @@ const (
 	JobContinued EventType = 15 //
 	JobSkipped   EventType = 16 // a dataflow job whose outputs are newer than its inputs
 
+	// Of a factory, whose cluster's first job stands for it, made or not.
+	FactoryBegun   EventType = 61 // Code: how many jobs it is to make
+	FactoryPaused  EventType = 62 // Code, Sub: of a hold; Text: why
+	FactoryResumed EventType = 63 // Text: why
+	FactoryBounded EventType = 64 // Code: how many may be in the queue now; Sub: how many idle
+	FactoryEnded   EventType = 65 // its cluster has left the queue. Code: how many it has made; Sub: of how many
+
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
@@ -39,6 +46,7 @@ var eventNames = map[EventType]string{
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared",
+	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",
 }
 
 func (t EventType) String() string {
@@ -66,6 +74,14 @@ type Event struct {
 	Fresh bool // the first thing that happens to this proc of a larger cluster alone
 	Text  string
 	Exit  *Exit
+	Edits []Edited // of JobEdited, by rules 2, unless they are long
+}
+
+// Edited is an attribute of a job's ad that was set after the submit.
+type Edited struct {
+	Name string
+	Was  string // as it was set before; empty: as submitted
+	Now  string // empty: as submitted again
 }
 
 // Exit is how an execution ended and what it used.
@@ -99,6 +115,12 @@ func (d *dec) exit() *Exit {
 	}
 }
 
+// What follows an event's text.
+const (
+	hasExit  = 1
+	hasEdits = 2
+)
+
 // event writes what Index, Seq and At of the entry do not say.
 func (e *enc) event(v *Event) {
 	e.byte(byte(v.Type))
@@ -111,9 +133,24 @@ func (e *enc) event(v *Event) {
 	e.u(uint64(v.Node))
 	e.bool(v.Fresh)
 	e.str(v.Text)
-	e.bool(v.Exit != nil)
+	var has byte
+	if v.Exit != nil {
+		has |= hasExit
+	}
+	if len(v.Edits) > 0 {
+		has |= hasEdits
+	}
+	e.byte(has)
 	if v.Exit != nil {
 		e.exit(v.Exit)
+	}
+	if len(v.Edits) > 0 {
+		e.u(uint64(len(v.Edits)))
+		for _, c := range v.Edits {
+			e.str(c.Name)
+			e.str(c.Was)
+			e.str(c.Now)
+		}
 	}
 }
 
@@ -125,8 +162,15 @@ func (d *dec) event() (v Event) {
 	v.Code, v.Sub = d.i32(), d.i32()
 	v.ID, v.Node, v.Fresh = d.u32(), d.id(), d.bool()
 	v.Text = d.str()
-	if d.bool() {
+	has := d.byte()
+	if has&hasExit != 0 {
 		v.Exit = d.exit()
+	}
+	if has&hasEdits != 0 {
+		v.Edits = make([]Edited, d.count(3))
+		for i := range v.Edits {
+			v.Edits[i] = Edited{Name: d.str(), Was: d.str(), Now: d.str()}
+		}
 	}
 	return v
 }

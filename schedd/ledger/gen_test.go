@@ -24,7 +24,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 31).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 34).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -39,7 +39,7 @@ func (s *script) draw(v *View) Command {
 		}
 		c.Body = d
 	case 27:
-		c.Body = &Alter{Runs: []grid.Run{s.run(v), s.run(v)}, Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Attrs: []Attr{{Name: "Rank", Expr: "2"}}}
+		c.Body = &Alter{Runs: []grid.Run{s.run(v), s.run(v)}, Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Attrs: []Attr{{Name: "Rank", Expr: "2"}}, Bounds: s.bounds(-1)}
 	case 5, 6, 7:
 		c.Body = s.place(v)
 	case 8, 9, 10, 11:
@@ -69,6 +69,8 @@ func (s *script) draw(v *View) Command {
 		c.Body = &RemoveAll{Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Reason: "via test"}
 	case 29:
 		c.Body = &Expire{Before: s.at - rapid.Int64Range(0, 3000).Draw(s.t, "age"), Max: 3}
+	case 32, 33, 34:
+		c.Body = s.materialize(v)
 	case 30, 31:
 		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max")}
 	case 15:
@@ -106,6 +108,29 @@ func (s *script) submit(v *View) *Submit {
 	if rapid.IntRange(0, 3).Draw(s.t, "items") == 0 {
 		c.Items = [][]byte{[]byte("a b"), []byte("c")}
 	}
+	c.Bounds = s.bounds(0)
+	return c
+}
+
+// bounds are drawn for a few, none below least.
+func (s *script) bounds(least int32) *Bounds {
+	if rapid.IntRange(0, 2).Draw(s.t, "bounded") > 0 {
+		return nil
+	}
+	return &Bounds{Limit: rapid.Int32Range(least, 5).Draw(s.t, "limit"), MaxIdle: rapid.Int32Range(least, 4).Draw(s.t, "maxidle")}
+}
+
+// materialize is mostly as many as there is room for.
+func (s *script) materialize(v *View) *Materialize {
+	c := &Materialize{Cluster: 1}
+	var room int32
+	for id, f := range v.Factories() {
+		cl, _ := v.Cluster(id)
+		if room = f.Room(&cl); room > 0 || rapid.IntRange(0, 3).Draw(s.t, "another") > 0 {
+			c.Cluster, c.From = id, cl.Procs
+		}
+	}
+	c.To = c.From + max(room, 1) + rapid.SampledFrom([]int32{0, 0, 0, 0, 1, -1}).Draw(s.t, "off")
 	return c
 }
 

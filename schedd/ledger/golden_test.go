@@ -16,6 +16,7 @@ var updateGolden = flag.String("update-golden", "", "write the golden file of th
 var goldens = map[string]func(t *testing.T, path string){
 	"format1-removal": writeGolden,
 	"format1-rules1":  writeRules1,
+	"format1-factory": writeFactory,
 }
 
 // writeRules1 makes a history by the first rules, with the commands that came with them.
@@ -79,6 +80,52 @@ func writeRules1(t *testing.T, path string) {
 		{Act: Act{Verb: grid.Hold, Runs: []grid.Run{grid.WholeCluster(many)}, Code: grid.HoldSystemPolicy, Sub: 1, Reason: "a policy"}, Version: c.Base.Version, Base: true},
 		{Act: Act{Verb: grid.Remove, Runs: []grid.Run{grid.OneJob(grid.JobID{Cluster: many, Proc: 2})}, Reason: "stale"}, Version: 99},
 	}})
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}
+
+// writeFactory makes a history of clusters whose jobs are made little by little: one that
+// is in the queue, one that has made all, one that was removed.
+func writeFactory(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) any {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
+	}
+	template := []byte("a template")
+	submit := func(held bool) []grid.Run {
+		c := do(&Submit{
+			Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: 5, Universe: grid.Vanilla,
+			Held: held, Bounds: &Bounds{Limit: 3, MaxIdle: 2},
+		})
+		return []grid.Run{grid.WholeCluster(c.(Submitted).Cluster)}
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.2", Rules: 2})
+	stays := submit(true)
+	id := stays[0].Cluster
+	do(&Act{Verb: grid.Release, Runs: stays, Reason: "via test"})
+	do(&Materialize{Cluster: id, To: 2})
+	do(&Materialize{Cluster: id, From: 2, To: 3}) // beyond its bounds
+	do(&Alter{Runs: stays, Attrs: []Attr{{Name: "JobMaterializeMaxIdle", Expr: "4"}}, Bounds: &Bounds{Limit: -1, MaxIdle: 4}})
+	do(&Materialize{Cluster: id, From: 2, To: 3})
+	do(&Act{Verb: grid.Hold, Runs: stays, Code: grid.HoldUser, Reason: "via test"})
+	all := submit(false)
+	id = all[0].Cluster
+	do(&Materialize{Cluster: id, To: 2})
+	do(&Act{Verb: grid.Remove, Runs: []grid.Run{{Cluster: id, Lo: 0, Hi: 2}}})
+	do(&Materialize{Cluster: id, From: 2, To: 4})
+	do(&Act{Verb: grid.Remove, Runs: []grid.Run{{Cluster: id, Lo: 2, Hi: 4}}})
+	do(&Materialize{Cluster: id, From: 4, To: 5})
+	do(&RemoveAll{Owner: 1, Reason: "via test"})
+	do(&Clear{Max: 1})
+	do(&Edit{Job: grid.JobID{Cluster: 1, Proc: 1}, Attrs: []Attr{{Name: "Rank", Expr: "1"}}})
+	do(&Materialize{Cluster: 1, From: 3, To: 4}) // it is paused
+	gone := submit(false)
+	do(&Act{Verb: grid.Remove, Runs: gone, Reason: "via test"})
 	_, err = m.WriteBackup(path)
 	must(t, err)
 }

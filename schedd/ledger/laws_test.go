@@ -119,9 +119,28 @@ func TestViewFileAndEventsAgree(t *testing.T) {
 			must(t, err)
 			fold.add(t, events)
 			fold.compare(t, m.View())
+			withinBounds(t, before, m.View(), c.Body)
 			compareWithFile(t, m)
 		}
 	})
+}
+
+// A factory makes no job beyond its bounds, and none twice.
+func withinBounds(t *rapid.T, before, after *View, b Body) {
+	t.Helper()
+	for id, f := range after.Factories() {
+		c, _ := after.Cluster(id)
+		if was, ok := before.Cluster(id); !ok || was.Procs == c.Procs || b.Kind() != KindMaterialize {
+			continue
+		}
+		tally := Tally{}
+		for s := range after.Stretches(grid.WholeCluster(id)) {
+			tally[s.Job.Status] += int32(s.Run.Len())
+		}
+		if c.Procs > f.Jobs || int32(tally.Total()) > f.Limit || tally[grid.Idle]+tally[grid.Held] > f.MaxIdle || f.Paused || f.Stopped {
+			t.Fatalf("cluster %d has made %d jobs, %v in the queue, with %+v", id, c.Procs, tally, *f)
+		}
+	}
 }
 
 func compareWithFile(t *rapid.T, m *Machine) {
@@ -151,6 +170,9 @@ func describe(v *View) map[string]any {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
 			out["jobs "+s.Run.String()] = s.Job
 		}
+	}
+	for id, f := range v.factories.from(0) {
+		out[fmt.Sprint("factory ", id)] = *f
 	}
 	for id, o := range v.Owners() {
 		out[fmt.Sprint("owner ", id)] = []any{o, v.Tally(id), v.OwnerOf(o.UID) == id}

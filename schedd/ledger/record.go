@@ -110,14 +110,18 @@ type Cluster struct {
 	QDate    int64 // ms since 1970
 	Owner    uint32
 	Template uint32
-	Procs    int32 // in all
+	Procs    int32 // in all, so far
 	Live     int32 // still in the queue
 	Touched  int32 // of the live ones, those with a record of their own
 	Universe grid.Universe
 	HasItems bool
+	Factory  bool   // its jobs are made little by little: see [Factory]
 	Dag      uint32 // the run that submitted it; 0: none
 	Node     int32  // and the node
 }
+
+// single reports whether Base is the cluster's one proc.
+func (c *Cluster) single() bool { return c.Procs == 1 && !c.Factory }
 
 // Untouched is how many live procs share Base.
 func (c *Cluster) Untouched() int32 { return c.Live - c.Touched }
@@ -135,6 +139,9 @@ func (c *Cluster) encode() *enc {
 	e.bool(c.HasItems)
 	e.u(uint64(c.Dag))
 	e.u(uint64(c.Node))
+	if c.Factory {
+		e.bool(true)
+	}
 	return e
 }
 
@@ -150,6 +157,9 @@ func decodeCluster(k, v []byte) (c Cluster, err error) {
 	c.Procs, c.Live, c.Touched = d.id(), d.id(), d.id()
 	c.Universe, c.HasItems = grid.Universe(d.byte()), d.bool()
 	c.Dag, c.Node = d.u32(), d.id()
+	if d.more() {
+		c.Factory = d.bool()
+	}
 	return c, d.err()
 }
 

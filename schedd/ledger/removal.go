@@ -4,7 +4,8 @@ import "slices"
 
 // RemoveAll removes every job of an owner that no execution has, however many they
 // are: they are out of the queue at once, and [Clear] moves them to the history. A
-// cluster with an execution is left alone; the proposer removes those by [Act]. The
+// cluster with an execution, or with jobs to come, is left alone; the proposer removes
+// those by [Act]. The
 // result is a [Removing].
 type RemoveAll struct {
 	Owner  uint32 // 0: everybody's
@@ -40,7 +41,7 @@ type removal struct {
 	last   int32
 	jobs   int32 // still to be moved
 	reason string
-	except []int32 // clusters that had an execution, ascending
+	except []int32 // clusters that were left alone, ascending
 }
 
 func (r *removal) has(cluster int32, owner uint32) bool {

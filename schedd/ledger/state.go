@@ -88,6 +88,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bOwner, l.owner)
 	l.each(bWorker, l.worker)
 	l.each(bCluster, l.cluster)
+	l.each(bFactory, l.factory)
 	l.each(bJob, l.job)
 	l.each(bLeft, l.left)
 	l.each(bClaim, l.claim)
@@ -216,6 +217,20 @@ func (l *loader) cluster(k, v []byte) error {
 	return nil
 }
 
+func (l *loader) factory(k, v []byte) error {
+	f, err := decodeFactory(k, v)
+	if err != nil {
+		return err
+	}
+	if l.v.clusters.at(be32(k)) == nil {
+		return noCluster(be32(k))
+	}
+	l.v.factories.set(l.ed, be32(k), f)
+	return nil
+}
+
+func noCluster(id uint32) error { return fmt.Errorf("belongs to cluster %d, which is not there", id) }
+
 func (l *loader) removal(k, v []byte) error {
 	r, err := decodeRemoval(k, v)
 	if err == nil {
@@ -227,7 +242,7 @@ func (l *loader) removal(k, v []byte) error {
 // procs are those of a cluster that loaded; a record of another is kept from view.
 func (l *loader) procs(cluster uint32) (*procs, error) {
 	if l.v.clusters.at(cluster) == nil {
-		return nil, fmt.Errorf("belongs to cluster %d, which is not there", cluster)
+		return nil, noCluster(cluster)
 	}
 	p, _ := l.v.procs.get(cluster)
 	if p == nil {
@@ -279,6 +294,17 @@ func (l *loader) left(k, v []byte) error {
 func (l *loader) tally() {
 	var all Tally
 	owners := map[uint32]*Tally{}
+	for id, f := range l.v.factories.from(0) {
+		counted := *f
+		if p, _ := l.v.procs.get(id); p != nil {
+			for _, j := range p.recs.from(0) {
+				if waits(j.Status) {
+					counted.Waiting++
+				}
+			}
+		}
+		l.v.factories.set(l.ed, id, counted)
+	}
 	for id, c := range l.v.clusters.from(0) {
 		if l.v.leaves(int32(id), c) {
 			continue

@@ -56,6 +56,7 @@ const (
 	bNode                        // dag(4) node(4), of those that something has happened to
 	bCron                        // trigger's name -> watermark
 	bRemoval                     // index(8) -> removal, not carried out whole
+	bFactory                     // cluster(4), of those in the queue whose jobs are made little by little
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -75,7 +76,7 @@ var stateBuckets = [...][]byte{
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
-	bRemoval: []byte("removal"),
+	bRemoval: []byte("removal"), bFactory: []byte("factory"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are

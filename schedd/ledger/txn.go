@@ -183,8 +183,8 @@ func (t *txn) stretch(id grid.JobID) (s Stretch, c Cluster, ok bool) {
 		return s, c, false
 	}
 	c, _ = t.cluster(id.Cluster)
-	s = Stretch{Run: grid.OneJob(id), Job: j, Base: c.Procs == 1}
-	if p, _ := t.v.procs.get(uint32(id.Cluster)); c.Procs > 1 && (p == nil || p.recs.at(uint32(id.Proc)) == nil) {
+	s = Stretch{Run: grid.OneJob(id), Job: j, Base: c.single()}
+	if p, _ := t.v.procs.get(uint32(id.Cluster)); !c.single() && (p == nil || p.recs.at(uint32(id.Proc)) == nil) {
 		s.shared, s.fresh = true, true
 	}
 	return s, c, t.read(&s)
@@ -198,6 +198,7 @@ func (t *txn) store(s *Stretch, c *Cluster, was grid.Status, n int32) {
 	}
 	s.Job.Version++
 	t.count(c.Owner, was, s.Job.Status, n)
+	t.countWaiting(s.Run.Cluster, was, s.Job.Status, n)
 	if s.Base {
 		c.Base = s.Job
 		t.putCluster(s.Run.Cluster, c)
@@ -271,7 +272,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 		}
 		c.Touched--
 	}
-	if c.Live == 0 {
+	if c.Live == 0 && t.v.coming(s.Run.Cluster, c) == 0 {
 		t.events[len(t.events)-1].Code = c.Procs // the cluster leaves with it
 		t.endCluster(s.Run.Cluster, c)
 		return
@@ -318,6 +319,7 @@ func (t *txn) endCluster(id int32, c *Cluster) {
 	t.drop(bCluster, key4(cluster))
 	t.v.clusters.del(t.ed, cluster)
 	t.put(bPastCluster, key4(cluster), c.encode())
+	t.endFactory(id, c)
 }
 
 // Owners and workers.

@@ -21,21 +21,22 @@ type View struct {
 	Checkpoint     uint64 // the newest checkpoint's entry; 0: none, the log is whole
 	CheckpointName string // its file, in the spool directory
 
-	rules    uint32 // by which entries are applied: see [Rules]
-	counters counters
-	sums     sums
-	clusters table[Cluster]
-	procs    table[*procs] // of clusters with more than one
-	owners   table[Owner]
-	ownerOf  map[uint32]uint32 // uid -> owner; replaced, never changed
-	workers  table[Worker]
-	workerOf map[string]uint32 // name -> worker; replaced, never changed
-	tallies  table[Tally]      // by owner
-	claims   table[Claim]      // open ones
-	dags     table[Dag]        // not ended
-	nodes    table[*nodes]     // of these
-	crons    map[string]int64  // watermarks of triggers; replaced, never changed
-	removals []removal         // not carried out whole, oldest first; replaced, never changed
+	rules     uint32 // by which entries are applied: see [Rules]
+	counters  counters
+	sums      sums
+	clusters  table[Cluster]
+	procs     table[*procs] // of clusters with more than one
+	factories table[Factory]
+	owners    table[Owner]
+	ownerOf   map[uint32]uint32 // uid -> owner; replaced, never changed
+	workers   table[Worker]
+	workerOf  map[string]uint32 // name -> worker; replaced, never changed
+	tallies   table[Tally]      // by owner
+	claims    table[Claim]      // open ones
+	dags      table[Dag]        // not ended
+	nodes     table[*nodes]     // of these
+	crons     map[string]int64  // watermarks of triggers; replaced, never changed
+	removals  []removal         // not carried out whole, oldest first; replaced, never changed
 }
 
 // counters give the next durable ids.
@@ -127,7 +128,7 @@ func (v *View) job(id grid.JobID) (j Job, leaves, ok bool) {
 }
 
 func (v *View) jobOf(c *Cluster, id grid.JobID) (Job, bool) {
-	if c.Procs == 1 {
+	if c.single() {
 		return c.Base, true
 	}
 	p, _ := v.procs.get(uint32(id.Cluster))
@@ -141,6 +142,15 @@ func (v *View) jobOf(c *Cluster, id grid.JobID) (Job, bool) {
 		return Job{}, false
 	}
 	return c.Base, true
+}
+
+// Coming is how many jobs of a cluster in the queue are still to be made.
+func (v *View) Coming(cluster int32) int32 {
+	c, ok := v.Cluster(cluster)
+	if !ok {
+		return 0
+	}
+	return v.coming(cluster, &c)
 }
 
 // Clusters yields the clusters in the queue by ascending id, beginning at first.
@@ -177,7 +187,7 @@ func (v *View) Stretches(run grid.Run) iter.Seq[Stretch] {
 		if lo >= hi {
 			return
 		}
-		if c.Procs == 1 {
+		if c.single() {
 			yield(Stretch{Run: grid.Run{Cluster: run.Cluster, Lo: 0, Hi: 1}, Job: c.Base, Base: true})
 			return
 		}

@@ -105,6 +105,9 @@ type FactoryPaused struct {
 	Pause, Hold int64 // codes; 0: none
 }
 
+// PausedByHold is the pause code of a cluster that was held.
+const PausedByHold = 1
+
 func (f *FactoryPaused) number() grid.EventNumber { return grid.EventFactoryPaused }
 func (f *FactoryPaused) name() string             { return "FactoryPausedEvent" }
 func (f *FactoryPaused) write(t *text) {

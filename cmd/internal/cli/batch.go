@@ -14,6 +14,7 @@ import (
 type batchRow struct {
 	owner, name, submitted      string
 	done, run, idle, held, jobs int
+	coming                      int // still to be made
 	ids                         string
 }
 
@@ -21,7 +22,7 @@ func batchOf(b *api.Batch) batchRow {
 	r := batchRow{
 		owner: grid.Printable(b.Owner), name: strings.Join(strings.Fields(grid.Printable(b.Name)), " "), submitted: moment(time.Unix(b.Submitted, 0)),
 		done: b.Left + b.Completed, run: b.Running + b.Transferring + b.Suspended, idle: b.Idle, held: b.Held,
-		jobs: b.Jobs, ids: b.First,
+		jobs: b.Jobs, coming: b.Coming, ids: b.First,
 	}
 	cluster, _, _ := strings.Cut(b.First, ".")
 	lastCluster, lastProc, _ := strings.Cut(b.Last, ".")
@@ -52,7 +53,7 @@ func (r *batchRow) bar() string {
 	parts := []struct {
 		letter string
 		n      int
-	}{{"#", r.done}, {"=", r.run}, {"-", r.idle}, {"!", r.held}}
+	}{{"#", r.done}, {"=", r.run}, {"-", r.idle}, {"!", r.held}, {" ", r.coming}}
 	total := 0
 	for _, p := range parts {
 		total += p.n

@@ -136,7 +136,7 @@ func (o *queueOptions) show(ctx context.Context, d *Deps, client *api.Client, q 
 	switch {
 	case err != nil:
 		return found, err
-	case out.Total.Total() == 0 && len(q.IDs) > 0:
+	case len(out.Batches) == 0 && len(q.IDs) > 0:
 		return found, none(ctx, q.IDs, "queue", "ghistory")
 	case !o.totals:
 		d.lines(batchTable(out, false)...)
@@ -181,7 +181,7 @@ func (o *queueOptions) look(ctx context.Context, d *Deps, client *api.Client, q 
 	if err != nil {
 		return v, err
 	}
-	v.index, v.over = status.Index, len(q.IDs) > 0 && out.Total.Total() == 0
+	v.index, v.over = status.Index, len(q.IDs) > 0 && len(out.Batches) == 0
 	v.lines = append(v.lines, line{text: heading(d, status)}, line{})
 	v.lines = append(v.lines, batchTable(out, true)...)
 	v.lines = append(v.lines, line{})

@@ -156,8 +156,8 @@ func (o *waitOptions) watch(ctx context.Context, d *Deps, runs []grid.Run) error
 			if err != nil {
 				return err
 			}
-			if o.took(d, pending, &e); len(pending) == 0 {
-				return nil
+			if came := o.took(d, pending, &e); came || len(pending) == 0 {
+				break // more may have been made, or be still to come: look again
 			}
 		}
 		if ctx.Err() != nil {
@@ -198,6 +198,21 @@ func (o *waitOptions) pending(ctx context.Context, client *api.Client, runs []gr
 			jobs[idOf(a)] = true
 		}
 	}
+	for _, r := range runs {
+		if !r.Whole() {
+			continue
+		}
+		some, err := client.Batches(ctx, api.BatchesQuery{IDs: []string{r.String()}})
+		if err != nil {
+			return nil, 0, err
+		}
+		for i := range some.Batches {
+			if some.Batches[i].Coming > 0 {
+				jobs[toCome(r.Cluster)] = true
+				seen++
+			}
+		}
+	}
 	if seen > 0 {
 		return jobs, status.Index, nil
 	}
@@ -208,14 +223,18 @@ func (o *waitOptions) pending(ctx context.Context, client *api.Client, runs []gr
 	return nil, 0, grid.Errorf(grid.NotFound, "%s: neither in the queue nor in the history", strings.Join(q.IDs, " "))
 }
 
-// took notes an event.
-func (o *waitOptions) took(d *Deps, pending map[grid.JobID]bool, e *api.Event) {
+// took notes an event. came means that it may be of jobs that were made just now, or will
+// not be made any more.
+func (o *waitOptions) took(d *Deps, pending map[grid.JobID]bool, e *api.Event) (came bool) {
 	if e.Jobs == "" {
-		return
+		return false
 	}
 	r, err := grid.ParseRun(e.Jobs)
 	if err != nil {
-		return
+		return false
+	}
+	if e.Type == "job_submitted" || e.Type == "factory_ended" {
+		return pending[toCome(r.Cluster)]
 	}
 	ended := e.Type == "job_left" || e.Type == "job_completed"
 	// Whichever is shorter is gone through.
@@ -225,14 +244,18 @@ func (o *waitOptions) took(d *Deps, pending map[grid.JobID]bool, e *api.Event) {
 				o.happened(d, pending, id, e, ended)
 			}
 		}
-		return
+		return false
 	}
 	for p := r.Lo; p < r.Hi; p++ {
 		if id := (grid.JobID{Cluster: r.Cluster, Proc: p}); pending[id] {
 			o.happened(d, pending, id, e, ended)
 		}
 	}
+	return false
 }
+
+// toCome stands for the jobs of a cluster that are still to be made.
+func toCome(cluster int32) grid.JobID { return grid.JobID{Cluster: cluster, Proc: grid.MaxProcs} }
 
 func (o *waitOptions) happened(d *Deps, pending map[grid.JobID]bool, id grid.JobID, e *api.Event, ended bool) {
 	if o.status {
