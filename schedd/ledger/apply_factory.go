@@ -108,7 +108,7 @@ func (t *txn) actOnFactory(c *Act, id int32, out *Acted) (over bool) {
 	return false
 }
 
-// alter sets attributes of the jobs to come, and the bounds of their factory.
+// alterFactory sets attributes of the jobs to come, and the bounds of their factory.
 func (c *Alter) alterFactory(t *txn, id int32, out *Acted) {
 	cl, ok := t.cluster(id)
 	f, is := t.v.factories.get(uint32(max(id, 0)))
