@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("CORPUS", corpus)
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("CONDOR", os.Getenv("GRIDBURST_CONDOR"))
 			shown, err := filepath.Abs(examples)
 			if err != nil {

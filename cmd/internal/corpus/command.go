@@ -54,15 +54,8 @@ func (o *options) run(ctx context.Context, d *cli.Deps, dir string) error {
 	case len(found.judged)+len(found.others) == 0:
 		return grid.Errorf(grid.NotFound, "there is no submit or DAG file below %s", dir)
 	}
-	for _, s := range found.judged {
-		if err := j.submission(ctx, s); err != nil {
-			return err
-		}
-	}
-	for _, f := range found.others {
-		if err := j.other(ctx, f); err != nil {
-			return err
-		}
+	if err := j.all(ctx, found); err != nil {
+		return err
 	}
 	if len(found.judged) > 0 {
 		fmt.Fprintf(d.Out, "accepted %d/%d, ads equal %d/%d, refusals equal %d/%d\n", j.accepted, j.acceptable, j.equal, j.acceptable, j.refused, j.refusable)

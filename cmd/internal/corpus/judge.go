@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/grid"
@@ -21,13 +22,62 @@ type judge struct {
 	verbose bool
 	gsubmit string
 	gdag    string
+	counts
+}
 
+type counts struct {
 	accepted, acceptable int
 	equal                int
 	refused, refusable   int
 	differences          int
 
 	read, otherRefused, broken int
+}
+
+func (c *counts) add(o *counts) {
+	c.accepted, c.acceptable, c.equal = c.accepted+o.accepted, c.acceptable+o.acceptable, c.equal+o.equal
+	c.refused, c.refusable, c.differences = c.refused+o.refused, c.refusable+o.refusable, c.differences+o.differences
+	c.read, c.otherRefused, c.broken = c.read+o.read, c.otherRefused+o.otherRefused, c.broken+o.broken
+}
+
+// atOnce is how many files are judged at one time.
+const atOnce = 8
+
+// all judges every file. What is said of them is in their order.
+func (j *judge) all(ctx context.Context, found files) error {
+	type result struct {
+		judge
+		said bytes.Buffer
+		err  error
+	}
+	results := make([]result, len(found.judged)+len(found.others))
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i := range results {
+		r := &results[i]
+		r.judge = judge{out: &r.said, verbose: j.verbose, gsubmit: j.gsubmit, gdag: j.gdag}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if n := i - len(found.judged); n >= 0 {
+				r.err = r.other(ctx, found.others[n])
+			} else {
+				r.err = r.submission(ctx, found.judged[i])
+			}
+		})
+	}
+	wg.Wait()
+	for i := range results {
+		r := &results[i]
+		if r.err != nil {
+			return r.err
+		}
+		if _, err := r.said.WriteTo(j.out); err != nil {
+			return err
+		}
+		j.add(&r.counts)
+	}
+	return nil
 }
 
 // answer is what a program made of a file.
