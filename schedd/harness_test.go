@@ -242,8 +242,12 @@ type worker struct {
 	hello  wire.Hello
 	stream *wire.Stream
 	orders chan wire.Message
-	end    context.CancelFunc
-	done   sync.WaitGroup
+	// ahead are orders that came while a Forget was waited for, forgotten the Forgets
+	// that came while another order was.
+	ahead     []wire.Message
+	forgotten int
+	end       context.CancelFunc
+	done      sync.WaitGroup
 }
 
 // worker connects one. attempts are what it says it holds.
@@ -310,8 +314,25 @@ func (w *worker) send(m wire.Message) {
 	}
 }
 
-// next is the next order.
+// next is the next order, Forgets apart: those of one attempt and the orders of the next
+// are in no order among each other.
 func (w *worker) next() wire.Message {
+	w.p.t.Helper()
+	if len(w.ahead) > 0 {
+		m := w.ahead[0]
+		w.ahead = w.ahead[1:]
+		return m
+	}
+	for {
+		m := w.receive()
+		if m.Forget == nil {
+			return m
+		}
+		w.forgotten++
+	}
+}
+
+func (w *worker) receive() wire.Message {
 	w.p.t.Helper()
 	select {
 	case m, ok := <-w.orders:
@@ -343,11 +364,18 @@ func (w *worker) kill() *wire.Kill {
 	return m.Kill
 }
 
+// forgets takes one Forget, which came already or comes now.
 func (w *worker) forgets() {
 	w.p.t.Helper()
-	if m := w.next(); m.Forget == nil {
-		w.p.t.Fatalf("not a forget: %+v", m)
+	for w.forgotten == 0 {
+		m := w.receive()
+		if m.Forget == nil {
+			w.ahead = append(w.ahead, m)
+			continue
+		}
+		w.forgotten++
 	}
+	w.forgotten--
 }
 
 func (w *worker) report(s *wire.Start, r wire.Report) {
