@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds what a test waits for; nothing is asserted about it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // place is where a daemon lives, from start to start.
 type place struct {

@@ -106,7 +106,7 @@ func processesOf(word string) map[int]string {
 }
 
 // patience is how long a test waits for what has to happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // until polls, at the border to other processes, for a condition.
 func until(t testing.TB, what string, ok func() bool) {

@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for a process of its own.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // world is a worker's directory with its runners.
 type world struct {
