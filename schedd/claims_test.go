@@ -247,7 +247,6 @@ func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
 	l := newLab(t, func(c *Config) {
 		bursting(c)
 		c.Resources[0].Burst.Idle = patience
-		c.WorkerLease, c.LeaseMargin = 300*time.Millisecond, 100*time.Millisecond
 	})
 	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
 	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
@@ -259,6 +258,7 @@ func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
 	}
 	l.waitFor("its worker", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "ready" })
 	w.hangUp()
+	l.leases(300*time.Millisecond, 100*time.Millisecond)
 	e := l.waitFor("its end", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "stopping" })
 	if !strings.Contains(e.Text, "was not heard") {
 		t.Errorf("it is stopped because %s", e.Text)

@@ -161,6 +161,7 @@ func TestMachineThatStartedAnewHasLostItsJobs(t *testing.T) {
 	if e := p.until("1.0", "job_requeued"); grid.VacateCode(e.Code) != grid.VacateMachine {
 		t.Errorf("it was given up with %+v", e)
 	}
+	p.leases(0, 0)
 	// The result of the old execution counts no more, whoever brings it.
 	w.started(again)
 	w.exited(s, 99)
@@ -192,13 +193,14 @@ func TestAgentThatKnowsNothingOfAJobHasLostIt(t *testing.T) {
 }
 
 func TestSilentWorkerIsGivenUpAfterItsLease(t *testing.T) {
-	p := newPlace(t, func(c *Config) { c.WorkerLease, c.LeaseMargin = 400*time.Millisecond, 200*time.Millisecond })
+	p := newPlace(t, nil)
 	w := p.worker("w1")
 	p.submit(plainJob + "queue\n")
 	s := w.start()
 	w.started(s)
 	p.until("1.0", "job_started")
 	w.hangUp()
+	p.leases(300*time.Millisecond, 100*time.Millisecond)
 	if e := p.until("1.0", "job_requeued"); grid.VacateCode(e.Code) != grid.VacateReconnect {
 		t.Errorf("it was given up with %+v", e)
 	}

@@ -102,6 +102,15 @@ func (p *place) restart() {
 	p.start()
 }
 
+// leases starts the schedd anew with others. A short lease holds no worker that a busy
+// machine keeps from speaking: it is for those that are gone.
+func (p *place) leases(lease, margin time.Duration) {
+	p.t.Helper()
+	p.stop()
+	p.c.WorkerLease, p.c.LeaseMargin = lease, margin
+	p.start()
+}
+
 // specs are what a submit file says.
 func (p *place) specs(text string) []submit.Spec {
 	p.t.Helper()
