@@ -329,7 +329,7 @@ func TestHostileOutputsStayInside(t *testing.T) {
 }
 
 func TestHungDeskIsLeftAloneAndReplaced(t *testing.T) {
-	d := open(t, Options{Hung: 200 * time.Millisecond})
+	d := open(t, Options{Hung: 2 * time.Second})
 	first := who(t, d, me())
 	if err := freeze.Process(first.PID); err != nil {
 		t.Fatal(err)

@@ -381,6 +381,7 @@ func TestAnAttemptBeginsAtItsTime(t *testing.T) {
 	l := w.line()
 	soon := w.script(`date +%s%N >at`)
 	soon.NotBefore = time.Now().Add(300 * time.Millisecond).UnixMilli()
+	soon.WindowMS = time.Hour.Milliseconds()
 	l.start(1, 1, soon)
 	l.want(1, 1, wire.Started)
 	l.want(1, 1, wire.Exited)
