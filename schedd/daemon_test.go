@@ -161,7 +161,6 @@ func TestMachineThatStartedAnewHasLostItsJobs(t *testing.T) {
 	if e := p.until("1.0", "job_requeued"); grid.VacateCode(e.Code) != grid.VacateMachine {
 		t.Errorf("it was given up with %+v", e)
 	}
-	p.leases(0, 0)
 	// The result of the old execution counts no more, whoever brings it.
 	w.started(again)
 	w.exited(s, 99)
@@ -204,6 +203,7 @@ func TestSilentWorkerIsGivenUpAfterItsLease(t *testing.T) {
 	if e := p.until("1.0", "job_requeued"); grid.VacateCode(e.Code) != grid.VacateReconnect {
 		t.Errorf("it was given up with %+v", e)
 	}
+	p.leases(0, 0)
 	if again := p.worker("w2").start(); again.Job != s.Job || again.Epoch != 2 {
 		t.Errorf("then came %+v", again)
 	}
