@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/pause"
 	"gridburst/schedd/ledger"
 )
@@ -27,14 +28,17 @@ func (d *Daemon) clear(ctx context.Context) error {
 			}
 		}
 		begun := time.Now()
+		failpoint.Hit("clear.before")
 		r, err := d.propose(ctx, &ledger.Clear{Max: clearStep})
 		if err != nil {
 			return ignoreEnd(ctx, err)
 		}
+		failpoint.Hit("clear.after")
 		// Others' event logs are not to wait behind those of all these jobs.
 		if err := d.logs.reached(ctx, r.Index); err != nil {
 			return ignoreEnd(ctx, err)
 		}
+		failpoint.Hit("clear.routed")
 		if pause.For(ctx, time.Since(begun)) != nil {
 			return nil
 		}

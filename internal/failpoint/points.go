@@ -27,11 +27,20 @@ const (
 	Backup  Work = "backup"
 	Restore Work = "restore"
 	Start   Work = "start" // after a death
+
+	RemoveAll Work = "remove all" // at once, and moved to the history afterwards
+	Clear     Work = "clear"      // that move, of jobs whose removal was acknowledged
+	Compact   Work = "compact"
+	Rotate    Work = "rotate"     // of the event log of all jobs
+	Turned    Work = "log turned" // an event log is moved away by whoever it belongs to
 )
 
 var (
-	act    = []Work{Hold, Release, Remove}
+	act    = []Work{Hold, Release, Remove, RemoveAll}
 	change = append([]Work{Submit}, act...)
+	batch  = append([]Work{Clear}, change...)
+	log    = append([]Work{Clear, Rotate, Turned}, change...)
+	own    = append([]Work{Clear, Turned}, change...) // logs of users
 )
 
 // Program is what dies at a point.
@@ -59,24 +68,32 @@ var Points = []Point{
 	{Name: "submit.some", Of: Schedd, When: "one of several clusters of a submission is in the queue and its log", Test: "TestKills", In: []Work{Several}},
 	{Name: "act.before", Of: Schedd, When: "it is known which jobs an action means, and nothing was done", In: act},
 	{Name: "act.after", Of: Schedd, When: "an action is durable, and not answered", In: act},
-	{Name: "ledger.apply.before", Of: Schedd, When: "commands were taken, and nothing was done", In: change},
+	{Name: "ledger.apply.before", Of: Schedd, When: "commands were taken, and nothing was done", In: batch},
 	{Name: "ledger.apply.some", Of: Schedd, When: "one of a batch of commands was applied", In: change},
-	{Name: "ledger.commit.before", Of: Schedd, When: "commands were applied, and not committed", In: change},
-	{Name: "ledger.commit.after", Of: Schedd, When: "commands are durable, and not visible", In: change},
-	{Name: "ledger.publish.after", Of: Schedd, When: "commands are durable and visible, and not announced", In: change},
+	{Name: "ledger.commit.before", Of: Schedd, When: "commands were applied, and not committed", In: batch},
+	{Name: "ledger.commit.after", Of: Schedd, When: "commands are durable, and not visible", In: batch},
+	{Name: "ledger.publish.after", Of: Schedd, When: "commands are durable and visible, and not announced", In: batch},
+	{Name: "ledger.clear.begun", Of: Schedd, When: "a step of the move of removed jobs to the history is applied, and nothing is moved", Test: "TestKills", In: []Work{RemoveAll}},
+	{Name: "ledger.clear.some", Of: Schedd, When: "some of the jobs of a step are moved, and nothing of it is durable", Test: "TestKills", In: []Work{RemoveAll}},
 	{Name: "ledger.answer.before", Of: Schedd, When: "commands are durable and announced, and not answered", In: change},
 	{Name: "ledger.answer.some", Of: Schedd, When: "one of a batch of commands was answered", In: change},
 	{Name: "ledger.answer.after", Of: Schedd, When: "a batch of commands was answered, and the next was not begun", In: change},
-	{Name: "logs.routed", Of: Schedd, When: "the texts of events are made and queued for their writers", In: change},
-	{Name: "logs.append.before", Of: Schedd, When: "events are durable, and no event log was asked to have them", In: change},
-	{Name: "logs.append.after", Of: Schedd, When: "events are in their logs, and nothing remembers it", In: change},
-	{Name: "logs.settled", Of: Schedd, When: "events are in their logs, which is remembered in memory alone", In: change},
-	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told", In: change},
-	{Name: "logs.mark.after", Of: Schedd, When: "the ledger was told how far event logs are written", In: change},
-	{Name: "rotate.before", Of: Schedd, When: "the event log of all jobs is full and says so, and is not moved"},
-	{Name: "rotate.after", Of: Schedd, When: "the event log of all jobs is moved, and there is no new one"},
-	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events", In: change},
-	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered", In: change},
+	{Name: "clear.before", Of: Schedd, When: "removed jobs are out of the queue, and no step to the history is proposed", Test: "TestKills", In: []Work{RemoveAll}},
+	{Name: "clear.after", Of: Schedd, When: "a step of removed jobs is in the history, and their events are not on their way", Test: "TestKills", In: []Work{RemoveAll}},
+	{Name: "clear.routed", Of: Schedd, When: "the events of a step are queued for their writers, and the next step is not begun", Test: "TestKills", In: []Work{RemoveAll}},
+	{Name: "logs.routed", Of: Schedd, When: "the texts of events are made and queued for their writers", In: batch},
+	{Name: "logs.append.before", Of: Schedd, When: "events are durable, and no event log was asked to have them", In: log},
+	{Name: "logs.append.after", Of: Schedd, When: "events are in their logs, and nothing remembers it", In: log},
+	{Name: "logs.settled", Of: Schedd, When: "events are in their logs, which is remembered in memory alone", In: log},
+	{Name: "logs.mark.before", Of: Schedd, When: "events are in their logs, and the ledger is about to be told", In: log},
+	{Name: "logs.mark.after", Of: Schedd, When: "the ledger was told how far event logs are written", In: log},
+	{Name: "rotate.full", Of: Schedd, When: "the event log of all jobs is full, and does not say so", Test: "TestKills", In: []Work{Rotate}},
+	{Name: "rotate.before", Of: Schedd, When: "the event log of all jobs is full and says so, and is not moved", In: []Work{Rotate}},
+	{Name: "rotate.some", Of: Schedd, When: "older event logs of all jobs are moved on, or some of them", Test: "TestKills", In: []Work{Rotate}},
+	{Name: "rotate.after", Of: Schedd, When: "the event log of all jobs is moved, and there is no new one", In: []Work{Rotate}},
+	{Name: "rotate.fresh", Of: Schedd, When: "there is a new event log of all jobs, with its header alone", Test: "TestKills", In: []Work{Rotate}},
+	{Name: "desk.append.before", Of: Desk, When: "the owner's desk was asked to write events", In: own},
+	{Name: "desk.append.after", Of: Desk, When: "the owner's desk has written events, and not answered", In: own},
 	{Name: "dispatch.place.before", Of: Schedd, When: "a plan is made, and not proposed"},
 	{Name: "dispatch.place.after", Of: Schedd, When: "jobs are placed, and no worker knows"},
 	{Name: "worker.order.before", Of: Schedd, When: "an order to begin is about to be sent"},
@@ -145,8 +162,12 @@ var Points = []Point{
 	{Name: "ledger.restore.placed", Of: Admin, When: "a queue file is restored, and checkpoints of the one before lie about", Test: "TestKills", In: []Work{Restore}},
 	{Name: "daemon.restored", Of: Schedd, When: "a term of a restored queue was begun, and its mark lies about", Test: "TestKills", In: []Work{Restore}},
 	{Name: "ledger.backup.described", Of: Schedd, When: "a copy is described, and not written", Test: "TestCopiesSurviveDeath"},
-	{Name: "ledger.compact.copied", Of: Admin, When: "a compacted copy is made, and not in its place", Test: "TestCopiesSurviveDeath"},
-	{Name: "ledger.compact.renamed", Of: Admin, When: "a compacted copy is in its place, perhaps not for good", Test: "TestCopiesSurviveDeath"},
+	{Name: "ledger.compact.begun", Of: Admin, When: "a queue file is locked and proven, and nothing of a compacted copy is there", Test: "TestKills", In: []Work{Compact}},
+	{Name: "ledger.compact.written", Of: Admin, When: "a compacted copy is written, and not on the disk", Test: "TestKills", In: []Work{Compact}},
+	{Name: "ledger.compact.copied", Of: Admin, When: "a compacted copy is made, and not in its place", Test: "TestCopiesSurviveDeath", In: []Work{Compact}},
+	{Name: "ledger.compact.proven", Of: Admin, When: "a compacted copy holds the same, and is not in its place", Test: "TestKills", In: []Work{Compact}},
+	{Name: "ledger.compact.renamed", Of: Admin, When: "a compacted copy is in its place, perhaps not for good", Test: "TestCopiesSurviveDeath", In: []Work{Compact}},
+	{Name: "ledger.compact.done", Of: Admin, When: "a compacted copy is in its place for good", Test: "TestKills", In: []Work{Compact}},
 	{Name: "ledger.restore.marked", Of: Admin, When: "a restored directory is marked, and has no queue file", Test: "TestCopiesSurviveDeath", In: []Work{Restore}},
 	{Name: "ledger.checkpoint.written", Of: Schedd, When: "a checkpoint is written, and the ledger does not know", Test: "TestCopiesSurviveDeath"},
 	{Name: "ledger.checkpoint.trimmed", Of: Schedd, When: "the log was cut, and older checkpoints lie about", Test: "TestCopiesSurviveDeath"},

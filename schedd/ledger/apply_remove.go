@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
 
@@ -54,6 +55,7 @@ func (c *Clear) apply(t *txn) (any, error) {
 	if len(t.v.removals) == 0 {
 		return int32(0), nil
 	}
+	failpoint.Hit("ledger.clear.begun")
 	r, later := t.v.removals[0], t.v.removals[1:]
 	act := &Act{Verb: grid.Remove, Reason: r.reason}
 	var todo []int32 // a table that is being changed cannot be walked
@@ -82,11 +84,13 @@ func (c *Clear) apply(t *txn) (any, error) {
 		part := t.touched(id, max(c.Max, 1))
 		if part == nil {
 			t.act(act, grid.WholeCluster(id), nil, new(Acted))
+			failpoint.Hit("ledger.clear.some")
 			continue
 		}
 		var out Acted
 		for _, run := range part {
 			t.act(act, run, nil, &out)
+			failpoint.Hit("ledger.clear.some")
 		}
 		if left, ok := t.cluster(id); ok && out.Changed > 0 {
 			next = id // the rest is for the next time

@@ -53,6 +53,7 @@ func Compact(dir string) (c Compacted, err error) {
 	if c.Digest, _, err = m.Digest(); err != nil {
 		return c, err
 	}
+	failpoint.Hit("ledger.compact.begun")
 	if err := compact(m.db, copied); err != nil {
 		return c, grid.Errorf(grid.Internal, "copy %s: %w", path, err)
 	}
@@ -76,11 +77,16 @@ func Compact(dir string) (c Compacted, err error) {
 		}
 		*size = info.Size()
 	}
+	failpoint.Hit("ledger.compact.proven")
 	if err := os.Rename(copied, path); err != nil {
 		return c, err
 	}
 	failpoint.Hit("ledger.compact.renamed")
-	return c, whole.SyncDir(dir)
+	if err := whole.SyncDir(dir); err != nil {
+		return c, err
+	}
+	failpoint.Hit("ledger.compact.done")
+	return c, nil
 }
 
 // compact writes the records of a file to a new one at path, durably.
@@ -94,5 +100,6 @@ func compact(from *bolt.DB, path string) (err error) {
 	if err := bolt.Compact(to, from, each); err != nil {
 		return err
 	}
+	failpoint.Hit("ledger.compact.written")
 	return to.Sync()
 }

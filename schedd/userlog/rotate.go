@@ -157,6 +157,7 @@ func readHeader(path string) (h header, ok bool, err error) {
 // rotate says in the header of the full file what it has come to, moves the files on,
 // and gives the new one. Broken off anywhere, the next opening goes on.
 func (g *Global) rotate(full *os.File) (*os.File, error) {
+	failpoint.Hit("rotate.full")
 	if err := g.close(full); err != nil {
 		return nil, err
 	}
@@ -177,12 +178,17 @@ func (g *Global) rotate(full *os.File) (*os.File, error) {
 		if err := os.Rename(older(n-1), older(n)); err != nil {
 			return nil, err
 		}
+		failpoint.Hit("rotate.some")
 	}
 	if err := os.Rename(g.Path, older(1)); err != nil {
 		return nil, err
 	}
 	failpoint.Hit("rotate.after")
-	return g.open()
+	fresh, err := g.open()
+	if err == nil {
+		failpoint.Hit("rotate.fresh")
+	}
+	return fresh, err
 }
 
 func exists(path string) bool {

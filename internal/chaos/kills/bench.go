@@ -30,7 +30,8 @@ type bench struct {
 	row     *Row
 	name    string // of its directory below the rig's
 	dir     string
-	armed   string // the directory of armed points
+	armed   string   // the directory of armed points
+	args    []string // of the schedd
 	rand    *rand.Rand
 	clients []*client // the first does the work
 	schedd  *rig.Schedd
@@ -43,12 +44,20 @@ func newBench(r *rig.Rig, row *Row, n int, o Options) *bench {
 	b.dir = filepath.Join(r.Dir, b.name)
 	b.armed = filepath.Join(b.dir, "armed")
 	b.api = api.NewClient(filepath.Join(b.dir, "schedd.sock"))
+	if row.Work == failpoint.Rotate {
+		b.args = []string{"--config", filepath.Join(b.dir, "config.hcl")}
+	}
 	for i := range 3 {
 		name := fmt.Sprintf("client%d", i)
 		log := filepath.Join(b.dir, name+".log")
 		b.clients = append(b.clients, &client{
-			name: name, log: log, copied: log, schedd: b.api, rand: rand.New(rand.NewPCG(b.rand.Uint64(), 1)),
+			name: name, log: log, copied: log, schedd: b.api, rand: rand.New(rand.NewPCG(b.rand.Uint64(), 1)), works: common,
 		})
+	}
+	if b.sweeps() {
+		for _, c := range b.clients[1:] {
+			c.works = []failpoint.Work{failpoint.Submit} // what everything is removed of
+		}
 	}
 	return b
 }
@@ -57,6 +66,9 @@ func newBench(r *rig.Rig, row *Row, n int, o Options) *bench {
 // there is to see should not be buried.
 func (b *bench) run(ctx context.Context, rounds int) error {
 	if err := os.MkdirAll(b.armed, 0o755); err != nil {
+		return err
+	}
+	if err := b.configure(); err != nil {
 		return err
 	}
 	if err := b.start(ctx); err != nil {
@@ -78,7 +90,7 @@ func (b *bench) run(ctx context.Context, rounds int) error {
 func (b *bench) env() []string { return []string{"GRIDBURST_FAILPOINT_DIR=" + b.armed} }
 
 func (b *bench) start(ctx context.Context) (err error) {
-	b.schedd, err = b.rig.Schedd(ctx, b.name, b.env())
+	b.schedd, err = b.rig.Schedd(ctx, b.name, b.env(), b.args...)
 	return err
 }
 
@@ -102,6 +114,8 @@ func (b *bench) round(ctx context.Context) error {
 		err = b.killStart(ctx)
 	case failpoint.Backup, failpoint.Restore:
 		err = b.killCopy(ctx)
+	case failpoint.Compact:
+		err = b.killCompact(ctx)
 	default:
 		err = b.killWork(ctx)
 	}
@@ -186,29 +200,44 @@ func (b *bench) provoke(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if b.row.Work == failpoint.Clear { // it goes on when that is acknowledged
+			if err := c.ask(ctx, s); err != nil {
+				return err
+			}
+		}
 		if err := b.arm(); err != nil {
 			return err
 		}
-		if err := c.ask(ctx, s); err != nil {
-			return err
+		if b.row.Work == failpoint.Turned {
+			if err := c.turn(); err != nil {
+				return err
+			}
+		}
+		if b.row.Work != failpoint.Clear {
+			if err := c.ask(ctx, s); err != nil {
+				return err
+			}
 		}
 		for begun := time.Now(); !b.died() && time.Since(begun) < diePatience; {
 			if err := pause.For(ctx, 2*time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if b.died() {
+		if b.disarm() {
 			return nil
 		}
 	}
 	return nil
 }
 
+// disarm takes the point back, and reports whether somebody has died at it before.
+func (b *bench) disarm() (died bool) { return os.IsNotExist(os.Remove(b.armFile())) }
+
 // revive starts the schedd again if it has died, and counts the death. Where nobody
 // died, the point is taken back.
 func (b *bench) revive(ctx context.Context) error {
-	if !b.died() {
-		return os.Remove(b.armFile())
+	if !b.disarm() {
+		return nil
 	}
 	b.row.Killed++
 	if b.row.Of != failpoint.Schedd || b.row.Work == failpoint.Restore {
@@ -217,6 +246,11 @@ func (b *bench) revive(ctx context.Context) error {
 	<-b.schedd.Done()
 	if err := b.schedd.Ended(); !rig.Killed(err) {
 		b.row.wrong("gschedd ended, and nobody killed it: %v", err)
+	}
+	if b.row.Work == failpoint.Turned && b.rand.IntN(2) == 0 {
+		if err := b.clients[0].turn(); err != nil {
+			return err
+		}
 	}
 	return b.start(ctx)
 }
@@ -242,7 +276,7 @@ func (b *bench) killStart(ctx context.Context) error {
 
 // look compares what is there with what the clients know.
 func (b *bench) look(ctx context.Context) error {
-	there, err := list(ctx, b.api)
+	there, err := b.settledList(ctx)
 	if err != nil {
 		return err
 	}
@@ -272,6 +306,13 @@ func (b *bench) last(ctx context.Context) error {
 			}
 		}
 		v, err := c.settled(ctx, func() error { return nil })
+		if err != nil {
+			return err
+		}
+		b.tell(v)
+	}
+	if b.row.Work == failpoint.Rotate {
+		v, err := b.lookRotated(ctx)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
@@ -21,10 +22,12 @@ type client struct {
 	copied string // where that can be read here
 	schedd *api.Client
 	rand   *rand.Rand
+	works  []failpoint.Work // that it asks for at random
 
 	asked    int
 	clusters []*cluster
-	pending  *step // asked for, and not acknowledged
+	pending  *step      // asked for, and not acknowledged
+	sweeps   []*removal // that have not been looked at
 	wrong    []string
 }
 
@@ -33,7 +36,9 @@ type cluster struct {
 	key    string // in every ad, as the attribute KillsKey
 	id     int32  // 0: not acknowledged, and not seen
 	acked  bool
-	warned bool // that its event log will be written later
+	asked  time.Time // first
+	done   time.Time // acknowledged first
+	warned bool      // that its event log will be written later
 	procs  int
 	status grid.Status              // that was acknowledged last
 	events map[grid.EventNumber]int // that each job's log must have
@@ -45,6 +50,7 @@ type step struct {
 	key      string // of a submission
 	specs    []submit.Spec
 	clusters []*cluster
+	sweep    *removal // of a removal of everything
 }
 
 // after is the status of the step's jobs once it is done.
@@ -62,7 +68,7 @@ func (s *step) after() grid.Status {
 var common = []failpoint.Work{failpoint.Submit, failpoint.Hold, failpoint.Submit, failpoint.Release, failpoint.Remove}
 
 // any does something.
-func (c *client) any(ctx context.Context) error { return c.do(ctx, common[c.rand.IntN(len(common))]) }
+func (c *client) any(ctx context.Context) error { return c.do(ctx, c.works[c.rand.IntN(len(c.works))]) }
 
 // do prepares a work and asks for it.
 func (c *client) do(ctx context.Context, work failpoint.Work) error {
@@ -75,6 +81,9 @@ func (c *client) do(ctx context.Context, work failpoint.Work) error {
 
 // prepare sees to it that there is what the work needs, and makes the step.
 func (c *client) prepare(ctx context.Context, work failpoint.Work) (*step, error) {
+	if work == failpoint.RemoveAll || work == failpoint.Clear {
+		return c.prepareSweep(ctx)
+	}
 	needs := map[failpoint.Work]grid.Status{failpoint.Hold: grid.Idle, failpoint.Release: grid.Held, failpoint.Remove: grid.Idle}
 	status, acts := needs[work]
 	if !acts {
@@ -123,6 +132,9 @@ func (c *client) submission(ctx context.Context, work failpoint.Work) (*step, er
 // text is a cluster's submit file.
 func (c *client) text(k *cluster, work failpoint.Work) string {
 	head := fmt.Sprintf("executable = /bin/true\nshould_transfer_files = NO\nMY.KillsKey = %q\nlog = %s\n", k.key, c.log)
+	if work == failpoint.RemoveAll {
+		k.procs = wide
+	}
 	if work != failpoint.Large {
 		return head + fmt.Sprintf("queue %d\n", k.procs)
 	}
@@ -143,8 +155,14 @@ func (c *client) ask(ctx context.Context, s *step) error {
 	if first {
 		c.pending = s
 		if s.key != "" {
+			for _, k := range s.clusters {
+				k.asked = time.Now()
+			}
 			c.clusters = append(c.clusters, s.clusters...)
 		}
+	}
+	if s.sweep != nil {
+		return c.askSweep(ctx, s)
 	}
 	if s.key != "" {
 		out, err := c.schedd.Submit(ctx, api.Submission{Key: s.key, Specs: s.specs})
@@ -156,7 +174,7 @@ func (c *client) ask(ctx context.Context, s *step) error {
 			if k.id != 0 && k.id != got {
 				c.complain("%s was cluster %d, and is %d when it is asked for again", k.key, k.id, got)
 			}
-			k.id, k.acked, k.warned = got, true, len(out.Warnings) > 0
+			k.id, k.acked, k.done, k.warned = got, true, time.Now(), len(out.Warnings) > 0
 		}
 	} else {
 		k := s.clusters[0]

@@ -142,7 +142,7 @@ func (c *cutter) prepare(ctx context.Context) error {
 	for i := range 4 {
 		name := fmt.Sprintf("client%d", i)
 		c.clients = append(c.clients, &client{
-			name: name, log: filepath.Join(guestLogs, name+".log"), copied: in(name + ".log"), schedd: c.api, rand: rand.New(rand.NewPCG(c.rand.Uint64(), 1)),
+			name: name, log: filepath.Join(guestLogs, name+".log"), copied: in(name + ".log"), schedd: c.api, rand: rand.New(rand.NewPCG(c.rand.Uint64(), 1)), works: common,
 		})
 	}
 	return nil

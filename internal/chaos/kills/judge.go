@@ -3,9 +3,7 @@ package kills
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -47,13 +45,15 @@ func (v *Verdict) add(o Verdict) {
 type seen struct {
 	id     int32
 	status map[int32]grid.Status // by proc
+	queued int                   // so many of them are in the queue
+	twice  []grid.JobID          // stand there more than once
 }
 
 // list reads the whole queue and its history, by KillsKey.
 func list(ctx context.Context, schedd *api.Client) (map[string]*seen, error) {
 	all := map[string]*seen{}
 	ask := api.JobsQuery{Attributes: []string{"ClusterId", "ProcId", "JobStatus", "KillsKey"}, Limit: 5000}
-	for _, jobs := range []func(func(json.RawMessage, error) bool){schedd.Jobs(ctx, ask), schedd.History(ctx, api.HistoryQuery{JobsQuery: ask})} {
+	for i, jobs := range []func(func(json.RawMessage, error) bool){schedd.Jobs(ctx, ask), schedd.History(ctx, api.HistoryQuery{JobsQuery: ask})} {
 		for raw, err := range jobs {
 			if err != nil {
 				return nil, err
@@ -72,9 +72,12 @@ func list(ctx context.Context, schedd *api.Client) (map[string]*seen, error) {
 				all[a.KillsKey] = s
 			}
 			if _, twice := s.status[a.ProcId]; twice || s.id != a.ClusterId {
-				return nil, fmt.Errorf("%s stands twice: as %d.%d, and in cluster %d", a.KillsKey, a.ClusterId, a.ProcId, s.id)
+				s.twice = append(s.twice, grid.JobID{Cluster: a.ClusterId, Proc: a.ProcId})
 			}
 			s.status[a.ProcId] = a.JobStatus
+			if i == 0 {
+				s.queued++
+			}
 		}
 	}
 	return all, nil
@@ -82,6 +85,7 @@ func list(ctx context.Context, schedd *api.Client) (map[string]*seen, error) {
 
 // judge compares what the clients know with what is there.
 func judge(clients []*client, there map[string]*seen) (v Verdict) {
+	judgeSweeps(&v, clients, there)
 	asked := map[string]bool{}
 	for _, c := range clients {
 		for _, k := range c.clusters {
@@ -104,6 +108,10 @@ func (c *client) judge(v *Verdict, k *cluster, s *seen) {
 	case s == nil && k.acked:
 		v.lost("%s was acknowledged as cluster %d with %d jobs", k.key, k.id, k.procs)
 	case s == nil:
+	case len(s.twice) > 0:
+		v.wrong("%s is cluster %d, and its jobs stand there more than once: %v", k.key, s.id, s.twice)
+	case s.queued != 0 && s.queued != k.procs:
+		v.half("%s has %d jobs, of which the queue has %d", k.key, k.procs, s.queued)
 	case len(s.status) != k.procs:
 		v.half("%s has %d jobs, and %d were asked for", k.key, len(s.status), k.procs)
 	case k.id != 0 && s.id != k.id:
@@ -130,21 +138,29 @@ func (c *client) judgeStatus(v *Verdict, k *cluster, s *seen) {
 	v.lost("cluster %d is %s, and was acknowledged to be %s", k.id, status, k.status)
 }
 
-// events counts what a log has, by job.
-func events(path string) (count map[grid.JobID]map[grid.EventNumber]int, cut bool, err error) {
-	b, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, err
-	}
-	list, whole := userlog.Read(b)
-	count = map[grid.JobID]map[grid.EventNumber]int{}
-	for _, e := range list {
-		if count[e.Job] == nil {
-			count[e.Job] = map[grid.EventNumber]int{}
+// counted is how often each event of each job stands in a log.
+type counted map[grid.JobID]map[grid.EventNumber]int
+
+// events counts what a log has, and what has been moved away of it. Each of the files has
+// whole events, or is cut.
+func events(path string) (count counted, cut bool, err error) {
+	all, err := turned(path)
+	count = counted{}
+	for _, name := range all {
+		b, failed := os.ReadFile(name)
+		if failed != nil {
+			return nil, false, failed
 		}
-		count[e.Job][e.Number()]++
+		list, whole := userlog.Read(b)
+		cut = cut || whole < len(b)
+		for _, e := range list {
+			if count[e.Job] == nil {
+				count[e.Job] = map[grid.EventNumber]int{}
+			}
+			count[e.Job][e.Number()]++
+		}
 	}
-	return count, whole < len(b), nil
+	return count, cut, err
 }
 
 // judgeSubmits: a submit is acknowledged once its events are in their log, or with a
@@ -172,37 +188,48 @@ func (c *client) judgeLog() (v Verdict, late bool, err error) {
 		v.half("%s ends in the midst of an event", c.log)
 		late = true
 	}
-	for _, k := range c.clusters {
-		for proc := range int32(k.procs) {
-			id := grid.JobID{Cluster: k.id, Proc: proc}
-			for number, want := range k.events {
-				switch got := count[id][number]; {
-				case got > want:
-					v.wrong("event %03d of job %s stands %d times in its log, and happened %d times", number, id, got, want)
-				case got < want:
-					v.lost("event %03d of job %s stands %d times in its log, and happened %d times", number, id, got, want)
-					late = true
-				}
-			}
-			delete(count, id)
-		}
-	}
+	late = c.judgeEvents(&v, c.log, count) || late
 	for id := range count {
 		v.wrong("%s tells of job %s, which nobody asked for", c.log, id)
 	}
 	return v, late, nil
 }
 
+// judgeEvents takes the client's jobs out of what a log has.
+func (c *client) judgeEvents(v *Verdict, log string, count counted) (late bool) {
+	for _, k := range c.clusters {
+		for proc := range int32(k.procs) {
+			id := grid.JobID{Cluster: k.id, Proc: proc}
+			for number, want := range k.events {
+				switch got := count[id][number]; {
+				case got > want:
+					v.wrong("event %03d of job %s stands %d times in %s, and happened %d times", number, id, got, log, want)
+				case got < want:
+					v.lost("event %03d of job %s stands %d times in %s, and happened %d times", number, id, got, log, want)
+					late = true
+				}
+			}
+			delete(count, id)
+		}
+	}
+	return late
+}
+
 // settled is what is wrong with a log once it is complete, or should be; fetch copies it
 // to here.
 func (c *client) settled(ctx context.Context, fetch func() error) (Verdict, error) {
-	for begun := time.Now(); ; {
-		err := fetch()
-		var v Verdict
-		late := false
-		if err == nil {
-			v, late, err = c.judgeLog()
+	return complete(ctx, func() (v Verdict, late bool, err error) {
+		if err := fetch(); err != nil {
+			return v, false, err
 		}
+		return c.judgeLog()
+	})
+}
+
+// complete judges until nothing is late any more.
+func complete(ctx context.Context, judge func() (v Verdict, late bool, err error)) (Verdict, error) {
+	for begun := time.Now(); ; {
+		v, late, err := judge()
 		if err != nil || !late || time.Since(begun) > logPatience {
 			return v, err
 		}
