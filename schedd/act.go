@@ -39,19 +39,17 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		out.Changed = int(done.Jobs)
 		runs = all(d.ledger.View(), owner, done.Last)
 	}
-	for some := range batches(runs) {
+	return out, d.inParts(runs, &out, func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
 		failpoint.Hit("act.before")
 		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Act{
 			Verb: grid.Verb(a.Verb), Runs: some, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode, Owner: owner,
-			Vacate: vacateOf(a.Verb), Fast: a.Fast, Force: a.Force,
+			Vacate: vacateOf(a.Verb), Fast: a.Fast, Force: a.Force, Part: part,
 		}})
-		if err != nil {
-			return out, err
+		if err == nil {
+			failpoint.Hit("act.after")
 		}
-		failpoint.Hit("act.after")
-		addActed(&out, r.Value.(ledger.Acted))
-	}
-	return out, nil
+		return r, err
+	})
 }
 
 // all are the clusters of an owner (0: of everybody) up to one.
@@ -101,33 +99,81 @@ const (
 	maxJobs = clearStep
 )
 
+// inParts proposes what is to be done to runs, in commands that are bounded.
+func (d *Daemon) inParts(runs []grid.Run, out *api.Acted, propose func([]grid.Run, ledger.Part) (ledger.Result, error)) error {
+	for some, part := range batches(d.ledger.View(), runs) {
+		for {
+			r, err := propose(some, part)
+			if err != nil {
+				return err
+			}
+			done := r.Value.(ledger.Acted)
+			addActed(out, done)
+			if part = done.Rest; part.Max == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // batches cuts runs into as many as one command may have. A whole cluster stays whole:
-// the procs to which nothing has happened alone are one record.
-func batches(runs []grid.Run) iter.Seq[[]grid.Run] {
-	return func(yield func([]grid.Run) bool) {
+// the procs to which nothing has happened alone are one record. One with too many others
+// comes by itself, with a bound.
+func batches(v *ledger.View, runs []grid.Run) iter.Seq2[[]grid.Run, ledger.Part] {
+	return func(yield func([]grid.Run, ledger.Part) bool) {
 		var some []grid.Run
 		jobs := 0
-		for _, r := range runs {
-			for r.Len() > 0 {
-				part := r
-				if !r.Whole() {
-					part.Hi = min(r.Hi, r.Lo+maxJobs)
-					jobs += part.Len()
+		// next takes in a part of a run, of so many jobs.
+		next := func(part grid.Run, n int) bool {
+			if jobs += n; jobs > maxJobs || len(some) == maxRuns {
+				if len(some) > 0 && !yield(some, ledger.Part{}) {
+					return false
 				}
-				if jobs > maxJobs || len(some) == maxRuns {
-					if !yield(some) {
+				some, jobs = nil, n
+			}
+			some = append(some, part)
+			return true
+		}
+		for _, r := range runs {
+			if r.Whole() {
+				switch n := records(v, r); {
+				case n <= maxJobs:
+					if !next(r, n-1) {
 						return
 					}
-					some, jobs = nil, part.Len()
+				case !yield([]grid.Run{r}, ledger.Part{Max: maxJobs}):
+					return
 				}
-				some = append(some, part)
+				continue
+			}
+			for r.Len() > 0 {
+				part := r
+				part.Hi = min(r.Hi, r.Lo+maxJobs)
+				if !next(part, part.Len()) {
+					return
+				}
 				r.Lo = part.Hi
 			}
 		}
 		if len(some) > 0 {
-			yield(some)
+			yield(some, ledger.Part{})
 		}
 	}
+}
+
+// records counts what a whole cluster has of jobs with records of their own, and of
+// stretches of others between them: up to one more than a command may have.
+func records(v *ledger.View, r grid.Run) (n int) {
+	if c, ok := v.Cluster(r.Cluster); ok && c.Touched == 0 && c.Live == c.Procs {
+		return 1
+	}
+	for range v.Stretches(r) {
+		if n++; n > maxJobs {
+			break
+		}
+	}
+	return max(n, 1)
 }
 
 // targets works out which jobs are meant, and whose they must be: an owner's number, 0

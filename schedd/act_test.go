@@ -1,6 +1,7 @@
 package schedd
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -123,6 +124,50 @@ func TestForcedRemovalWaitsForNobody(t *testing.T) {
 		t.Errorf("killed: %+v", k)
 	}
 	p.logged("job.log", "000 001 009")
+}
+
+// Most jobs of a cluster have records of their own: what is done to it whole is done in
+// commands that are bounded all the same.
+func TestActsOnAWholeClusterAreBounded(t *testing.T) {
+	p := newPlace(t, nil)
+	const procs = 3*maxJobs + 20
+	p.submit(fmt.Sprintf("executable = /bin/true\nrequirements = false\nqueue %d\n", procs))
+	if done := p.act("hold", fmt.Sprintf("1.0-%d", procs-11)); done.Changed != procs-10 {
+		t.Fatalf("held: %+v", done)
+	}
+	before := p.live.d.ledger.View().Index
+	edit := func() api.Acted {
+		t.Helper()
+		done, err := p.Edit(t.Context(), api.Edit{Selection: api.Selection{IDs: []string{"1"}}, Attrs: []submit.Attr{{Name: "Team", Expr: `"b"`}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}
+	for name, act := range map[string]func() api.Acted{"edit": edit, "release": func() api.Acted { return p.act("release", "1") }} {
+		if done := act(); done.Changed+done.Refused != procs || name == "edit" && done.Changed != procs {
+			t.Errorf("%s: %+v", name, done)
+		}
+	}
+	if done := p.act("remove", "1"); done.Changed != procs {
+		t.Errorf("removed: %+v", done)
+	}
+	events, _, err := p.live.d.ledger.Events(t.Context(), before, 10*procs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := map[uint64]int{}
+	for i := range events {
+		entries[events[i].Index]++
+	}
+	for index, n := range entries {
+		if n > 2*(maxJobs+1) { // a removal has two for each
+			t.Errorf("entry %d has %d events", index, n)
+		}
+	}
+	if len(events) < 3*procs || len(entries) < 6 {
+		t.Errorf("%d events in %d entries", len(events), len(entries))
+	}
 }
 
 func TestEditsAreCheckedAndHold(t *testing.T) {

@@ -40,12 +40,11 @@ func (d *Daemon) Edit(ctx context.Context, who serve.Identity, e api.Edit) (out 
 		}
 	}
 	for _, s := range sets {
-		for some := range batches(s.runs) {
-			r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Alter{Runs: some, Owner: owner, Attrs: s.attrs, Bounds: bounds}})
-			if err != nil {
-				return out, err
-			}
-			addActed(&out, r.Value.(ledger.Acted))
+		err := d.inParts(s.runs, &out, func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
+			return d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Alter{Runs: some, Owner: owner, Attrs: s.attrs, Bounds: bounds, Part: part}})
+		})
+		if err != nil {
+			return out, err
 		}
 	}
 	return out, nil

@@ -1,6 +1,11 @@
 package ledger
 
-import "gridburst/internal/grid"
+import (
+	"cmp"
+	"math"
+
+	"gridburst/internal/grid"
+)
 
 // Act does one verb to jobs: [grid.Hold], [grid.Release], [grid.Remove], [grid.Vacate],
 // [grid.Suspend], [grid.Continue] or [grid.Leave]. The result is an [Acted].
@@ -15,7 +20,24 @@ type Act struct {
 	Vacate grid.VacateCode // of a vacate
 	Fast   bool            // of a vacate: without asking the execution first
 	Force  bool            // of a removal: of those being removed, without waiting for their executions
+
+	Part Part
 }
+
+// Part bounds what one command does to a whole cluster, of which many jobs may have records
+// of their own: an entry has an event for each. Whoever proposes goes on with [Acted.Rest].
+type Part struct {
+	From int32 // the jobs before this one are done, and those that share the cluster's record
+	Max  int32 // of about so many jobs; 0: of all
+	Each bool  // those that share the record lie between too many others: they are done one by one, too
+}
+
+func (p *Part) encode(e *enc) {
+	e.u(uint64(p.From))
+	e.u(uint64(p.Max))
+	e.bool(p.Each)
+}
+func (p *Part) decode(d *dec) { *p = Part{From: d.id(), Max: d.id(), Each: d.bool()} }
 
 // Acted counts what an [Act] did.
 type Acted struct {
@@ -24,6 +46,8 @@ type Acted struct {
 	Refused int32 // not possible in their state
 	Foreign int32 // of another owner
 	Missing int32 // not in the queue; a whole cluster that is not there counts one
+
+	Rest Part // what a command that was bounded has left; zero: nothing
 }
 
 func (*Act) Kind() Kind { return KindAct }
@@ -37,10 +61,13 @@ func (c *Act) encode(e *enc) {
 	e.i(int64(c.Sub))
 	e.str(c.Reason)
 	e.u(uint64(c.Owner))
-	if c.Vacate != 0 || c.Fast || c.Force {
+	if c.Vacate != 0 || c.Fast || c.Force || c.Part != (Part{}) {
 		e.i(int64(c.Vacate))
 		e.bool(c.Fast)
 		e.bool(c.Force)
+	}
+	if c.Part != (Part{}) {
+		c.Part.encode(e)
 	}
 }
 
@@ -55,6 +82,9 @@ func (c *Act) decode(d *dec) {
 	c.Code, c.Sub, c.Reason, c.Owner = d.holdCode(), d.i32(), d.str(), d.u32()
 	if d.more() {
 		c.Vacate, c.Fast, c.Force = grid.VacateCode(d.i32()), d.bool(), d.bool()
+	}
+	if d.more() {
+		c.Part.decode(d)
 	}
 }
 
@@ -118,6 +148,8 @@ type Alter struct {
 	Attrs []Attr
 
 	Bounds *Bounds // of the factories of whole clusters among Runs; nil: as they are
+
+	Part Part
 }
 
 func (*Alter) Kind() Kind { return KindAlter }
@@ -128,8 +160,16 @@ func (c *Alter) encode(e *enc) {
 	}
 	e.u(uint64(c.Owner))
 	e.attrs(c.Attrs)
-	e.bounds(c.Bounds)
+	if c.Part == (Part{}) {
+		e.bounds(c.Bounds)
+		return
+	}
+	e.bounds(cmp.Or(c.Bounds, &noBounds))
+	c.Part.encode(e)
 }
+
+// noBounds stands for no bounds where something follows.
+var noBounds = Bounds{Limit: math.MinInt32}
 
 func (c *Alter) decode(d *dec) {
 	if n := d.count(3); n > 0 {
@@ -139,4 +179,10 @@ func (c *Alter) decode(d *dec) {
 		}
 	}
 	c.Owner, c.Attrs, c.Bounds = d.u32(), d.attrs(), d.bounds()
+	if d.more() {
+		c.Part.decode(d)
+		if *c.Bounds == noBounds {
+			c.Bounds = nil
+		}
+	}
 }

@@ -16,9 +16,16 @@ func (c *Act) apply(t *txn) (any, error) {
 func (c *Act) check() error {
 	switch c.Verb {
 	case grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Leave:
-		return nil
+		return c.Part.check(c.Runs)
 	}
 	return grid.Errorf(grid.Invalid, "%q is not something to do to a job: hold, release, remove, vacate, suspend or continue", c.Verb)
+}
+
+func (p *Part) check(runs []grid.Run) error {
+	if *p != (Part{}) && (p.Max <= 0 || len(runs) != 1 || !runs[0].Whole()) {
+		return grid.Errorf(grid.Invalid, "a part is one of a whole cluster, and has a bound")
+	}
+	return nil
 }
 
 func (c *Decide) apply(t *txn) (any, error) {
@@ -38,13 +45,16 @@ func (c *Decide) apply(t *txn) (any, error) {
 }
 
 func (c *Alter) apply(t *txn) (any, error) {
+	if err := c.Part.check(c.Runs); err != nil {
+		return nil, err
+	}
 	var out Acted
 	names := namesOf(c.Attrs)
 	for _, run := range c.Runs {
-		if run.Whole() {
+		if run.Whole() && c.Part.From == 0 {
 			c.alterFactory(t, run.Cluster, &out)
 		}
-		t.each(run, c.Owner, &out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
+		t.each(run, c.Part, c.Owner, &out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 			if s.Job.Status == grid.Removed {
 				out.Refused += n
 				return
@@ -90,7 +100,7 @@ func alone(s *Stretch, cl *Cluster, r grid.Run) bool {
 // each calls do for the live jobs of one run. The untouched ones are done together, by
 // the record they share, when the run has all of them; otherwise each is on its way to
 // a record of its own. What is not there, or another's, is counted in out.
-func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
+func (t *txn) each(run grid.Run, part Part, owner uint32, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
 	cl, ok := t.cluster(run.Cluster)
 	switch {
 	case !ok && run.Whole():
@@ -101,6 +111,9 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 		return
 	case owner != 0 && owner != cl.Owner:
 		out.Foreign++
+		return
+	case run.Whole() && part.Max > 0:
+		t.eachOf(run, part, out, do)
 		return
 	}
 	var single []grid.JobID
@@ -120,12 +133,7 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 		out.Missing += min(run.Hi, grid.MaxProcs) - run.Lo - live
 	}
 	if untouched > 0 && untouched == cl.Untouched() {
-		s := Stretch{Run: shared[0], Job: cl.Base, Base: true}
-		if t.read(&s) {
-			do(&s, &cl, shared, untouched)
-		} else {
-			out.Missing += untouched
-		}
+		t.together(&cl, shared, untouched, out, do)
 	} else {
 		for _, r := range shared {
 			for proc := r.Lo; proc < r.Hi; proc++ {
@@ -133,7 +141,22 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 			}
 		}
 	}
-	for _, id := range single {
+	t.singly(single, out, do)
+}
+
+// together calls do for all jobs that share a cluster's record.
+func (t *txn) together(cl *Cluster, shared []grid.Run, n int32, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
+	s := Stretch{Run: shared[0], Job: cl.Base, Base: true}
+	if t.read(&s) {
+		do(&s, cl, shared, n)
+	} else {
+		out.Missing += n
+	}
+}
+
+// singly calls do for one job after another.
+func (t *txn) singly(jobs []grid.JobID, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
+	for _, id := range jobs {
 		if s, cl, ok := t.stretch(id); ok {
 			do(&s, &cl, []grid.Run{s.Run}, 1)
 		} else {
@@ -142,13 +165,53 @@ func (t *txn) each(run grid.Run, owner uint32, out *Acted, do func(s *Stretch, c
 	}
 }
 
+// eachOf is each for a part of a whole cluster: first the jobs that share its record, if
+// they do not lie between too many others, then the others by their number.
+func (t *txn) eachOf(run grid.Run, part Part, out *Acted, do func(s *Stretch, cl *Cluster, runs []grid.Run, n int32)) {
+	budget := part.Max
+	if part.From == 0 {
+		var shared []grid.Run
+		n := int32(0)
+		for s := range t.v.Stretches(run) {
+			if s.Base {
+				shared = append(shared, s.Run)
+				n += int32(s.Run.Len())
+			}
+		}
+		part.Each = len(shared) > int(part.Max)
+		if n > 0 && !part.Each {
+			cl, _ := t.cluster(run.Cluster)
+			t.together(&cl, shared, n, out, do)
+			budget = max(budget-int32(len(shared)), 1)
+		}
+	}
+	run.Lo = part.From
+	var jobs []grid.JobID
+	for s := range t.v.Stretches(run) {
+		if s.Base && !part.Each {
+			continue
+		}
+		for proc := s.Run.Lo; proc < s.Run.Hi && out.Rest.Max == 0; proc++ {
+			if int32(len(jobs)) == budget {
+				out.Rest = Part{From: proc, Max: part.Max, Each: part.Each}
+				break
+			}
+			jobs = append(jobs, grid.JobID{Cluster: run.Cluster, Proc: proc})
+		}
+		if out.Rest.Max > 0 {
+			break
+		}
+	}
+	t.singly(jobs, out, do)
+}
+
 // act does the verb to the live jobs of one run. Those that a decision does not rest on are
 // left as they are.
 func (t *txn) act(c *Act, run grid.Run, rests *Decision, out *Acted) {
-	if rests == nil && run.Whole() && t.actOnFactory(c, run.Cluster, out) {
+	if rests == nil && run.Whole() && c.Part.From == 0 && t.actOnFactory(c, run.Cluster, out) {
 		return
 	}
-	t.each(run, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
+	t.each(run, c.Part, c.Owner, out, func(s *Stretch, cl *Cluster, runs []grid.Run, n int32) {
 		switch {
 		case rests != nil && (rests.Version != s.Job.Version || rests.Base != (s.Base || s.shared)):
 			out.Refused += n

@@ -39,7 +39,8 @@ func (s *script) draw(v *View) Command {
 		}
 		c.Body = d
 	case 27:
-		c.Body = &Alter{Runs: []grid.Run{s.run(v), s.run(v)}, Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Attrs: []Attr{{Name: "Rank", Expr: "2"}}, Bounds: s.bounds(-1)}
+		a := s.act(v)
+		c.Body = &Alter{Runs: a.Runs, Part: a.Part, Owner: a.Owner, Attrs: []Attr{{Name: "Rank", Expr: "2"}}, Bounds: s.bounds(-1)}
 	case 5, 6, 7:
 		c.Body = s.place(v)
 	case 8, 9, 10, 11:
@@ -135,12 +136,17 @@ func (s *script) materialize(v *View) *Materialize {
 }
 
 func (s *script) act(v *View) Act {
-	return Act{
+	a := Act{
 		Verb: rapid.SampledFrom([]grid.Verb{grid.Hold, grid.Release, grid.Remove, grid.Vacate, grid.Suspend, grid.Continue, grid.Leave, grid.Execute}).Draw(s.t, "verb"),
 		Runs: []grid.Run{s.run(v), s.run(v)}, Code: grid.HoldUser, Reason: "via test",
 		Owner: rapid.Uint32Range(0, 2).Draw(s.t, "owner"), Vacate: grid.VacateUser,
 		Fast: rapid.Bool().Draw(s.t, "fast"), Force: rapid.IntRange(0, 4).Draw(s.t, "force") == 0,
 	}
+	if rapid.IntRange(0, 3).Draw(s.t, "parts") == 0 {
+		a.Runs = []grid.Run{grid.WholeCluster(s.job(v).Cluster)}
+		a.Part = Part{From: rapid.Int32Range(0, 2).Draw(s.t, "from"), Max: rapid.Int32Range(0, 3).Draw(s.t, "max"), Each: rapid.Bool().Draw(s.t, "each")}
+	}
+	return a
 }
 
 // job is mostly one in the queue.

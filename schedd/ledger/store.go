@@ -117,6 +117,9 @@ func openFile(path string, o Options) (*bolt.DB, error) {
 	if err := checkSize(path); err != nil {
 		return nil, err
 	}
+	if err := checkTree(path); err != nil {
+		return nil, err
+	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:        time.Second,
 		FreelistType:   bolt.FreelistMapType,

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -105,15 +108,74 @@ func TestDamageIsNeverSilent(t *testing.T) {
 	}
 }
 
+// What bbolt would follow without end, or die of, is refused in words.
+func TestPagesThatDoNotHangTogetherAreRefused(t *testing.T) {
+	path := filled(t, t.TempDir())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	page := os.Getpagesize()
+	// The root is a branch, and the bucket of workers is all in its value.
+	branch := 0
+	m, err := OpenMachine(path, Options{ReadOnly: true})
+	must(t, err)
+	must(t, m.db.View(func(tx *bolt.Tx) error {
+		branch = int(tx.Cursor().Bucket().Root())
+		if root := tx.Bucket(stateBuckets[bWorker]).Root(); root != 0 {
+			t.Fatalf("the bucket of workers has page %d", root)
+		}
+		return nil
+	}))
+	must(t, m.Close())
+	if binary.NativeEndian.Uint16(whole[branch*page+8:]) != branchPage {
+		t.Fatal("the root is no branch")
+	}
+	at := branch * page
+	child := at + pageHeader + 8 // the number of the first page below
+	for name, harm := range map[string]func(b []byte){
+		"a branch below itself":          func(b []byte) { binary.NativeEndian.PutUint64(b[child:], uint64(branch)) },
+		"one page below twice":           func(b []byte) { copy(b[child+pageElement:], b[child:child+8]) },
+		"a page that is not there":       func(b []byte) { binary.NativeEndian.PutUint64(b[child:], uint64(len(b)/page)) },
+		"a first page as a page below":   func(b []byte) { binary.NativeEndian.PutUint64(b[child:], 1) },
+		"a branch with nothing below it": func(b []byte) { binary.NativeEndian.PutUint16(b[at+10:], 0) },
+		"a branch that is too full":      func(b []byte) { binary.NativeEndian.PutUint16(b[at+10:], 0xffff) },
+		"a page longer than the file":    func(b []byte) { binary.NativeEndian.PutUint32(b[at+12:], 1<<20) },
+		"a page of another kind":         func(b []byte) { binary.NativeEndian.PutUint16(b[at+8:], 0) },
+		"a small bucket without a leaf": func(b []byte) {
+			for rest := b; len(rest) > 0; { // older versions of the root lie about
+				_, rest, _ = bytes.Cut(rest, stateBuckets[bWorker])
+				clear(rest[:min(len(rest), bucketHeader+pageHeader)])
+			}
+		},
+		"another page in its place": func(b []byte) { binary.NativeEndian.PutUint64(b[at:], 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := bytes.Clone(whole)
+			harm(bad)
+			path := filepath.Join(t.TempDir(), FileName)
+			must(t, os.WriteFile(path, bad, 0o600))
+			for _, o := range []Options{{ReadOnly: true}, {}} {
+				if _, err := OpenMachine(path, o); grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "gadm restore") {
+					t.Errorf("with %+v: %v", o, err)
+				}
+			}
+		})
+	}
+}
+
 // readBy has a child read a file of these bytes, and says what came of it.
 func readBy(t *testing.T, file string, b []byte, want string) string {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Error(err)
 	}
-	child := exec.Command(os.Args[0], "-test.run=^$")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), "LEDGER_READ="+file, "GORACE=atexit_sleep_ms=0")
 	out, err := child.Output()
 	switch got := strings.TrimSpace(string(out)); {
+	case ctx.Err() != nil:
+		t.Errorf("%s is read without end", file)
+		return "silent"
 	case err != nil:
 		return "refused"
 	case strings.HasPrefix(got, "found"):

@@ -82,7 +82,7 @@ func Append(path string, entries []Entry, after *Position) (Position, error) {
 	if !info.Mode().IsRegular() {
 		return Position{}, fmt.Errorf("%s is not a regular file", path)
 	}
-	missing, err := missing(f, path, entries, after)
+	missing, _, err := missing(f, path, entries, after, positions{of: positionOf})
 	if err != nil {
 		return Position{}, err
 	}
@@ -125,19 +125,27 @@ func positionOf(f *os.File) (Position, error) {
 	return Position{Device: device, Inode: inode, Offset: info.Size()}, nil
 }
 
+// positions tells the files of a log from each other.
+type positions struct {
+	of func(*os.File) (Position, error)
+	// Nobody else moves its files: when the one that was known is not there any more, all
+	// others came later.
+	alone bool
+}
+
 // missing is what of entries the log does not have yet: of the first, perhaps only its
-// end.
-func missing(f *os.File, path string, entries []Entry, after *Position) ([][]byte, error) {
-	out := make([][]byte, 0, len(entries))
+// end, and the log ends with a part of it.
+func missing(f *os.File, path string, entries []Entry, after *Position, by positions) (out [][]byte, part bool, err error) {
+	out = make([][]byte, 0, len(entries))
 	if after == nil {
 		for i := range entries {
 			out = append(out, entries[i].Text)
 		}
-		return out, nil
+		return out, false, nil
 	}
-	there, rest, err := behind(f, path, *after)
+	there, rest, err := behind(f, path, *after, by)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i := range entries {
 		text := entries[i].Text
@@ -145,17 +153,18 @@ func missing(f *os.File, path string, entries []Entry, after *Position) ([][]byt
 			continue
 		}
 		if len(out) == 0 {
-			text = text[cut(rest, text):]
+			n := cut(rest, text)
+			text, part = text[n:], n > 0
 		}
 		out = append(out, text)
 	}
-	return out, nil
+	return out, part, nil
 }
 
 // behind counts the events that stand behind a position, and gives what is left over at
 // the file's end: an event that was being written when the writer died, or the machine.
-func behind(f *os.File, path string, after Position) (there map[Identity]int, rest []byte, err error) {
-	now, err := positionOf(f)
+func behind(f *os.File, path string, after Position, by positions) (there map[Identity]int, rest []byte, err error) {
+	now, err := by.of(f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,7 +172,11 @@ func behind(f *os.File, path string, after Position) (there map[Identity]int, re
 	from := after.Offset
 	if now.Device != after.Device || now.Inode != after.Inode {
 		// Rotated or deleted since.
-		if err := countOld(path, after, there); err != nil {
+		found, err := countOld(path, after, there, by)
+		if err == nil && !found && by.alone {
+			_, err = countOld(path, Position{}, there, by)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 		from = 0
@@ -188,8 +201,9 @@ func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err
 
 // countOld counts in what was the log when our writing ended at a position, and in what
 // came between that and the log of now; where no position is known, in all of it.
-func countOld(path string, after Position, there map[Identity]int) error {
-	from, found := after.Offset, after == Position{}
+func countOld(path string, after Position, there map[Identity]int, by positions) (found bool, err error) {
+	from := after.Offset
+	found = after == Position{}
 	for _, name := range generations(path) {
 		if name == path {
 			continue
@@ -198,7 +212,7 @@ func countOld(path string, after Position, there map[Identity]int) error {
 		if err != nil {
 			continue // gone meanwhile, or not ours to read
 		}
-		at, err := positionOf(f)
+		at, err := by.of(f)
 		found = found || err == nil && at.Device == after.Device && at.Inode == after.Inode
 		if found {
 			_, err = count(f, min(max(from, at.Offset-maxTail), at.Offset), at.Offset, there)
@@ -206,10 +220,10 @@ func countOld(path string, after Position, there map[Identity]int) error {
 		}
 		f.Close()
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // cut is how many bytes of text the end of rest has.

@@ -82,7 +82,12 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 		return Position{}, err
 	}
 	defer func() { f.Close() }()
-	missing, err := missing(f, g.Path, entries, after)
+	if after != nil {
+		if err := dropHole(f); err != nil {
+			return Position{}, err
+		}
+	}
+	missing, part, err := missing(f, g.Path, entries, after, positions{of: position, alone: true})
 	if err != nil {
 		return Position{}, err
 	}
@@ -91,7 +96,8 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 		return Position{}, err
 	}
 	for len(missing) > 0 {
-		if g.MaxSize > 0 && g.Keep > 0 && at.Offset > g.MaxSize {
+		// What was cut is completed where it was begun.
+		if g.MaxSize > 0 && g.Keep > 0 && at.Offset > g.MaxSize && !part {
 			next, err := g.rotate(f)
 			if err != nil {
 				return Position{}, err
@@ -111,8 +117,22 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 			return Position{}, fmt.Errorf("write %s: %w", g.Path, err)
 		}
 		at.Offset += int64(out.Len())
+		part = false
 	}
-	return positionOf(f)
+	return position(f)
+}
+
+// position is where the writing of a file ends. The file is told by what its header says:
+// the number of one that went with a rotation is soon another's.
+func position(f *os.File) (Position, error) {
+	at, err := positionOf(f)
+	if err != nil {
+		return at, err
+	}
+	if h, ok := headerIn(f); ok {
+		at.Device, at.Inode = 0, uint64(h.created)<<24|uint64(h.sequence)&(1<<24-1)
+	}
+	return at, nil
 }
 
 // open opens the log, and makes it, with its header, if it is not there.
@@ -146,12 +166,18 @@ func readHeader(path string) (h header, ok bool, err error) {
 		return h, false, err
 	}
 	defer f.Close()
+	h, ok = headerIn(f)
+	return h, ok, nil
+}
+
+// headerIn reads the header that a file begins with; false if there is none.
+func headerIn(f *os.File) (h header, ok bool) {
 	b := make([]byte, 4*headerSize)
 	n, _ := f.ReadAt(b, 0)
 	if e, _ := first(b[:n]); e != nil {
-		h, ok = headerOf(e)
+		return headerOf(e)
 	}
-	return h, ok, nil
+	return h, false
 }
 
 // rotate says in the header of the full file what it has come to, moves the files on,

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,95 @@ func TestRotationKeepsWholeEventsAndTheirSequence(t *testing.T) {
 			t.Error("what is kept is not what was written last")
 		}
 	})
+}
+
+// A writer that dies in the midst of an event that fills a file has the event completed
+// in that file, and so does one whose machine dies and leaves zeros there.
+func TestEventThatWasCutIsCompletedBeforeARotation(t *testing.T) {
+	for name, tail := range map[string][]byte{"": nil, " and zeros follow": make([]byte, 5000)} {
+		for _, kept := range []int{0, 1, 80} {
+			t.Run(fmt.Sprintf("%d bytes are left%s", kept, name), func(t *testing.T) {
+				g := Global{Path: filepath.Join(t.TempDir(), "EventLog"), MaxSize: 1000, Keep: 3, ID: "test"}
+				event := func(proc int32) Entry {
+					e := Event{Job: grid.JobID{Cluster: 1, Proc: proc}, Time: time.Unix(int64(proc), 0), Body: &Held{Reason: strings.Repeat("reason ", 50)}}
+					return Entry{g.Form.Encode(&e), 1}
+				}
+				at, err := g.Append([]Entry{event(0)}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				next := []Entry{event(1), event(2), event(3)}
+				f, err := os.OpenFile(g.Path, os.O_APPEND|os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, part := range [][]byte{next[0].Text, next[1].Text[:kept], tail} {
+					if _, err := f.Write(part); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f.Close()
+				if _, err := g.Append(next, &at); err != nil {
+					t.Fatal(err)
+				}
+				var jobs []int32
+				for _, name := range generations(g.Path) {
+					data, err := os.ReadFile(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					events, n := Read(data)
+					if n != len(data) {
+						t.Errorf("%s: %d of %d bytes are events", name, n, len(data))
+					}
+					for _, e := range events[1:] {
+						jobs = append(jobs, e.Job.Proc)
+					}
+				}
+				if fmt.Sprint(jobs) != "[0 1 2 3]" {
+					t.Errorf("there are events of jobs %v", jobs)
+				}
+			})
+		}
+	}
+}
+
+// A file that took over the number of one that was rotated away is not taken for it.
+func TestFileNumberThatIsUsedAgain(t *testing.T) {
+	g := Global{Path: filepath.Join(t.TempDir(), "EventLog"), MaxSize: 600, Keep: 1, ID: "test"}
+	var known Position
+	var entries []Entry
+	for proc := range int32(12) {
+		e := Event{Job: grid.JobID{Cluster: 1, Proc: proc}, Time: time.Unix(int64(proc), 0), Body: &Released{Reason: "reason"}}
+		entries = append(entries, Entry{g.Form.Encode(&e), 1})
+		at, err := g.Append(entries[proc:], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if proc == 0 {
+			known = at
+		}
+	}
+	count := func() (n int) {
+		for _, name := range generations(g.Path) {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events, _ := Read(data)
+			n += len(events) - 1
+		}
+		return n
+	}
+	before := count()
+	// Those that went with the oldest file come again; the others do not.
+	last := entries[len(entries)-before:]
+	if _, err := g.Append(last, &known); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n != before {
+		t.Errorf("%d events stood there, and now %d", before, n)
+	}
 }
 
 func TestFollowingALogThroughItsFates(t *testing.T) {
