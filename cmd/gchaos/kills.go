@@ -25,10 +25,10 @@ func killsCommand(d *cli.Deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "kills",
 		Short: "Kill a schedd at each named instant of its work, many times, and judge",
-		Long: `Kill a schedd at each named instant of a submit, hold, release, remove, backup, restore
-and start, so many times each, and judge from outside: what it had acknowledged is
-there, and nothing by halves. It fails when something is not so, and when nobody died
-in a round.
+		Long: `Kill a schedd at each named instant of a submit, hold, release, remove, removal of
+everything, backup, restore, compaction, start and rotation of event logs, so many times
+each, and judge from outside: what it had acknowledged is there, and nothing by halves.
+It fails when something is not so, and when nobody died in a round.
 ` + cli.ExitHelp,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), d) },

@@ -44,6 +44,6 @@
 // end, and the restart looks. A full disk is foreseen: below a reserve, what makes
 // the queue larger is refused with no_space, and reports and removals go on. A
 // damaged record is found by its checksum, a lost one by its bucket's sum; the
-// daemon runs without it and says so. A file that was cut short is refused before it
-// is mapped.
+// daemon runs without it and says so. A file that was cut short, or whose pages do not
+// hang together, is refused before it is mapped.
 package ledger

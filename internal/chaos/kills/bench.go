@@ -312,7 +312,7 @@ func (b *bench) last(ctx context.Context) error {
 		b.tell(v)
 	}
 	if b.row.Work == failpoint.Rotate {
-		v, err := b.lookRotated(ctx)
+		v, err := complete(ctx, b.judgeRotated)
 		if err != nil {
 			return err
 		}

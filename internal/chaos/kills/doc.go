@@ -11,9 +11,13 @@
 //     events in the log;
 //   - what was asked for and not acknowledged is there whole or not at all, and asking
 //     again gives what it gave;
-//   - nothing is there that nobody asked for;
-//   - a backup that has its description is one that can be put back.
+//   - nothing is there that nobody asked for, and nothing twice;
+//   - what was removed with everything else is out of the queue at once and for good, and in
+//     the history once it has moved there;
+//   - a backup that has its description is one that can be put back;
+//   - a queue file that was being made small is the one of before, or the small one.
 //
-// When a case's rounds are over, each event must stand in its log exactly once, and gadm
-// verify must prove the queue.
+// When a case's rounds are over, each event must stand in its log exactly once, or in what
+// was moved away of it, also in the log of all jobs that the schedd rotates; and gadm verify
+// must prove the queue.
 package kills

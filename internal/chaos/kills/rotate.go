@@ -2,7 +2,6 @@ package kills
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,27 +58,25 @@ func (b *bench) configure() error {
 
 func (b *bench) global() string { return filepath.Join(b.dir, "EventLog") }
 
-// lookRotated judges the event log of all jobs once it is complete: each event stands in
-// one of its files, once, and each file says where it stands among the others.
-func (b *bench) lookRotated(ctx context.Context) (Verdict, error) {
-	return complete(ctx, func() (v Verdict, late bool, err error) {
-		count, cut, err := events(b.global())
-		if err != nil {
-			return v, false, err
-		}
-		if cut {
-			v.half("a file of %s ends in the midst of an event", b.global())
-			late = true
-		}
-		for _, c := range b.clients {
-			late = c.judgeEvents(&v, b.global(), count) || late
-		}
-		delete(count, grid.JobID{Cluster: -1, Proc: -1}) // headers
-		for id := range count {
-			v.wrong("%s tells of job %s, which nobody asked for", b.global(), id)
-		}
-		return v, late, judgeHeaders(&v, b.global())
-	})
+// judgeRotated judges the event log of all jobs: each event stands in one of its files,
+// once, and each file says where it stands among the others.
+func (b *bench) judgeRotated() (v Verdict, late bool, err error) {
+	count, cut, err := events(b.global())
+	if err != nil {
+		return v, false, err
+	}
+	if cut {
+		v.half("a file of %s ends in the midst of an event", b.global())
+		late = true
+	}
+	for _, c := range b.clients {
+		late = c.judgeEvents(&v, b.global(), count) || late
+	}
+	delete(count, grid.JobID{Cluster: -1, Proc: -1}) // headers
+	for id := range count {
+		v.wrong("%s tells of job %s, which nobody asked for", b.global(), id)
+	}
+	return v, late, judgeHeaders(&v, b.global())
 }
 
 // judgeHeaders: each file but the last begins by saying how long it is and how many events
