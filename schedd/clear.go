@@ -29,7 +29,7 @@ func (d *Daemon) clear(ctx context.Context) error {
 		}
 		begun := time.Now()
 		failpoint.Hit("clear.before")
-		r, err := d.propose(ctx, &ledger.Clear{Max: clearStep})
+		r, err := d.propose(ctx, &ledger.Clear{Max: clearStep, Gaps: true})
 		if err != nil {
 			return ignoreEnd(ctx, err)
 		}

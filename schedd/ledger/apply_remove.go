@@ -69,7 +69,7 @@ func (c *Clear) apply(t *txn) (any, error) {
 		if !r.has(id, cl.Owner) {
 			continue
 		}
-		if budget -= 1 + cl.Touched; budget < 0 && len(todo) > 0 {
+		if budget -= c.cost(t, id, cl); budget < 0 && len(todo) > 0 {
 			next = id
 			break
 		}
@@ -82,6 +82,9 @@ func (c *Clear) apply(t *txn) (any, error) {
 		r.jobs -= cl.Live
 		t.countAll(id, true)
 		part := t.touched(id, max(c.Max, 1))
+		if part == nil && c.Gaps {
+			part = t.between(id, max(c.Max, 1))
+		}
 		if part == nil {
 			t.act(act, grid.WholeCluster(id), nil, new(Acted))
 			failpoint.Hit("ledger.clear.some")
@@ -109,6 +112,22 @@ func (c *Clear) apply(t *txn) (any, error) {
 	return int32(t.v.LeavingJobs()), nil
 }
 
+// cost is about how many events the move of a cluster has.
+func (c *Clear) cost(t *txn, id int32, cl *Cluster) (n int32) {
+	if !c.Gaps || cl.Live == cl.Procs {
+		return 1 + cl.Touched
+	}
+	removals := t.v.removals // which hide the cluster
+	t.v.removals = nil
+	defer func() { t.v.removals = removals }()
+	for range t.v.Stretches(grid.WholeCluster(id)) {
+		if n++; n > c.Max {
+			break
+		}
+	}
+	return n
+}
+
 // touched are the first jobs of a cluster with records of their own, when there are more
 // than limit; otherwise nil.
 func (t *txn) touched(cluster, limit int32) (out []grid.Run) {
@@ -123,4 +142,25 @@ func (t *txn) touched(cluster, limit int32) (out []grid.Run) {
 		out = append(out, grid.OneJob(grid.JobID{Cluster: cluster, Proc: int32(proc)}))
 	}
 	return out
+}
+
+// between are the first jobs of a cluster that share its record, when they are in more than
+// limit stretches; otherwise nil.
+func (t *txn) between(cluster, limit int32) (out []grid.Run) {
+	stretches, room := int32(0), limit
+	for s := range t.v.Stretches(grid.WholeCluster(cluster)) {
+		if !s.Base {
+			continue
+		}
+		stretches++
+		s.Run.Hi = min(s.Run.Hi, s.Run.Lo+room)
+		if n := int32(s.Run.Len()); n > 0 {
+			out = append(out, s.Run)
+			room -= n
+		}
+		if stretches > limit && room == 0 {
+			return out
+		}
+	}
+	return nil
 }

@@ -73,7 +73,7 @@ func (s *script) draw(v *View) Command {
 	case 32, 33, 34:
 		c.Body = s.materialize(v)
 	case 30, 31:
-		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max")}
+		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max"), Gaps: rapid.Bool().Draw(s.t, "gaps")}
 	case 15:
 		switch rapid.IntRange(0, 3).Draw(s.t, "keep") {
 		case 0:

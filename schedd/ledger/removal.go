@@ -27,11 +27,27 @@ func (c *RemoveAll) decode(d *dec) { *c = RemoveAll{Owner: d.u32(), Reason: d.st
 
 // Clear moves jobs of the oldest [RemoveAll] to the history, about Max of them. The
 // result is how many jobs are still to be moved, of all, an int32.
-type Clear struct{ Max int32 }
+type Clear struct {
+	Max int32
+	// Gaps counts what jobs that share a record are in stretches, between others that have
+	// left: each has an event and a record in the history.
+	Gaps bool
+}
 
-func (*Clear) Kind() Kind      { return KindClear }
-func (c *Clear) encode(e *enc) { e.u(uint64(c.Max)) }
-func (c *Clear) decode(d *dec) { c.Max = d.id() }
+func (*Clear) Kind() Kind { return KindClear }
+func (c *Clear) encode(e *enc) {
+	e.u(uint64(c.Max))
+	if c.Gaps {
+		e.bool(c.Gaps)
+	}
+}
+
+func (c *Clear) decode(d *dec) {
+	c.Max = d.id()
+	if d.more() {
+		c.Gaps = d.bool()
+	}
+}
 
 // removal is a [RemoveAll] whose jobs have not all been moved yet.
 type removal struct {

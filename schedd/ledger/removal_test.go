@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gridburst/internal/grid"
@@ -113,4 +114,60 @@ func TestRemovalOfAllIsSeenAtOnceAndCarriedOutInSteps(t *testing.T) {
 	}))
 	check(0)
 	must(t, m.Close())
+}
+
+// The jobs of a cluster of which every other one has left move in steps too, and each once.
+func TestRemovalOfJobsBetweenOthersIsBounded(t *testing.T) {
+	const procs, step = 400, 30
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{NoSync: true})
+	must(t, err)
+	defer m.Close()
+	template := []byte("t")
+	var gone, several []grid.Run
+	for proc := int32(0); proc < procs; proc += 2 {
+		gone = append(gone, grid.OneJob(grid.JobID{Cluster: 1, Proc: proc}))
+	}
+	for cluster := range int32(10) { // each of two stretches
+		several = append(several, grid.OneJob(grid.JobID{Cluster: cluster + 2, Proc: 5}))
+	}
+	for _, n := range append([]int32{procs}, slices.Repeat([]int32{10}, len(several))...) {
+		apply(m, Command{At: 1, By: "u", Body: &Submit{Owner: Owner{Name: "a", UID: 1}, Template: template, Hash: HashTemplate(template), Procs: n, Own: []byte("own")}})
+	}
+	apply(m, Command{At: 2, By: "u", Body: &Act{Verb: grid.Remove, Runs: append(gone, several...)}})
+	left := int(apply(m, Command{At: 3, By: "u", Body: &RemoveAll{}}).Value.(Removing).Jobs)
+	if left != procs/2+9*len(several) {
+		t.Fatalf("%d jobs were removed", left)
+	}
+	for left > 0 {
+		after := m.View().Index
+		now := int(apply(m, Command{At: 4, By: "schedd", Body: &Clear{Max: step, Gaps: true}}).Value.(int32))
+		events, _, err := m.Events(t.Context(), after, 1)
+		must(t, err)
+		if now >= left || len(events) > 2*(step+1) { // a removal has two for each
+			t.Fatalf("%d were left and %d are, in %d events", left, now, len(events))
+		}
+		left = now
+	}
+	seen := map[grid.JobID]bool{}
+	must(t, m.Read(func(r *Reader) error {
+		for p, err := range r.PastByID(0) {
+			must(t, err)
+			for proc := p.Run.Lo; proc < p.Run.Hi; proc++ {
+				id := grid.JobID{Cluster: p.Run.Cluster, Proc: proc}
+				if seen[id] || p.Job.Status != grid.Removed {
+					t.Errorf("%s: %v, again %v", id, p.Job.Status, seen[id])
+				}
+				seen[id] = true
+			}
+		}
+		return nil
+	}))
+	if len(seen) != procs+10*len(several) {
+		t.Errorf("%d jobs are in the history", len(seen))
+	}
+	damage, err := m.Check(3)
+	must(t, err)
+	if tally := m.View().Tally(0); len(damage) > 0 || tally.Total() != 0 {
+		t.Errorf("damage %v, in the queue are %v", damage, tally)
+	}
 }
