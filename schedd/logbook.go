@@ -78,7 +78,7 @@ func newLogbook(marked, index uint64) logbook {
 // recall takes in where a log ended that was written before the last mark.
 func (b *logbook) recall(p *ledger.LogPosition) {
 	w := b.writer(desk.Owner{UID: p.UID})
-	at := userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset}
+	at := userlog.Position{Device: p.Device, Inode: p.Inode, Offset: p.Offset, Born: p.Born}
 	w.recall[p.Path] = position{p.Index, at, at}
 	w.last[p.Path] = w.recall[p.Path]
 }
@@ -281,7 +281,7 @@ func (b *logbook) mark(marked uint64) *ledger.Mark {
 				break // the rest is looked for at their ends
 			}
 			m.Logs = append(m.Logs, ledger.LogPosition{
-				UID: uid, Path: path, Index: p.index, Device: p.at.Device, Inode: p.at.Inode, Offset: p.at.Offset,
+				UID: uid, Path: path, Index: p.index, Device: p.at.Device, Inode: p.at.Inode, Offset: p.at.Offset, Born: p.at.Born,
 			})
 		}
 		// What has been written of the second that goes on is known until that is marked.

@@ -106,6 +106,9 @@ func (c *Mark) apply(t *txn) (any, error) {
 		w.u(l.Device)
 		w.u(l.Inode)
 		w.i(l.Offset)
+		if l.Born != 0 {
+			w.i(l.Born)
+		}
 		t.put(bLogPosition, append(key4(l.UID), l.Path...), w)
 	}
 	return nil, nil
@@ -118,6 +121,9 @@ func decodeLogPosition(k, v []byte) (p LogPosition, err error) {
 	}
 	d := dec{b: body}
 	p = LogPosition{UID: be32(k), Path: string(k[4:]), Index: d.u(), Device: d.u(), Inode: d.u(), Offset: d.i()}
+	if d.more() {
+		p.Born = d.i()
+	}
 	return p, d.err()
 }
 

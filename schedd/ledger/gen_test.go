@@ -79,7 +79,7 @@ func (s *script) draw(v *View) Command {
 		case 0:
 			c.Body = &Forget{Keys: s.at - 20_000, Stages: s.at - 20_000, Max: 3}
 		case 1:
-			c.Body = &Mark{Index: rapid.Uint64Range(0, 50).Draw(s.t, "mark"), Logs: []LogPosition{{UID: 1000, Path: "/x/log", Device: 1, Inode: rapid.Uint64Range(0, 1).Draw(s.t, "inode"), Offset: 7}}}
+			c.Body = &Mark{Index: rapid.Uint64Range(0, 50).Draw(s.t, "mark"), Logs: []LogPosition{{UID: 1000, Path: "/x/log", Device: 1, Inode: rapid.Uint64Range(0, 1).Draw(s.t, "inode"), Offset: 7, Born: rapid.Int64Range(0, 1).Draw(s.t, "born")}}}
 		case 2:
 			c.Body = &Begin{Deployment: "d", Host: "h", Restored: rapid.Bool().Draw(s.t, "restored"), Rules: rapid.Uint32Range(0, Rules).Draw(s.t, "rules")}
 		case 3:

@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // Mark records how far the user logs have been written: every event up to Index
 // is in its log. Logs says where those logs end that were written lately; it takes
 // the place of what the last mark said.
@@ -16,6 +18,7 @@ type LogPosition struct {
 	Device uint64
 	Inode  uint64
 	Offset int64
+	Born   int64 // when the file was made, in ns since 1970; 0: not known
 }
 
 func (*Mark) Kind() Kind { return KindMark }
@@ -31,6 +34,11 @@ func (c *Mark) encode(e *enc) {
 		e.u(l.Inode)
 		e.i(l.Offset)
 	}
+	if slices.ContainsFunc(c.Logs, func(l LogPosition) bool { return l.Born != 0 }) {
+		for i := range c.Logs {
+			e.i(c.Logs[i].Born)
+		}
+	}
 }
 
 func (c *Mark) decode(d *dec) {
@@ -39,6 +47,11 @@ func (c *Mark) decode(d *dec) {
 		c.Logs = make([]LogPosition, n)
 		for i := range c.Logs {
 			c.Logs[i] = LogPosition{UID: d.u32(), Path: d.str(), Index: d.u(), Device: d.u(), Inode: d.u(), Offset: d.i()}
+		}
+	}
+	if d.more() {
+		for i := range c.Logs {
+			c.Logs[i].Born = d.i()
 		}
 	}
 }

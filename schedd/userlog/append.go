@@ -17,6 +17,15 @@ type Position struct {
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
 	Offset int64  `json:"offset"`
+
+	// Born is when the file was made, in ns since 1970; 0: its file system does not say. A
+	// new file often has the number of one that was deleted.
+	Born int64 `json:"born,omitempty"`
+}
+
+// same reports whether both are in one file.
+func (p Position) same(o Position) bool {
+	return p.Device == o.Device && p.Inode == o.Inode && (p.Born == o.Born || p.Born == 0 || o.Born == 0)
 }
 
 // Entry is one event that is to stand in a log.
@@ -82,7 +91,7 @@ func Append(path string, entries []Entry, after *Position) (Position, error) {
 	if !info.Mode().IsRegular() {
 		return Position{}, fmt.Errorf("%s is not a regular file", path)
 	}
-	missing, _, err := missing(f, path, entries, after, positions{of: positionOf})
+	missing, _, err := missing(f, path, entries, after, false)
 	if err != nil {
 		return Position{}, err
 	}
@@ -122,20 +131,17 @@ func positionOf(f *os.File) (Position, error) {
 		return Position{}, err
 	}
 	device, inode := where(info)
-	return Position{Device: device, Inode: inode, Offset: info.Size()}, nil
-}
-
-// positions tells the files of a log from each other.
-type positions struct {
-	of func(*os.File) (Position, error)
-	// Nobody else moves its files: when the one that was known is not there any more, all
-	// others came later.
-	alone bool
+	at := Position{Device: device, Inode: inode, Offset: info.Size()}
+	var st unix.Statx_t
+	if unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st) == nil && st.Mask&unix.STATX_BTIME != 0 {
+		at.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+	}
+	return at, nil
 }
 
 // missing is what of entries the log does not have yet: of the first, perhaps only its
-// end, and the log ends with a part of it.
-func missing(f *os.File, path string, entries []Entry, after *Position, by positions) (out [][]byte, part bool, err error) {
+// end, and the log ends with a part of it. alone: nobody else moves the log's files.
+func missing(f *os.File, path string, entries []Entry, after *Position, alone bool) (out [][]byte, part bool, err error) {
 	out = make([][]byte, 0, len(entries))
 	if after == nil {
 		for i := range entries {
@@ -143,7 +149,7 @@ func missing(f *os.File, path string, entries []Entry, after *Position, by posit
 		}
 		return out, false, nil
 	}
-	there, rest, err := behind(f, path, *after, by)
+	there, rest, err := behind(f, path, *after, alone)
 	if err != nil {
 		return nil, false, err
 	}
@@ -163,18 +169,18 @@ func missing(f *os.File, path string, entries []Entry, after *Position, by posit
 
 // behind counts the events that stand behind a position, and gives what is left over at
 // the file's end: an event that was being written when the writer died, or the machine.
-func behind(f *os.File, path string, after Position, by positions) (there map[Identity]int, rest []byte, err error) {
-	now, err := by.of(f)
+func behind(f *os.File, path string, after Position, alone bool) (there map[Identity]int, rest []byte, err error) {
+	now, err := positionOf(f)
 	if err != nil {
 		return nil, nil, err
 	}
 	there = map[Identity]int{}
 	from := after.Offset
-	if now.Device != after.Device || now.Inode != after.Inode {
+	if !now.same(after) {
 		// Rotated or deleted since.
-		found, err := countOld(path, after, there, by)
-		if err == nil && !found && by.alone {
-			_, err = countOld(path, Position{}, there, by)
+		found, err := countOld(path, after, there)
+		if err == nil && !found && alone {
+			_, err = countOld(path, Position{}, there) // it went with a rotation: all came later
 		}
 		if err != nil {
 			return nil, nil, err
@@ -201,7 +207,7 @@ func count(f *os.File, from, to int64, there map[Identity]int) (rest []byte, err
 
 // countOld counts in what was the log when our writing ended at a position, and in what
 // came between that and the log of now; where no position is known, in all of it.
-func countOld(path string, after Position, there map[Identity]int, by positions) (found bool, err error) {
+func countOld(path string, after Position, there map[Identity]int) (found bool, err error) {
 	from := after.Offset
 	found = after == Position{}
 	for _, name := range generations(path) {
@@ -212,8 +218,8 @@ func countOld(path string, after Position, there map[Identity]int, by positions)
 		if err != nil {
 			continue // gone meanwhile, or not ours to read
 		}
-		at, err := by.of(f)
-		found = found || err == nil && at.Device == after.Device && at.Inode == after.Inode
+		at, err := positionOf(f)
+		found = found || err == nil && at.same(after)
 		if found {
 			_, err = count(f, min(max(from, at.Offset-maxTail), at.Offset), at.Offset, there)
 			from = 0

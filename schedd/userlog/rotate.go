@@ -87,7 +87,7 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 			return Position{}, err
 		}
 	}
-	missing, part, err := missing(f, g.Path, entries, after, positions{of: position, alone: true})
+	missing, part, err := missing(f, g.Path, entries, after, true)
 	if err != nil {
 		return Position{}, err
 	}
@@ -119,20 +119,7 @@ func (g *Global) Append(entries []Entry, after *Position) (Position, error) {
 		at.Offset += int64(out.Len())
 		part = false
 	}
-	return position(f)
-}
-
-// position is where the writing of a file ends. The file is told by what its header says:
-// the number of one that went with a rotation is soon another's.
-func position(f *os.File) (Position, error) {
-	at, err := positionOf(f)
-	if err != nil {
-		return at, err
-	}
-	if h, ok := headerIn(f); ok {
-		at.Device, at.Inode = 0, uint64(h.created)<<24|uint64(h.sequence)&(1<<24-1)
-	}
-	return at, nil
+	return positionOf(f)
 }
 
 // open opens the log, and makes it, with its header, if it is not there.
@@ -166,18 +153,12 @@ func readHeader(path string) (h header, ok bool, err error) {
 		return h, false, err
 	}
 	defer f.Close()
-	h, ok = headerIn(f)
-	return h, ok, nil
-}
-
-// headerIn reads the header that a file begins with; false if there is none.
-func headerIn(f *os.File) (h header, ok bool) {
 	b := make([]byte, 4*headerSize)
 	n, _ := f.ReadAt(b, 0)
 	if e, _ := first(b[:n]); e != nil {
-		return headerOf(e)
+		h, ok = headerOf(e)
 	}
-	return h, false
+	return h, ok, nil
 }
 
 // rotate says in the header of the full file what it has come to, moves the files on,

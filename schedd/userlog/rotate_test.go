@@ -215,6 +215,37 @@ func TestFileNumberThatIsUsedAgain(t *testing.T) {
 	}
 }
 
+// A log that was deleted and made anew is another file, whatever its number.
+func TestLogThatIsDeletedAndMadeAnewIsAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	events := func(from, to int32) (entries []Entry) {
+		for proc := from; proc < to; proc++ {
+			e := Event{Job: grid.JobID{Cluster: 1, Proc: proc}, Time: time.Unix(int64(proc), 0), Body: &Released{}}
+			entries = append(entries, Entry{Form{}.Encode(&e), 1})
+		}
+		return entries
+	}
+	known, err := Append(path, events(0, 3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []*Position{nil, &known} { // the second time after a death
+		if _, err := Append(path, events(3, 9), after); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := Read(data); len(list) != 6 {
+		t.Errorf("the new log has %d events, and 6 were written", len(list))
+	}
+}
+
 func TestFollowingALogThroughItsFates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	f := Follow(path)
