@@ -31,6 +31,8 @@ type bench struct {
 	name    string // of its directory below the rig's
 	dir     string
 	armed   string   // the directory of armed points
+	set     bool     // the point is armed
+	fell    bool     // somebody died at it when it was, last
 	args    []string // of the schedd
 	rand    *rand.Rand
 	clients []*client // the first does the work
@@ -97,17 +99,32 @@ func (b *bench) start(ctx context.Context) (err error) {
 func (b *bench) armFile() string { return filepath.Join(b.armed, b.row.Point) }
 
 // arm makes the next process that comes by the point die there.
-func (b *bench) arm() error { return os.WriteFile(b.armFile(), nil, 0o644) }
+func (b *bench) arm() error {
+	b.set, b.fell = true, false
+	return os.WriteFile(b.armFile(), nil, 0o644)
+}
 
 // died reports whether somebody has.
 func (b *bench) died() bool {
-	_, err := os.Lstat(b.armFile())
-	return os.IsNotExist(err)
+	if b.set {
+		_, err := os.Lstat(b.armFile())
+		return os.IsNotExist(err)
+	}
+	return b.fell
+}
+
+// disarm takes the point back, and reports whether somebody has died at it.
+func (b *bench) disarm() bool {
+	if b.set {
+		b.set, b.fell = false, os.IsNotExist(os.Remove(b.armFile()))
+	}
+	return b.fell
 }
 
 // round kills once, looks, and asks again for what was not acknowledged.
 func (b *bench) round(ctx context.Context) error {
 	b.row.Rounds++
+	b.fell = false
 	var err error
 	switch b.row.Work {
 	case failpoint.Start:
@@ -200,23 +217,8 @@ func (b *bench) provoke(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if b.row.Work == failpoint.Clear { // it goes on when that is acknowledged
-			if err := c.ask(ctx, s); err != nil {
-				return err
-			}
-		}
-		if err := b.arm(); err != nil {
+		if err := b.askFor(ctx, s); err != nil {
 			return err
-		}
-		if b.row.Work == failpoint.Turned {
-			if err := c.turn(); err != nil {
-				return err
-			}
-		}
-		if b.row.Work != failpoint.Clear {
-			if err := c.ask(ctx, s); err != nil {
-				return err
-			}
 		}
 		for begun := time.Now(); !b.died() && time.Since(begun) < diePatience; {
 			if err := pause.For(ctx, 2*time.Millisecond); err != nil {
@@ -230,8 +232,26 @@ func (b *bench) provoke(ctx context.Context) error {
 	return nil
 }
 
-// disarm takes the point back, and reports whether somebody has died at it before.
-func (b *bench) disarm() (died bool) { return os.IsNotExist(os.Remove(b.armFile())) }
+// askFor has the first client ask for a step, and arms the point: before that, or, of what
+// goes on when the step is acknowledged, after it.
+func (b *bench) askFor(ctx context.Context, s *step) error {
+	c := b.clients[0]
+	if b.row.Work == failpoint.Clear {
+		if err := c.ask(ctx, s); err != nil {
+			return err
+		}
+		return b.arm()
+	}
+	if err := b.arm(); err != nil {
+		return err
+	}
+	if b.row.Work == failpoint.Turned {
+		if err := c.turn(); err != nil {
+			return err
+		}
+	}
+	return c.ask(ctx, s)
+}
 
 // revive starts the schedd again if it has died, and counts the death. Where nobody
 // died, the point is taken back.

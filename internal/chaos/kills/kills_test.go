@@ -21,7 +21,7 @@ func TestKills(t *testing.T) {
 	for _, w := range all.Wrong {
 		t.Error(w)
 	}
-	if points < 40 || all.Killed < 40 || all.Acked < 100 {
+	if points < 55 || all.Killed < 40 || all.Acked < 100 {
 		t.Errorf("%d points, %d kills, %d acknowledged: that is no trial", points, all.Killed, all.Acked)
 	}
 	t.Logf("%d points, %d kills, %d acknowledged, %d lost, %d halves", points, all.Killed, all.Acked, all.Lost, all.Halves)
