@@ -36,6 +36,7 @@
 //	ASYNC_MODE_ON             from now on a line R says, once until the next RESULTS, that there are some
 //	ASYNC_MODE_OFF            that no longer
 //	RESPONSE_PREFIX prefix    every later line of the server begins with it: others are not the server's
+//	CONDOR_VERSION version    the client is HTCondor's, of that version
 //	VM_CANCEL request         the request's result is waited for no more; one comes all the same, soon
 //	QUIT                      S, and the server ends
 //
