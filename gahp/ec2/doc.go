@@ -46,10 +46,10 @@
 // half of a key pair is in its file, and a pair that is made again is the one that is
 // there.
 //
-// Of a machine that was made and not yet started when its GAHP died, the client knows
-// the token alone, and starts it again, or ends it when it finds it in a listing. One
-// with a key pair is in no listing before it has run; if its client wants it no more, it
-// is taken away an hour after it was made, by whoever lists machines then. A client that
-// has learnt a machine's id from a listing and dies as well waits afterwards for a
-// machine that nobody starts: it is pending until its job is removed or held.
+// Of a machine whose start was broken off, because its GAHP died, the client knows the
+// token alone: no listing has the machine before its start is done. It starts it again,
+// or, if it does not want it any more, finds it in a listing and ends it. A client that
+// has made a key pair looks before it starts again, and would wait for what it finds; so
+// it finds none that has never run, and one that it does not come back to is taken away
+// an hour after it was made, by whoever lists machines then.
 package ec2

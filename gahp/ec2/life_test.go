@@ -265,3 +265,51 @@ func TestAMachineWithAKeyPairThatWasNotStarted(t *testing.T) {
 
 // abandoned is the age at which such a machine goes.
 const abandoned = time.Hour
+
+// No listing has a machine while it is being started: a client keeps the id of what it
+// sees, and would wait for it for ever if the start were broken off then.
+func TestAMachineIsNotListedBeforeItsStartIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine()
+		cl := connect(t, newService(e))
+		start := cl.begin("EC2_VM_START", wanted(nil)...)
+		for range 10 {
+			time.Sleep(100 * time.Millisecond)
+			if states := cl.states(); len(states) != 0 {
+				t.Errorf("there are listed %v", states)
+			}
+		}
+		wantResult(t, "the start", cl.result(start), "0")
+		if states := cl.states(); len(states) != 1 {
+			t.Errorf("there are listed %v", states)
+		}
+	})
+}
+
+// What a dead process has made, a client that wants it no more finds, and ends.
+func TestAMachineOfADeadProcessIsFound(t *testing.T) {
+	for after, want := range map[time.Duration]string{500 * time.Millisecond: "pending", 4 * time.Second: "running"} {
+		synctest.Test(t, func(t *testing.T) {
+			e := newEngine()
+			heal := e.Add(fake.Rule{Verbs: []fake.Verb{fake.Remark}, Kind: gahp.EngineDown})
+			first := connect(t, newService(e))
+			first.begin("EC2_VM_START", wanted(nil)...)
+			time.Sleep(after)
+			first.conn.Close()
+			time.Sleep(time.Second)
+			heal()
+			second := connect(t, newService(e))
+			words := second.ask("EC2_VM_STATUS_ALL")
+			if len(words) != 9 || words[2] != want {
+				t.Fatalf("after %s the listing is %q, want one that is %s", after, words, want)
+			}
+			if mark := ours(t, e)[0].Mark; strings.HasSuffix(mark, " started") != (want == "running") {
+				t.Errorf("after %s its mark is %s", after, mark)
+			}
+			wantResult(t, "the stop", second.ask("EC2_VM_STOP", words[1]), "0")
+			if left := ours(t, e); len(left) != 0 {
+				t.Errorf("there are left: %+v", left)
+			}
+		})
+	}
+}

@@ -19,6 +19,7 @@ type cloud struct {
 	log    logrus.FieldLogger
 
 	mu       sync.Mutex
+	starting map[string]int   // starts that are on their way, by token
 	ran      map[string]bool  // ids of machines that were seen to run
 	listings int              // that are on their way
 	ended    uint64           // starts that have ended well

@@ -96,6 +96,8 @@ const (
 // start makes a machine and boots it, or finds the one that an earlier start has made.
 // It ends when a host has the machine.
 func (c *cloud) start(ctx context.Context, w wish) (id string, err error) {
+	c.begin(w.mark.token)
+	defer func() { c.end(w.mark, id) }()
 	s := &starting{wish: w, c: c}
 	for p := (pause{}); ; {
 		taken, state := s.taken, s.vm.State
@@ -105,7 +107,6 @@ func (c *cloud) start(ctx context.Context, w wish) (id string, err error) {
 		}
 		switch {
 		case done:
-			c.isUp(s.vm.ID, s.mark)
 			return s.vm.ID, nil
 		case err != nil && !passing(err):
 			return "", s.failed(ctx, err)
@@ -240,10 +241,24 @@ func (s *starting) undecided(why error) error {
 	return &failure{needCheck, failureOf(why).name, failureOf(why).text}
 }
 
-// isUp remembers a machine for the listings that are on their way.
-func (c *cloud) isUp(id string, m mark) {
+// begin says to listings that a start is on its way.
+func (c *cloud) begin(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.starting[token]++
+}
+
+// end says that it is over, and what it has started, if anything. Listings that are on
+// their way may not have seen that.
+func (c *cloud) end(m mark, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.starting[m.token]--; c.starting[m.token] == 0 {
+		delete(c.starting, m.token)
+	}
+	if id == "" {
+		return
+	}
 	c.ran[id] = true
 	c.ended++
 	if c.listings > 0 {

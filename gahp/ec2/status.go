@@ -60,19 +60,27 @@ const abandoned = time.Hour
 
 // all is every machine of ours that a client is to know of.
 //
-// A client that makes a key pair looks here for what an earlier life has left, and what
-// it finds it takes for started. So with a key pair, a machine that has never run is not
-// there: its start is repeated, or nobody wants it. Without one a start is repeated
-// anyway, and the machine is shown, for a client that wants none to end it.
+// A client keeps the id of what it finds here, and never starts again what it has the id
+// of. So a machine is not here while its start is on its way, for a start that is broken
+// off has to be repeated. One that has never run, and that nobody starts just now, is
+// shown to a client that repeats its starts anyway, so that it can be ended. One that has
+// made a key pair looks here first: for it, what has never run is not there.
 func (c *cloud) all(ctx context.Context) (out []string, err error) {
 	c.mu.Lock()
 	began := c.ended
 	c.listings++
 	c.mu.Unlock()
 	vms, err := c.engine.List(ctx, prefix)
-	out, left := c.known(vms, began, err == nil)
+	out, runs, left := c.known(vms, began, err == nil)
 	if err != nil {
 		return nil, err
+	}
+	for _, vm := range runs {
+		m, _ := markOf(vm)
+		m.started = true
+		if err := c.engine.Remark(ctx, vm.ID, m.String()); err != nil {
+			c.log.WithError(err).WithField("vm", vm.Name).Warn("a machine that runs could not be marked as started now")
+		}
 	}
 	for _, vm := range left {
 		c.log.WithField("vm", vm.Name).Warn("a machine that was made an hour ago and never started is taken away")
@@ -83,9 +91,9 @@ func (c *cloud) all(ctx context.Context) (out []string, err error) {
 	return out, nil
 }
 
-// known is what is said of a listing that began when so many starts had ended, and what
-// of it nobody will start.
-func (c *cloud) known(vms []gahp.VM, began uint64, whole bool) (out []string, left []*gahp.VM) {
+// known is what is said of a listing that began when so many starts had ended; and which
+// machines run although their marks do not say so, and which nobody will ever start.
+func (c *cloud) known(vms []gahp.VM, began uint64, whole bool) (out []string, runs, left []*gahp.VM) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listings--
@@ -100,7 +108,14 @@ func (c *cloud) known(vms []gahp.VM, began uint64, whole bool) (out []string, le
 			ran[vm.ID] = true
 		}
 		has := m.started || ran[vm.ID]
-		if m.pair != "" && !has && !onHost(vm.State) {
+		switch {
+		case c.starting[m.token] > 0:
+			continue
+		case has:
+		case onHost(vm.State):
+			has, ran[vm.ID] = true, true
+			runs = append(runs, vm)
+		case m.pair != "":
 			if vm.State == gahp.Down && !vm.Created.IsZero() && time.Since(vm.Created) > abandoned {
 				left = append(left, vm)
 			}
@@ -126,7 +141,7 @@ func (c *cloud) known(vms []gahp.VM, began uint64, whole bool) (out []string, le
 			c.ran = ran // of those that are there no more nothing needs to be known
 		}
 	}
-	return out, left
+	return out, runs, left
 }
 
 func appendInstance(dst []string, id, state string, m mark, reason string, addresses []string) []string {

@@ -159,7 +159,7 @@ func (s *Service) cloud(who credential) (*cloud, error) {
 		// hear why.
 		return nil, &failure{unauthorized, "InvalidParameterValue", err.Error()}
 	}
-	c := &cloud{engine: engine, log: s.o.Log.WithField("resource", who.url), ran: map[string]bool{}, fresh: map[string]fresh{}}
+	c := &cloud{engine: engine, log: s.o.Log.WithField("resource", who.url), starting: map[string]int{}, ran: map[string]bool{}, fresh: map[string]fresh{}}
 	s.clouds[who] = c
 	return c, nil
 }
