@@ -63,6 +63,9 @@
 // cores), and then their number; a long one has parts before, with MORE in NULL's
 // place. Memory is in MiB. A bad result is the request, a [Kind], and a sentence.
 //
+// A server may have further verbs, a [Dialect], for clients that know nothing of a
+// Provider: package ec2 has those of HTCondor's EC2 GAHP.
+//
 // # What survives a crash
 //
 // Nothing here, and nothing needs to: the schedd has written down what it wants

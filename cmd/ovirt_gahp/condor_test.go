@@ -228,21 +228,21 @@ func (p *pool) tool(name string, args ...string) (said string) {
 func (p *pool) start() {
 	t := p.t
 	t.Helper()
-	for _, d := range []string{"master", "collector", "schedd", "gridmanager", "shadow"} {
+	for _, d := range []string{"master", "collector", "schedd", "gridmanager", "shadow", "procd"} {
 		p.write("sbin/condor_"+d, "#!/bin/sh\nexec "+strings.Join(p.program("usr/sbin/condor_"+d), " ")+" \"$@\"\n", 0o755)
 	}
 	config := []string{"DAEMON_LIST = MASTER, COLLECTOR, SCHEDD", "RELEASE_DIR = " + p.seen() + "/usr", "LOCAL_DIR = " + p.dir}
 	for name, value := range map[string]string{
 		"SBIN": "sbin", "LOG": "log", "SPOOL": "spool", "EXECUTE": "execute", "LOCK": "lock", "RUN": "run", "TMP_DIR": "tmp", "TEMP_DIR": "tmp",
 		"MASTER": "sbin/condor_master", "COLLECTOR": "sbin/condor_collector", "SCHEDD": "sbin/condor_schedd",
-		"GRIDMANAGER": "sbin/condor_gridmanager", "SHADOW": "sbin/condor_shadow",
+		"GRIDMANAGER": "sbin/condor_gridmanager", "SHADOW": "sbin/condor_shadow", "PROCD": "sbin/condor_procd",
 		"EC2_GAHP": "sbin/ovirt_gahp", "GAHP_SSL_CAFILE": "ca.pem",
 	} {
 		config = append(config, name+" = "+filepath.Join(p.dir, value))
 	}
 	config = append(config,
 		"CONDOR_HOST = 127.0.0.1", "COLLECTOR_HOST = 127.0.0.1:0", "NETWORK_INTERFACE = 127.0.0.1",
-		"USE_SHARED_PORT = False", "USE_PROCD = False",
+		"USE_SHARED_PORT = False",
 		"SEC_DEFAULT_AUTHENTICATION_METHODS = FS", "ALLOW_READ = *", "ALLOW_WRITE = *", "ALLOW_DAEMON = *", "ALLOW_ADMINISTRATOR = *",
 		"GRIDMANAGER_DEBUG = D_FULLDEBUG",
 		// It looks often, and starts again soon.
