@@ -36,6 +36,7 @@
 //	ASYNC_MODE_ON             from now on a line R says, once until the next RESULTS, that there are some
 //	ASYNC_MODE_OFF            that no longer
 //	RESPONSE_PREFIX prefix    every later line of the server begins with it: others are not the server's
+//	CONDOR_VERSION version    the client is HTCondor's, of that version
 //	VM_CANCEL request         the request's result is waited for no more; one comes all the same, soon
 //	QUIT                      S, and the server ends
 //
@@ -61,6 +62,9 @@
 // 3339. A listing is all its machines, or templates (id name version state memory
 // cores), and then their number; a long one has parts before, with MORE in NULL's
 // place. Memory is in MiB. A bad result is the request, a [Kind], and a sentence.
+//
+// A server may have further verbs, a [Dialect], for clients that know nothing of a
+// Provider: package ec2 has those of HTCondor's EC2 GAHP.
 //
 // # What survives a crash
 //

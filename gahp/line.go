@@ -23,6 +23,15 @@ var (
 
 // appendLine appends words to dst as a line, without its end.
 func appendLine(dst []byte, words ...string) ([]byte, error) {
+	line, err := joinLine(dst, words...)
+	if err == nil && len(line)-len(dst) > MaxLine {
+		return dst, errLong
+	}
+	return line, err
+}
+
+// joinLine is [appendLine] for a line that may be longer than [MaxLine].
+func joinLine(dst []byte, words ...string) ([]byte, error) {
 	start := len(dst)
 	for i, w := range words {
 		if i > 0 {
@@ -44,9 +53,6 @@ func appendLine(dst []byte, words ...string) ([]byte, error) {
 			}
 			dst = append(dst, b)
 		}
-	}
-	if len(dst)-start > MaxLine {
-		return dst[:start], errLong
 	}
 	return dst, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,8 +33,29 @@ type ServerOptions struct {
 	Accepted   int           // requests that are accepted and not yet answered, at most; 0: 1000
 	Deadline   time.Duration // of a request that names none, and the most that one may name; 0: 10 minutes
 	Linger     time.Duration // after the end of the input, for calls at the engine to end; 0: 5 s
+	Dialect    Dialect       // further verbs
 	Log        logrus.FieldLogger
 }
+
+// Dialect is a set of verbs in a form of their own, for clients that know nothing of
+// a [Provider].
+type Dialect struct {
+	// Now are answered at once, with words, or with E and why the arguments make no
+	// sense.
+	Now map[string]func(args []string) ([]string, error)
+
+	// Later are requests. What follows the verb and REQUEST are their arguments; they
+	// make no sense, or here is what is to be done, and the words that follow REQUEST
+	// in the one line of the result, which may be of any length. All that are accepted are
+	// worked on at once.
+	Later map[string]func(args []string) (Work, error)
+
+	// Failed is the result of a request that was not carried out.
+	Failed func(error) []string
+}
+
+// Work is what a request of a [Dialect] asks for.
+type Work func(context.Context) []string
 
 func (o ServerOptions) withDefaults() ServerOptions {
 	o.Name = cmp.Or(o.Name, "Gridburst GAHP")
@@ -54,7 +76,8 @@ func silent() logrus.FieldLogger {
 }
 
 // Serve answers the requests that come in until QUIT, the end of in, or the end of
-// ctx, and returns when no call of its making is left. p gets a fence. Calls that
+// ctx, and returns when no call of its making is left. p gets a fence; without one
+// the Dialect's verbs are all that there are beside the general ones. Calls that
 // wait are then given up at once; those that p works on have Linger to end by
 // themselves, because an answer of which nobody hears is still better than half a
 // machine. The error says what went wrong with in or out, or is a call's that did
@@ -66,8 +89,11 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, p Provider, o Serve
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &server{
-		o: o, p: Fenced(p), out: out, slots: make(chan struct{}, o.Concurrent),
+		o: o, out: out, slots: make(chan struct{}, o.Concurrent),
 		open: map[string]context.CancelCauseFunc{}, closing: make(chan struct{}),
+	}
+	if p != nil {
+		s.p = Fenced(p)
 	}
 	if err := s.say(s.banner()); err != nil {
 		return fmt.Errorf("greet: %w", err)
@@ -91,7 +117,7 @@ var errCancelled = errors.New("the client gave the request up")
 
 type server struct {
 	o       ServerOptions
-	p       Provider
+	p       Provider      // nil: none
 	slots   chan struct{} // one for each call at the provider
 	calls   sync.WaitGroup
 	closing chan struct{} // closed: what has no slot yet gets none
@@ -156,14 +182,24 @@ func (s *server) line(ctx context.Context, raw []byte) (quit bool, err error) {
 		return false, nil // an empty line asks for nothing
 	}
 	verb, w := strings.ToUpper(all[0]), &words{rest: all[1:]}
-	if read, ok := works[verb]; ok {
-		return false, s.accept(ctx, verb, read, w)
+	if read, ok := works[verb]; ok && s.p != nil {
+		return false, s.accept(ctx, verb, w, s.readVM(verb, read))
+	}
+	if read, ok := s.o.Dialect.Later[verb]; ok {
+		return false, s.accept(ctx, verb, w, s.readOther(read))
+	}
+	if read, ok := s.o.Dialect.Now[verb]; ok {
+		said, err := read(w.rest)
+		if err != nil {
+			return false, s.reply("E", verb+": "+err.Error())
+		}
+		return false, s.reply("S", said...)
 	}
 	var argument string
-	if verb == verbPrefix || verb == verbCancel {
+	if verb == verbPrefix || verb == verbCancel || verb == verbCondor {
 		argument = w.text("argument")
 	}
-	if !slices.Contains(verbs, verb) {
+	if !slices.Contains(general, verb) {
 		return false, s.reply("E", "there is no such command: COMMANDS lists them")
 	}
 	if err := w.end(); err != nil {
@@ -171,7 +207,10 @@ func (s *server) line(ctx context.Context, raw []byte) (quit bool, err error) {
 	}
 	switch verb {
 	case verbCommands:
-		return false, s.reply("S", verbs...)
+		return false, s.reply("S", s.verbs()...)
+	case verbCondor:
+		s.o.Log.WithField("version", argument).Info("the client is HTCondor")
+		return false, s.reply("S")
 	case verbVersion:
 		return false, s.reply("S", s.banner())
 	case verbResults:
@@ -192,20 +231,75 @@ func (s *server) line(ctx context.Context, raw []byte) (quit bool, err error) {
 	return true, s.reply("S") // QUIT
 }
 
+// verbs lists all that this server knows.
+func (s *server) verbs() []string {
+	all := slices.Clone(general)
+	if s.p != nil {
+		all = slices.AppendSeq(all, maps.Keys(works))
+	}
+	all = slices.AppendSeq(all, maps.Keys(s.o.Dialect.Later))
+	all = slices.AppendSeq(all, maps.Keys(s.o.Dialect.Now))
+	slices.Sort(all)
+	return all
+}
+
+// errand is a request that was read.
+type errand struct {
+	call   bool                               // at the provider, of which some are worked on at once
+	limit  time.Duration                      // that the client sets; 0: none
+	do     func(ctx context.Context) [][]byte // carries it out; its result
+	failed func(e *Error) [][]byte            // its result if it is not carried out
+}
+
+// readVM reads what follows REQUEST in a provider's verb.
+func (s *server) readVM(verb string, read func(*words) work) func(id string, w *words) (errand, error) {
+	return func(id string, w *words) (errand, error) {
+		const most = uint64(1<<63-1) / uint64(time.Millisecond)
+		r := errand{
+			call:   true,
+			limit:  time.Duration(w.number("time limit in milliseconds", most)) * time.Millisecond,
+			failed: func(e *Error) [][]byte { return failure(id, e) },
+		}
+		do := read(w)
+		r.do = func(ctx context.Context) [][]byte { return s.call(ctx, id, verb, do) }
+		return r, w.end()
+	}
+}
+
+// readOther reads what follows REQUEST in a verb of the dialect.
+func (s *server) readOther(read func([]string) (Work, error)) func(id string, w *words) (errand, error) {
+	return func(id string, w *words) (errand, error) {
+		if w.err != nil {
+			return errand{}, w.err
+		}
+		do, err := read(w.rest)
+		line := func(said []string) [][]byte {
+			line, err := joinLine(nil, append([]string{id}, said...)...)
+			if err != nil {
+				line, _ = joinLine(nil, append([]string{id}, s.o.Dialect.Failed(err)...)...)
+			}
+			return [][]byte{line}
+		}
+		return errand{
+			do:     func(ctx context.Context) [][]byte { return line(do(ctx)) },
+			failed: func(e *Error) [][]byte { return line(s.o.Dialect.Failed(e)) },
+		}, err
+	}
+}
+
 // accept takes a request in, and answers that it has.
-func (s *server) accept(ctx context.Context, verb string, read func(*words) work, w *words) error {
+func (s *server) accept(ctx context.Context, verb string, w *words, read func(id string, w *words) (errand, error)) error {
 	id := strconv.FormatUint(w.number("request id", 1<<63), 10)
 	if id == "0" {
 		w.fail("the request id is a number from 1")
 	}
-	const most = uint64(1<<63-1) / uint64(time.Millisecond)
-	limit := time.Duration(w.number("time limit in milliseconds", most)) * time.Millisecond
+	r, err := read(id, w)
+	if err != nil {
+		return s.reply("E", verb+": "+err.Error())
+	}
+	limit := r.limit
 	if limit == 0 || limit > s.o.Deadline {
 		limit = s.o.Deadline
-	}
-	do := read(w)
-	if err := w.end(); err != nil {
-		return s.reply("E", verb+": "+err.Error())
 	}
 	s.mu.Lock()
 	if _, used := s.open[id]; used {
@@ -220,32 +314,39 @@ func (s *server) accept(ctx context.Context, verb string, read func(*words) work
 	ctx, giveUp := context.WithCancelCause(ctx)
 	s.open[id] = giveUp
 	s.mu.Unlock()
-	err := s.reply("S") // before its result can be told of
+	err = s.reply("S") // before its result can be told of
 	s.calls.Go(func() {
 		defer cancel()
-		s.settle(id, s.carryOut(ctx, id, verb, do))
+		s.settle(id, s.carryOut(ctx, r))
 	})
 	return err
 }
 
 // carryOut is the result of a request, as lines.
-func (s *server) carryOut(ctx context.Context, id, verb string, do work) [][]byte {
-	select {
-	case <-s.closing:
-		return failure(id, errOver)
-	case <-ctx.Done():
-		return failure(id, notYet(ctx))
-	case s.slots <- struct{}{}:
+func (s *server) carryOut(ctx context.Context, r errand) [][]byte {
+	if r.call {
+		select {
+		case <-s.closing:
+			return r.failed(errOver)
+		case <-ctx.Done():
+			return r.failed(notYet(ctx))
+		case s.slots <- struct{}{}:
+		}
+		defer func() { <-s.slots }()
 	}
-	defer func() { <-s.slots }()
 	select {
 	case <-s.closing:
-		return failure(id, errOver)
+		return r.failed(errOver)
 	default:
 	}
 	if ctx.Err() != nil {
-		return failure(id, notYet(ctx))
+		return r.failed(notYet(ctx))
 	}
+	return r.do(ctx)
+}
+
+// call is the result of a call at the provider.
+func (s *server) call(ctx context.Context, id, verb string, do work) [][]byte {
 	if hasEffect(verb) {
 		failpoint.Hit("gahp.order.before")
 	}

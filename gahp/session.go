@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,8 +130,8 @@ func (s *session) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range verbs {
-		if !slices.Contains(commands, v) {
+	for _, v := range slices.AppendSeq(slices.Clone(general), maps.Keys(works)) {
+		if v != verbCondor && !slices.Contains(commands, v) {
 			return fmt.Errorf("it does not know %s, only %.200s; is it of another release?", v, strings.Join(commands, " "))
 		}
 	}

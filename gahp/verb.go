@@ -13,6 +13,7 @@ const (
 	verbAsyncOn  = "ASYNC_MODE_ON"
 	verbAsyncOff = "ASYNC_MODE_OFF"
 	verbPrefix   = "RESPONSE_PREFIX"
+	verbCondor   = "CONDOR_VERSION"
 	verbCancel   = "VM_CANCEL"
 	verbQuit     = "QUIT"
 )
@@ -31,10 +32,9 @@ const (
 	verbTemplates = "VM_TEMPLATES"
 )
 
-// verbs lists all, in the order in which COMMANDS says them.
-var verbs = []string{
-	verbAsyncOff, verbAsyncOn, verbCommands, verbQuit, verbPrefix, verbResults, verbVersion,
-	verbCancel, verbCreate, verbFind, verbGet, verbList, verbPing, verbRemove, verbShutdown, verbStart, verbStop, verbTemplates,
+// general are the verbs that every server answers at once.
+var general = []string{
+	verbAsyncOff, verbAsyncOn, verbCommands, verbCondor, verbQuit, verbPrefix, verbResults, verbVersion, verbCancel,
 }
 
 // hasEffect: it may change something at the engine, so a lost answer is [Unknown].

@@ -1,5 +1,6 @@
-// Command ovirt_gahp starts, watches and removes the virtual machines of one oVirt
-// engine for the schedd that speaks the GAHP protocol with it.
+// Command ovirt_gahp starts, watches and removes the virtual machines of an oVirt
+// engine for the schedd, or the gridmanager of HTCondor, that speaks the GAHP protocol
+// with it.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/sirupsen/logrus"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/gahp"
+	"gridburst/gahp/ec2"
 	"gridburst/gahp/ovirt"
 	"gridburst/internal/grid"
 )
@@ -40,6 +43,11 @@ The engine's certificate is always checked, by --ca-file alone if it is given. A
 engine offers its authority at
 https://HOST/ovirt-engine/services/pki-resource?resource=ca-certificate&format=X509-PEM-CA
 
+As HTCondor's EC2 GAHP (EC2_GAHP in its configuration, grid_resource = ec2 URL) it is
+given neither engine nor user: each request names them, the access key file holding the
+user's name and the secret key file the password. docs/gahp.md says what becomes of the
+rest. GAHP_SSL_CAFILE of HTCondor's configuration names the authority.
+
 Exit status:
   0  done: told to QUIT, standard input ended, or SIGTERM or SIGINT came
   1  failed: standard input or output broke, or a call did not end
@@ -48,7 +56,13 @@ Exit status:
 type options struct {
 	ovirt.Config
 	level string
+	ec2   bool
+	// What HTCondor's gridmanager gives.
+	condor struct{ log, least, most, debug string }
 }
+
+// condorFlags are those.
+var condorFlags = []string{"condor-log", "condor-least", "condor-most", "condor-debug"}
 
 // run is the command. Its errors are one line each.
 func run(args []string) int {
@@ -62,7 +76,12 @@ func run(args []string) int {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return o.serve(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			for _, name := range condorFlags {
+				o.ec2 = o.ec2 || c.Flags().Changed(name)
+			}
+			return o.serve(c.Context())
+		},
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
 	f := c.Flags()
@@ -74,6 +93,11 @@ func run(args []string) int {
 	f.DurationVar(&o.Timeout, "timeout", ovirt.DefaultTimeout, "how `long` the engine may take for one request")
 	f.DurationVar(&o.RefusalPause, "refusal-pause", ovirt.DefaultRefusalPause, "how `long` a refused password is not tried again, unless the file changes")
 	f.StringVar(&o.level, "log-level", "info", "how much is logged: error, warn, info, debug")
+	f.BoolVar(&o.ec2, "ec2", false, "without --url: only what HTCondor's EC2 GAHP does; -d, -f, -m or -w say so too")
+	f.StringVarP(&o.condor.log, condorFlags[0], "f", "", "from HTCondor; not used: the log is on standard error")
+	f.StringVarP(&o.condor.least, condorFlags[1], "w", "", "from HTCondor; not used")
+	f.StringVarP(&o.condor.most, condorFlags[2], "m", "", "from HTCondor; not used")
+	f.StringVarP(&o.condor.debug, condorFlags[3], "d", "", "from HTCondor: with D_FULLDEBUG more is logged")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return grid.Errorf(grid.Invalid, "%w", err) })
 	c.SetArgs(args)
 	// SIGPIPE is a schedd that is gone: the write fails, and that ends us.
@@ -97,14 +121,20 @@ func (o *options) serve(ctx context.Context) error {
 	if err != nil {
 		return grid.Errorf(grid.Invalid, "--log-level %s: it is error, warn, info or debug", o.level)
 	}
+	if strings.Contains(o.condor.debug, "D_FULLDEBUG") {
+		level = logrus.DebugLevel
+	}
 	log := logrus.New()
 	log.SetOutput(os.Stderr)
 	log.SetLevel(level)
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
 	o.Log = log
-	engine, err := ovirt.Open(o.Config)
-	if err != nil {
-		return err
+	// Without an engine there is nobody for the verbs of a schedd.
+	var provider gahp.Provider
+	if o.URL != "" || !o.ec2 {
+		if provider, err = ovirt.Open(o.Config); err != nil {
+			return err
+		}
 	}
 	// This process holds a password: no core file, and no other process of this user
 	// may look into its memory.
@@ -116,5 +146,17 @@ func (o *options) serve(ctx context.Context) error {
 		return err
 	}
 	log.WithFields(logrus.Fields{"resource": o.URL, "user": o.Username}).Info("serving")
-	return gahp.Serve(ctx, os.Stdin, out, engine, gahp.ServerOptions{Name: "ovirt_gahp", Log: log})
+	return gahp.Serve(ctx, os.Stdin, out, provider, gahp.ServerOptions{
+		Name: "ovirt_gahp", Log: log, Dialect: ec2.New(ec2.Options{Open: o.open, Log: log}).Dialect(),
+	})
+}
+
+// open is an engine that a request names.
+func (o *options) open(url, username, passwordFile string) (ec2.Engine, error) {
+	c := o.Config
+	c.URL, c.Username, c.PasswordFile = url, username, passwordFile
+	if c.CAFile == "" {
+		c.CAFile = os.Getenv("GAHP_SSL_CAFILE")
+	}
+	return ovirt.Open(c)
 }

@@ -15,15 +15,17 @@ import (
 	"testing"
 
 	"gridburst/gahp"
+	"gridburst/gahp/ovirtsim/guest"
 	"gridburst/internal/desk"
 )
 
 // asCommand in the environment makes this test binary the command.
 const asCommand = "OVIRT_GAHP_TEST_COMMAND"
 
-// TestMain is also the command, and a desk of a test's schedd.
+// TestMain is also the command, a desk of a test's schedd, and a guest.
 func TestMain(m *testing.M) {
 	desk.Main()
+	guest.Main()
 	if os.Getenv(asCommand) != "" {
 		main()
 	}

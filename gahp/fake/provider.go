@@ -261,6 +261,17 @@ func (e *Engine) off(m *machine) error {
 	return nil
 }
 
+// Remark changes a machine's mark.
+func (e *Engine) Remark(ctx context.Context, id, mark string) error {
+	return e.order(ctx, Remark, id, func(m *machine, _ []*rule) error {
+		if m.State == gahp.ImageLocked {
+			return fail(gahp.Locked, "the disks of %s are locked", m.Name)
+		}
+		m.Mark = mark
+		return nil
+	})
+}
+
 // Remove deletes a machine.
 func (e *Engine) Remove(ctx context.Context, _ gahp.Order, id string) error {
 	return e.order(ctx, Remove, id, func(m *machine, _ []*rule) error {

@@ -23,10 +23,11 @@ const (
 	Shutdown  Verb = "shutdown"
 	Stop      Verb = "stop"
 	Remove    Verb = "remove"
+	Remark    Verb = "remark"
 	Templates Verb = "templates"
 )
 
-var effects = []Verb{Create, Start, Shutdown, Stop, Remove}
+var effects = []Verb{Create, Start, Shutdown, Stop, Remove, Remark}
 
 // Rule is something that goes wrong.
 type Rule struct {

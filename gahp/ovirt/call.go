@@ -31,6 +31,7 @@ const (
 	shutdown verb = "shutdown"
 	stop     verb = "stop"
 	remove   verb = "remove"
+	remark   verb = "remark"
 )
 
 // writes: may have an effect.
@@ -56,6 +57,8 @@ func (e *Engine) call(ctx context.Context, c call) (*answer, error) {
 	switch {
 	case c.verb == remove:
 		x.method = http.MethodDelete
+	case c.verb == remark:
+		x.method = http.MethodPut
 	case c.verb.writes():
 		x.method = http.MethodPost
 	}

@@ -98,6 +98,16 @@ func newMachine(c gahp.Create, from base) ([]byte, error) {
 	return w.body(func(x *ovirtsdk.XMLWriter) error { return ovirtsdk.XMLVmWriteOne(x, vm, "") })
 }
 
+// newMark is the body of a change of the mark.
+func newMark(mark string) ([]byte, error) {
+	var w writer
+	vm, err := ovirtsdk.NewVmBuilder().Comment(w.text("the mark", mark)).Build()
+	if w.err == nil {
+		w.err = err
+	}
+	return w.body(func(x *ovirtsdk.XMLWriter) error { return ovirtsdk.XMLVmWriteOne(x, vm, "") })
+}
+
 // startAction is the body of a start. User data makes it a start of its own kind
 // that leaves the machine's configuration alone.
 func startAction(s gahp.Start, cloudInit bool) ([]byte, error) {

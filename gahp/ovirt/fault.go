@@ -41,7 +41,7 @@ var rules = []struct {
 		`\bno hosts?\b`, `\bno available (running )?hosts?`, `did not satisfy`, `low disk space`, `not enough (mac|disk|space|storage)`,
 		`no (available|free) mac address`, `storage domain[^.]*(status|not active|inaccessible)`,
 		`SCHEDULING_`, `NO_VDS_AVAILABLE`, `FAILED_VDS_VM_`, `DISK_SPACE_LOW`, `STORAGE_DOMAIN_STATUS_ILLEGAL`, `NOT_ENOUGH_MAC`)},
-	{gahp.NotFound, []verb{get, start, shutdown, stop, remove}, words(`vm (is )?not found`, `vm (does not|doesn't) exist`, `entity not found`, `VM_NOT_FOUND`, `VM_NOT_EXIST`)},
+	{gahp.NotFound, []verb{get, start, shutdown, stop, remove, remark}, words(`vm (is )?not found`, `vm (does not|doesn't) exist`, `entity not found`, `VM_NOT_FOUND`, `VM_NOT_EXIST`)},
 	{gahp.WrongState, []verb{start, shutdown, stop, remove}, words(
 		`vm is (not )?running`, `because the vm is in`, `saving|restoring`, `is not down`,
 		`VM_STATUS_ILLEGAL`, `VM_IS_(NOT_)?RUNNING`, `SAVING_RESTORING`, `STATUS_IS_NOT_DOWN`)},

@@ -203,6 +203,19 @@ func (e *Engine) Remove(ctx context.Context, _ gahp.Order, id string) error {
 	return e.order(ctx, remove, id, nil, nil)
 }
 
+// Remark changes a machine's mark, whether it runs or not, and nothing else of it.
+func (e *Engine) Remark(ctx context.Context, id, mark string) error {
+	path, err := machinePath(remark, id)
+	if err != nil {
+		return err
+	}
+	body, err := newMark(mark)
+	if err != nil {
+		return err
+	}
+	return e.ask(ctx, call{verb: remark, what: "machine " + id, path: path, body: body}, "vm", func(d *document) error { return d.rest() })
+}
+
 // order tells the engine to do v with a machine.
 func (e *Engine) order(ctx context.Context, v verb, id string, body []byte, secrets []string) error {
 	path, err := machinePath(v, id)

@@ -236,3 +236,40 @@ func unescaped(t *testing.T, body string) string {
 		}
 	}
 }
+
+// A mark is changed by an edit that names nothing else.
+func TestRemark(t *testing.T) {
+	s := newStub(t)
+	s.handle("PUT /api/vms/{id}", reply(http.StatusOK, vmXML("up", "")))
+	if err := s.engine(t).Remark(t.Context(), vmID, "ours & <marked>"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "<vm><comment>ours &amp; &lt;marked&gt;</comment></vm>"
+	_, bodies := s.requests()
+	if got := bodies[len(bodies)-1]; got != want {
+		t.Errorf("the engine is sent %s, want %s", got, want)
+	}
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   gahp.Kind
+	}{
+		{"of what is gone", http.StatusNotFound, "", gahp.NotFound},
+		{"while its disks are made", http.StatusConflict, fault("Cannot edit VM: VM is locked. Please try again in a few minutes."), gahp.Locked},
+		{"by somebody who may not", http.StatusForbidden, fault("User is not authorized to perform this action."), gahp.Forbidden},
+		{"whose answer is a page", http.StatusOK, "<html></html>", gahp.Unknown},
+		{"whose answer breaks off", http.StatusOK, "<vm>", gahp.Unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStub(t)
+			s.handle("PUT /api/vms/{id}", reply(c.status, c.body))
+			if err := s.engine(t).Remark(t.Context(), vmID, "m"); gahp.KindOf(err) != c.want {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+	if err := s.engine(t).Remark(t.Context(), "i-42", "m"); gahp.KindOf(err) != gahp.NotFound {
+		t.Errorf("a mark for what cannot be an id: %v", err)
+	}
+}

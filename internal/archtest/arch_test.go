@@ -28,7 +28,7 @@ var floors = []struct {
 		"router", "router/burst", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "configs", "gahp", "internal/wire",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
-		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
+		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
 		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
