@@ -7,6 +7,7 @@ require (
 	github.com/danielgtaylor/huma/v2 v2.38.0
 	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/hcl/v2 v2.25.0
+	github.com/kdomanski/iso9660 v0.4.0
 	github.com/ovirt/go-ovirt v0.0.0-20250417141258-9c29e073abc6
 	github.com/prometheus/client_golang v1.25.0
 	github.com/robfig/cron/v3 v3.0.1

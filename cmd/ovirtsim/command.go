@@ -39,6 +39,9 @@ A model says what the engine has, in YAML or JSON. Without one it has a data cen
 cluster and a host, a template worker, and the user admin@internal with the password
 ` + ovirtsim.Password + `.
 
+What a machine is beside its states is its template's body: paper is nothing, process a
+guest in namespaces of this machine, qemu one that boots a kernel of its own in QEMU.
+
 With --admin-socket a judge or a driver of tests reads what happened, and makes things
 go wrong, while it runs:
 

@@ -6,11 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"gridburst/gahp/ovirtsim/guest"
+	"gridburst/internal/grid"
+	"gridburst/internal/qemu"
 )
 
 // guestBody is a guest that runs.
@@ -18,7 +19,11 @@ type guestBody interface {
 	Shutdown() // asks it to power off
 	Kill()     // ends it
 	Done() <-chan struct{}
+	End() string // of one that is done: how it ended
 }
+
+// runs: there is something beside the states.
+func (b Body) runs() bool { return b == Process || b == QEMU }
 
 // userData is what an engine writes on the disk that cloud-init reads: a cloud-config
 // of its own, in block style, with the custom script behind it as it is. So a script
@@ -54,19 +59,38 @@ func userData(i *initialization) string {
 	return "#cloud-config\n" + string(b) + i.CustomScript
 }
 
-// canRun makes room for the bodies that the model wants, and a guest to see whether
-// this machine can have them.
+// canRun makes room for the bodies that the model wants, and sees whether this machine
+// can have them.
 func (s *Sim) canRun() error {
-	if !slices.ContainsFunc(s.model.Templates, func(t Template) bool { return t.Body == Process }) {
-		return nil
+	wanted := map[Body]bool{}
+	for _, t := range s.model.Templates {
+		wanted[t.Body] = true
 	}
-	if s.o.State == "" {
+	if s.o.State != "" { // an earlier life may have been killed
+		if err := os.RemoveAll(s.images()); err != nil {
+			return err
+		}
+	}
+	if s.o.State == "" && (wanted[Process] || wanted[QEMU]) {
 		dir, err := os.MkdirTemp("", "ovirtsim")
 		if err != nil {
 			return err
 		}
 		s.scratch = dir
 	}
+	if wanted[Process] {
+		if err := s.probe(); err != nil {
+			return err
+		}
+	}
+	if wanted[QEMU] {
+		return s.pack()
+	}
+	return nil
+}
+
+// probe starts a process body.
+func (s *Sim) probe() error {
 	dir := filepath.Join(s.guests(), "probe")
 	g, err := guest.Start(guest.Config{Dir: dir})
 	if err != nil {
@@ -77,13 +101,41 @@ func (s *Sim) canRun() error {
 	return os.RemoveAll(dir)
 }
 
-// guests is where process bodies have their disks.
+// pack makes what qemu bodies boot from.
+func (s *Sim) pack() error {
+	if err := guest.Bootable(); err != nil {
+		return err
+	}
+	var err error
+	if s.kernel, err = qemu.FindKernel(s.model.Hardware.Kernel); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.images(), 0o755); err != nil {
+		return err
+	}
+	for _, t := range s.model.Templates {
+		if t.Body != QEMU {
+			continue
+		}
+		if err := guest.Pack(s.image(t), s.kernel, t.Image.Files, t.Image.Boot); err != nil {
+			return grid.Errorf(grid.Invalid, "the image of template %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// images has what qemu bodies boot from, as long as the simulator runs.
+func (s *Sim) images() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), imagesDir) }
+
+func (s *Sim) image(t Template) string { return filepath.Join(s.images(), t.id()) }
+
+// guests is where bodies have their disks.
 func (s *Sim) guests() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), guestsDir) }
 
 func (s *Sim) guestDir(v *vm) string { return filepath.Join(s.guests(), v.ID) }
 
-// guestConfig is v's guest, as its latest start has it. s.mu is held.
-func (s *Sim) guestConfig(v *vm) guest.Config {
+// guestStart is how v's guest is started, as its latest start has it. s.mu is held.
+func (s *Sim) guestStart(v *vm) func() (guestBody, error) {
 	t := s.templateByID(v.Template)
 	c := guest.Config{
 		Dir: s.guestDir(v), Cores: v.vcpus(), MemoryMB: v.Memory >> 20,
@@ -92,12 +144,21 @@ func (s *Sim) guestConfig(v *vm) guest.Config {
 	if v.Given != nil {
 		c.HostName, c.UserData = v.Given.HostName, userData(v.Given)
 	}
-	return c
+	if v.Body == Process {
+		return func() (guestBody, error) { return guest.Start(c) }
+	}
+	h := guest.Hardware{
+		Kernel: s.kernel, Initramfs: s.image(t), ID: newID(), Name: v.Name, Reach: s.model.Hardware.Reach,
+	}
+	if v.Disk != "" {
+		h.DiskMB = v.DiskMB
+	}
+	return func() (guestBody, error) { return guest.Boot(c, h) }
 }
 
 // boot starts the guest of a machine that is powering up, and sees it to its end.
-func (s *Sim) boot(v *vm, c guest.Config) {
-	g, err := guest.Start(c)
+func (s *Sim) boot(v *vm, start func() (guestBody, error)) {
+	g, err := start()
 	if err != nil {
 		s.log.WithError(err).WithField("vm", v.Name).Error("a guest does not start")
 		s.guestEnded(v, "its guest did not start: "+err.Error())
@@ -113,11 +174,7 @@ func (s *Sim) boot(v *vm, c guest.Config) {
 	}
 	s.mu.Unlock()
 	<-g.Done()
-	if g.Off() {
-		s.guestEnded(v, "its guest powered off")
-	} else {
-		s.guestEnded(v, "its guest was killed")
-	}
+	s.guestEnded(v, g.End())
 }
 
 func (s *Sim) guestEnded(v *vm, why string) {

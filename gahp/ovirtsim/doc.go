@@ -29,7 +29,8 @@
 // # What survives
 //
 // With [Options].State machines, the authority and the journal outlive the simulator.
-// Hosts go on without their engine, so machines on paper do as well; sessions do not.
+// Hosts go on without their engine, so machines on paper do as well; guests that run end
+// with the simulator, and sessions do.
 // A kill is foreseen at each line, a power cut is not: nothing is synced.
 //
 // # What is not simulated

@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"gridburst/gahp/ovirtsim/guest"
 	"gridburst/internal/grid"
 )
 
@@ -32,6 +33,7 @@ type Model struct {
 	VMs         []VM         `yaml:"vms,omitempty"` // are foreign: no user of the API has made them
 
 	Body     Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
+	Hardware Hardware      `yaml:"hardware,omitempty"`
 	Times    Times         `yaml:"times,omitempty"`
 	Rules    []Rule        `yaml:"rules,omitempty"`     // in force from the start
 	Seed     uint64        `yaml:"seed,omitempty"`      // of the rules that work by chance
@@ -60,7 +62,14 @@ type Body string
 const (
 	Paper   Body = "paper"   // nothing
 	Process Body = "process" // see package guest
+	QEMU    Body = "qemu"    // a kernel of its own boots; as well
 )
+
+// Hardware is what machines with the body qemu have in common.
+type Hardware struct {
+	Kernel string            `yaml:"kernel,omitempty"` // the directory with boot/vmlinuz-* and lib/modules, where a package is unpacked; empty: /
+	Reach  map[string]string `yaml:"reach,omitempty"`  // all that they reach: by HOST:PORT in their network, 10.0.2.0/24, one of this machine
+}
 
 // DataCenter is one.
 type DataCenter struct {
@@ -101,7 +110,7 @@ type Template struct {
 	Image    Image  `yaml:"image,omitempty"`
 }
 
-// Image is what the disk of a process body holds.
+// Image is what the disk of a machine holds whose body runs.
 type Image struct {
 	Files map[string]string `yaml:"files,omitempty"` // by the path in the guest: a file of this machine, relative to the model's
 	Boot  string            `yaml:"boot,omitempty"`  // a shell script that runs at each boot, after cloud-init
@@ -130,7 +139,7 @@ type VM struct {
 	Name        string `yaml:"name"`
 	Template    string `yaml:"template,omitempty"` // empty: the first
 	Cluster     string `yaml:"cluster,omitempty"`  // empty: the template's
-	Status      Status `yaml:"status,omitempty"`   // empty: down. A process body begins only from down
+	Status      Status `yaml:"status,omitempty"`   // empty: down. A body that runs begins only from down
 	Comment     string `yaml:"comment,omitempty"`
 	Description string `yaml:"description,omitempty"`
 	MemoryMB    int64  `yaml:"memory_mb,omitempty"` // 0: the template's
@@ -149,6 +158,9 @@ func ReadModel(path string) (Model, error) {
 	m, err := ParseModel(b)
 	if err != nil {
 		return m, grid.Errorf(grid.Invalid, "%s: %w", path, err)
+	}
+	if k := &m.Hardware.Kernel; *k != "" && !filepath.IsAbs(*k) {
+		*k = filepath.Join(filepath.Dir(path), *k)
 	}
 	for i := range m.Templates {
 		for in, from := range m.Templates[i].Image.Files {
@@ -259,7 +271,7 @@ func (m Model) check() error {
 			c.known("template "+t.Name, "cluster", t.Cluster)
 		}
 		c.oneOf("template "+t.Name+": status", t.Status, "ok", "locked", "illegal")
-		c.oneOf("template "+t.Name+": body", string(t.Body), string(Paper), string(Process))
+		c.oneOf("template "+t.Name+": body", string(t.Body), string(Paper), string(Process), string(QEMU))
 		for in := range t.Image.Files {
 			if !inImage(in) {
 				c.bad("template %s: an image can hold files below %s, not %q", t.Name, strings.Join(imageDirs, ", "), in)
@@ -287,6 +299,11 @@ func (m Model) check() error {
 		}
 		if !slices.Contains(statuses, v.Status) {
 			c.bad("vm %s: there is no status %s", v.Name, v.Status)
+		}
+	}
+	for in, out := range m.Hardware.Reach {
+		if err := guest.CheckReach(in, out); err != nil {
+			c.bad("hardware: %v", err)
 		}
 	}
 	for i, r := range m.Rules {

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/qemu"
 )
 
 // Options say how an engine is simulated, where a [Model] says which.
@@ -52,12 +53,13 @@ type Sim struct {
 
 	lock    *os.File      // of State
 	scratch string        // holds guests where there is no State
+	kernel  qemu.Kernel   // of qemu bodies
 	closing chan struct{} // closed by Close
 	wg      sync.WaitGroup
 }
 
 // Open makes an engine from a model, or takes up the one that State holds: machines
-// are as they were, those with a process body are down, the rest of the model is as it
+// are as they were, those with a body that runs are down, the rest of the model is as it
 // says now.
 func Open(m Model, o Options) (*Sim, error) {
 	m, err := m.filled()
@@ -198,7 +200,7 @@ type Machine struct {
 	Foreign     bool      `json:"foreign"`
 	Body        Body      `json:"body"`
 	Created     time.Time `json:"created"`
-	Dir         string    `json:"dir,omitempty"` // a process body's: console.log is in it
+	Dir         string    `json:"dir,omitempty"` // of a body that runs: console.log is in it
 }
 
 // Machines lists all machines by name.
@@ -218,7 +220,7 @@ func (s *Sim) Machines() []Machine {
 		if v.Given != nil {
 			m.Booted = v.Given.CustomScript
 		}
-		if v.Body == Process {
+		if v.Body.runs() {
 			m.Dir = s.guestDir(v)
 		}
 		out = append(out, m)
@@ -261,6 +263,9 @@ func (s *Sim) letGo() error {
 	var errs []error
 	if s.journal != nil && s.journal.file != nil {
 		errs = append(errs, s.journal.file.Close())
+	}
+	if s.kernel != (qemu.Kernel{}) {
+		errs = append(errs, os.RemoveAll(s.images()))
 	}
 	if s.scratch != "" {
 		errs = append(errs, os.RemoveAll(s.scratch))

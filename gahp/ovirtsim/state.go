@@ -19,13 +19,15 @@ import (
 //	journal        entries, a line each
 //	ca.pem ca.key  the authority
 //	vms/ID.json    a machine
-//	guests/ID/     a process body's disk and console
+//	guests/ID/     the disk and console of a body that runs
+//	images/        what qemu bodies boot from, while the simulator runs
 //	ready          made when the model's machines are all there
 //	lock           held by the simulator that has the directory
 const (
 	readyFile = "ready"
 	vmsDir    = "vms"
 	guestsDir = "guests"
+	imagesDir = "images"
 )
 
 // openState reads what an earlier life has left. fresh: there was none.
@@ -114,7 +116,7 @@ func readVMs(dir string) (out []*vm, err error) {
 }
 
 // takeUp goes on with machines of an earlier life. Hosts have gone on meanwhile, so
-// what was due is made up for; process bodies have ended with the simulator. s.mu is
+// what was due is made up for; bodies that run have ended with the simulator. s.mu is
 // held.
 func (s *Sim) takeUp(old []*vm) {
 	// We may have died between an entry and the machine's file.
@@ -130,7 +132,7 @@ func (s *Sim) takeUp(old []*vm) {
 			continue
 		}
 		s.vms[v.ID] = v
-		if v.Body == Process && v.Status.running() && v.Status != WaitForLaunch {
+		if v.Body.runs() && v.Status.running() && v.Status != WaitForLaunch {
 			s.down(v, "", "its process ended with the simulator")
 			continue
 		}
@@ -160,7 +162,7 @@ func (s *Sim) save(v *vm) {
 
 // forget undoes save, and drops the guest's disk. s.mu is held.
 func (s *Sim) forget(v *vm) {
-	if v.Body == Process && !s.closed { // otherwise the next life removes it
+	if v.Body.runs() && !s.closed { // otherwise the next life removes it
 		dir, alive, over := s.guestDir(v), v.lives(), v.over
 		s.wg.Go(func() {
 			if alive {

@@ -158,14 +158,14 @@ func (s *Sim) release(v *vm) {
 // launch: a host has it, and its guest begins.
 func (s *Sim) launch(v *vm) {
 	s.move(v, PoweringUp, "")
-	if v.Body != Process {
+	if !v.Body.runs() {
 		return
 	}
 	v.over, v.cut = make(chan struct{}), false
-	c, over := s.guestConfig(v), v.over
+	start, over := s.guestStart(v), v.over
 	s.wg.Go(func() {
 		defer close(over)
-		s.boot(v, c)
+		s.boot(v, start)
 	})
 }
 

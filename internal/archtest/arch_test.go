@@ -29,7 +29,7 @@ var floors = []struct {
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
-		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/worker/sandbox", "internal/worker/runner",
+		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
 		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
@@ -46,7 +46,8 @@ var beside = map[string]map[string]string{
 	"configs":                {"schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
-	"gahp/ovirtsim":          {"gahp/ovirtsim/guest": "a guest is a machine's body"},
+	"gahp/ovirtsim":          {"gahp/ovirtsim/guest": "a guest is a machine's body", "internal/qemu": "and may have a kernel of its own"},
+	"gahp/ovirtsim/guest":    {"internal/qemu": "a guest may have a kernel of its own"},
 	"schedd":                 {"schedd/serve": "the daemon serves its own views"},
 	"schedd/idle":            {"schedd/jobad": "it groups jobs by their ads"},
 	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log", "internal/jobfile": "and the eye that reads job files"},
@@ -68,6 +69,7 @@ var owners = map[string]struct {
 	"github.com/prometheus/client_golang": {[]string{"internal/telemetry"}, "what is counted is plain to the rest of the house"},
 	"github.com/spf13/cobra":              {[]string{"cmd"}, "only commands parse flags"},
 	"go.yaml.in/yaml":                     {[]string{"gahp/ovirtsim"}, "only a guest reads cloud-config"},
+	"github.com/kdomanski/iso9660":        {[]string{"gahp/ovirtsim/guest"}, "only a guest has a config drive"},
 }
 
 // testOnly packages are stand-ins and drivers that no daemon may link.

@@ -1,8 +1,9 @@
-// Package guest is a machine that carries out cloud-init in namespaces of its own.
+// Package guest is a machine that carries out cloud-init, in namespaces or on a kernel of
+// its own.
 //
-// [Start] makes one: this program again ([Main]) as the first process of new PID,
-// mount, UTS and IPC namespaces, with a root directory that holds the host's programs
-// and nothing else of the host's:
+// [Start] makes one in namespaces: this program again ([Main]) as the first process of
+// new PID, mount, UTS and IPC namespaces, with a root directory that holds the host's
+// programs and nothing else of the host's:
 //
 //	/                 memory
 //	/usr /bin /lib*   the host's, read-only (/usr/local is the guest's)
@@ -39,4 +40,23 @@
 // Processes inside may make PID and mount namespaces of their own, and mount /proc in
 // them where the guest is root's. In a user namespace the kernel refuses that, because
 // boot_id and meminfo are covered: such a process sees the guest's /proc.
+//
+// # With a kernel of its own
+//
+// [Boot] makes one in a virtual machine (package qemu), from an initramfs that [Pack] has
+// made: this program is its first process, too, finds the config drive and the disk by
+// what is on them, and builds the same root, with the initramfs in the host's place. So
+// /usr is a choice of the host's programs. Devices, /sys with cgroups, memory, processors
+// and the network are the machine's own:
+//
+//	host                                          machine
+//	config.iso, labelled config-2    virtio       openstack/latest/{meta_data.json,user_data}
+//	disk.img, ext4                   virtio       /etc /var /root /home /opt /srv /usr/local
+//	console.log                      serial port  what the kernel and the first process say
+//	QEMU's monitor                   ACPI         the power button ([Machine.Shutdown])
+//	ADDRESS:PORT of Hardware.Reach   TCP          by a process of this program a connection
+//
+// The machine is off when QEMU has ended. The kernel ends that with its host process; the
+// config drive, which may hold secrets, goes with the machine's end or, after a kill of
+// the host, at its next start or with its directory.
 package guest

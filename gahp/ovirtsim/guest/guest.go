@@ -47,6 +47,7 @@ type spec struct {
 	Config
 	CPUs   []int // that it may use; empty: all
 	BootID string
+	Kernel bool // it has one of its own
 }
 
 // said is what the first process says to the host, a line each.
@@ -70,8 +71,8 @@ type Guest struct {
 // hooked: this program's main has called Main, so this program can be a guest.
 var hooked atomic.Bool
 
-// Main makes this process a guest's first one if [Start] has started it, and does not
-// return then. The main of a program that starts guests begins with it, and so does
+// Main makes this process a guest's first one if [Start] or [Boot] has started it, and
+// does not return then. The main of a program that starts guests begins with it, and so does
 // the TestMain of its tests.
 func Main() {
 	switch os.Args[0] {
@@ -79,6 +80,12 @@ func Main() {
 		os.Exit(first())
 	case secondStage:
 		os.Exit(second())
+	}
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == insideStage && os.Getpid() == 1:
+		inside()
+	case len(os.Args) == 3 && os.Args[1] == relayStage:
+		os.Exit(relay(os.Args[2]))
 	}
 	hooked.Store(true)
 }
@@ -276,3 +283,11 @@ func (g *Guest) Done() <-chan struct{} { return g.done }
 
 // Off says of a guest that is done whether it powered off, rather than being killed.
 func (g *Guest) Off() bool { return g.off.Load() }
+
+// End says of a guest that is done how it ended.
+func (g *Guest) End() string {
+	if g.Off() {
+		return "its guest powered off"
+	}
+	return "its guest was killed"
+}

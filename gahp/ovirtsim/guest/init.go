@@ -36,16 +36,24 @@ func second() int {
 		tell(line, said{Error: err.Error()})
 		return 1
 	}
+	off := make(chan struct{}, 1)
+	live(s, off, func() {
+		go listen(line, off)
+		tell(line, said{Ready: true})
+	})
+	tell(line, said{Off: true})
+	return 0
+}
+
+// live is the first process's life in a root that is built: it boots, and boots again,
+// until somebody wants it to be off.
+func live(s spec, off <-chan struct{}, ready func()) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, sigPowerOff, sigReboot)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	n := newNursery()
 	go n.reap()
-
-	off := make(chan struct{}, 1)
-	go listen(line, off)
-	tell(line, said{Ready: true})
-
+	ready()
 	for again := false; ; again = true {
 		logf("guest: boot")
 		b := booting{n: n, again: again, stop: make(chan struct{}), end: make(chan bool, 1)}
@@ -67,8 +75,6 @@ func second() int {
 		n.open()
 	}
 	logf("guest: power off")
-	tell(line, said{Off: true})
-	return 0
 }
 
 // listen hears the host. When its end of the line is closed, the host is dead, and so
@@ -173,7 +179,8 @@ func (n *nursery) endAll(grace time.Duration) {
 		changed := n.changed
 		n.mu.Unlock()
 		// Every process here becomes a child of this one at last, so each death is heard of.
-		if errors.Is(unix.Kill(-1, 0), unix.ESRCH) {
+		// (A signal to all would find a kernel's own threads, if it is this guest's.)
+		if errors.Is(unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil), unix.ECHILD) {
 			break
 		}
 		select {

@@ -1,8 +1,9 @@
 package guest
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,18 +19,45 @@ import (
 // directory that it names, until it is killed.
 const asHost = "GUEST_TEST_HOST"
 
+// withHardware gives it a kernel of its own.
+const withHardware = "GUEST_TEST_HARDWARE"
+
 func TestMain(m *testing.M) {
 	Main()
 	if dir := os.Getenv(asHost); dir != "" {
-		g, err := Start(Config{Dir: dir, Boot: "sleep 1000"})
+		pid, done, err := host(dir)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		fmt.Println(g.cmd.Process.Pid)
-		<-g.Done()
+		fmt.Println(pid)
+		<-done
 	}
 	os.Exit(m.Run())
+}
+
+func host(dir string) (pid int, done <-chan struct{}, err error) {
+	if text := os.Getenv(withHardware); text != "" {
+		var h Hardware
+		if err := json.Unmarshal([]byte(text), &h); err != nil {
+			return 0, nil, err
+		}
+		m, err := Boot(Config{Dir: dir, MemoryMB: 128}, h)
+		if err != nil {
+			return 0, nil, err
+		}
+		return m.cmd.Process.Pid, m.Done(), nil
+	}
+	g, err := Start(Config{Dir: dir, Boot: "sleep 1000"})
+	if err != nil {
+		return 0, nil, err
+	}
+	return g.cmd.Process.Pid, g.Done(), nil
+}
+
+func number(r io.Reader) (n int, err error) {
+	_, err = fmt.Fscan(r, &n)
+	return n, err
 }
 
 // start makes a guest that ends with the test. A machine that has none is no place
@@ -233,26 +261,7 @@ func TestAKilledHostLeavesNoGuest(t *testing.T) {
 	if err := host.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var pid int
-	_, err = fmt.Fscan(out, &pid)
-	fd := -1
-	if err == nil {
-		fd, err = unix.PidfdOpen(pid, 0) // it cannot be another's: its parent has not reaped it
-	}
-	if err := errors.Join(err, host.Process.Kill()); err != nil {
-		t.Fatal(err)
-	}
-	_ = host.Wait()
-	defer unix.Close(fd)
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		if err == nil {
-			return // its first process is dead, and the kernel does not let it die before the rest
-		}
-		if !errors.Is(err, unix.EINTR) {
-			t.Fatal(err)
-		}
-	}
+	dies(t, host, out)
 }
 
 func TestAGuestReboots(t *testing.T) {

@@ -126,17 +126,25 @@ func (s *spec) root() error {
 	for in, from := range s.Files {
 		b.hold(from, in, true)
 	}
-	for _, d := range devices {
-		b.hold("/dev/"+d, "/dev/"+d, false)
+	if !s.Kernel {
+		for _, d := range devices {
+			b.hold("/dev/"+d, "/dev/"+d, false)
+		}
+		b.procFiles()
 	}
-	b.procFiles()
 	b.enter()
 
 	b.place(func(p string) bool { return !strings.HasPrefix(p, "/dev/") && !strings.HasPrefix(p, "/proc/") })
 	b.memory("/tmp", "mode=1777")
 	b.memory("/run", "mode=755")
-	b.memory("/sys", "mode=555,size=4k")
-	b.memory("/dev", "mode=755")
+	if s.Kernel {
+		b.kernel("/sys", "sysfs")
+		b.kernel("/sys/fs/cgroup", "cgroup2")
+		b.kernel("/dev", "devtmpfs")
+	} else {
+		b.memory("/sys", "mode=555,size=4k")
+		b.memory("/dev", "mode=755")
+	}
 	b.place(func(string) bool { return true })
 	b.memory("/dev/shm", "mode=1777")
 	b.terminals()
@@ -264,6 +272,14 @@ func (b *builder) memory(p, options string) {
 	b.mkdir(p, 0o755)
 	if b.err == nil {
 		b.try("mount "+p, unix.Mount("tmpfs", p, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options))
+	}
+}
+
+// kernel mounts what is a kernel's own.
+func (b *builder) kernel(p, kind string) {
+	b.mkdir(p, 0o755)
+	if b.err == nil {
+		b.try("mount "+p, unix.Mount(kind, p, kind, unix.MS_NOSUID, ""))
 	}
 }
 

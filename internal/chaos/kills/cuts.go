@@ -15,6 +15,7 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
+	"gridburst/internal/qemu"
 	"gridburst/internal/rig"
 	"gridburst/schedd/api"
 )
@@ -130,12 +131,8 @@ func (c *cutter) prepare(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	c.disk = newDisk(f, diskSize, c.Deaf)
-	b, err := initramfs(filepath.Join(c.rig.Bin, "gchaos"), filepath.Join(c.rig.Bin, "gschedd"), c.Modules)
-	if err != nil {
-		return err
-	}
 	c.initrd, c.socket = in("initrd"), in("schedd.sock")
-	if err := os.WriteFile(c.initrd, b, 0o600); err != nil {
+	if err := c.initramfs().Write(c.initrd); err != nil {
 		return err
 	}
 	c.api = api.NewClient(c.socket)
@@ -176,13 +173,11 @@ func (c *cutter) boot(ctx context.Context) error {
 		l.Close()
 	}
 	c.logs = ports[1]
-	c.machine, err = c.rig.Start("machine.log", nil, "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "1",
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-kernel", c.Kernel, "-initrd", c.initrd, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on rdinit=/init -- guest",
-		"-netdev", fmt.Sprintf("user,id=n0,restrict=on,hostfwd=tcp:%s-%s:%d,hostfwd=tcp:%s-%s:%d", ports[0], guestAddress, schedPort, ports[1], guestAddress, logsPort),
-		"-device", "virtio-net-pci,netdev=n0,romfile=",
-		"-drive", "if=none,id=d0,format=raw,cache=writeback,file=nbd+unix:///?socket="+filepath.Join(c.rig.Dir, "nbd.sock"),
-		"-device", "virtio-blk-pci,drive=d0")
+	c.machine, err = c.rig.Start("machine.log", nil, qemu.Machine{
+		Image: c.Kernel, Initramfs: c.initrd, First: []string{"guest"}, MemoryMB: 512,
+		Disks:   []qemu.Disk{{Name: "disk", NBD: filepath.Join(c.rig.Dir, "nbd.sock")}},
+		Network: fmt.Sprintf("hostfwd=tcp:%s-%s:%d,hostfwd=tcp:%s-%s:%d", ports[0], qemu.Address, schedPort, ports[1], qemu.Address, logsPort),
+	}.Command()...)
 	if err != nil {
 		return err
 	}
