@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gridburst/gahp"
+	"gridburst/internal/failpoint"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/watch"
 )
@@ -25,6 +26,9 @@ func (s *claimStep) look(ctx context.Context, most time.Duration) (gahp.VM, watc
 			return vm, watch.NotYet, err
 		}
 		return vm, watch.Here, nil
+	}
+	if failpoint.Forgotten && s.did.order == "remove" && s.did.failed > 0 {
+		return gahp.VM{}, watch.Gone, nil
 	}
 	vm, seen := s.engine.Look(s.id, s.claim.VM, s.did.at, most)
 	if seen == watch.NotYet {

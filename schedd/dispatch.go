@@ -35,6 +35,7 @@ type dispatcher struct {
 	asks    asks
 	bursts  *bursts
 	due     map[uint32]time.Time // by group: the next time of its timetable
+	rivals  rivalry
 	wake    time.Time            // when a job that is for later may be placed; zero: none
 }
 

@@ -59,6 +59,9 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 	for i := range vms {
 		vm := &vms[i]
 		id, ours := claimOfMark(v.Deployment, vm.Mark)
+		if failpoint.PrefixOwns {
+			id, ours = claimOfName(v.Deployment, vm.Name)
+		}
 		if !ours {
 			continue
 		}

@@ -226,7 +226,7 @@ func (b *bench) wished(l *life) {
 		b.rep.wrong("machine %s was made, and claim %d was never wished for", l.name, l.claim)
 	case made.Before(wished):
 		b.rep.wrong("machine %s was made %s before it was wished for", l.name, wished.Sub(made))
-	case over && made.Before(closed.Add(-slack)) && (l.gone.IsZero() || b.real(l.gone).After(closed.Add(slack))):
+	case over && made.Before(closed) && (l.gone.IsZero() || b.real(l.gone).After(closed.Add(slack))):
 		b.rep.wrong("claim %d was closed, and its machine %s was there", l.claim, l.name)
 	case over && made.After(closed.Add(slack)):
 		b.rep.wrong("machine %s was made %s after its claim %d was closed", l.name, made.Sub(closed), l.claim)

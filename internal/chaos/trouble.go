@@ -147,7 +147,7 @@ var troubles = []trouble{
 	{name: "the schedd dies after a stop", does: dieAt("claim.stop.after")},
 	{name: "the schedd dies after a removal", does: dieAt("claim.remove.after")},
 	{name: "the schedd dies before a claim is closed", does: dieAt("claim.gone.before")},
-	{name: "the schedd dies in its sweep", does: dieAt("sweep.remove.before")},
+	{name: "the schedd dies in its sweep", does: dieInSweep},
 	{name: "the GAHP dies before an order", does: dieAt("gahp.order.before")},
 	{name: "the GAHP dies after an order", does: dieAt("gahp.order.after")},
 }
@@ -366,6 +366,14 @@ func killAtCreate(ctx context.Context, w *wrecker, rnd *rand.Rand) (func(), erro
 	}
 	_ = pause.For(ctx, rule.Delay)
 	return undo, nil
+}
+
+// dieInSweep gives the sweep something to do, and has it die of that.
+func dieInSweep(ctx context.Context, w *wrecker, rnd *rand.Rand) (func(), error) {
+	if _, err := ghost(ctx, w, rnd); err != nil {
+		return nil, err
+	}
+	return dieAt("sweep.remove.before")(ctx, w, rnd)
 }
 
 // dieAt has a process die at a named instant.
