@@ -211,6 +211,14 @@ func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
 	}
 	switch vm.State {
 	case gahp.Down:
+		if s.startedBefore() {
+			if vm, err = s.fate(ctx); err != nil {
+				return 0, err
+			}
+			if vm.State != gahp.Down {
+				return soon, nil // the next listing shows it
+			}
+		}
 		if s.hasRun(&vm) {
 			return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
 		}
@@ -240,7 +248,8 @@ func (s *claimStep) hasRun(vm *gahp.VM) bool {
 	if s.claim.Kind == ledger.Borrowed {
 		return vm.Started.After(time.UnixMilli(s.claim.Entered))
 	}
-	return !vm.Started.IsZero()
+	// oVirt tells when a machine was started only while it runs.
+	return vm.Detail == gahp.DetailRan || !vm.Started.IsZero() && vm.Detail != gahp.DetailNoHost
 }
 
 // vanished: the machine is gone, and it was not us.

@@ -36,7 +36,7 @@ type dispatcher struct {
 	bursts  *bursts
 	due     map[uint32]time.Time // by group: the next time of its timetable
 	rivals  rivalry
-	wake    time.Time            // when a job that is for later may be placed; zero: none
+	wake    time.Time // when a job that is for later may be placed; zero: none
 }
 
 // spot is where an attempt is.

@@ -125,6 +125,22 @@ func TestFaultsOfEngines(t *testing.T) {
 			h.stray(1, "")
 		}},
 		{"E14 the template is gone", nil, held("Template", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "TEMPLATE_DOES_NOT_EXIST"})},
+		{"E9 a start is taken, and comes to nothing: no host can run the machine", nil, func(h *house) {
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Fail: true})
+			id := h.vm()
+			if e := h.event("job_held", id); !strings.Contains(e.Text, "no host could run it") {
+				h.t.Errorf("the job is held because of %q", e.Text)
+			}
+		}},
+		{"E8 the answer to a start is lost, and the guest has ended before anybody looks", nil, func(h *house) {
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Drop: ovirtsim.DropAnswer, Lifetime: time.Millisecond})
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Delay: 500 * time.Millisecond})
+			id := h.vm()
+			h.event("job_left", id)
+			if n := h.sim.Calls()[ovirtsim.OpStart]; n != 1 {
+				h.t.Errorf("its machine was started %d times", n)
+			}
+		}},
 		{"E15 a machine stays locked", func(c *schedd.Config) { c.Resources[0].MaxVMs = 1 }, func(h *house) {
 			heal := h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Times: 1, Hold: true})
 			stuck, next := h.vm(), h.vm()

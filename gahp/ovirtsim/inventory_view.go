@@ -133,11 +133,12 @@ func (c *call) events() *reply {
 		}
 	}
 	entries, _ := s.Journal(from)
+	name, one := strings.CutPrefix(q.Get("search"), "event_vm=")
 	n := el("events")
 	for i := len(entries) - 1; i >= 0 && (limit == 0 || len(n.kids) < limit); i-- {
 		e := entries[i]
 		code, severity, text := e.event()
-		if code == 0 {
+		if code == 0 || one && e.Name != name {
 			continue
 		}
 		id := strconv.FormatInt(e.N, 10)

@@ -60,7 +60,7 @@ func (d *door) make(ctx context.Context, user, name, mark, cluster string) error
 	}
 	defer resp.Body.Close()
 	if b, _ := io.ReadAll(io.LimitReader(resp.Body, 500)); resp.StatusCode >= 300 {
-		return fmt.Errorf("the engine answered %s: %s", resp.Status, b)
+		return fmt.Errorf("the engine answered %s: %s", resp.Status, strings.Join(strings.Fields(string(b)), " "))
 	}
 	return nil
 }

@@ -75,11 +75,8 @@ func wreck(faults int, kinds ...string) *EngineOptions {
 // Find plants a bug and looks for it, with one seed after another. It gives what the
 // judge said of it; "" when nothing was found.
 func Find(ctx context.Context, bug Bug, dir string, tries int, log io.Writer) (how string, err error) {
+	bin := "" // until it is built
 	for seed := range tries {
-		bin := ""
-		if seed > 0 {
-			bin = filepath.Join(dir, "bin")
-		}
 		wrong, err := bug.run(ctx, dir, bin, uint64(seed+1), log)
 		if err != nil {
 			// A planted bug may break the run itself, but only what the judge says counts.
@@ -89,6 +86,7 @@ func Find(ctx context.Context, bug Bug, dir string, tries int, log io.Writer) (h
 			fmt.Fprintf(log, "%s, seed %d: %v\n", bug.Name, seed+1, err)
 			continue
 		}
+		bin = filepath.Join(dir, "bin")
 		for _, w := range wrong {
 			fmt.Fprintf(log, "%s, seed %d: %s\n", bug.Name, seed+1, w)
 			if strings.Contains(w, bug.Sign) {

@@ -48,8 +48,7 @@ const (
 
 // run goes on until there were so many faults, of so many kinds.
 func (w *wrecker) run(ctx context.Context, faults, kinds int) {
-	w.rand = rand.New(rand.NewPCG(w.seed, 11))
-	w.had, w.missed = map[string]int{}, map[string]int{}
+	w.begins()
 	var wg sync.WaitGroup
 	for range lanes {
 		wg.Go(func() {
@@ -61,6 +60,11 @@ func (w *wrecker) run(ctx context.Context, faults, kinds int) {
 		})
 	}
 	wg.Wait()
+}
+
+func (w *wrecker) begins() {
+	w.rand = rand.New(rand.NewPCG(w.seed, 11))
+	w.had, w.missed = map[string]int{}, map[string]int{}
 }
 
 func (w *wrecker) enough(faults, kinds int) bool {
