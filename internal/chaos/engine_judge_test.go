@@ -29,7 +29,9 @@ func TestJudgeOfMachines(t *testing.T) {
 	other := func(second int, vm string, claim uint32) entry {
 		return as(made(second, vm), nameOf(deployment, claim), markOf(deployment, claim))
 	}
-	othersEnd := func(vm string, claim uint32) entry { return as(gone(50, vm), nameOf(deployment, claim), markOf(deployment, claim)) }
+	othersEnd := func(vm string, claim uint32) entry {
+		return as(gone(50, vm), nameOf(deployment, claim), markOf(deployment, claim))
+	}
 	for title, c := range map[string]struct {
 		list   []entry
 		closed int // when the claim was; 0: it was not
