@@ -109,6 +109,21 @@ func TestFaultsOfEngines(t *testing.T) {
 			h.waits("has not shown its machines since")
 			h.unmoved()
 		}},
+		{"E10 listings lack a machine for long", nil, func(h *house) {
+			id := h.running()
+			heal := h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Omit: "gb-*"})
+			h.waits("listings do not show its machine, and the engine has it")
+			h.listings(2)
+			h.unmoved()
+			h.remove(id)
+			h.moved(1, "stopping")
+			h.listings(3)
+			if n := len(h.claims()); n != 1 || len(h.ours()) != 1 {
+				h.t.Errorf("there are %d claims, and the machines %v", n, h.ours())
+			}
+			heal()
+			h.event("job_left", id)
+		}},
 		{"E11 a machine of ours is gone", nil, func(h *house) {
 			id := h.running()
 			if err := h.sim.Administer(h.ours()[0], ovirtsim.OpRemove); err != nil {

@@ -28,6 +28,8 @@ type trouble struct {
 	// does is anything else. undo, if any, comes after a while. The fault was none when
 	// there is an error.
 	does func(context.Context, *wrecker, *rand.Rand) (undo func(), err error)
+	// lasts is how long it stays at least, once it has befallen somebody.
+	lasts time.Duration
 }
 
 // errNobody: there was nobody and nothing for a fault to befall.
@@ -70,7 +72,7 @@ var troubles = []trouble{
 	{name: "listing: it is lost", rules: meets(ovirtsim.OpList, ovirtsim.Rule{Drop: ovirtsim.DropRequest})},
 	{name: "listing: it breaks off", rules: meets(ovirtsim.OpList, ovirtsim.Rule{Truncate: true, Times: 3})},
 	{name: "listing: it lacks machines once", rules: meets(ovirtsim.OpList, ovirtsim.Rule{Omit: "gb-*", Times: 1})},
-	{name: "listing: it lacks machines for a while", rules: while(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Omit: "gb-*[13579]"})},
+	{name: "listing: it lacks machines for a while", rules: while(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Omit: "gb-*[13579]"}), lasts: 4 * time.Second},
 	{name: "listing: it is a page", rules: meets(ovirtsim.OpList, ovirtsim.Rule{ContentType: "text/html"})},
 
 	// The engine, or what is before it, cannot.

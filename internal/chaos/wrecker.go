@@ -105,7 +105,7 @@ func (w *wrecker) make(ctx context.Context, t *trouble, rnd *rand.Rand) {
 	fmt.Fprintf(w.Log, "fault: %s\n", t.name)
 	undo, err := w.begin(ctx, t, rnd)
 	if err == nil && undo != nil {
-		_ = pause.For(ctx, time.Duration(rnd.ExpFloat64()*float64(time.Second)))
+		_ = pause.For(ctx, t.lasts+time.Duration(rnd.ExpFloat64()*float64(time.Second)))
 	}
 	if undo != nil {
 		undo()

@@ -2,5 +2,5 @@
 
 package failpoint
 
-// HalfListing, planted, takes what came of a listing that broke off for all of it.
+// HalfListing, planted, takes what came of a listing that broke off for all of it, and believes listings alone.
 const HalfListing = true
