@@ -75,6 +75,7 @@ func TestFaultsOfEngines(t *testing.T) {
 		{"E6 a quota is used up", nil, held("quota", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "QUOTA_STORAGE_LIMIT"})},
 		{"E6 the user may not", nil, held("not authorized", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "NOT_AUTHORIZED"})},
 		{"E6 the storage is full for a while", nil, runs(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Times: 2, Fault: "DISK_SPACE_LOW"})},
+		{"E6 no host is up for a while", nil, runs(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 2, Fault: "NO_HOSTS"})},
 		{"E7 the name is another's", nil, func(h *house) {
 			name := h.stray(1, "not ours")
 			id := h.vm()

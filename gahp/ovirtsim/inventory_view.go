@@ -167,11 +167,16 @@ func (e Entry) event() (code int, severity, text string) {
 		return 32, "normal", "VM " + e.Name + " started."
 	case e.What == Moved && e.Status == Down && e.Why == noHost:
 		return 54, "error", "Failed to run VM " + e.Name + "."
+	case e.What == Moved && e.Status == Down && e.Why == disksMade:
+		return 53, "normal", "VM " + e.Name + " creation has been completed."
 	case e.What == Moved && e.Status == Down:
 		return 61, "normal", "VM " + e.Name + " is down. " + e.Why
 	}
 	return 0, "", ""
 }
 
-// noHost is why a machine is down that was taken for a start.
-const noHost = "no host could run it"
+// Why a machine is down: it was taken for a start, or just made.
+const (
+	noHost    = "no host could run it"
+	disksMade = "its disks are made"
+)
