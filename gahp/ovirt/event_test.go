@@ -21,13 +21,13 @@ func TestFateOfAStart(t *testing.T) {
 		events string
 		want   string
 	}{
-		"its guest powered off":             {"down", 200, events(event("61", vmID), event("32", vmID), event("54", vmID)), gahp.DetailRan},
-		"no host could run it":              {"down", 200, events(event("119", vmID), event("54", vmID), event("61", vmID)), gahp.DetailNoHost},
-		"it was never started":              {"down", 200, events(event("37", vmID)), ""},
-		"another of its name has run":       {"down", 200, events(event("61", another)), ""},
-		"events may not be seen":            {"down", 403, "<fault><reason>no</reason></fault>", ""},
-		"what it tells breaks off":          {"down", 200, "<events>" + event("61", vmID) + "<event>", ""},
-		"one that runs is not asked about":  {"up", 500, "", ""},
+		"its guest powered off":              {"down", 200, events(event("61", vmID), event("32", vmID), event("54", vmID)), gahp.DetailRan},
+		"no host could run it":               {"down", 200, events(event("119", vmID), event("54", vmID), event("61", vmID)), gahp.DetailNoHost},
+		"it was never started":               {"down", 200, events(event("37", vmID)), ""},
+		"another of its name has run":        {"down", 200, events(event("61", another)), ""},
+		"events may not be seen":             {"down", 403, "<fault><reason>no</reason></fault>", ""},
+		"what it tells breaks off":           {"down", 200, "<events>" + event("61", vmID) + "<event>", ""},
+		"one that runs is not asked about":   {"up", 500, "", ""},
 		"a code that is not known is passed": {"down", 200, events(event("9999", vmID), event("54", vmID)), gahp.DetailNoHost},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,8 +28,8 @@ hour. Within it, or after keep,
 A machine that is to stay for good, under other hands, is given another comment at its
 engine: then it is nobody's of ours.
 ` + ExitHelp,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"keep", "remove"},
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: straysVerbs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return o.strays(c.Context(), d)
@@ -75,7 +76,12 @@ func fate(s *api.Stray, all *api.Strays) string {
 	return "it is removed with the next listing"
 }
 
+var straysVerbs = []string{"keep", "remove"}
+
 func (o *machineOptions) actOnStrays(ctx context.Context, d *Deps, verb string) error {
+	if !slices.Contains(straysVerbs, verb) {
+		return grid.Errorf(grid.Invalid, "%q is not something to do to strays: say keep or remove", verb)
+	}
 	client, err := o.Client(d)
 	if err != nil {
 		return err
