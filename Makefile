@@ -44,14 +44,16 @@ test-real: build
 # input.
 soak: build
 	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
+	$(BIN)/gchaos engines --faults 300 --vms 200 --foreign 100 $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
 	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 
-# Kills everywhere while jobs run, judged from outside. SEED=n makes it again, SHORT=1 is
-# for a minute or so.
+# Kills everywhere while jobs run, and then an engine that goes wrong in every way, judged
+# from outside. SEED=n makes it again, SHORT=1 is for a minute or two.
 chaos: build
 	$(BIN)/gchaos $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
+	$(BIN)/gchaos engines --bin build/chaos/bin --faults 100 --vms 60 $(if $(SEED),--seed $(SEED)) $(if $(SHORT),--short)
 
 # One schedd, killed twenty times at each instant of each thing that is done to a queue.
 chaos-kills: build

@@ -84,7 +84,7 @@ type VM struct {
 	ID          string
 	Name        string
 	State       State
-	Detail      string // the engine's further word: a pause reason, a background task
+	Detail      string // the engine's further word: a pause reason, a background task; of a Get of one that is Down: what became of its last start
 	Mark        string
 	Template    string // id
 	Addresses   []string
@@ -116,6 +116,13 @@ const (
 	UnknownState   State = "unknown" // the engine cannot see the host: it may still run
 	Unassigned     State = "unassigned"
 	NoState        State = "" // the engine said none
+)
+
+// Details of a machine that is [Down], of a Get alone, where an engine tells them: its last
+// start came to a guest, or to nothing although the engine had taken it.
+const (
+	DetailRan    = "ran"
+	DetailNoHost = "no_host"
 )
 
 // Template is what machines can be made from.

@@ -2,9 +2,11 @@ package schedd
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gridburst/gahp"
+	"gridburst/internal/failpoint"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/watch"
 )
@@ -26,11 +28,32 @@ func (s *claimStep) look(ctx context.Context, most time.Duration) (gahp.VM, watc
 		}
 		return vm, watch.Here, nil
 	}
+	if failpoint.Forgotten && s.did.order == "remove" && s.did.failed > 0 {
+		return gahp.VM{}, watch.Gone, nil
+	}
 	vm, seen := s.engine.Look(s.id, s.claim.VM, s.did.at, most)
+	if seen == watch.Gone && !failpoint.HalfListing {
+		return s.confirm(ctx)
+	}
 	if seen == watch.NotYet {
 		s.waits = "the engine is asked what has become of its machine"
 	}
 	return vm, seen, nil
+}
+
+// confirm asks for a machine by its id that listings do not show any more: they are
+// searches, and may lag behind. Only what the engine does not have either way is gone.
+func (s *claimStep) confirm(ctx context.Context) (vm gahp.VM, seen watch.Seen, err error) {
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	_, err = s.engine.Get(limited, s.claim.VM)
+	switch {
+	case kindOf(err) == gahp.NotFound:
+		return vm, watch.Gone, nil
+	case err != nil:
+		return vm, watch.NotYet, err
+	}
+	return vm, watch.NotYet, errors.New("the engine's listings do not show its machine, and the engine has it: it is asked again")
 }
 
 // calmly is how long a step that has looked waits for news of the machine. Of one that is

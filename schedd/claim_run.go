@@ -43,7 +43,7 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 		s.waits = "its machine is " + string(vm.State) + "; its worker has not joined"
 		return wait, nil
 	case vm.State == gahp.Down:
-		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(vm.Started))
+		return s.down(ctx)
 	case vm.State == gahp.Up:
 		up := s.report(ledger.Started)
 		up.Where = s.claim.Name

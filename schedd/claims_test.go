@@ -410,6 +410,61 @@ func TestARestoredQueueRemovesNothingThatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// An administrator says what becomes of machines that a restored queue does not know:
+// at once, and for longer than the hour.
+func TestAnAdministratorDecidesAboutStrays(t *testing.T) {
+	l := newLab(t, nil)
+	deployment := l.status().Deployment
+	lately := filepath.Join(l.c.Dir, "spool", restoredLately)
+	if err := os.WriteFile(lately, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ours := len(l.ours())
+	c := gahp.Create{Name: ledger.ClaimName(deployment, 7), Template: conform.Worker, Mark: markOf(deployment, 7)}
+	if _, err := l.engine.Create(t.Context(), gahp.Order{}, c); err != nil {
+		t.Fatal(err)
+	}
+	until := func(what string, is func(api.Strays) bool) {
+		t.Helper()
+		for late := time.After(patience); ; {
+			out, err := l.Strays(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is(out) {
+				return
+			}
+			select {
+			case <-late:
+				t.Fatalf("it does not come to be that %s: %+v, and at the engine is %v", what, out, l.ours())
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+	until("the machine is left alone for an hour", func(s api.Strays) bool {
+		return len(s.Strays) == 1 && s.Strays[0].Unknown && s.Strays[0].Name == c.Name && s.KeptUntil > 0 && !s.Kept
+	})
+	if err := l.ActOnStrays(t.Context(), "keep"); err != nil {
+		t.Fatal(err)
+	}
+	then := time.Now().Add(-2 * reportOnly)
+	if err := os.Chtimes(lately, then, then); err != nil {
+		t.Fatal(err)
+	}
+	l.restart()
+	until("it is left alone for good", func(s api.Strays) bool { return len(s.Strays) == 1 && s.Strays[0].Unknown && s.Kept })
+	if err := l.ActOnStrays(t.Context(), "adopt"); grid.CodeOf(err) != grid.Invalid {
+		t.Errorf("to adopt it: %v", err)
+	}
+	if n := len(l.ours()); n != ours+1 {
+		t.Errorf("at the engine there is %v", l.ours())
+	}
+	if err := l.ActOnStrays(t.Context(), "remove"); err != nil {
+		t.Fatal(err)
+	}
+	until("it is removed", func(s api.Strays) bool { return len(s.Strays) == 0 && !s.Kept && len(l.ours()) == ours })
+}
+
 // A machine with our mark and without a claim is taken away, and nothing else is.
 func TestWhatNoClaimStandsForIsSweptAway(t *testing.T) {
 	l := newLab(t, nil)

@@ -54,6 +54,7 @@ type Daemon struct {
 
 	dispatch dispatcher
 	trouble  trouble
+	strays   strays
 	verified atomic.Pointer[api.Verified] // the last proof of the queue
 }
 

@@ -35,7 +35,8 @@ type dispatcher struct {
 	asks    asks
 	bursts  *bursts
 	due     map[uint32]time.Time // by group: the next time of its timetable
-	wake    time.Time            // when a job that is for later may be placed; zero: none
+	rivals  rivalry
+	wake    time.Time // when a job that is for later may be placed; zero: none
 }
 
 // spot is where an attempt is.

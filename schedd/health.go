@@ -44,7 +44,11 @@ func (d *Daemon) state() telemetry.State {
 		LogLag: v.Index - min(v.Index, d.logs.settled()), Ready: healthOf(load, nil).Ready,
 		Workers: map[string]int{"idle": 0, "busy": 0, "draining": 0, "lost": 0},
 		CPUs:    map[string]int64{"used": 0, "free": 0}, MemoryBytes: map[string]int64{"used": 0, "free": 0},
-		Claims: map[[2]string]int{},
+		Claims: map[[2]string]int{}, Stopping: map[string]time.Duration{}, Strays: map[string]int{},
+	}
+	for i := range d.c.Resources {
+		name := d.c.Resources[i].Name
+		s.Stopping[name], s.Strays[name] = 0, 0 // that there is none is told too
 	}
 	for id, o := range v.Owners() {
 		t := v.Tally(id)
@@ -66,6 +70,12 @@ func (d *Daemon) state() telemetry.State {
 	}
 	for _, c := range v.Claims() {
 		s.Claims[[2]string{c.Resource, c.State.String()}]++
+		if c.State == grid.ClaimStopping {
+			s.Stopping[c.Resource] = max(s.Stopping[c.Resource], time.Since(time.UnixMilli(c.Entered)))
+		}
+	}
+	for _, m := range d.strays.all() {
+		s.Strays[m.Resource]++
 	}
 	for range v.Dags() {
 		s.Runs++

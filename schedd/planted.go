@@ -2,6 +2,8 @@ package schedd
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"gridburst/schedd/ledger"
 )
@@ -25,4 +27,11 @@ func (b *bursts) makeEarly(ctx context.Context, r *Resource) {
 	s.engine = engine
 	// What came of it is told of a claim that is not there, and so is lost.
 	_, _ = s.create(ctx)
+}
+
+// claimOfName is the planted bug [failpoint.PrefixOwns]: a name is taken for a mark.
+func claimOfName(deployment, name string) (uint32, bool) {
+	rest, ok := strings.CutPrefix(name, ledger.ClaimPrefix(deployment))
+	n, err := strconv.ParseUint(rest, 10, 32)
+	return uint32(n), ok && err == nil
 }

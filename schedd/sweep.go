@@ -2,14 +2,13 @@ package schedd
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"gridburst/gahp"
 	"gridburst/internal/failpoint"
+	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
 
@@ -56,9 +55,14 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 	v := d.ledger.View() // later than the listing: a claim that was made meanwhile counts
 	seen := map[string]bool{}
 	known := d.claimsKnown()
+	strays := []api.Stray{}
+	defer func() { d.strays.put(r.Name, strays) }()
 	for i := range vms {
 		vm := &vms[i]
 		id, ours := claimOfMark(v.Deployment, vm.Mark)
+		if failpoint.PrefixOwns {
+			id, ours = claimOfName(v.Deployment, vm.Name)
+		}
 		if !ours {
 			continue
 		}
@@ -66,10 +70,11 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 			continue
 		}
 		seen[vm.ID] = true
+		strays = append(strays, api.Stray{Resource: r.Name, Name: vm.Name, VM: vm.ID, State: string(vm.State), Claim: id, Unknown: !known(id)})
 		if !known(id) {
 			if !before[vm.ID] {
 				d.log.WithFields(map[string]any{"vm": vm.Name, "resource": r.Name, "claim": id}).
-					Warn("a machine of ours is of a claim that the restored queue does not know: it is left alone for an hour after the restore")
+					Warn("a machine of ours is of a claim that the restored queue does not know: it is left alone for now; see gvm strays")
 			}
 			continue
 		}
@@ -83,28 +88,6 @@ func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[stri
 		}
 	}
 	return seen, nil
-}
-
-// restoredLately is a file in the spool directory that is as old as the last restore from
-// a backup. For an hour, machines of claims that the backup does not know are only told of:
-// it is too old to say that nobody wants them.
-const (
-	restoredLately = "restored.lately"
-	reportOnly     = time.Hour
-)
-
-// claimsKnown tells the claims that the queue can speak for from those that it may have
-// forgotten.
-func (d *Daemon) claimsKnown() func(claim uint32) bool {
-	info, err := os.Stat(filepath.Join(d.spool(), restoredLately))
-	if err != nil || time.Since(info.ModTime()) > reportOnly {
-		return func(uint32) bool { return true }
-	}
-	v := d.ledger.View()
-	return func(claim uint32) bool {
-		_, ok := d.claimOf(v, claim)
-		return ok
-	}
 }
 
 // takeAway does the next thing towards a machine's end; the next sweep goes on.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/submit"
@@ -156,7 +157,9 @@ func noRoom(v *ledger.View, r *Resource, borrow string) string {
 		if c.Resource != r.Name {
 			continue
 		}
-		open++
+		if !failpoint.ReadyCap || c.State == grid.ClaimReady {
+			open++
+		}
 		if borrow != "" && c.Kind == ledger.Borrowed && c.Name == borrow {
 			return fmt.Sprintf("machine %s of %s is lent to job %s (claim %d)", borrow, r.Name, c.Job, id)
 		}

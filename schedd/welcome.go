@@ -22,6 +22,10 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 	h := a.hello
 	known := p.d.ledger.View().WorkerOf(h.Worker)
 	w, _ := p.d.ledger.View().Worker(known)
+	if a.k.proven && p.rivals.of(h.Worker).comes(h.Session) {
+		a.err = p.cloned(ctx, a, known)
+		return
+	}
 	if known != 0 && w.Boot != h.Boot {
 		// Before the new boot id is recorded, because after it nobody would know.
 		if a.err = p.lose(ctx, known, h, "the machine has started anew"); a.err != nil {

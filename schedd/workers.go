@@ -34,6 +34,7 @@ type connections struct {
 type connection struct {
 	id      uint32
 	name    string
+	proven  bool // by its certificate
 	session string
 	stream  *wire.Stream
 	orders  chan order
@@ -128,7 +129,7 @@ func (c *connections) handle(ctx context.Context, k *connection, name string, m 
 			return grid.Errorf(grid.Invalid, "a second hello")
 		}
 		if name != "" {
-			m.Hello.Worker = name
+			m.Hello.Worker, k.proven = name, true
 		}
 		if err := c.hello(ctx, k, m.Hello); err != nil {
 			k.log.WithError(err).Warn("worker is refused")
@@ -165,6 +166,11 @@ func (c *connections) hello(ctx context.Context, k *connection, h *wire.Hello) e
 		return grid.Errorf(grid.Invalid, "a worker without a name, a boot id or a session")
 	case h.Term > c.d.ledger.View().Term:
 		return grid.Errorf(grid.Refused, "worker %s has served term %d of this schedd, and the queue is at %d: was an old copy of it restored?", h.Worker, h.Term, c.d.ledger.View().Term)
+	}
+	if k.proven {
+		if err := c.d.revoked(h.Worker); err != nil {
+			return err
+		}
 	}
 	k.name, k.session = h.Worker, h.Session
 	k.log = c.d.log.WithField("worker", h.Worker)

@@ -75,6 +75,7 @@ func TestFaultsOfEngines(t *testing.T) {
 		{"E6 a quota is used up", nil, held("quota", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "QUOTA_STORAGE_LIMIT"})},
 		{"E6 the user may not", nil, held("not authorized", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "NOT_AUTHORIZED"})},
 		{"E6 the storage is full for a while", nil, runs(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Times: 2, Fault: "DISK_SPACE_LOW"})},
+		{"E6 no host is up for a while", nil, runs(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 2, Fault: "NO_HOSTS"})},
 		{"E7 the name is another's", nil, func(h *house) {
 			name := h.stray(1, "not ours")
 			id := h.vm()
@@ -109,6 +110,21 @@ func TestFaultsOfEngines(t *testing.T) {
 			h.waits("has not shown its machines since")
 			h.unmoved()
 		}},
+		{"E10 listings lack a machine for long", nil, func(h *house) {
+			id := h.running()
+			heal := h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Omit: "gb-*"})
+			h.waits("listings do not show its machine, and the engine has it")
+			h.listings(2)
+			h.unmoved()
+			h.remove(id)
+			h.moved(1, "stopping")
+			h.listings(3)
+			if n := len(h.claims()); n != 1 || len(h.ours()) != 1 {
+				h.t.Errorf("there are %d claims, and the machines %v", n, h.ours())
+			}
+			heal()
+			h.event("job_left", id)
+		}},
 		{"E11 a machine of ours is gone", nil, func(h *house) {
 			id := h.running()
 			if err := h.sim.Administer(h.ours()[0], ovirtsim.OpRemove); err != nil {
@@ -125,6 +141,22 @@ func TestFaultsOfEngines(t *testing.T) {
 			h.stray(1, "")
 		}},
 		{"E14 the template is gone", nil, held("Template", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Fault: "TEMPLATE_DOES_NOT_EXIST"})},
+		{"E9 a start is taken, and comes to nothing: no host can run the machine", nil, func(h *house) {
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Fail: true})
+			id := h.vm()
+			if e := h.event("job_held", id); !strings.Contains(e.Text, "no host could run it") {
+				h.t.Errorf("the job is held because of %q", e.Text)
+			}
+		}},
+		{"E8 the answer to a start is lost, and the guest has ended before anybody looks", nil, func(h *house) {
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Drop: ovirtsim.DropAnswer, Lifetime: time.Millisecond})
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpList}, Delay: 500 * time.Millisecond})
+			id := h.vm()
+			h.event("job_left", id)
+			if n := h.sim.Calls()[ovirtsim.OpStart]; n != 1 {
+				h.t.Errorf("its machine was started %d times", n)
+			}
+		}},
 		{"E15 a machine stays locked", func(c *schedd.Config) { c.Resources[0].MaxVMs = 1 }, func(h *house) {
 			heal := h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpCreate}, Times: 1, Hold: true})
 			stuck, next := h.vm(), h.vm()

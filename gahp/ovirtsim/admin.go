@@ -15,7 +15,7 @@ import (
 //	GET    /journal?after=N     entries as lines of JSON; &wait=true: when there is one
 //	GET    /calls               how often each operation was asked for
 //	GET    /machines            the truth about all machines
-//	POST   /machines/NAME/stop  an administrator switches it off
+//	POST   /machines/NAME/stop  an administrator switches it off; NAME may be its id
 //	DELETE /machines/NAME       an administrator removes it, whatever its state
 //	GET    /rules               what is in force
 //	POST   /rules               puts a rule (YAML or JSON) to work: {"id":N}

@@ -22,6 +22,29 @@ func (realTime) Now() time.Time { return time.Now() }
 
 func (realTime) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 
+// Pace is a clock that runs with the real time and faster: minutes of machines pass in
+// seconds of a run. It shows the same after a restart, and what it shows is the real time
+// at From alone: whoever compares asks [Pace.Real].
+type Pace struct {
+	From  time.Time `yaml:"from"`
+	Speed float64   `yaml:"speed"`
+}
+
+// Now is the time.
+func (p Pace) Now() time.Time {
+	return p.From.Add(time.Duration(float64(time.Since(p.From)) * p.Speed))
+}
+
+// AfterFunc has f called when d has passed on this clock.
+func (p Pace) AfterFunc(d time.Duration, f func()) func() bool {
+	return time.AfterFunc(time.Duration(float64(d)/p.Speed), f).Stop
+}
+
+// Real is the real time at which the clock shows t.
+func (p Pace) Real(t time.Time) time.Time {
+	return p.From.Add(time.Duration(float64(t.Sub(p.From)) / p.Speed))
+}
+
 // ManualClock stands still until somebody moves it.
 type ManualClock struct {
 	mu     sync.Mutex

@@ -133,11 +133,12 @@ func (c *call) events() *reply {
 		}
 	}
 	entries, _ := s.Journal(from)
+	name, one := strings.CutPrefix(q.Get("search"), "event_vm=")
 	n := el("events")
 	for i := len(entries) - 1; i >= 0 && (limit == 0 || len(n.kids) < limit); i-- {
 		e := entries[i]
 		code, severity, text := e.event()
-		if code == 0 {
+		if code == 0 || one && e.Name != name {
 			continue
 		}
 		id := strconv.FormatInt(e.N, 10)
@@ -166,11 +167,16 @@ func (e Entry) event() (code int, severity, text string) {
 		return 32, "normal", "VM " + e.Name + " started."
 	case e.What == Moved && e.Status == Down && e.Why == noHost:
 		return 54, "error", "Failed to run VM " + e.Name + "."
+	case e.What == Moved && e.Status == Down && e.Why == disksMade:
+		return 53, "normal", "VM " + e.Name + " creation has been completed."
 	case e.What == Moved && e.Status == Down:
 		return 61, "normal", "VM " + e.Name + " is down. " + e.Why
 	}
 	return 0, "", ""
 }
 
-// noHost is why a machine is down that was taken for a start.
-const noHost = "no host could run it"
+// Why a machine is down: it was taken for a start, or just made.
+const (
+	noHost    = "no host could run it"
+	disksMade = "its disks are made"
+)

@@ -35,6 +35,7 @@ type Model struct {
 	Body     Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
 	Hardware Hardware      `yaml:"hardware,omitempty"`
 	Times    Times         `yaml:"times,omitempty"`
+	Pace     *Pace         `yaml:"pace,omitempty"`      // of the machines' clock; nil: the real time's
 	Rules    []Rule        `yaml:"rules,omitempty"`     // in force from the start
 	Seed     uint64        `yaml:"seed,omitempty"`      // of the rules that work by chance
 	MACs     int           `yaml:"macs,omitempty"`      // in the pool; 0: enough
@@ -305,6 +306,9 @@ func (m Model) check() error {
 		if err := guest.CheckReach(in, out); err != nil {
 			c.bad("hardware: %v", err)
 		}
+	}
+	if p := m.Pace; p != nil && (p.From.IsZero() || p.Speed <= 0) {
+		c.bad("pace: it has the instant that it runs from, and a speed above 0")
 	}
 	for i, r := range m.Rules {
 		if err := r.check(); err != nil {

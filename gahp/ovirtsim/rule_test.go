@@ -255,6 +255,11 @@ func TestWhatBecomesOfMachines(t *testing.T) {
 		t.Errorf("the latest event is\n%s", got)
 	}
 
+	c.add("gb-other", "") // whose events are newer
+	if got := c.do("GET", "/events?search=event_vm%3Dgb-deaf&max=1", "", 200); !strings.Contains(got, "<code>54</code>") {
+		t.Errorf("the latest event of gb-deaf is\n%s", got)
+	}
+
 	put(t, s, Rule{Show: Unknown, For: time.Minute, Name: "gb-*"})
 	is(locked, "unknown")
 	is(deaf, "down")

@@ -24,7 +24,7 @@ import (
 type Options struct {
 	State   string             // a directory, in which machines outlive the simulator; empty: none
 	Journal string             // the journal's file; empty: in State if there is one
-	Clock   Clock              // nil: the real time
+	Clock   Clock              // nil: the model's, or the real time
 	Log     logrus.FieldLogger // nil: none
 }
 
@@ -72,6 +72,9 @@ func Open(m Model, o Options) (*Sim, error) {
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
 	s.handler = s.routes()
+	if s.clock == nil && m.Pace != nil {
+		s.clock = *m.Pace
+	}
 	if s.clock == nil {
 		s.clock = realTime{}
 	}
@@ -277,12 +280,12 @@ func (s *Sim) letGo() error {
 }
 
 // Administer has an administrator of the engine, who is no user of ours, act on a
-// machine: stop it, or remove it whatever its state.
+// machine, by its name or id: stop it, or remove it whatever its state.
 func (s *Sim) Administer(name string, op Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.vms {
-		if v.Name != name {
+		if v.Name != name && v.ID != name {
 			continue
 		}
 		switch op {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gridburst/internal/grid"
@@ -253,5 +254,49 @@ rules:
 		if grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// A clock that runs faster shows the same time after a restart, and machines go on by it.
+func TestAPaceOutlivesTheSimulator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		m := Model{Pace: &Pace{From: time.Now(), Speed: 60}, Times: Times{Lock: time.Minute, Launch: time.Minute, Boot: time.Hour}}
+		begin := time.Now()
+		now := func(s *Sim) time.Time { e, _ := s.Journal(0); return e[len(e)-1].At }
+		s, err := Open(m, Options{State: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		direct(t, s, "POST", "/vms", newVM("gb-1", ""))
+		id := s.Machines()[0].ID
+		time.Sleep(time.Second) // a minute of the machine's
+		synctest.Wait()
+		direct(t, s, "POST", "/vms/"+id+"/start", "<action/>")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if at := now(s); !at.Equal(begin.Add(2 * time.Minute)) {
+			t.Errorf("it was launched at %s, and began at %s", at, begin)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(m, Options{State: dir}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // an hour of the machine's
+		synctest.Wait()
+		if got := s.Machines(); len(got) != 1 || got[0].Status != Up || !now(s).Equal(begin.Add(62*time.Minute)) {
+			t.Errorf("at %s there are %+v", now(s), got)
+		}
+		if real := m.Pace.Real(now(s)); real.Sub(begin) != 62*time.Second {
+			t.Errorf("in real time that is %s after the beginning", real.Sub(begin))
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := Open(Model{Pace: &Pace{Speed: 5}}, Options{}); err == nil || !strings.Contains(err.Error(), "pace") {
+		t.Errorf("a pace from no time: %v", err)
 	}
 }

@@ -91,7 +91,7 @@ func (v *vm) next(t Times) (do func(*Sim, *vm), after time.Duration) {
 		}
 		return (*Sim).vanish, after
 	case v.Status == ImageLocked:
-		return func(s *Sim, v *vm) { s.move(v, Down, "its disks are made") }, t.Lock
+		return func(s *Sim, v *vm) { s.move(v, Down, disksMade) }, t.Lock
 	case v.Status == WaitForLaunch && v.Failing:
 		return func(s *Sim, v *vm) { s.down(v, "", noHost) }, t.Launch
 	case v.Status == WaitForLaunch:

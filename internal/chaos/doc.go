@@ -15,6 +15,11 @@
 //     the job dies;
 //   - the engine's own record of what became of which machine.
 //
+// [Engines] is a run of another kind: nothing but the engine, and what stands between it
+// and the queue, goes wrong, in every way that we know of ([Kinds]), while hundreds of
+// machines come and go. The engine's own record is the judge's evidence, with what the
+// queue had wished for when.
+//
 // The same seed gives the same jobs and the same order of faults. When something is
 // wrong, what each observer saw of it lies in the sandbox.
 package chaos

@@ -3,17 +3,12 @@ package chaos
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,16 +21,15 @@ const (
 	engineUser     = "admin@internal"
 	enginePassword = "chaos-canary-2b7e"
 	templateName   = "worker"
+	desktopName    = "desktop"
 	foreignVMs     = 20
 )
 
 // engine is the simulator, with what is known of it from outside.
 type engine struct {
-	run     *run
-	url     string
-	ca      string // its authority's file
+	run *run
+	*door
 	journal string
-	http    http.Client
 
 	mu     sync.Mutex
 	ghosts map[string]bool // marks of machines that this run has made behind the schedd's back
@@ -48,7 +42,7 @@ func (r *run) openEngine(ctx context.Context) error {
 		return err
 	}
 	file := func(name string) string { return filepath.Join(dir, name) }
-	e := &engine{run: r, ca: file("ca.pem"), journal: file("journal"), ghosts: map[string]bool{}}
+	e := &engine{run: r, journal: file("journal"), ghosts: map[string]bool{}}
 	model, err := json.MarshalIndent(e.model(), "", "  ")
 	if err != nil {
 		return err
@@ -63,20 +57,9 @@ func (r *run) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url, err := os.ReadFile(file("url"))
-	if err != nil {
+	if e.door, err = openDoor(dir); err != nil {
 		return err
 	}
-	e.url = strings.TrimSpace(string(url))
-	pem, err := os.ReadFile(e.ca)
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return errors.New("the engine's authority cannot be read")
-	}
-	e.http = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	r.engine = e
 	r.load.engine, r.load.paper = e.url, r.Paper
 	return nil
@@ -100,7 +83,7 @@ func (e *engine) model() any {
 	return object{
 		"users": []object{{"name": engineUser, "password": enginePassword}},
 		"templates": []object{
-			{"name": "desktop", "body": "paper"},
+			{"name": desktopName, "body": "paper"},
 			{"name": templateName, "memory_mb": 512, "cores": 2, "body": body, "os": "rhel_9x64", "image": object{
 				"files": map[string]string{"/usr/local/bin/gworker": filepath.Join(e.run.rig.Bin, "gworker")},
 			}},
@@ -146,10 +129,16 @@ type entry struct {
 	Name    string    `json:"name"`
 	Comment string    `json:"comment"`
 	Foreign bool      `json:"foreign"`
+
+	Description string `json:"description"`
+	Status      string `json:"status"`
+	By          string `json:"by"` // whose order it was
 }
 
-func (e *engine) read() (list []entry, err error) {
-	b, err := os.ReadFile(e.journal)
+func (e *engine) read() ([]entry, error) { return readJournal(e.journal) }
+
+func readJournal(path string) (list []entry, err error) {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -244,13 +233,12 @@ func (e *engine) intended(rep *Report, q *queue, n entry) {
 	if e.ghost(n.Comment) {
 		return
 	}
-	rest, ok := strings.CutPrefix(n.Comment, "gridburst "+q.deployed+" claim ")
-	id, err := strconv.ParseUint(rest, 10, 32)
-	if !ok || err != nil {
+	id, ok := claimOf(q.deployed, n.Comment)
+	if !ok {
 		rep.wrong("machine %s was made without a mark of ours: %q", n.Name, n.Comment)
 		return
 	}
-	wished, known := q.wished[uint32(id)]
+	wished, known := q.wished[id]
 	switch {
 	case !known:
 		rep.wrong("machine %s was made, and claim %d was never wished for", n.Name, id)
@@ -280,26 +268,9 @@ func (e *engine) makeGhost(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	mark := fmt.Sprintf("gridburst %s claim %d", status.Deployment, n)
+	mark := markOf(status.Deployment, uint32(n))
 	e.mu.Lock()
 	e.ghosts[mark] = true
 	e.mu.Unlock()
-	body := fmt.Sprintf("<vm><name>gb-%s-%d</name><comment>%s</comment><template><name>desktop</name></template><cluster><name>Default</name></cluster></vm>",
-		status.Deployment[:8], n, mark)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/vms", strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/xml")
-	req.Header.Set("Accept", "application/xml")
-	req.SetBasicAuth(engineUser, enginePassword)
-	resp, err := e.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if b, _ := io.ReadAll(io.LimitReader(resp.Body, 500)); resp.StatusCode >= 300 {
-		return fmt.Errorf("the engine answered %s: %s", resp.Status, b)
-	}
-	return nil
+	return e.make(ctx, engineUser, nameOf(status.Deployment, uint32(n)), mark, "Default")
 }

@@ -195,6 +195,14 @@ func (h *house) disarm() error {
 	return nil
 }
 
+// disarmOne takes one back.
+func (h *house) disarmOne(name string) error {
+	if err := os.Remove(filepath.Join(h.armed, name)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil // somebody has died there just now
+}
+
 // passed counts, by point, the processes that came by and those that died there.
 func (h *house) passed() (hit, killed map[string]int, err error) {
 	hit, killed = map[string]int{}, map[string]int{}

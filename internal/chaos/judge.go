@@ -43,7 +43,7 @@ func (r *run) judge(ctx context.Context, stuck string) (*Report, error) {
 		rep.Overlap++
 		rep.wrong("%s", o)
 	}
-	q, err := r.queue(ctx)
+	q, err := readQueue(ctx, r.house.schedd)
 	if err != nil {
 		return nil, err
 	}
@@ -85,14 +85,27 @@ type queue struct {
 	gone     map[string]bool        // by job: it was removed
 	done     map[string][]time.Time // by job: when it was counted complete
 	wished   map[uint32]time.Time   // by claim: when it was wished for
+	unwished map[uint32]time.Time   // by claim: when it was not wished for any more
+	closed   map[uint32]time.Time   // by claim: when nothing was left of it, as the queue says
 	deployed string
 }
 
-func (r *run) queue(ctx context.Context) (*queue, error) {
-	q := &queue{
-		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, gone: map[string]bool{}, done: map[string][]time.Time{}, wished: map[uint32]time.Time{},
+// moved takes in where a claim has come to.
+func (q *queue) moved(claim uint32, to string, at time.Time) {
+	closed := to == "gone" || to == "failed"
+	if _, over := q.unwished[claim]; !over && (closed || to == "stopping") {
+		q.unwished[claim] = at
 	}
-	c := r.house.schedd
+	if closed {
+		q.closed[claim] = at
+	}
+}
+
+func readQueue(ctx context.Context, c *api.Client) (*queue, error) {
+	q := &queue{
+		status: map[string]string{}, copies: map[string]int{}, node: map[string]bool{}, gone: map[string]bool{}, done: map[string][]time.Time{},
+		wished: map[uint32]time.Time{}, unwished: map[uint32]time.Time{}, closed: map[uint32]time.Time{},
+	}
 	status, err := c.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -137,6 +150,8 @@ func (r *run) queue(ctx context.Context) (*queue, error) {
 				}
 			case ev.Type == "claim_moved" && e.Kind == "want":
 				q.wished[ev.ID] = time.UnixMilli(e.Time)
+			case ev.Type == "claim_moved":
+				q.moved(ev.ID, ev.To, time.UnixMilli(e.Time))
 			}
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	anywhere              // may go to a machine of the engine
 	machine               // the job is a machine
 	belated               // for the worker that repeats itself late
+	fleet                 // each job is a machine on paper, which stays until it is told to go
 )
 
 // submission is jobs that are handed in together.

@@ -154,6 +154,8 @@ type State struct {
 	CPUs        map[string]int64          // by use: used, free
 	MemoryBytes map[string]int64          // by use: used, free
 	Claims      map[[2]string]int         // by resource and state
+	Stopping    map[string]time.Duration  // by resource: how long the machine has been on its way out that has been for longest
+	Strays      map[string]int            // by resource: machines of ours that no claim stands for
 	Runs        int                       // of workflows, not ended
 	Ready       bool
 }
@@ -209,6 +211,8 @@ var (
 	cpusDesc      = gauge("pool_cpus", "CPUs of the pool, by use.", "use")
 	memoryDesc    = gauge("pool_memory_bytes", "Memory of the pool, by use.", "use")
 	claimsDesc    = gauge("claims", "Virtual machines that were wished for and are not gone, by resource and state.", "resource", "state")
+	stoppingDesc  = gauge("claims_stopping_oldest_seconds", "How long the machine is being taken away that takes longest, by resource; its removal may fail again and again.", "resource")
+	straysDesc    = gauge("stray_machines", "Machines of ours at an engine that no claim stands for, as its last listing shows them, by resource.", "resource")
 	runsDesc      = gauge("workflow_runs", "Runs of workflows that have not ended.")
 	readyDesc     = gauge("ready", "1 when the schedd takes new jobs; /v1/health says why not.")
 )
@@ -250,6 +254,12 @@ func (w watched) Collect(to chan<- prometheus.Metric) {
 	}
 	for of, n := range s.Claims {
 		set(claimsDesc, float64(n), of[0], of[1])
+	}
+	for resource, age := range s.Stopping {
+		set(stoppingDesc, age.Seconds(), resource)
+	}
+	for resource, n := range s.Strays {
+		set(straysDesc, float64(n), resource)
 	}
 	ready := 0.0
 	if s.Ready {

@@ -222,6 +222,17 @@ func (c *Client) ActOnClaim(ctx context.Context, id uint32, verb string) error {
 	return c.do(ctx, "POST", fmt.Sprintf("/v1/claims/%d/%s", id, url.PathEscape(verb)), nil, nil)
 }
 
+// Strays lists machines of ours that no claim stands for.
+func (c *Client) Strays(ctx context.Context) (out Strays, err error) {
+	return out, c.do(ctx, "GET", "/v1/strays", nil, &out)
+}
+
+// ActOnStrays says what becomes of those whose claims a restored queue does not know: keep
+// or remove.
+func (c *Client) ActOnStrays(ctx context.Context, verb string) error {
+	return c.do(ctx, "POST", "/v1/strays/"+url.PathEscape(verb), nil, nil)
+}
+
 // Invite asks for a one-time token for a worker of another host.
 func (c *Client) Invite(ctx context.Context, worker string) (out Invitation, err error) {
 	return out, c.do(ctx, "POST", "/v1/workers/invite", Invite{Worker: worker}, &out)

@@ -363,6 +363,23 @@ type Claim struct {
 	Waits    string `json:"waits,omitempty" doc:"What it waits for"`
 }
 
+// Strays is machines of ours, by their marks, that no open claim stands for.
+type Strays struct {
+	Strays    []Stray `json:"strays"`
+	Kept      bool    `json:"kept" doc:"Those of unknown claims are left alone until an administrator says otherwise"`
+	KeptUntil int64   `json:"kept_until,omitempty" doc:"They are left alone until then, for the queue was restored from a backup; seconds since 1970"`
+}
+
+// Stray is one, as the last complete listing of its resource shows it.
+type Stray struct {
+	Resource string `json:"resource"`
+	Name     string `json:"name"`
+	VM       string `json:"vm" doc:"The engine's id of it"`
+	State    string `json:"state" doc:"In the engine's words"`
+	Claim    uint32 `json:"claim" doc:"That it was made for, as its mark says"`
+	Unknown  bool   `json:"unknown,omitempty" doc:"The queue does not know that claim, and leaves it alone for now"`
+}
+
 // DagSubmission asks for a run of a workflow.
 type DagSubmission struct {
 	Key   string    `json:"key,omitempty" doc:"Made by the client: the same key again gives the same run"`

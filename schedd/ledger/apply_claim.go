@@ -1,6 +1,9 @@
 package ledger
 
-import "gridburst/internal/grid"
+import (
+	"gridburst/internal/failpoint"
+	"gridburst/internal/grid"
+)
 
 func (c *Want) apply(t *txn) (any, error) {
 	if c.Resource == "" || (c.For == Borrowed) != (c.Borrow != "") || c.For < Overflow || c.For > Borrowed {
@@ -11,7 +14,9 @@ func (c *Want) apply(t *txn) (any, error) {
 		if o.Resource != c.Resource {
 			continue
 		}
-		open++
+		if !failpoint.ReadyCap || o.State == grid.ClaimReady {
+			open++
+		}
 		if c.For == Borrowed && o.Kind == Borrowed && o.Name == c.Borrow {
 			return nil, grid.Errorf(grid.Exists, "claim %d has machine %s of %s", id, c.Borrow, c.Resource)
 		}

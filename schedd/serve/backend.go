@@ -33,6 +33,8 @@ type Backend interface {
 	Slots(context.Context, Identity) (api.Slots, error)
 	Claims(ctx context.Context, who Identity, past bool) (api.Claims, error)
 	ActOnClaim(ctx context.Context, who Identity, id uint32, verb string) error
+	Strays(ctx context.Context, who Identity) (api.Strays, error)
+	ActOnStrays(ctx context.Context, who Identity, verb string) error
 	SubmitDag(context.Context, Identity, api.DagSubmission) (api.DagSubmitted, error)
 	Dags(ctx context.Context, who Identity, past bool) (api.Dags, error)
 	Dag(ctx context.Context, who Identity, id uint32) (api.DagDetail, error)

@@ -26,6 +26,10 @@ type pastQuery struct {
 	Past bool `query:"past" doc:"Also what has ended"`
 }
 
+type straysPath struct {
+	Verb string `path:"verb"`
+}
+
 type claimPath struct {
 	Claim uint32 `path:"claim"`
 	Verb  string `path:"verb" enum:"drain,undrain,stop"`
@@ -75,6 +79,12 @@ func (s *Server) register() {
 	post(s, "/v1/claims/{claim}/{verb}", "act-on-claim", "Drain or stop a virtual machine of ours", admin, maxBody,
 		func(ctx context.Context, id Identity, in *claimPath) (nothing, error) {
 			return nothing{}, b.ActOnClaim(ctx, id, in.Claim, in.Verb)
+		})
+	get(s, "/v1/strays", "strays", "Virtual machines of ours that no claim stands for", anybody,
+		func(ctx context.Context, id Identity, _ *nothing) (api.Strays, error) { return b.Strays(ctx, id) })
+	post(s, "/v1/strays/{verb}", "act-on-strays", "Say what becomes of machines whose claims a restored queue does not know", admin, maxBody,
+		func(ctx context.Context, id Identity, in *straysPath) (nothing, error) {
+			return nothing{}, b.ActOnStrays(ctx, id, in.Verb)
 		})
 	post(s, "/v1/workers/invite", "invite", "A one-time token for a worker of another host", admin, maxBody,
 		func(ctx context.Context, id Identity, in *body[api.Invite]) (api.Invitation, error) {

@@ -42,6 +42,7 @@ the machine), borrowed (a job that is a machine which existed before).
 			RunE: func(c *cobra.Command, args []string) error { return o.act(c.Context(), d, verb, args) },
 		})
 	}
+	c.AddCommand(o.straysCommand(d))
 	return c
 }
 
