@@ -84,10 +84,13 @@ func (s *Sim) guestDir(v *vm) string { return filepath.Join(s.guests(), v.ID) }
 
 // guestConfig is v's guest, as its latest start has it. s.mu is held.
 func (s *Sim) guestConfig(v *vm) guest.Config {
-	t := s.templateByID(v.Template)
+	var image Image
+	if t := s.templates.all[v.Original]; t != nil {
+		image = t.Image
+	}
 	c := guest.Config{
 		Dir: s.guestDir(v), Cores: v.vcpus(), MemoryMB: v.Memory >> 20,
-		Files: t.Image.Files, Boot: t.Image.Boot,
+		Files: image.Files, Boot: image.Boot,
 	}
 	if v.Given != nil {
 		c.HostName, c.UserData = v.Given.HostName, userData(v.Given)
