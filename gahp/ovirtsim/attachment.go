@@ -78,7 +78,7 @@ func (c *call) addAttachment() *reply {
 	if in.Disk == nil || in.Interface == nil {
 		return c.faultReply(http.StatusBadRequest, incomplete, "DiskAttachment [disk, interface] required for add")
 	}
-	a := attachment{Active: true}
+	a := attachment{}
 	if out := in.describe(c, &a); out != nil {
 		return out
 	}

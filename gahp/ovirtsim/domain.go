@@ -146,6 +146,9 @@ func (s *Sim) domainNode(d *domain, href string, actions, rels []string) *node {
 	return n.add(el("data_centers", ref("data_center", "datacenters", idOf("data center", d.DataCenter))))
 }
 
+// isoFile is what a storage domain for files has.
+const isoFile = "virtio-win.iso"
+
 func (c *call) files() *reply {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -154,7 +157,7 @@ func (c *call) files() *reply {
 	case d == nil:
 		return &reply{status: http.StatusNotFound}
 	case d.Kind == "iso":
-		const name = "virtio-win.iso"
+		const name = isoFile
 		return xmlReply(http.StatusOK, el("files", object("file", at("storagedomains", c.id)+"/files/"+name, name, nil,
 			[]*node{tx("name", name)}, nil, ref("storage_domain", "storagedomains", c.id))))
 	}

@@ -114,9 +114,24 @@ func (c *call) clusters() *reply {
 }
 
 func (c *call) dataCenters() *reply {
-	return show(c, "data_center", c.s.model.DataCenters, []string{"name", "id", "status"},
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return show(c, "data_center", s.model.DataCenters, []string{"name", "id", "status", "storage.name", "clusters.name"},
 		func(d DataCenter) fields {
-			return fields{"name": d.Name, "id": idOf("data center", d.Name), "status": "up"}
+			var domains, clusters []string
+			for _, o := range s.domainsOf(d.Name) {
+				domains = append(domains, o.Name)
+			}
+			for _, o := range s.model.Clusters {
+				if o.DataCenter == d.Name {
+					clusters = append(clusters, o.Name)
+				}
+			}
+			return fields{
+				"name": d.Name, "id": idOf("data center", d.Name), "status": "up",
+				"storage.name": strings.Join(domains, several), "clusters.name": strings.Join(clusters, several),
+			}
 		},
 		func(d DataCenter) *node {
 			id := idOf("data center", d.Name)

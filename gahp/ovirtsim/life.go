@@ -164,6 +164,7 @@ var faults = map[string]faultText{
 	"CONSOLE_THERE":            {http.StatusConflict, "Cannot {order}. The VM has a graphics device of type {what} already."},
 	"SNAPSHOT_ACTIVE":          {http.StatusConflict, "Cannot {order}. The VM runs on it."},
 	"SNAPSHOT_LOCKED":          {http.StatusConflict, "Cannot {order}. The snapshot is locked. Please try again in a few minutes."},
+	"NO_SUCH_FILE":             {http.StatusConflict, "Cannot {order}. The ISO image {what} cannot be found."},
 	"TRANSFER_OVER":            {http.StatusConflict, "Cannot {order}. The image transfer is over: {what}."},
 	"INTERNAL":                 {http.StatusInternalServerError, "Internal Engine Error"},
 }

@@ -47,6 +47,8 @@ var machineRoutes = []route{
 	{"GET /api/vms/{id}/nics/{part}/{more}", OpRead, (*call).nicPart},
 	{"POST /api/vms/{id}/graphicsconsoles", OpChange, (*call).addConsole},
 	{"DELETE /api/vms/{id}/graphicsconsoles/{part}", OpChange, (*call).removeConsole},
+	{"GET /api/vms/{id}/cdroms/{part}", OpRead, (*call).getCD},
+	{"PUT /api/vms/{id}/cdroms/{part}", OpChange, (*call).changeCD},
 	{"POST /api/vms/{id}/tags", OpChange, (*call).assignTag},
 	{"DELETE /api/vms/{id}/tags/{part}", OpChange, (*call).unassignTag},
 	{"POST /api/vms/{id}/snapshots", OpChange, (*call).addSnapshot},

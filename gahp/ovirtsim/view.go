@@ -174,6 +174,12 @@ func (c *call) part() *reply {
 	return page(http.StatusNotFound, "Not Found")
 }
 
+// nobodyHas is what no machine here has, by the link to it: its list is empty.
+var nobodyHas = map[string]string{
+	"affinitylabels": "affinity_labels", "backups": "backups", "hostdevices": "host_devices", "katelloerrata": "katello_errata",
+	"numanodes": "vm_numa_nodes", "sessions": "sessions", "watchdogs": "watchdogs",
+}
+
 // partOf is what belongs to a machine; nil for what is not simulated. s.mu is held.
 func (c *call) partOf(v *vm, rel string) *node {
 	self := ref("vm", "vms", v.ID)
@@ -194,6 +200,10 @@ func (c *call) partOf(v *vm, rel string) *node {
 		return n
 	case "graphicsconsoles":
 		return c.s.consolesOf(v)
+	case "cdroms":
+		return el("cdroms", v.cdrom())
+	case "permissions":
+		return permissions(v)
 	case "tags":
 		return c.s.tagsNode(v)
 	case "snapshots":
@@ -212,6 +222,9 @@ func (c *call) partOf(v *vm, rel string) *node {
 			{"cpu.current.guest", "CPU used by guest", "percent", 0},
 			{"cpu.current.total", "Total CPU used", "percent", 0},
 		})
+	}
+	if list := nobodyHas[rel]; list != "" {
+		return el(list)
 	}
 	return nil
 }

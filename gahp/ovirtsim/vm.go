@@ -36,6 +36,7 @@ type kept struct {
 	Disks       []attachment
 	NICs        []nic
 	Tags        []string // ids
+	CD          string   // the file in its drive
 	Snapshots   []snapshot
 	Foreign     bool
 	By          string // the user who made it
