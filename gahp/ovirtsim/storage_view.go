@@ -3,6 +3,7 @@ package ovirtsim
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // listDisks shows all disks, those of a storage domain, or one of either.
@@ -17,11 +18,16 @@ func (c *call) listDisks() *reply {
 		}
 		all = slices.DeleteFunc(all, func(d *disk) bool { return !slices.Contains(d.Domains, id) })
 	}
-	return show(c, "disk", all, []string{"name", "alias", "id", "status", "description", "disk_type", "vm_names"}, s.diskFields, s.diskNode)
+	return show(c, "disk", all, []string{"name", "alias", "id", "status", "description", "disk_type", "vm_names", "storage.name"}, s.diskFields, s.diskNode)
 }
 
 func (s *Sim) diskFields(d *disk) fields {
 	f := fields{"name": d.Alias, "alias": d.Alias, "id": d.ID, "status": s.diskStatus(d), "description": d.Description, "disk_type": "image"}
+	var in []string
+	for _, id := range d.Domains {
+		in = append(in, s.domains.all[id].Name)
+	}
+	f["storage.name"] = strings.Join(in, several)
 	if v := s.vms[d.Machine]; v != nil {
 		f["vm_names"] = v.Name
 	}
