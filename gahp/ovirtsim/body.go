@@ -3,6 +3,7 @@ package ovirtsim
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -67,7 +68,7 @@ func (s *Sim) canRun() error {
 		wanted[t.Body] = true
 	}
 	if s.o.State != "" { // an earlier life may have been killed
-		if err := os.RemoveAll(s.images()); err != nil {
+		if err := os.RemoveAll(s.boots()); err != nil {
 			return err
 		}
 	}
@@ -110,24 +111,28 @@ func (s *Sim) pack() error {
 	if s.kernel, err = qemu.FindKernel(s.model.Hardware.Kernel); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.images(), 0o755); err != nil {
+	if err := os.MkdirAll(s.boots(), 0o755); err != nil {
 		return err
 	}
 	for _, t := range s.model.Templates {
 		if t.Body != QEMU {
 			continue
 		}
-		if err := guest.Pack(s.image(t), s.kernel, t.Image.Files, t.Image.Boot); err != nil {
+		if err := guest.Pack(s.bootOf(t.Image), s.kernel, t.Image.Files, t.Image.Boot); err != nil {
 			return grid.Errorf(grid.Invalid, "the image of template %s: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
-// images has what qemu bodies boot from, as long as the simulator runs.
-func (s *Sim) images() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), imagesDir) }
+// boots has what qemu bodies boot from, as long as the simulator runs.
+func (s *Sim) boots() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), bootDir) }
 
-func (s *Sim) image(t Template) string { return filepath.Join(s.images(), t.id()) }
+// bootOf is what an image boots from: the same for a template that was made from a machine
+// as for the one that the machine was made from.
+func (s *Sim) bootOf(i Image) string {
+	return filepath.Join(s.boots(), idOf("boot", fmt.Sprintf("%q %q", i.Files, i.Boot)))
+}
 
 // guests is where bodies have their disks.
 func (s *Sim) guests() string { return filepath.Join(cmp.Or(s.o.State, s.scratch), guestsDir) }
@@ -136,10 +141,13 @@ func (s *Sim) guestDir(v *vm) string { return filepath.Join(s.guests(), v.ID) }
 
 // guestStart is how v's guest is started, as its latest start has it. s.mu is held.
 func (s *Sim) guestStart(v *vm) func() (guestBody, error) {
-	t := s.templateByID(v.Template)
+	var image Image
+	if t := s.templates.all[v.Original]; t != nil {
+		image = t.Image
+	}
 	c := guest.Config{
 		Dir: s.guestDir(v), Cores: v.vcpus(), MemoryMB: v.Memory >> 20,
-		Files: t.Image.Files, Boot: t.Image.Boot,
+		Files: image.Files, Boot: image.Boot,
 	}
 	if v.Given != nil {
 		c.HostName, c.UserData = v.Given.HostName, userData(v.Given)
@@ -148,10 +156,12 @@ func (s *Sim) guestStart(v *vm) func() (guestBody, error) {
 		return func() (guestBody, error) { return guest.Start(c) }
 	}
 	h := guest.Hardware{
-		Kernel: s.kernel, Initramfs: s.image(t), ID: newID(), Name: v.Name, Reach: s.model.Hardware.Reach,
+		Kernel: s.kernel, Initramfs: s.bootOf(image), ID: newID(), Name: v.Name, Reach: s.model.Hardware.Reach,
 	}
-	if v.Disk != "" {
-		h.DiskMB = v.DiskMB
+	for _, a := range v.Disks {
+		if d := s.disks.all[a.Disk]; d != nil && (h.DiskMB == 0 || a.Bootable) {
+			h.DiskMB = d.Size >> 20
+		}
 	}
 	return func() (guestBody, error) { return guest.Boot(c, h) }
 }

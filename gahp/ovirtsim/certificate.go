@@ -85,7 +85,7 @@ func newAuthority() (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := template("oVirt simulator CA", caLife)
+	t := blank("oVirt simulator CA", caLife)
 	t.IsCA, t.BasicConstraintsValid, t.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
 	if err != nil {
@@ -95,7 +95,7 @@ func newAuthority() (*authority, error) {
 	return &authority{key, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, err
 }
 
-func template(name string, life time.Duration) *x509.Certificate {
+func blank(name string, life time.Duration) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62)) // rand.Reader never fails
 	now := time.Now()
 	return &x509.Certificate{
@@ -110,7 +110,7 @@ func (a *authority) certificate(host string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	t := template(host, caLife)
+	t := blank(host, caLife)
 	t.NotAfter = a.cert.NotAfter
 	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	t.DNSNames = []string{"localhost"}

@@ -18,27 +18,6 @@ func (t Template) id() string {
 	return idOf("template", t.Name+"\x00"+strconv.Itoa(t.Version))
 }
 
-// template is the one of that name. Of several versions an engine takes the base, so
-// who wants the newest has to look for it.
-func (s *Sim) template(name string) (t Template) {
-	found := false
-	for _, c := range s.model.Templates {
-		if c.Name == name && (!found || c.Version < t.Version) {
-			t, found = c, true
-		}
-	}
-	return t
-}
-
-func (s *Sim) templateByID(id string) Template {
-	for _, t := range s.model.Templates {
-		if t.id() == id {
-			return t
-		}
-	}
-	return Template{}
-}
-
 func (s *Sim) clusterNamed(name string) (c identified[Cluster]) {
 	for _, d := range s.model.Clusters {
 		if d.Name == name {
@@ -59,6 +38,25 @@ func (s *Sim) clusterByID(id string) (c identified[Cluster]) {
 
 // dataCenterOf is the data center's name.
 func (s *Sim) dataCenterOf(cluster string) string { return s.clusterByID(cluster).T.DataCenter }
+
+func (s *Sim) dataCenterByID(id string) (d DataCenter) {
+	for _, o := range s.model.DataCenters {
+		if idOf("data center", o.Name) == id {
+			return o
+		}
+	}
+	return d
+}
+
+// hostBy is the id of a host that a caller names; empty: there is none.
+func (s *Sim) hostBy(r refIn) string {
+	for _, h := range s.model.Hosts {
+		if id := idOf("host", h.Name); id == r.ID || r.ID == "" && h.Name == r.Name {
+			return id
+		}
+	}
+	return ""
+}
 
 // hosts of a cluster.
 func (s *Sim) hosts(cluster string) []identified[Host] {
@@ -82,12 +80,14 @@ func (s *Sim) used(host string) (memory int64, active int) {
 	return memory, active
 }
 
-// schedule finds the host with the most memory left on which v fits, or a fault. s.mu
-// is held.
+// schedule finds the host with the most memory left on which v fits, or a fault. One that
+// affinity is against is taken where there is no other, unless that is enforced. s.mu is
+// held.
 func (s *Sim) schedule(v *vm) (host, fault, what string) {
 	all := s.hosts(v.Cluster)
 	percent := int64(s.clusterByID(v.Cluster).T.OverCommit)
 	best, up, why := int64(-1), 0, ""
+	unwanted, second := "", int64(-1)
 	for _, h := range all {
 		if h.T.Status != "up" {
 			continue
@@ -100,9 +100,20 @@ func (s *Sim) schedule(v *vm) (host, fault, what string) {
 			why += fmt.Sprintf("The host %s did not satisfy internal filter CPU because it does not have enough cores to run the VM.\n", h.T.Name)
 		case v.Memory > left:
 			why += fmt.Sprintf("The host %s did not satisfy internal filter Memory because its available memory is too low (%d MB) to run the VM.\n", h.T.Name, left>>20)
-		case left > best:
-			best, host = left, h.ID
+		default:
+			reason, hard := s.against(v, h)
+			switch {
+			case hard:
+				why += reason + "\n"
+			case reason != "" && left > second:
+				second, unwanted = left, h.ID
+			case reason == "" && left > best:
+				best, host = left, h.ID
+			}
 		}
+	}
+	if host == "" {
+		host = unwanted
 	}
 	switch {
 	case host != "":
@@ -113,24 +124,19 @@ func (s *Sim) schedule(v *vm) (host, fault, what string) {
 	return "", "ALL_HOSTS_FILTERED_OUT", why[:len(why)-1]
 }
 
-// overQuota names the quota that v would pass, by being made or by being started. s.mu
-// is held.
-func (s *Sim) overQuota(v *vm, op Op) (name string) {
+// overQuota names the quota that v would pass, by being made with its disks or by being
+// started. s.mu is held.
+func (s *Sim) overQuota(v *vm, op Op, making ...*disk) (name string) {
 	dc := s.dataCenterOf(v.Cluster)
 	for _, d := range s.model.DataCenters {
 		if d.Name == dc && d.QuotaMode != "enabled" {
 			return ""
 		}
 	}
-	memory, cores, storage := v.Memory>>20, v.vcpus(), v.DiskMB
-	for _, o := range s.vms {
-		if s.dataCenterOf(o.Cluster) != dc || o == v {
-			continue
-		}
-		storage += o.DiskMB
-		if o.Status.running() {
-			memory, cores = memory+o.Memory>>20, cores+o.vcpus()
-		}
+	memory, cores, storage := s.quotaUse(dc, v)
+	memory, cores = memory+v.Memory>>20, cores+v.vcpus()
+	for _, d := range making {
+		storage += d.Size >> 20
 	}
 	for _, q := range s.model.Quotas {
 		switch {
@@ -144,13 +150,30 @@ func (s *Sim) overQuota(v *vm, op Op) (name string) {
 	return ""
 }
 
+// quotaUse is what machines of a data center that run use, and what disks may come to: MB.
+// One machine may be left out. s.mu is held.
+func (s *Sim) quotaUse(dataCenter string, but *vm) (memory int64, cores int, storage int64) {
+	for _, o := range s.vms {
+		if o != but && o.Status.running() && s.dataCenterOf(o.Cluster) == dataCenter {
+			memory, cores = memory+o.Memory>>20, cores+o.vcpus()
+		}
+	}
+	for _, d := range s.disks.all {
+		if d.Template == "" && s.domains.all[d.Domains[0]].DataCenter == dataCenter {
+			storage += d.Size >> 20
+		}
+	}
+	return memory, cores, storage
+}
+
 // macOf is an address for a network card, out of what oVirt uses.
 func macOf(id string) string {
 	return fmt.Sprintf("56:6f:%s:%s:%s:%s", id[0:2], id[2:4], id[4:6], id[6:8])
 }
 
 // addressOf is what a guest would report as its own, in a network for documentation.
-func addressOf(v *vm) string {
-	n, _ := strconv.ParseUint(v.ID[:2], 16, 8) // an id is hexadecimal
+func addressOf(v *vm, card int) string {
+	at := 2 * (card % 4)
+	n, _ := strconv.ParseUint(v.ID[at:at+2], 16, 8) // an id is hexadecimal
 	return fmt.Sprintf("192.0.2.%d", 1+n%254)
 }

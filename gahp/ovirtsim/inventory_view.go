@@ -2,6 +2,7 @@ package ovirtsim
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,9 +37,9 @@ func (c *call) root() *reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := el("api")
-	for _, rel := range []string{"clusters", "datacenters", "disks", "events", "hosts", "networks", "storagedomains", "templates", "vms", "vnicprofiles"} {
+	for _, rel := range rootLinks {
 		n.add(el("link").with("href", apiPath+"/"+rel, "rel", rel))
-		n.addIf(rel != "storagedomains" && rel != "vnicprofiles", el("link").with("href", apiPath+"/"+rel+"?search={query}", "rel", rel+"/search"))
+		n.addIf(slices.Contains(searchable, rel), el("link").with("href", apiPath+"/"+rel+"?search={query}", "rel", rel+"/search"))
 	}
 	active, up := 0, 0
 	for _, v := range s.vms {
@@ -59,15 +60,28 @@ func (c *call) root() *reply {
 			tx("instance_id", idOf("engine", "")), tx("name", "oVirt Engine"), tx("vendor", "ovirt.org"),
 			el("version", num("build", 7), tx("full_version", "4.5.7-1.sim"), num("major", 4), num("minor", 5), num("revision", 0))),
 		el("special_objects", ref("blank_template", "templates", blankID), ref("root_tag", "tags", blankID)),
-		el("summary", count("hosts", up, len(s.model.Hosts)), count("storage_domains", len(s.domains("")), len(s.domains(""))),
+		el("summary", count("hosts", up, len(s.model.Hosts)), count("storage_domains", len(s.domains.all), len(s.domains.all)),
 			count("users", 1, len(s.model.Users)), count("vms", active, len(s.vms))),
 		when("time", s.clock.Now()),
 		ref("authenticated_user", "users", idOf("user", c.user)), ref("effective_user", "users", idOf("user", c.user)),
 	))
 }
 
+var (
+	rootLinks  = []string{"clusters", "datacenters", "disks", "events", "hosts", "imagetransfers", "instancetypes", "jobs", "networks", "storagedomains", "tags", "templates", "vms", "vnicprofiles"}
+	searchable = []string{"clusters", "datacenters", "disks", "events", "hosts", "networks", "storagedomains", "templates", "vms"}
+)
+
 func (c *call) clusters() *reply {
-	return show(c, "cluster", c.s.model.Clusters, []string{"name", "id", "datacenter"},
+	all := c.s.model.Clusters
+	if strings.HasSuffix(c.r.URL.Path, "/clusters") && c.id != "" { // of a data center
+		name := c.s.dataCenterByID(c.id).Name
+		if name == "" {
+			return &reply{status: http.StatusNotFound}
+		}
+		all, c.id = slices.DeleteFunc(slices.Clone(all), func(d Cluster) bool { return d.DataCenter != name }), ""
+	}
+	return show(c, "cluster", all, []string{"name", "id", "datacenter"},
 		func(d Cluster) fields {
 			return fields{"name": d.Name, "id": idOf("cluster", d.Name), "datacenter": d.DataCenter}
 		},
@@ -100,9 +114,31 @@ func (c *call) clusters() *reply {
 }
 
 func (c *call) dataCenters() *reply {
-	return show(c, "data_center", c.s.model.DataCenters, []string{"name", "id", "status"},
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return show(c, "data_center", s.model.DataCenters, []string{"name", "id", "status", "storage.name", "clusters.name", "vm.name"},
 		func(d DataCenter) fields {
-			return fields{"name": d.Name, "id": idOf("data center", d.Name), "status": "up"}
+			var domains, clusters []string
+			for _, o := range s.domainsOf(d.Name) {
+				domains = append(domains, o.Name)
+			}
+			for _, o := range s.model.Clusters {
+				if o.DataCenter == d.Name {
+					clusters = append(clusters, o.Name)
+				}
+			}
+			var machines []string
+			for _, v := range s.vms {
+				if s.dataCenterOf(v.Cluster) == d.Name {
+					machines = append(machines, v.Name)
+				}
+			}
+			return fields{
+				"vm.name": strings.Join(machines, several),
+				"name":    d.Name, "id": idOf("data center", d.Name), "status": "up",
+				"storage.name": strings.Join(domains, several), "clusters.name": strings.Join(clusters, several),
+			}
 		},
 		func(d DataCenter) *node {
 			id := idOf("data center", d.Name)

@@ -24,23 +24,25 @@ import (
 // anybody's test can use: a data center and a cluster Default, a template worker and
 // the user admin@internal with the password [Password].
 type Model struct {
-	DataCenters []DataCenter `yaml:"data_centers,omitempty"` // empty: one, Default
-	Clusters    []Cluster    `yaml:"clusters,omitempty"`     // empty: one, Default
-	Hosts       []Host       `yaml:"hosts,omitempty"`        // empty: one in each cluster
-	Templates   []Template   `yaml:"templates,omitempty"`    // empty: one, worker. Blank is always there
-	Users       []User       `yaml:"users,omitempty"`        // empty: admin@internal
-	Quotas      []Quota      `yaml:"quotas,omitempty"`
-	VMs         []VM         `yaml:"vms,omitempty"` // are foreign: no user of the API has made them
+	DataCenters    []DataCenter    `yaml:"data_centers,omitempty"` // empty: one, Default
+	Clusters       []Cluster       `yaml:"clusters,omitempty"`     // empty: one, Default
+	Hosts          []Host          `yaml:"hosts,omitempty"`        // empty: one in each cluster
+	Templates      []Template      `yaml:"templates,omitempty"`    // empty: one, worker. Blank is always there
+	Users          []User          `yaml:"users,omitempty"`        // empty: admin@internal
+	Quotas         []Quota         `yaml:"quotas,omitempty"`
+	StorageDomains []StorageDomain `yaml:"storage_domains,omitempty"` // a data center without any has two: data-NAME and iso-NAME
+	VMs            []VM            `yaml:"vms,omitempty"`             // are foreign: no user of the API has made them
 
-	Body     Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
-	Hardware Hardware      `yaml:"hardware,omitempty"`
-	Times    Times         `yaml:"times,omitempty"`
-	Pace     *Pace         `yaml:"pace,omitempty"`      // of the machines' clock; nil: the real time's
-	Rules    []Rule        `yaml:"rules,omitempty"`     // in force from the start
-	Seed     uint64        `yaml:"seed,omitempty"`      // of the rules that work by chance
-	MACs     int           `yaml:"macs,omitempty"`      // in the pool; 0: enough
-	Idle     time.Duration `yaml:"idle,omitempty"`      // after which a session ends; 0: half an hour
-	TokenFor time.Duration `yaml:"token_for,omitempty"` // how long a token holds at most; 0: 100 hours
+	Body      Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
+	Hardware  Hardware      `yaml:"hardware,omitempty"`
+	Times     Times         `yaml:"times,omitempty"`
+	Pace      *Pace         `yaml:"pace,omitempty"`        // of the machines' clock; nil: the real time's
+	Rules     []Rule        `yaml:"rules,omitempty"`       // in force from the start
+	Seed      uint64        `yaml:"seed,omitempty"`        // of the rules that work by chance
+	MACs      int           `yaml:"macs,omitempty"`        // in the pool; 0: enough
+	MaxVMName int           `yaml:"max_vm_name,omitempty"` // letters, the engine's MaxVmNameLength; 0: 64, and no more than 255
+	Idle      time.Duration `yaml:"idle,omitempty"`        // after which a session ends; 0: half an hour
+	TokenFor  time.Duration `yaml:"token_for,omitempty"`   // how long a token holds at most; 0: 100 hours
 }
 
 // Password is the one of admin@internal where a model names no users.
@@ -92,6 +94,15 @@ type Host struct {
 	MemoryMB int64  `yaml:"memory_mb,omitempty"` // 0: 1 TiB
 	Cores    int    `yaml:"cores,omitempty"`     // 0: 256
 	Status   string `yaml:"status,omitempty"`    // empty: up
+}
+
+// StorageDomain is where disks are, or files to boot from.
+type StorageDomain struct {
+	Name       string `yaml:"name"`
+	DataCenter string `yaml:"data_center,omitempty"` // empty: the first
+	Type       string `yaml:"type,omitempty"`        // data (if empty), iso
+	SizeMB     int64  `yaml:"size_mb,omitempty"`     // 0: 4 TiB
+	Status     string `yaml:"status,omitempty"`      // active (if empty), maintenance, inactive
 }
 
 // Template is what machines are made from. Several may have one name, if their
@@ -210,6 +221,7 @@ func (m Model) filled() (Model, error) {
 		}
 	}
 	m.Body = cmp.Or(m.Body, Paper)
+	m.MaxVMName = cmp.Or(m.MaxVMName, 64)
 	m.Idle = cmp.Or(m.Idle, 30*time.Minute)
 	m.TokenFor = cmp.Or(m.TokenFor, 100*time.Hour)
 	dc, cluster := m.DataCenters[0].Name, m.Clusters[0].Name
@@ -224,6 +236,19 @@ func (m Model) filled() (Model, error) {
 		h := &m.Hosts[i]
 		h.Cluster, h.Status = cmp.Or(h.Cluster, cluster), cmp.Or(h.Status, "up")
 		h.MemoryMB, h.Cores = cmp.Or(h.MemoryMB, 1<<20), cmp.Or(h.Cores, 256)
+	}
+	m.StorageDomains = slices.Clone(m.StorageDomains)
+	for i := range m.StorageDomains {
+		m.StorageDomains[i].DataCenter = cmp.Or(m.StorageDomains[i].DataCenter, dc)
+	}
+	for _, d := range m.DataCenters {
+		if !slices.ContainsFunc(m.StorageDomains, func(o StorageDomain) bool { return o.DataCenter == d.Name }) {
+			m.StorageDomains = append(m.StorageDomains, StorageDomain{Name: "data-" + d.Name, DataCenter: d.Name}, StorageDomain{Name: "iso-" + d.Name, DataCenter: d.Name, Type: "iso"})
+		}
+	}
+	for i := range m.StorageDomains {
+		d := &m.StorageDomains[i]
+		d.Type, d.SizeMB, d.Status = cmp.Or(d.Type, "data"), cmp.Or(d.SizeMB, 4<<20), cmp.Or(d.Status, activeDomain)
 	}
 	for i := range m.Templates {
 		t := &m.Templates[i]
@@ -253,6 +278,9 @@ func orFirst[T any](list []T, first T) []T {
 // check lists everything that is wrong with a filled model.
 func (m Model) check() error {
 	c := checker{seen: map[string]bool{}}
+	if m.MaxVMName < 1 || m.MaxVMName > 255 {
+		c.bad("max_vm_name is between 1 and 255, and not %d", m.MaxVMName)
+	}
 	for _, d := range m.DataCenters {
 		c.once("data center", d.Name)
 		c.oneOf("data center "+d.Name+": quota_mode", d.QuotaMode, "disabled", "audit", "enabled")
@@ -260,6 +288,17 @@ func (m Model) check() error {
 	for _, d := range m.Clusters {
 		c.once("cluster", d.Name)
 		c.known("cluster "+d.Name, "data center", d.DataCenter)
+	}
+	for _, d := range m.StorageDomains {
+		c.once("storage domain", d.Name)
+		c.known("storage domain "+d.Name, "data center", d.DataCenter)
+		c.oneOf("storage domain "+d.Name+": type", d.Type, "data", "iso")
+		c.oneOf("storage domain "+d.Name+": status", d.Status, activeDomain, "maintenance", "inactive")
+	}
+	for _, d := range m.DataCenters {
+		if !slices.ContainsFunc(m.StorageDomains, func(o StorageDomain) bool { return o.DataCenter == d.Name && o.Type == "data" }) {
+			c.bad("data center %s: it has no storage domain for disks", d.Name)
+		}
 	}
 	for _, h := range m.Hosts {
 		c.once("host", h.Name)
@@ -295,8 +334,8 @@ func (m Model) check() error {
 		if v.Cluster != "" {
 			c.known("vm "+v.Name, "cluster", v.Cluster)
 		}
-		if !vmName.MatchString(v.Name) {
-			c.bad("vm %q: a name has letters, digits, '_', '-' and '.', at most 64", v.Name)
+		if !vmName.MatchString(v.Name) || len(v.Name) > m.MaxVMName {
+			c.bad("vm %q: a name has letters, digits, '_', '-' and '.', at most %d", v.Name, m.MaxVMName)
 		}
 		if !slices.Contains(statuses, v.Status) {
 			c.bad("vm %s: there is no status %s", v.Name, v.Status)
@@ -353,7 +392,7 @@ func (c *checker) oneOf(who, value string, allowed ...string) {
 	}
 }
 
-var vmName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+var vmName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,255}$`)
 
 // imageDirs is where a guest's own disk is; the rest is this machine's.
 var imageDirs = []string{"/etc", "/home", "/opt", "/root", "/srv", "/usr/local", "/var"}

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,8 +28,10 @@ type vmIn struct {
 	Policy      struct {
 		Guaranteed *int64 `xml:"guaranteed"`
 		Max        *int64 `xml:"max"`
+		Ballooning *bool  `xml:"ballooning"`
 	} `xml:"memory_policy"`
 	CPU struct {
+		Mode     *string `xml:"mode"`
 		Topology struct {
 			Sockets *int `xml:"sockets"`
 			Cores   *int `xml:"cores"`
@@ -37,15 +40,31 @@ type vmIn struct {
 	} `xml:"cpu"`
 	Initialization *initialization `xml:"initialization"`
 	HA             struct {
-		Enabled *bool `xml:"enabled"`
+		Enabled  *bool `xml:"enabled"`
+		Priority *int  `xml:"priority"`
 	} `xml:"high_availability"`
-	DeleteProtected *bool `xml:"delete_protected"`
-	OS              struct {
+	DeleteProtected *bool   `xml:"delete_protected"`
+	Type            *string `xml:"type"`
+	CPUShares       *int    `xml:"cpu_shares"`
+	Soundcard       *bool   `xml:"soundcard_enabled"`
+	Stateless       *bool   `xml:"stateless"`
+	InstanceType    *refIn  `xml:"instance_type"`
+	Console         struct {
+		Enabled *bool `xml:"enabled"`
+	} `xml:"console"`
+	Placement *struct {
+		Affinity *string `xml:"affinity"`
+		Hosts    *struct {
+			Host []refIn `xml:"host"`
+		} `xml:"hosts"`
+	} `xml:"placement_policy"`
+	Attachments []attachmentIn `xml:"disk_attachments>disk_attachment"`
+	OS          struct {
 		Type *string `xml:"type"`
 	} `xml:"os"`
-	CustomProperties []struct {
-		Name string `xml:"name"`
-	} `xml:"custom_properties>custom_property"`
+	CustomProperties *struct {
+		Property []property `xml:"custom_property"`
+	} `xml:"custom_properties"`
 }
 
 // actionIn is an <action> as callers send it.
@@ -65,7 +84,7 @@ func (c *call) read(into any) *reply {
 		return page(http.StatusUnsupportedMediaType, "Unsupported Media Type")
 	}
 	if err := xml.Unmarshal(c.body, into); err != nil {
-		return c.faultReply(http.StatusBadRequest, syntax, "For correct usage, see: https://"+c.r.Host+engine+"/apidoc#services/vms/methods/add")
+		return c.faultReply(http.StatusBadRequest, syntax, "For correct usage, see: https://"+c.r.Host+engine+"/apidoc#services/"+c.service()+"/methods/add")
 	}
 	return nil
 }
@@ -80,7 +99,7 @@ func (c *call) create() *reply {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, t, out := c.wanted(in)
+	v, disks, out := c.wanted(in)
 	if out != nil {
 		return c.refused(nil, out)
 	}
@@ -96,17 +115,19 @@ func (c *call) create() *reply {
 		c.busy.wait(s, c.busy.Busy)
 		s.mu.Lock()
 	}
-	if out := c.takes(v, t); out != nil {
+	if out := c.takes(v, disks...); out != nil {
 		return c.refused(nil, out)
 	}
 	v.Created, v.Since, v.By = s.clock.Now(), s.clock.Now(), c.user
 	s.bend(v, c)
-	if v.Disk == "" && !v.RolledBack {
+	if len(v.Disks) == 0 && !v.RolledBack {
 		v.Status = Down // no disk is to be made
 	}
 	s.vms[v.ID] = v
 	s.note(Created, v, Entry{By: c.user, Correlation: c.correlation})
+	s.keepDisks(v, disks)
 	s.save(v)
+	c.job("Creating VM "+v.Name+" from Template "+s.templates.all[v.Original].Name, func() bool { return s.vms[v.ID] == v && v.Status == ImageLocked })
 	status, n := http.StatusAccepted, c.vmNode(v, true)
 	if v.Status == Down {
 		status = http.StatusCreated
@@ -120,92 +141,115 @@ func (c *call) create() *reply {
 }
 
 // wanted is the machine that a create asks for.
-func (c *call) wanted(in vmIn) (*vm, Template, *reply) {
+func (c *call) wanted(in vmIn) (*vm, []*disk, *reply) {
 	s := c.s
 	if in.Name == nil || *in.Name == "" || in.Template == nil || in.Cluster == nil {
-		return nil, Template{}, c.faultReply(http.StatusBadRequest, incomplete, "Vm [name, template.id|name, cluster.id|name] required for add")
+		return nil, nil, c.faultReply(http.StatusBadRequest, incomplete, "Vm [name, template.id|name, cluster.id|name] required for add")
 	}
-	var t Template
+	var t *template
 	if id := in.Template.ID; id != "" {
-		if t = s.templateByID(id); t.Name == "" {
-			return nil, t, c.fault("TEMPLATE_DOES_NOT_EXIST", "")
+		if t = s.templates.all[strings.ToLower(id)]; t == nil {
+			return nil, nil, c.fault("TEMPLATE_DOES_NOT_EXIST", "")
 		}
-	} else if t = s.template(in.Template.Name); t.Name == "" {
-		return nil, t, c.faultReply(http.StatusNotFound, failed, "Entity not found: Template: name="+in.Template.Name)
+	} else if t = s.templateNamed(in.Template.Name); t == nil {
+		return nil, nil, c.faultReply(http.StatusNotFound, failed, "Entity not found: Template: name="+in.Template.Name)
 	}
 	cluster := s.clusterByID(in.Cluster.ID)
 	if in.Cluster.ID != "" && cluster.ID == "" {
-		return nil, t, c.fault("CLUSTER_IS_NOT_VALID", "")
+		return nil, nil, c.fault("CLUSTER_IS_NOT_VALID", "")
 	}
 	if in.Cluster.ID == "" {
 		if cluster = s.clusterNamed(in.Cluster.Name); cluster.ID == "" {
-			return nil, t, c.faultReply(http.StatusNotFound, failed, "Entity not found: Cluster: name="+in.Cluster.Name)
+			return nil, nil, c.faultReply(http.StatusNotFound, failed, "Entity not found: Cluster: name="+in.Cluster.Name)
 		}
 	}
-	v := s.newVM(t, cluster.ID)
-	return v, t, c.change(v, in)
+	v, disks := s.newVM(t, cluster.ID)
+	clone := c.flag("clone")
+	for _, a := range in.Attachments {
+		if out := c.replaced(disks, a, clone); out != nil {
+			return nil, nil, out
+		}
+	}
+	if clone {
+		v.Template = blankID
+		for _, d := range disks {
+			of := s.disks.all[d.Base]
+			d.Base, d.Content, d.Actual = "", s.contentOf(of), of.Actual
+		}
+	}
+	return v, disks, c.change(v, in)
 }
 
-// takes checks what only the engine as a whole can say. s.mu is held.
-func (c *call) takes(v *vm, t Template) *reply {
+// replaced sets what a caller says of a template's disk as its new machine has it. s.mu is
+// held.
+func (c *call) replaced(disks []*disk, in attachmentIn, clone bool) *reply {
+	id := in.ID
+	if id == "" && in.Disk != nil {
+		id = in.Disk.ID
+	}
+	i := slices.IndexFunc(disks, func(d *disk) bool { return d.Base == id })
+	if i < 0 {
+		return c.fault("DISK_NOT_EXIST", "")
+	}
+	if out := c.placed(disks[i], in); out != nil {
+		return out
+	}
+	// A thin disk is where the one below it is.
+	if of := c.s.disks.all[disks[i].Base]; !clone && !slices.Contains(of.Domains, disks[i].Domains[0]) {
+		return c.fault("DISK_NOT_IN_DOMAIN", c.s.domains.all[disks[i].Domains[0]].Name)
+	}
+	return nil
+}
+
+// takes checks what only the engine as a whole can say of a machine, and of disks to be
+// made for it. s.mu is held.
+func (c *call) takes(v *vm, disks ...*disk) *reply {
 	s := c.s
 	dc := s.dataCenterOf(v.Cluster)
 	for _, o := range s.vms {
-		if o != v && o.Name == v.Name && s.dataCenterOf(o.Cluster) == dc {
+		if o.ID != v.ID && o.Name == v.Name && s.dataCenterOf(o.Cluster) == dc {
 			return c.fault("NAME_ALREADY_USED", "")
 		}
 	}
-	switch {
-	case t.Status == "locked":
+	if s.vms[v.ID] != nil { // it is there
+		return nil
+	}
+	switch t := s.templates.all[v.Original]; {
+	case t == nil:
+		return c.fault("TEMPLATE_DOES_NOT_EXIST", "")
+	case s.templateStatus(t) == "locked":
 		return c.fault("TEMPLATE_IMAGE_IS_LOCKED", "")
-	case t.Status == "illegal":
+	case s.templateStatus(t) == "illegal":
 		return c.fault("TEMPLATE_IS_DISABLED", "")
-	case s.model.MACs > 0 && len(s.vms) >= s.model.MACs:
+	case !s.macsLeft(len(v.NICs)):
 		return c.fault("NOT_ENOUGH_MAC", "")
 	}
-	if q := s.overQuota(v, OpCreate); q != "" {
+	for _, d := range disks {
+		if of := s.disks.all[d.Base]; of != nil && s.diskStatus(of) != "ok" {
+			return c.fault("DISKS_LOCKED", of.Alias)
+		}
+		if out := c.room(s.domains.all[d.Domains[0]], d.used()); out != nil {
+			return out
+		}
+	}
+	if q := s.overQuota(v, OpCreate, disks...); q != "" {
 		return c.fault("QUOTA_STORAGE_LIMIT", q)
 	}
 	return nil
 }
 
-// change sets what a <vm> says of a machine, or tells what is wrong with it.
+// change sets what a <vm> says of a machine, or tells what is wrong with it. s.mu is held.
 func (c *call) change(v *vm, in vmIn) *reply {
 	set(&v.Name, in.Name)
 	set(&v.Comment, in.Comment)
 	set(&v.Description, in.Description)
-	set(&v.OS, in.OS.Type)
-	set(&v.HA, in.HA.Enabled)
-	set(&v.Protected, in.DeleteProtected)
-	set(&v.Sockets, in.CPU.Topology.Sockets)
-	set(&v.Cores, in.CPU.Topology.Cores)
-	set(&v.Threads, in.CPU.Topology.Threads)
-	if in.Memory != nil {
-		v.Memory = *in.Memory
-		v.Guaranteed, v.MaxMemory = min(v.Guaranteed, v.Memory), max(v.MaxMemory, v.Memory)
-	}
-	set(&v.Guaranteed, in.Policy.Guaranteed)
-	set(&v.MaxMemory, in.Policy.Max)
-	if in.Initialization != nil {
-		v.Init = in.Initialization
-	}
 	switch {
-	case len(v.Name) > 64:
+	case len(v.Name) > c.s.model.MaxVMName:
 		return c.fault("NAME_TOO_LONG", "")
 	case !vmName.MatchString(v.Name):
 		return c.fault("NAME_SPECIAL_CHARS", "")
-	case v.Memory <= 0:
-		return c.faultReply(http.StatusBadRequest, failed, "size must be greater than or equal to 1, Attribute: vmStatic.memSizeMb")
-	case v.Guaranteed > v.Memory:
-		return c.fault("MIN_MEMORY", "")
-	case v.MaxMemory < v.Memory:
-		return c.fault("MAX_MEMORY", "")
-	case v.Sockets < 1 || v.Cores < 1 || v.Threads < 1:
-		return c.faultReply(http.StatusBadRequest, failed, "size must be greater than or equal to 1, Attribute: vmStatic.cpuPerSocket")
-	case len(in.CustomProperties) > 0:
-		return c.fault("CUSTOM_PROPERTIES", in.CustomProperties[0].Name)
 	}
-	return nil
+	return c.describeShape(&v.shape, &in)
 }
 
 func set[T any](to, from *T) {
@@ -248,24 +292,36 @@ func (c *call) update() *reply {
 	if out := c.change(&next, in); out != nil {
 		return c.refused(v, out)
 	}
-	if out := c.takes(&next, Template{}); out != nil && next.Name != v.Name {
+	if out := c.takes(&next); out != nil {
 		return c.refused(v, out)
 	}
 	v.kept = next.kept
-	s.note(Updated, v, Entry{By: c.user, Correlation: c.correlation})
-	s.save(v)
+	c.updated(v)
 	return xmlReply(http.StatusOK, c.vmNode(v, false))
 }
 
 // machine is the one in the path. s.mu is held.
 func (c *call) machine() (*vm, *reply) {
 	if !uuid.MatchString(c.id) {
-		return nil, c.faultReply(http.StatusBadRequest, "Operation failed", "Invalid UUID string: "+c.id)
+		return nil, c.badID(c.id)
 	}
 	if v := c.s.vms[strings.ToLower(c.id)]; v != nil {
 		return v, nil
 	}
 	return nil, &reply{status: http.StatusNotFound}
+}
+
+// changeable is machine, if nothing holds it fast. s.mu is held.
+func (c *call) changeable() (*vm, *reply) {
+	v, out := c.machine()
+	if out == nil && v.Status == ImageLocked {
+		return nil, c.refused(v, c.fault("VM_IS_LOCKED", ""))
+	}
+	return v, out
+}
+
+func (c *call) badID(id string) *reply {
+	return c.faultReply(http.StatusBadRequest, "Operation failed", "Invalid UUID string: "+id)
 }
 
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
@@ -318,7 +374,8 @@ func (c *call) order(what What, f func(*vm, actionIn) *reply) *reply {
 		}
 	}
 	s.note(what, v, Entry{By: c.user, Correlation: c.correlation, Why: in.Reason})
-	return xmlReply(http.StatusOK, el("action", tx("status", "complete")))
+	c.job(title(orderWords[c.op])+" "+v.Name, func() bool { return s.vms[v.ID] == v && (v.Status == ImageLocked || v.Status == WaitForLaunch) })
+	return c.complete()
 }
 
 func (c *call) start() *reply {
@@ -334,7 +391,7 @@ func (c *call) start() *reply {
 		host, fault, what := s.schedule(v)
 		quota := s.overQuota(v, OpStart)
 		switch {
-		case v.Disk == "":
+		case !v.boots():
 			return c.fault("WITHOUT_DISK", "")
 		case in.UseSysprep != nil && *in.UseSysprep && in.UseCloudInit != nil && *in.UseCloudInit:
 			return c.fault("CLOUD_INIT_AND_SYSPREP", "")
@@ -342,6 +399,15 @@ func (c *call) start() *reply {
 			return c.fault(fault, what)
 		case quota != "":
 			return c.fault("QUOTA_CLUSTER_LIMIT", quota)
+		}
+		for _, a := range v.Disks {
+			d := s.disks.all[a.Disk]
+			if out := c.lockedDisk(d); out != nil {
+				return out
+			}
+			if at := s.domains.all[d.Domains[0]]; at.Status != activeDomain {
+				return c.fault("STORAGE_DOMAIN_STATUS", title(at.Status))
+			}
 		}
 		v.Given = v.cloudInit(in)
 		v.Ran, v.RunOnce, v.Started, v.Host, v.StopReason = true, in.VM != nil, s.clock.Now(), host, ""
@@ -375,15 +441,37 @@ func (c *call) shutdown() *reply {
 }
 
 func (c *call) remove() *reply {
-	return c.order(Removed, func(v *vm, _ actionIn) *reply {
-		switch {
-		case v.Protected:
+	out := c.order(Removed, func(v *vm, _ actionIn) *reply {
+		s := c.s
+		var kept []*disk
+		for _, a := range v.Disks {
+			switch d := s.disks.all[a.Disk]; {
+			case s.transferring(d):
+				return c.fault("DISK_IS_LOCKED", d.Alias)
+			case c.flag("detach_only") && d.Base != "":
+				return c.fault("DETACH_BASED_ON_TEMPLATE", "")
+			case c.flag("detach_only"):
+				kept = append(kept, d)
+			}
+		}
+		if v.Protected {
 			return c.fault("DELETE_PROTECTION", "")
-		case c.flag("detach_only") && v.Disk != "":
-			return c.fault("DETACH_BASED_ON_TEMPLATE", "")
+		}
+		for _, d := range kept {
+			v.detach(d.ID)
+			d.Machine = ""
+			s.disks.put(s, d)
 		}
 		v.Removing = true
-		c.s.move(v, ImageLocked, "it is being removed")
+		s.move(v, ImageLocked, "it is being removed")
 		return nil
 	})
+	if s := c.s; out.status == http.StatusOK && s.model.Times.Remove == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if v := s.vms[c.id]; v != nil && v.Removing && v.held == nil {
+			s.vanish(v) // who is answered finds it gone
+		}
+	}
+	return out
 }

@@ -44,7 +44,7 @@ func TestARealGuestIsSwitchedOffAndRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(s.images()); err == nil {
+	if _, err := os.Stat(s.boots()); err == nil {
 		t.Error("what guests boot from is left")
 	}
 	s = Start(t, model, Options{State: state})

@@ -28,11 +28,12 @@ const (
 	OpStop     Op = "stop"
 	OpShutdown Op = "shutdown"
 	OpRemove   Op = "remove"
-	OpRead     Op = "read" // of anything else
+	OpRead     Op = "read"   // of anything else
+	OpChange   Op = "change" // of anything else, or of what belongs to a machine
 	OpOther    Op = "other"
 )
 
-var ops = []Op{OpLogin, OpRoot, OpList, OpGet, OpCreate, OpUpdate, OpStart, OpStop, OpShutdown, OpRemove, OpRead, OpOther}
+var ops = []Op{OpLogin, OpRoot, OpList, OpGet, OpCreate, OpUpdate, OpStart, OpStop, OpShutdown, OpRemove, OpRead, OpChange, OpOther}
 
 // Rule is something that goes wrong, or takes long: which calls it meets, and what
 // becomes of them and of the machines that they are about. A rule of the second kind
@@ -330,7 +331,7 @@ func (c *call) before() (out *reply, end bool) {
 		switch {
 		case r.Fault != "":
 			f := faults[r.Fault]
-			return c.faultReply(cmp.Or(r.Status, f.status), failed, cmp.Or(r.Detail, f.say(c.op, c.name))), false
+			return c.faultReply(cmp.Or(r.Status, f.status), failed, cmp.Or(r.Detail, f.say(cmp.Or(orderWords[c.op], "do that"), c.name))), false
 		case r.Status != 0 && r.Detail != "":
 			return c.faultReply(r.Status, failed, r.Detail), false
 		case r.Status != 0:

@@ -35,6 +35,9 @@ var searchWords = regexp.MustCompile(`"[^"]*"|!=|=|[^\s="!]+`)
 // fields of an object, by the names that a search may use.
 type fields map[string]string
 
+// several values of a field are parted by this.
+const several = "\x00"
+
 func parseSearch(text string, caseSensitive bool, known []string) (query, error) {
 	var q query
 	words := searchWords.FindAllString(text, -1)
@@ -96,7 +99,7 @@ func like(value string, caseSensitive bool) *regexp.Regexp {
 func (q query) matches(f fields) bool {
 	ok := true
 	for i, t := range q.terms {
-		this := t.value.MatchString(f[t.field]) != t.not
+		this := slices.ContainsFunc(strings.Split(f[t.field], several), t.value.MatchString) != t.not
 		switch {
 		case i == 0:
 			ok = this

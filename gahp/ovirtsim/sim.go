@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	mathrand "math/rand/v2"
@@ -40,16 +41,25 @@ type Sim struct {
 	keys    *authority
 	handler http.Handler // of the API's port
 
-	mu       sync.Mutex
-	vms      map[string]*vm  // by id
-	making   map[string]bool // names of machines on their way, with their data center
-	sessions map[string]*session
-	rules    []*rule
-	lastRule int
-	journal  *journal
-	calls    map[Op]int
-	random   *mathrand.Rand
-	closed   bool
+	mu         sync.Mutex
+	vms        map[string]*vm // by id
+	disks      shelf[disk, *disk]
+	domains    shelf[domain, *domain]
+	templates  shelf[template, *template]
+	profiles   shelf[profile, *profile]
+	tags       shelf[tag, *tag]
+	affinities shelf[affinity, *affinity]
+	transfers  map[string]*transfer // by id
+	jobs       []*job               // the oldest first
+	imagesIn   string               // where contents of disks are; empty: nowhere yet
+	making     map[string]bool      // names of machines on their way, with their data center
+	sessions   map[string]*session
+	rules      []*rule
+	lastRule   int
+	journal    *journal
+	calls      map[Op]int
+	random     *mathrand.Rand
+	closed     bool
 
 	lock    *os.File      // of State
 	scratch string        // holds guests where there is no State
@@ -68,7 +78,7 @@ func Open(m Model, o Options) (*Sim, error) {
 	}
 	s := &Sim{
 		o: o, model: m, clock: o.Clock, log: o.Log,
-		vms: map[string]*vm{}, making: map[string]bool{}, sessions: map[string]*session{}, calls: map[Op]int{},
+		vms: map[string]*vm{}, transfers: map[string]*transfer{}, making: map[string]bool{}, sessions: map[string]*session{}, calls: map[Op]int{},
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
 	s.handler = s.routes()
@@ -101,6 +111,10 @@ func (s *Sim) begin(kept []*vm, fresh bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record(Entry{What: Began})
+	s.tags.known(&tag{ID: blankID, Name: "root", Description: "root"})
+	s.stock()
+	s.plugIn()
+	s.mint()
 	for _, r := range s.model.Rules {
 		s.putRule(r)
 	}
@@ -111,14 +125,17 @@ func (s *Sim) begin(kept []*vm, fresh bool) error {
 		return s.ready()
 	}
 	s.takeUp(kept)
-	return s.sweep()
+	return errors.Join(s.sweep(), s.sweepImages())
 }
 
 // inherit makes a machine of the model. s.mu is held.
 func (s *Sim) inherit(d VM) {
-	t := s.template(d.Template)
-	cluster := s.clusterNamed(cmp.Or(d.Cluster, t.Cluster))
-	v := s.newVM(t, cluster.ID)
+	t := s.templateNamed(d.Template)
+	cluster := identified[Cluster]{ID: t.Cluster}
+	if d.Cluster != "" {
+		cluster = s.clusterNamed(d.Cluster)
+	}
+	v, disks := s.newVM(t, cluster.ID)
 	v.ID, v.Foreign = idOf("vm", d.Name), true
 	v.Name, v.Comment, v.Description, v.Protected = d.Name, d.Comment, d.Description, d.Protect
 	v.Status, v.Created, v.Since = d.Status, s.clock.Now(), s.clock.Now()
@@ -140,25 +157,51 @@ func (s *Sim) inherit(d VM) {
 		}
 	}
 	s.vms[v.ID] = v
+	s.keepDisks(v, disks)
 	s.save(v)
 	s.note(Moved, v, Entry{Why: "it is in the model"})
 	s.follow(v)
 }
 
-// newVM is a machine as its template has it.
-func (s *Sim) newVM(t Template, cluster string) *vm {
-	v := &vm{kept: kept{
-		ID: newID(), Template: t.id(), Cluster: cluster, Body: t.Body, OS: t.OS,
-		Memory: t.MemoryMB << 20, Guaranteed: t.MemoryMB << 20, MaxMemory: 4 * t.MemoryMB << 20,
-		Sockets: 1, Cores: t.Cores, Threads: 1,
-		HA: t.HA, Protected: t.Protect, DiskMB: t.DiskMB, NIC: newID(), Status: ImageLocked,
-	}}
-	v.MAC = macOf(v.NIC)
-	if t.DiskMB > 0 {
-		v.Disk = newID()
+// newVM is a machine as its template has it, with the disks that are to be made for it.
+func (s *Sim) newVM(t *template, cluster string) (*vm, []*disk) {
+	v := &vm{kept: kept{shape: t.shape, ID: newID(), Template: t.ID, Original: t.ID, Cluster: cluster, Body: t.Body, Status: ImageLocked}}
+	v.Priority = 1
+	for _, n := range t.NICs {
+		c := newNIC(n.Name, n.Profile)
+		c.Interface = n.Interface
+		if p := s.profiles.all[n.Profile]; p == nil || p.DataCenter != s.dataCenterOf(cluster) {
+			c.Profile = idOf("vnicprofile", cluster)
+		}
+		v.NICs = append(v.NICs, c)
 	}
-	return v
+	var disks []*disk
+	for _, a := range t.Disks {
+		d := *s.disks.all[a.Disk]
+		d.Base, d.ID, d.Image = d.ID, newID(), newID()
+		d.Machine, d.Template, d.Content, d.Actual = v.ID, "", "", thin
+		d.Domains = []string{d.Domains[0]}
+		if dc := s.dataCenterOf(cluster); s.domains.all[d.Domains[0]].DataCenter != dc {
+			d.Base = "" // it is copied to where it can be
+			d.Domains[0] = s.dataDomain(dc).ID
+		}
+		disks, a.Disk = append(disks, &d), d.ID
+		v.Disks = append(v.Disks, a)
+	}
+	return v, disks
 }
+
+// keepDisks puts disks that were made for a machine on the shelf. Before the machine is
+// kept: disks that name one that is not there are nobody's.
+func (s *Sim) keepDisks(v *vm, disks []*disk) {
+	for i, d := range disks {
+		d.Alias = fmt.Sprintf("%s_Disk%d", v.Name, i+1)
+		s.disks.put(s, d)
+	}
+}
+
+// nextAlias is a name for a disk more.
+func (v *vm) nextAlias() string { return fmt.Sprintf("%s_Disk%d", v.Name, len(v.Disks)+1) }
 
 func newID() string {
 	b := make([]byte, 16)
@@ -212,10 +255,12 @@ func (s *Sim) Machines() []Machine {
 	defer s.mu.Unlock()
 	out := []Machine{}
 	for _, v := range s.sorted() {
-		t := s.templateByID(v.Template)
 		m := Machine{
-			ID: v.ID, Name: v.Name, Status: v.Status, Comment: v.Comment, Description: v.Description, Template: t.Name, Version: t.Version,
+			ID: v.ID, Name: v.Name, Status: v.Status, Comment: v.Comment, Description: v.Description,
 			MemoryMB: v.Memory >> 20, Cores: v.vcpus(), Foreign: v.Foreign, Body: v.Body, Created: v.Created,
+		}
+		if t := s.templates.all[v.Template]; t != nil {
+			m.Template, m.Version = t.Name, t.Version
 		}
 		if v.Init != nil {
 			m.HostName, m.UserData = v.Init.HostName, v.Init.CustomScript
@@ -268,10 +313,13 @@ func (s *Sim) letGo() error {
 		errs = append(errs, s.journal.file.Close())
 	}
 	if s.kernel != (qemu.Kernel{}) {
-		errs = append(errs, os.RemoveAll(s.images()))
+		errs = append(errs, os.RemoveAll(s.boots()))
 	}
 	if s.scratch != "" {
 		errs = append(errs, os.RemoveAll(s.scratch))
+	}
+	if s.imagesIn != "" && s.o.State == "" {
+		errs = append(errs, os.RemoveAll(s.imagesIn))
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

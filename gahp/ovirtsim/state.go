@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,16 +19,17 @@ import (
 //
 //	journal        entries, a line each
 //	ca.pem ca.key  the authority
-//	vms/ID.json    a machine
+//	vms/ID.json    a machine; disks/, templates/, tags/ and so on: other things
+//	images/        what was uploaded
 //	guests/ID/     the disk and console of a body that runs
-//	images/        what qemu bodies boot from, while the simulator runs
+//	boot/          what qemu bodies boot from, while the simulator runs
 //	ready          made when the model's machines are all there
 //	lock           held by the simulator that has the directory
 const (
 	readyFile = "ready"
 	vmsDir    = "vms"
 	guestsDir = "guests"
-	imagesDir = "images"
+	bootDir   = "boot"
 )
 
 // openState reads what an earlier life has left. fresh: there was none.
@@ -63,8 +65,35 @@ func (s *Sim) openState() (old []*vm, fresh bool, err error) {
 		return nil, false, err
 	}
 	s.CA = s.keys.pem
+	if err := s.openShelves(fresh); err != nil {
+		return nil, false, err
+	}
 	s.journal, err = openJournal(journalPath)
 	return old, fresh, err
+}
+
+// openShelves reads what there is beside machines.
+func (s *Sim) openShelves(fresh bool) (err error) {
+	dir := s.o.State
+	if s.disks, err = openShelf[disk](dir, "disks", fresh); err != nil {
+		return err
+	}
+	if s.domains, err = openShelf[domain](dir, "storagedomains", fresh); err != nil {
+		return err
+	}
+	if s.templates, err = openShelf[template](dir, "templates", fresh); err != nil {
+		return err
+	}
+	if s.profiles, err = openShelf[profile](dir, "vnicprofiles", fresh); err != nil {
+		return err
+	}
+	if s.tags, err = openShelf[tag](dir, "tags", fresh); err != nil {
+		return err
+	}
+	if s.affinities, err = openShelf[affinity](dir, "affinitygroups", fresh); err != nil {
+		return err
+	}
+	return s.openImages()
 }
 
 // lockDir takes a directory for this process, as long as the file is open.
@@ -138,11 +167,31 @@ func (s *Sim) takeUp(old []*vm) {
 		}
 		s.follow(v)
 	}
+	s.disown()
 	for id, e := range last {
 		if e.What != Gone && s.vms[id] == nil {
 			e.What, e.Why, e.At = Gone, "the simulator died before it was kept", s.clock.Now()
 			s.record(e)
 		}
+	}
+}
+
+// disown sorts out disks that an earlier life was killed over: one that was attached to a
+// machine that does not know it is nobody's; one of a machine or template that is gone is
+// gone as well. s.mu is held.
+func (s *Sim) disown() {
+	for _, d := range s.disks.sorted() {
+		v := s.vms[d.Machine]
+		switch {
+		case d.Machine != "" && v == nil, d.Template != "" && s.templates.all[d.Template] == nil:
+			s.disks.drop(s, d) // its content is swept
+		case v != nil && v.attached(d.ID).Disk == "":
+			d.Machine = ""
+			s.disks.put(s, d)
+		}
+	}
+	for _, v := range s.vms {
+		v.Disks = slices.DeleteFunc(v.Disks, func(a attachment) bool { return s.disks.all[a.Disk] == nil })
 	}
 }
 

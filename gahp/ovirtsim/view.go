@@ -7,15 +7,31 @@ import (
 	"strings"
 )
 
-var vmFields = []string{"name", "id", "comment", "description", "status", "cluster", "datacenter", "template", "host", "fqdn", "created_by_user_id", "creationdate", "type", "os"}
+var vmFields = []string{"name", "id", "comment", "description", "status", "cluster", "datacenter", "template", "host", "fqdn", "created_by_user_id", "creationdate", "type", "os", "tag"}
 
 // fields are what a search sees of a machine. s.mu is held.
 func (s *Sim) fields(v *vm) fields {
 	return fields{
 		"name": v.Name, "id": v.ID, "comment": v.Comment, "description": v.Description, "status": strings.ReplaceAll(string(s.shown(v)), "_", ""),
-		"cluster": s.clusterByID(v.Cluster).T.Name, "datacenter": s.dataCenterOf(v.Cluster), "template": s.templateByID(v.Template).Name,
-		"host": s.hostName(v.Host), "created_by_user_id": v.By, "creationdate": v.Created.Format("2006-01-02"), "type": "server", "os": v.OS,
+		"cluster": s.clusterByID(v.Cluster).T.Name, "datacenter": s.dataCenterOf(v.Cluster), "template": s.templateName(v.Template),
+		"host": s.hostName(v.Host), "created_by_user_id": v.By, "creationdate": v.Created.Format("2006-01-02"), "type": v.Type, "os": v.OS, "tag": s.tagNames(v),
 	}
+}
+
+func (s *Sim) templateName(id string) string {
+	if t := s.templates.all[id]; t != nil {
+		return t.Name
+	}
+	return ""
+}
+
+// tagNames are those of the tags that v carries, each as a search may name it.
+func (s *Sim) tagNames(v *vm) string {
+	var names []string
+	for _, t := range s.tagsOf(v) {
+		names = append(names, t.Name)
+	}
+	return strings.Join(names, several)
 }
 
 func (s *Sim) hostName(id string) string {
@@ -73,7 +89,6 @@ var (
 		"sessions", "affinitylabels", "cdroms", "nics", "snapshots", "applications", "hostdevices", "reporteddevices", "watchdogs",
 		"graphicsconsoles", "numanodes", "katelloerrata", "permissions", "tags", "diskattachments", "statistics", "backups",
 	}
-	templateLinks = []string{"cdroms", "nics", "watchdogs", "graphicsconsoles", "permissions", "tags", "diskattachments"}
 )
 
 // vmNode is a machine as an engine shows it; whole as it does after an add, or when
@@ -91,15 +106,16 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 		}
 	}
 	n.add(links(at("vms", v.ID), rels))
-	n.add(shape(v.Memory, v.Guaranteed, v.MaxMemory, v.Sockets, v.Cores, v.Threads, "x86_64", v.OS)...)
+	n.add(v.nodes("x86_64")...)
+	n.add(s.displayOf(v))
 	n.add(
 		when("creation_time", v.Created), yes("delete_protected", v.Protected),
-		el("high_availability", yes("enabled", v.HA), num("priority", 1)),
+		el("high_availability", yes("enabled", v.HA), num("priority", v.Priority)),
 	)
 	if v.Init != nil {
 		n.add(v.Init.node())
 	}
-	n.addIf(whole, el("console", yes("enabled", false)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", false))
+	n.addIf(whole, el("console", yes("enabled", v.Serial)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", v.Soundcard))
 	n.add(
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),
 		el("quota").with("id", idOf("quota", s.dataCenterOf(v.Cluster))),
@@ -113,7 +129,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	n.addIf(status == Paused, tx("status_detail", "eio"))
 	n.addIf(v.StopReason != "", tx("stop_reason", v.StopReason))
 	n.add(when("stop_time", cmp.Or(v.Stopped, v.Created))) // also while it runs, and before it ever has
-	return n.add(ref("original_template", "templates", v.Template), ref("template", "templates", v.Template))
+	return n.add(ref("original_template", "templates", v.Original), ref("template", "templates", v.Template))
 }
 
 // followed is what belongs to a machine, where it is wanted in place of a link.
@@ -124,56 +140,12 @@ func (c *call) followed(v *vm, rel string) *node {
 	return c.partOf(v, rel)
 }
 
-// shape is what machines and templates have in common.
-func shape(memory, guaranteed, most int64, sockets, cores, threads int, arch, os string) []*node {
-	return []*node{
-		el("cpu", tx("architecture", arch), el("topology", num("cores", cores), num("sockets", sockets), num("threads", threads))),
-		num("memory", memory),
-		el("memory_policy", num("guaranteed", guaranteed), num("max", most)),
-		el("os", el("boot", el("devices", tx("device", "hd"))), tx("type", os)),
-		shaped,
+// displayOf is a machine's first screen: where it is while it runs. s.mu is held.
+func (s *Sim) displayOf(v *vm) *node {
+	if !v.Status.running() || len(v.Consoles) == 0 {
+		return display(v.Consoles)
 	}
-}
-
-// shaped is what all of them have alike.
-var shaped = fixed(
-	el("bios", el("boot_menu", yes("enabled", false)), tx("type", "q35_sea_bios")),
-	num("cpu_shares", 0),
-	el("display", yes("allow_override", false), yes("copy_paste_enabled", true), tx("disconnect_action", "LOCK_SCREEN"),
-		yes("file_transfer_enabled", true), num("monitors", 1), yes("single_qxl_pci", false), yes("smartcard_enabled", false), tx("type", "spice")),
-	el("io", num("threads", 0)),
-	ref("large_icon", "icons", idOf("icon", "large")),
-	el("migration", tx("auto_converge", "inherit"), tx("compressed", "inherit")),
-	num("migration_downtime", -1),
-	yes("multi_queues_enabled", true),
-	tx("origin", "ovirt"),
-	el("placement_policy", tx("affinity", "migratable")),
-	ref("small_icon", "icons", idOf("icon", "small")),
-	el("sso", el("methods", el("method").with("id", "guest_agent"))),
-	yes("start_paused", false), yes("stateless", false), tx("storage_error_resume_behaviour", "auto_resume"),
-	el("time_zone", tx("name", "Etc/GMT")),
-	tx("type", "server"),
-	el("usb", yes("enabled", false)),
-)
-
-// node is an initialization as its owner may read it: all of it but the password.
-func (i *initialization) node() *node {
-	n := el("initialization")
-	for _, f := range []struct{ name, text string }{
-		{"authorized_ssh_keys", i.SSHKeys},
-		{"custom_script", i.CustomScript},
-		{"dns_search", i.DNSSearch},
-		{"dns_servers", i.DNSServers},
-		{"host_name", i.HostName},
-		{"timezone", i.Timezone},
-		{"user_name", i.UserName},
-	} {
-		n.addIf(f.text != "", tx(f.name, f.text))
-	}
-	if i.Regenerate != nil {
-		n.add(yes("regenerate_ssh_keys", *i.Regenerate))
-	}
-	return n
+	return display(v.Consoles, tx("address", s.hostName(v.Host)+".example.org"), num("port", consolePort(v.Consoles[0])), num("secure_port", consolePort(v.Consoles[0])+1))
 }
 
 // reports: the guest's agent has reported what the guest has. s.mu is held.
@@ -202,36 +174,38 @@ func (c *call) part() *reply {
 	return page(http.StatusNotFound, "Not Found")
 }
 
+// nobodyHas is what no machine here has, by the link to it: its list is empty.
+var nobodyHas = map[string]string{
+	"affinitylabels": "affinity_labels", "backups": "backups", "hostdevices": "host_devices", "katelloerrata": "katello_errata",
+	"numanodes": "vm_numa_nodes", "sessions": "sessions", "watchdogs": "watchdogs",
+}
+
 // partOf is what belongs to a machine; nil for what is not simulated. s.mu is held.
 func (c *call) partOf(v *vm, rel string) *node {
 	self := ref("vm", "vms", v.ID)
-	nic := at("vms", v.ID) + "/nics/" + v.NIC
 	switch rel {
 	case "nics":
-		n := object("nic", nic, v.NIC, []string{"activate", "deactivate"}, []*node{tx("name", "nic1")}, nil)
-		for _, rel := range []string{"reporteddevices", "networkfilterparameters", "statistics"} {
-			if rel == "reporteddevices" && c.follow["nics.reporteddevices"] {
-				n.add(c.partOf(v, rel))
-				continue
-			}
-			n.add(el("link").with("href", nic+"/"+rel, "rel", rel))
-		}
-		return el("nics", n.add(self, tx("interface", "virtio"), yes("linked", true), el("mac", tx("address", v.MAC)), yes("plugged", true),
-			ref("vnic_profile", "vnicprofiles", idOf("vnicprofile", v.Cluster))))
-	case "reporteddevices":
-		n := el("reported_devices")
-		if c.s.reports(v) {
-			id := idOf("device", v.ID)
-			n.add(object("reported_device", at("vms", v.ID)+"/reporteddevices/"+id, id, nil, []*node{tx("name", "eth0"), tx("description", "guest reported data")}, nil,
-				el("ips", el("ip", tx("address", addressOf(v)), tx("version", "v4"))), el("mac", tx("address", v.MAC)), tx("type", "network"), self))
+		n := el("nics")
+		for _, i := range v.NICs {
+			n.add(c.nicNode(v, i))
 		}
 		return n
+	case "reporteddevices":
+		return c.s.reported(v, nil)
 	case "diskattachments":
 		n := el("disk_attachments")
-		if v.Disk != "" {
-			n.add(attachment(at("vms", v.ID), v.Disk, self))
+		for _, a := range v.Disks {
+			n.add(c.attachmentNode(at("vms", v.ID), a, self))
 		}
 		return n
+	case "graphicsconsoles":
+		return c.s.consolesOf(v)
+	case "cdroms":
+		return el("cdroms", v.cdrom())
+	case "permissions":
+		return permissions(v)
+	case "tags":
+		return c.s.tagsNode(v)
 	case "snapshots":
 		return c.s.snapshots(v)
 	case "applications":
@@ -249,34 +223,8 @@ func (c *call) partOf(v *vm, rel string) *node {
 			{"cpu.current.total", "Total CPU used", "percent", 0},
 		})
 	}
+	if list := nobodyHas[rel]; list != "" {
+		return el(list)
+	}
 	return nil
-}
-
-func (c *call) templates() *reply {
-	return show(c, "template", c.s.model.Templates, []string{"name", "id", "cluster", "status"},
-		func(t Template) fields {
-			return fields{"name": t.Name, "id": t.id(), "cluster": t.Cluster, "status": t.Status}
-		},
-		func(t Template) *node {
-			base := t
-			for _, o := range c.s.model.Templates {
-				if o.Name == t.Name && o.Version < base.Version {
-					base = o
-				}
-			}
-			arch, version := "x86_64", t.Version
-			if t.Name == blankName {
-				arch, version = "undefined", 0
-			}
-			n := object("template", at("templates", t.id()), t.id(), []string{"export"},
-				[]*node{tx("name", t.Name), tx("description", ""), tx("comment", "")}, templateLinks)
-			n.add(shape(t.MemoryMB<<20, t.MemoryMB<<20, 4*t.MemoryMB<<20, 1, t.Cores, 1, arch, t.OS)...)
-			n.add(when("creation_time", epoch), yes("delete_protected", false), el("high_availability", yes("enabled", t.HA), num("priority", 0)))
-			if t.Cluster != "" {
-				id := idOf("cluster", t.Cluster)
-				n.add(ref("cluster", "clusters", id), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", id)))
-			}
-			return n.add(tx("status", t.Status), el("version",
-				tx("version_name", map[bool]string{true: "base version"}[t.Version == base.Version && version > 0]), num("version_number", version), ref("base_template", "templates", base.id())))
-		})
 }

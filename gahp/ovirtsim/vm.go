@@ -24,27 +24,20 @@ type vm struct {
 
 // kept is what a restart of the simulator keeps of a machine.
 type kept struct {
+	shape
 	ID          string
 	Name        string
 	Comment     string
 	Description string
 	Template    string // id
+	Original    string // id of the template that it was made from
 	Cluster     string // id
 	Body        Body
-	OS          string
-	Memory      int64 // bytes
-	Guaranteed  int64
-	MaxMemory   int64
-	Sockets     int
-	Cores       int
-	Threads     int
-	Init        *initialization
-	HA          bool
-	Protected   bool
-	DiskMB      int64
-	Disk        string // id; empty: none
-	NIC         string // id
-	MAC         string
+	Disks       []attachment
+	NICs        []nic
+	Tags        []string // ids
+	CD          string   // the file in its drive
+	Snapshots   []snapshot
 	Foreign     bool
 	By          string // the user who made it
 
@@ -77,9 +70,26 @@ type initialization struct {
 	DNSServers   string `xml:"dns_servers"`
 	DNSSearch    string `xml:"dns_search"`
 	Regenerate   *bool  `xml:"regenerate_ssh_keys"`
+	Cards        []card `xml:"nic_configurations>nic_configuration"`
 }
 
-func (v *vm) vcpus() int { return v.Sockets * v.Cores * v.Threads }
+// card says how a guest is to set up a network card.
+type card struct {
+	Name     string   `xml:"name"`
+	Protocol string   `xml:"boot_protocol"`
+	OnBoot   bool     `xml:"on_boot"`
+	IP       *address `xml:"ip"`
+	IPv6     *address `xml:"ipv6"`
+}
+
+type address struct {
+	Address string `xml:"address"`
+	Gateway string `xml:"gateway"`
+	Netmask string `xml:"netmask"`
+	Version string `xml:"version"`
+}
+
+func (h *shape) vcpus() int { return h.Sockets * h.Cores * h.Threads }
 
 // next is what follows by itself, after how long.
 func (v *vm) next(t Times) (do func(*Sim, *vm), after time.Duration) {
@@ -186,6 +196,11 @@ func (s *Sim) vanish(v *vm) {
 	delete(s.vms, v.ID)
 	s.note(Gone, v, Entry{Why: why})
 	s.forget(v)
+	for _, a := range v.Disks {
+		if d := s.disks.all[a.Disk]; d != nil && d.Machine == v.ID {
+			s.dropDisk(d)
+		}
+	}
 }
 
 // switchOff ends a machine without asking its guest.

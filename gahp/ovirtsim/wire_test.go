@@ -46,7 +46,7 @@ func stable(text string, s *Sim) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.vms {
-		text = strings.NewReplacer(v.NIC, "NIC", v.MAC, "MAC", v.Disk, "DISK").Replace(text)
+		text = strings.NewReplacer(v.NICs[0].ID, "NIC", v.NICs[0].MAC, "MAC", v.Disks[0].Disk, "DISK").Replace(text)
 	}
 	return text
 }
