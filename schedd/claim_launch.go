@@ -28,7 +28,7 @@ func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
 			return err
 		}
 		o, _ := v.Owner(c.Owner)
-		owner = desk.Owner(o)
+		owner, s.job = desk.Owner(o), job
 		m, err = submit.MachineOf(job)
 		return err
 	})
@@ -132,7 +132,7 @@ func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return s.trouble(ctx, err)
 	}
-	return 0, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, &vm)
 }
 
 // maxUserData bounds what a guest is given, as oVirt does.
@@ -171,7 +171,9 @@ func (s *claimStep) find(ctx context.Context) (time.Duration, error) {
 	case vm.Mark != s.mark():
 		return 0, s.refused(ctx, "a machine that is not ours has the name "+s.claim.Name, grid.HoldCloudServer)
 	}
-	return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimFound, VM: vm.ID, Reason: "it was found by its name"})
+	return 0, s.propose(ctx, &ledger.Move{
+		Verb: grid.ClaimFound, VM: vm.ID, Reason: "it was found by its name", Report: []ledger.AttemptReport{s.accepted(vm.ID, vm.State)},
+	})
 }
 
 func (s *claimStep) lookup(ctx context.Context) (gahp.VM, error) {
@@ -192,7 +194,7 @@ func (s *claimStep) borrow(ctx context.Context) (time.Duration, error) {
 	case vm.State != gahp.Down:
 		return 0, s.refused(ctx, fmt.Sprintf("machine %s of %s is %s: only one that is down can be borrowed", s.claim.Name, s.res.Name, vm.State), grid.HoldCloudUser)
 	}
-	return 0, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, &vm)
 }
 
 // start starts a machine that is there.

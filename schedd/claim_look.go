@@ -24,10 +24,14 @@ func (s *claimStep) look(ctx context.Context, most time.Duration) (gahp.VM, watc
 		case err != nil:
 			return vm, watch.NotYet, err
 		}
+		s.seen = &vm
 		return vm, watch.Here, nil
 	}
 	vm, seen := s.engine.Look(s.id, s.claim.VM, s.did.at, most)
-	if seen == watch.NotYet {
+	switch seen {
+	case watch.Here:
+		s.seen = &vm
+	case watch.NotYet:
 		s.waits = "the engine is asked what has become of its machine"
 	}
 	return vm, seen, nil

@@ -212,7 +212,7 @@ func (s *claimStep) stopUnseen(ctx context.Context) (time.Duration, error) {
 	case vm.Mark != s.mark():
 		return 0, s.gone(ctx, "the machine of its name is not ours")
 	}
-	return 0, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, &vm)
 }
 
 // gone closes the claim. If the job's attempt was still open (it was held or removed),

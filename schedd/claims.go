@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/gahp"
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
 )
@@ -84,6 +85,18 @@ func (c *claims) waits(id uint32) string {
 	return a.waits
 }
 
+// pokeAll makes the loop look at all claims whose machines an engine shows.
+func (c *claims) pokeAll(e *engine) {
+	c.mu.Lock()
+	for _, a := range c.known {
+		if a.engine == e {
+			a.again, a.poked = time.Time{}, true
+		}
+	}
+	c.mu.Unlock()
+	c.wake()
+}
+
 func (c *claims) run(ctx context.Context) error {
 	defer c.wg.Wait()
 	timer := time.NewTimer(0)
@@ -153,6 +166,9 @@ func wantedBy(v *ledger.View, id uint32, c *ledger.Claim) bool {
 // step does one step and notes when to look again.
 func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 	again, err := s.advance(ctx)
+	if told := s.mirror(ctx, err, a.tries); told != nil && ctx.Err() == nil {
+		c.d.log.WithError(told).WithField("claim", s.id).Warn("what is seen of a job's machine is not kept now")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.busy, a.engine = false, s.engine
@@ -206,6 +222,8 @@ type claimStep struct {
 	did    *deed
 	res    *Resource
 	engine *engine
+	job    *ad.Ad   // of the job that is the machine, as it was at the step's begin; nil: there is none
+	seen   *gahp.VM // as it was shown in this step; nil: it was not
 	waits  string
 }
 
@@ -274,8 +292,8 @@ func (s *claimStep) propose(ctx context.Context, m *ledger.Move) error {
 }
 
 // learn notes the engine's id of the machine.
-func (s *claimStep) learn(ctx context.Context, vm string) error {
-	return s.propose(ctx, &ledger.Move{VM: vm})
+func (s *claimStep) learn(ctx context.Context, vm *gahp.VM) error {
+	return s.propose(ctx, &ledger.Move{VM: vm.ID, Report: []ledger.AttemptReport{s.accepted(vm.ID, vm.State)}})
 }
 
 // report is what the claim's fate means for the job that is the machine.
@@ -300,6 +318,7 @@ func (s *claimStep) held(code grid.HoldCode, why string) ledger.AttemptReport {
 // ended says that the guest has powered off: the job has done what it had to.
 func (s *claimStep) ended(started time.Time) ledger.AttemptReport {
 	r := s.report(ledger.Ended)
+	r.Attrs = []ledger.Attr{text(attrGridStatus, string(gahp.Down))}
 	if !started.IsZero() {
 		r.Exit.WallMS = max(time.Since(started).Milliseconds(), 0)
 	}
