@@ -72,6 +72,9 @@ type Create struct {
 	Mark        string // ours, in the machine's comment: how we know it again
 	UserData    string // cloud-config, kept by the machine for its first start
 	HostName    string // of the guest; empty: Name
+
+	InstanceType string // name; its memory and cores count where MemoryMB and Cores are 0. Empty: none
+	Quota        string // name, in the cluster's data center; empty: the engine's default
 }
 
 // Start says how to boot.
