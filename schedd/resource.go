@@ -23,7 +23,12 @@ type Resource struct {
 	CAFile       string   // of the engine's certificate; empty: the system's authorities
 	GAHP         []string // the command that speaks to the engine
 
-	MaxVMs    int           // open claims at a time; 0: no bound
+	MaxVMs int // open claims at a time; 0: no bound
+	// Further bounds of claims, 0: none. Those that wait and those whose fate is not known
+	// count as any other.
+	MaxVMsPerUser int // open ones, of jobs of one user
+	MaxVMsPerHour int // wished for within an hour, whatever became of them
+
 	MaxVMTime time.Duration // how long a machine may be; 0: 7 days
 	Create    bool          // jobs may make machines from templates
 	Borrow    []string      // names, as shell patterns, of machines that jobs may borrow
@@ -45,7 +50,14 @@ type Burst struct {
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
 	UserData    string            // further keys of the cloud-config, in block style
-	Schedd      string            // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
+	KeepFailed  time.Duration     // how long a machine stays whose worker did not join, for somebody to look at it
+
+	InstanceType string   // its name; of the machine, beside cores and memory
+	Quota        string   // its name
+	Affinity     []string // names of affinity groups of the machine's cluster
+	Tags         []string
+
+	Schedd string // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
 }
 
 func (r *Resource) complete() error {

@@ -1,17 +1,22 @@
 package schedd
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"gridburst/gahp"
 	"gridburst/gahp/conform"
+	"gridburst/gahp/fake"
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
 )
 
-// until looks until it is so.
+// becomes looks until it is so.
 func (l *lab) becomes(what string, is func() bool) {
 	l.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -38,6 +43,7 @@ func (l *lab) up(id grid.JobID) {
 }
 
 func TestAnAdShowsItsMachineAsItsEngineDoes(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	slow := l.engine.Inject(conform.SlowBoot)
 	id := l.vm("ovirt_template = worker")
@@ -78,6 +84,7 @@ func TestAnAdShowsItsMachineAsItsEngineDoes(t *testing.T) {
 // An engine that cannot be reached when a machine is asked for is told of, too, and the job
 // goes on when it is back.
 func TestAJobWhoseMachineCannotBeAskedForSaysSo(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	gone := l.engine.Inject(conform.Down)
 	id := l.vm("ovirt_template = worker")
@@ -97,4 +104,253 @@ func (l *lab) machine(id grid.JobID) conform.Machine {
 	}
 	l.t.Fatalf("job %s has no machine; at the engine there is %v", id, l.ours())
 	return conform.Machine{}
+}
+
+func TestAJobThatIsAMachineIsVacated(t *testing.T) {
+	t.Parallel()
+	for _, fast := range []bool{false, true} {
+		l := newLab(t, nil)
+		if fast {
+			l.engine.Inject(conform.DeafGuest)
+		}
+		id := l.vm("ovirt_template = worker")
+		l.up(id)
+		first := l.machine(id)
+		if _, err := l.Act(t.Context(), api.Action{Verb: "vacate", Selection: api.Selection{IDs: []string{id.String()}}, Fast: fast, Reason: "the host is needed"}); err != nil {
+			t.Fatal(err)
+		}
+		if e := l.until(id.String(), "job_requeued"); !strings.Contains(e.Text, "the host is needed") || e.Code != int32(grid.VacateUser) {
+			t.Errorf("it is requeued: %+v", e)
+		}
+		l.untilEpoch(id.String(), "job_started", 2)
+		l.gone(1)
+		if again := l.machine(id); again.Name == first.Name {
+			t.Errorf("it runs again as %s, which was to go", again.Name)
+		}
+		log := l.logged("vm.log", "000 027 001 004 027 001")
+		if !strings.Contains(log, "the host is needed") {
+			t.Errorf("the log does not say why:\n%s", log)
+		}
+	}
+}
+
+func TestAJobThatIsAMachineIsNotSuspended(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	id := l.vm("ovirt_template = worker")
+	l.up(id)
+	if got := l.act("suspend", id.String()); got.Refused != 1 || got.Changed != 0 {
+		t.Errorf("suspend: %+v", got)
+	}
+}
+
+// Whenever a job is held or removed, nothing is left of its machine, and released it runs.
+func TestAJobIsHeldAndRemovedAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]struct {
+		fault conform.Fault
+		shows string
+	}{
+		"while its disks are made":  {conform.LongLock, "image_locked"},
+		"while it finds a host":     {conform.SlowBoot, "wait_for_launch"},
+		"while it is up":            {"", "up"},
+		"while its host is unknown": {conform.HostLost, "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, nil)
+			heal := func() {}
+			if at.fault != "" && at.fault != conform.HostLost {
+				heal = l.engine.Inject(at.fault)
+			}
+			id := l.vm("ovirt_template = worker")
+			if at.fault == conform.HostLost {
+				l.up(id)
+				heal = l.engine.Inject(at.fault)
+			}
+			l.adOf(id, at.shows, func(a *ad.Ad) bool { return a.Text("GridJobStatus") == at.shows })
+			l.act("hold", id.String())
+			if at.fault == conform.LongLock || at.fault == conform.HostLost { // nothing can be done to it meanwhile
+				heal()
+			}
+			l.gone(1)
+			if vms := l.ours(); len(vms) != 1 {
+				t.Fatalf("the job is held, and at the engine there is %v", vms)
+			}
+			heal()
+			l.becomes("it can be released", func() bool { return l.act("release", id.String()).Changed == 1 })
+			l.adOf(id, "that it is another machine, and up", func(a *ad.Ad) bool {
+				return a.Text("GridJobStatus") == "up" && strings.HasSuffix(a.Text("GridJobId"), l.machine(id).ID)
+			})
+			l.act("remove", id.String())
+			if e := l.waitFor("its end", func(e *api.Event) bool { return e.Type == "job_left" }); e.To != "removed" {
+				t.Errorf("it ended as %+v", e)
+			}
+			if vms := l.ours(); len(vms) != 1 {
+				t.Errorf("the job is removed, and at the engine there is %v", vms)
+			}
+		})
+	}
+}
+
+func TestAMachineThatFailedIsKept(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	broken := l.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Start}, Kind: gahp.Refused})
+	id := l.vm("ovirt_template = worker\novirt_keep_on_failure = 3600")
+	if e := l.left(id); e.Type != "job_held" {
+		t.Fatalf("the job: %+v", e)
+	}
+	broken()
+	l.claimWaits(1, "it is kept as it is until")
+	l.restart() // which knows it again
+	l.claimWaits(1, "it is kept as it is until")
+	if m := l.machine(id); m.State != gahp.Down {
+		t.Errorf("it is %+v", m)
+	}
+	l.act("remove", id.String())
+	l.gone(1)
+	if vms := l.ours(); len(vms) != 1 {
+		t.Errorf("its job is removed, and at the engine there is %v", vms)
+	}
+
+	// A user's hold is no failure.
+	id = l.vm("ovirt_template = worker\novirt_keep_on_failure = 3600")
+	l.up(id)
+	l.act("hold", id.String())
+	l.gone(2)
+}
+
+func TestAMachineServesOneJobAfterAnother(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(c *Config) { c.Resources[0].MaxVMs = 1 })
+	l.engine.Inject(conform.GuestPowersOff)
+	const reuse = "ovirt_template = worker\novirt_reuse = 3600\novirt_user_data = "
+	ids := []grid.JobID{l.vm(reuse + "one"), l.vm(reuse + "two"), l.vm(reuse + "three")}
+	names := map[string]bool{}
+	for _, id := range ids {
+		if e := l.left(id); e.To != "completed" {
+			t.Fatalf("job %s: %+v", id, e)
+		}
+		names[strings.Fields(l.job(id.String()).Text("GridJobId"))[2]] = true
+	}
+	if len(names) != 1 {
+		t.Errorf("they were the machines %v, and should be one", names)
+	}
+	l.claimWaits(1, "its disks wait for another job of its kind")
+	if m := l.ours(); len(m) != 2 {
+		t.Errorf("at the engine there is %v", m)
+	}
+	booted := ""
+	for _, m := range l.engine.Machines() {
+		if names[m.Name] {
+			booted = m.Booted
+		}
+	}
+	if booted != "three" {
+		t.Errorf("its guest was last given %q", booted)
+	}
+	// What needs its room, and cannot be it, has it.
+	other := l.vm("ovirt_template = worker\novirt_memory = 2048\novirt_reuse = 3600")
+	if e := l.left(other); e.To != "completed" {
+		t.Fatalf("job %s: %+v", other, e)
+	}
+	l.gone(1)
+	l.claimWaits(2, "its disks wait for another job of its kind")
+	l.restart() // which offers it again
+	again := l.vm("ovirt_template = worker\novirt_memory = 2048\novirt_reuse = 1")
+	if e := l.left(again); e.To != "completed" {
+		t.Fatalf("job %s: %+v", again, e)
+	}
+	if a, b := l.job(other.String()).Text("GridJobId"), l.job(again.String()).Text("GridJobId"); a != b {
+		t.Errorf("%s is %s, and %s is %s", other, a, again, b)
+	}
+	l.gone(2)
+	if vms := l.ours(); len(vms) != 1 {
+		t.Errorf("at the engine there is %v", vms)
+	}
+}
+
+// A job that is vacated is the same machine again.
+func TestAVacatedJobReusesItsMachine(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	id := l.vm("ovirt_template = worker\novirt_reuse = 3600")
+	l.up(id)
+	l.act("vacate", id.String())
+	l.untilEpoch(id.String(), "job_started", 2)
+	l.logged("vm.log", "000 027 001 004 027 001")
+	if vms := l.ours(); len(vms) != 2 {
+		t.Errorf("at the engine there is %v", vms)
+	}
+	// Its disks are not left to others when it is removed.
+	l.act("remove", id.String())
+	l.gone(1)
+}
+
+func TestACopyAndAReportAreKeptOfAMachine(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	l.engine.Inject(conform.GuestPowersOff)
+	heal := l.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Copy}, Times: 1, Lost: true}) // the answer to the first order
+	defer heal()
+	id := l.vm("ovirt_template = worker\novirt_snapshot = kept-$(Cluster)\novirt_machine_log = machine.log")
+	if e := l.left(id); e.To != "completed" {
+		t.Fatalf("the job: %+v", e)
+	}
+	l.gone(1)
+	if vms := l.ours(); len(vms) != 1 {
+		t.Errorf("at the engine there is %v", vms)
+	}
+	ts, err := l.engine.Templates(t.Context())
+	if n := len(slices.DeleteFunc(ts, func(t gahp.Template) bool { return t.Name != "kept-1" || t.State != "ok" })); n != 1 || err != nil {
+		t.Errorf("there are %d templates of its name (%v)", n, err)
+	}
+	b, err := os.ReadFile(filepath.Join(l.dir, "machine.log"))
+	if lines := strings.Split(strings.TrimSpace(string(b)), "\n"); err != nil || len(lines) < 3 || !strings.Contains(lines[0], " normal VM gb-") {
+		t.Errorf("what is told of it is %q (%v)", b, err)
+	}
+}
+
+// What cannot be kept of a machine does not keep the machine.
+func TestAMachineGoesThoughNothingCanBeKeptOfIt(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	l.engine.Inject(conform.GuestPowersOff)
+	id := l.vm("ovirt_template = worker\novirt_snapshot = worker\novirt_machine_log = nosuch/machine.log")
+	if e := l.left(id); e.To != "completed" {
+		t.Fatalf("the job: %+v", e)
+	}
+	l.gone(1)
+	if vms := l.ours(); len(vms) != 1 {
+		t.Errorf("at the engine there is %v", vms)
+	}
+}
+
+func TestAMachineIsWhatItsJobSays(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	id := l.vm("ovirt_template = worker\novirt_instance_type = Medium\novirt_quota = project\novirt_affinity_groups = apart\novirt_tags = grid, alice")
+	l.up(id)
+	m := l.machine(id)
+	if m.InstanceType != conform.Medium || m.MemoryMB != 4096 || m.Quota != conform.Project || m.Affinity != conform.Apart || m.Tags != "alice,grid" {
+		t.Errorf("it is %+v", m)
+	}
+	wrong := l.vm("ovirt_template = worker\novirt_affinity_groups = nosuch")
+	if e := l.left(wrong); e.Type != "job_held" || !strings.Contains(e.Text, "nosuch") {
+		t.Errorf("a job in a group that there is not: %+v", e)
+	}
+	l.gone(2)
+}
+
+// claimWaits waits until a claim says that it waits for something.
+func (l *lab) claimWaits(claim uint32, what string) {
+	l.t.Helper()
+	l.becomes(what, func() bool {
+		out, err := l.Claims(l.t.Context(), false)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		return slices.ContainsFunc(out.Claims, func(c api.Claim) bool { return c.ID == claim && strings.Contains(c.Waits, what) })
+	})
 }
