@@ -181,6 +181,9 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 			slot, ok := b.p.d.pool.Slot(c.Worker)
 			w, _ := b.p.d.pool.Worker(c.Worker)
 			if !ok || !w.Connected {
+				if shape >= 0 {
+					in.Shapes[shape].Silent++
+				}
 				continue // nothing is known of it: it is left alone
 			}
 			m := burst.Member{Claim: id, Shape: shape, Slot: slot, Draining: c.State == grid.ClaimDraining}
@@ -302,6 +305,9 @@ func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error
 	c := &ledger.Want{
 		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), PerHour: uint32(r.MaxVMsPerHour), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
 		Where: "a machine of " + r.Name, Reason: "jobs wait that the pool cannot run soon",
+	}
+	if len(jobs) == 0 {
+		c.Reason = "min_vms machines are to be there before anybody needs them"
 	}
 	ids := make([]grid.JobID, len(jobs))
 	for i, j := range jobs {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/cloudconfig"
 )
 
 // Resource is an engine that the daemon may have virtual machines of.
@@ -49,7 +50,7 @@ type Burst struct {
 	Idle        time.Duration     // before a machine is drained; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
-	UserData    string            // further keys of the cloud-config, in block style
+	UserData    string            // a cloud-config that guests carry out too: see package cloudconfig
 	KeepFailed  time.Duration     // how long a machine stays whose worker did not join, for somebody to look at it
 
 	InstanceType string   // its name; of the machine, beside cores and memory
@@ -87,8 +88,8 @@ func (r *Resource) complete() error {
 	if b.Cores < 1 || b.MemoryMB < 1 {
 		return bad("burst needs cores and memory: what its machines will offer is decided on")
 	}
-	if m := ourKeys.FindStringSubmatch(b.UserData); m != nil {
-		return bad("burst: user_data has the key %s, which is the schedd's: use bootcmd, packages or the template", m[1])
+	if _, err := cloudconfig.Merge(b.UserData, []cloudconfig.File{{Path: guestDir + "/ca.pem"}, {Path: guestDir + "/token"}}, nil); err != nil {
+		return bad("burst: user_data: %w", err)
 	}
 	b.Idle = cmp.Or(b.Idle, time.Minute)
 	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)

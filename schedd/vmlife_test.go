@@ -139,7 +139,7 @@ func TestAJobThatIsAMachineIsNotSuspended(t *testing.T) {
 	l := newLab(t, nil)
 	id := l.vm("ovirt_template = worker")
 	l.up(id)
-	if got := l.act("suspend", id.String()); got.Refused != 1 || got.Changed != 0 {
+	if got := l.act("suspend", id.String()); got.Refused != 1 || got.Changed != 0 || !strings.Contains(got.Why, "is a virtual machine") {
 		t.Errorf("suspend: %+v", got)
 	}
 }
@@ -352,5 +352,112 @@ func (l *lab) claimWaits(claim uint32, what string) {
 			l.t.Fatal(err)
 		}
 		return slices.ContainsFunc(out.Claims, func(c api.Claim) bool { return c.ID == claim && strings.Contains(c.Waits, what) })
+	})
+}
+
+// Machines come up before any job needs one, and stay; one that is lost is replaced.
+func TestMachinesOfThePoolAreStartedAhead(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(c *Config) {
+		bursting(c)
+		b := c.Resources[0].Burst
+		b.MinVMs, b.InstanceType, b.Quota, b.Affinity, b.Tags = 2, conform.Medium, conform.Project, []string{conform.Apart}, []string{"grid"}
+		b.UserData = "runcmd:\n  - mount /data\nfinal_message: hello\n"
+	})
+	join := func(n int) {
+		l.t.Helper()
+		joined := map[string]bool{}
+		l.becomes("the machines boot", func() bool {
+			for _, m := range l.engine.Machines() {
+				if strings.HasPrefix(m.Description, "overflow worker") && m.State == gahp.Up && !joined[m.Name] {
+					joined[m.Name] = true
+					if strings.Contains(m.UserData, "final_message: hello\n") && strings.Contains(m.UserData, `runcmd: ["mount /data",["mkdir",`) {
+						continue
+					}
+					t.Errorf("%s is given %s", m.Name, m.UserData)
+				}
+			}
+			return len(joined) == n
+		})
+	}
+	join(2)
+	for _, m := range l.engine.Machines() {
+		if strings.HasPrefix(m.Description, "overflow worker") {
+			if m.InstanceType != conform.Medium || m.MemoryMB != 1024 || m.Quota != conform.Project || m.Affinity != conform.Apart || m.Tags != "grid" {
+				t.Errorf("it is %+v", m)
+			}
+			l.boot(m)
+		}
+	}
+	l.becomes("both serve", func() bool {
+		out, err := l.Claims(t.Context(), false)
+		return err == nil && len(out.Claims) == 2 && out.Claims[0].State == "ready" && out.Claims[1].State == "ready"
+	})
+	if err := l.ActOnClaim(t.Context(), 1, "stop"); err != nil {
+		t.Fatal(err)
+	}
+	l.gone(1)
+	l.waitFor("another", func(e *api.Event) bool { return e.Type == "claim_moved" && e.ID == 3 && e.To == "booting" })
+}
+
+func TestNoUserHasMoreMachinesThanMayBe(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(c *Config) { c.Resources[0].MaxVMsPerUser = 1 })
+	first, second := l.vm("ovirt_template = worker"), l.vm("ovirt_template = worker")
+	l.up(first)
+	l.whySays(second, "as many as one may have")
+	l.act("remove", first.String())
+	l.up(second)
+}
+
+func TestNoMoreMachinesAreAskedForInAnHourThanMayBe(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(c *Config) {
+		c.Resources[0].MaxVMsPerHour = 2
+		bursting(c)
+	})
+	l.engine.Inject(conform.GuestPowersOff)
+	for range 2 {
+		if e := l.left(l.vm("ovirt_template = worker")); e.To != "completed" {
+			t.Fatalf("the job: %+v", e)
+		}
+	}
+	l.gone(1)
+	l.gone(2)
+	l.whySays(l.vm("ovirt_template = worker"), "within an hour")
+	l.restart() // which counts them still
+	l.whySays(l.vm("ovirt_template = worker"), "within an hour")
+	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.becomes("an overflow machine is not asked for either", func() bool {
+		why, err := l.Why(t.Context(), "5.0")
+		return err == nil && strings.Contains(why.Text, "there may be no more of them now")
+	})
+	if vms := l.ours(); len(vms) != 1 {
+		t.Errorf("at the engine there is %v", vms)
+	}
+}
+
+// A machine whose worker does not join is left for somebody to look at, and counts.
+func TestAMachineThatDidNotJoinIsKept(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, func(c *Config) {
+		bursting(c)
+		c.Resources[0].Burst.JoinTimeout, c.Resources[0].Burst.KeepFailed = 500*time.Millisecond, time.Hour
+	})
+	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
+	l.claimWaits(1, "it is kept as it is until")
+	for _, m := range l.engine.Machines() {
+		if strings.HasPrefix(m.Description, "overflow worker") && strings.HasSuffix(m.Name, "-1") && m.State != gahp.Up {
+			t.Errorf("it is %+v", m)
+		}
+	}
+}
+
+// whySays waits until what a job waits for is told so.
+func (l *lab) whySays(id grid.JobID, says string) {
+	l.t.Helper()
+	l.becomes(id.String()+" waits because "+says, func() bool {
+		why, err := l.Why(l.t.Context(), id.String())
+		return err == nil && strings.Contains(why.Text, says)
 	})
 }
