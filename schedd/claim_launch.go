@@ -224,7 +224,11 @@ func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
 	}
 	switch vm.State {
 	case gahp.Down:
-		if s.hasRun(&vm) {
+		if s.claim.Rested == 0 {
+			if err := s.rested(ctx, &vm); err != nil {
+				return 0, err
+			}
+		} else if vm.Stopped.UnixMilli() != s.claim.Rested {
 			return 0, s.started(ctx, &vm, "it had been started")
 		}
 	case gahp.ImageLocked, gahp.Unassigned, gahp.NoState:
@@ -275,16 +279,18 @@ func (s *claimStep) started(ctx context.Context, vm *gahp.VM, why string) error 
 	return s.move(ctx, grid.ClaimStarted, why, s.accepted(vm.ID, vm.State))
 }
 
-// hasRun reports whether a machine that is down has been up for this claim: its start
-// was asked for, the answer was lost, and its guest has powered off already.
-func (s *claimStep) hasRun(vm *gahp.VM) bool {
-	switch {
-	case s.claim.Kind == ledger.Borrowed:
-		return vm.Started.After(time.UnixMilli(s.claim.Entered))
-	case s.claim.Uses > 0:
-		return vm.Started.UnixMilli() != s.claim.Started
+// rested notes when the machine has last stopped, before its start is ordered: one that is
+// down later, and has stopped since, has run for this claim, whatever became of the answer.
+// An engine says of a machine that is down when it has stopped, and not when it was
+// started.
+func (s *claimStep) rested(ctx context.Context, vm *gahp.VM) error {
+	at := vm.Stopped.UnixMilli()
+	if err := s.propose(ctx, &ledger.Move{Rested: at}); err != nil {
+		return err
 	}
-	return !vm.Started.IsZero()
+	s.claim.Rested = at
+	s.claim.Version++
+	return nil
 }
 
 // vanished: the machine is gone, and it was not us.

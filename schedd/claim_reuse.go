@@ -19,7 +19,7 @@ type offer struct {
 	version  uint32 // of the claim
 	spec     submit.Machine
 	owner    desk.Owner
-	started  time.Time // by the engine's clock
+	stopped  time.Time // by the engine's clock
 	let      bool      // somebody needs its room: it is to go
 }
 
@@ -38,7 +38,7 @@ func (s *claimStep) offer(vm *gahp.VM) (left time.Duration) {
 		delete(c.offers, s.id)
 		left = 0
 	default:
-		c.offers[s.id] = &offer{resource: s.res.Name, version: s.claim.Version, spec: s.spec, owner: s.owner, started: vm.Started}
+		c.offers[s.id] = &offer{resource: s.res.Name, version: s.claim.Version, spec: s.spec, owner: s.owner, stopped: vm.Stopped}
 	}
 	c.mu.Unlock()
 	if left > 0 && o == nil {
@@ -115,7 +115,7 @@ func (w *vmJobs) reuse(ctx context.Context, id grid.JobID, j ledger.Job, m *subm
 	}
 	defer w.d.claims.taken(claim)
 	_, err := w.d.propose(ctx, &ledger.Reuse{
-		Claim: claim, Version: o.version, Job: id, JobVersion: j.Version, Started: o.started.UnixMilli(),
+		Claim: claim, Version: o.version, Job: id, JobVersion: j.Version, Rested: o.stopped.UnixMilli(),
 		Where: "ovirt " + res.URL + " " + res.Name, Reason: "job " + id.String() + " is the machine now",
 	})
 	switch grid.CodeOf(err) {

@@ -191,7 +191,7 @@ func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a.busy, a.engine = false, s.engine
+	a.busy, a.engine, a.version = false, s.engine, s.claim.Version
 	a.waits = s.waits
 	switch {
 	case ctx.Err() != nil:

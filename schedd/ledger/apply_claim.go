@@ -139,7 +139,7 @@ func (c *Reuse) apply(t *txn) (any, error) {
 	s.Job.Place, s.Job.At = AsVM, c.Claim
 	s.Job.Epoch++
 	claim.State, claim.Entered, claim.Reason = next, t.at, c.Reason
-	claim.Job, claim.Epoch, claim.Started = c.Job, s.Job.Epoch, c.Started
+	claim.Job, claim.Epoch, claim.Rested = c.Job, s.Job.Epoch, c.Rested
 	claim.Uses++
 	claim.Version++
 	t.store(&s, &cl, s.Job.Status, 1)
@@ -189,6 +189,9 @@ func (c *Move) apply(t *txn) (any, error) {
 	}
 	if c.Worker != 0 {
 		claim.Worker = c.Worker
+	}
+	if c.Rested != 0 {
+		claim.Rested = c.Rested
 	}
 	claim.Version++
 	if c.Verb != "" {

@@ -45,7 +45,7 @@ type Claim struct {
 	Version  uint32 // grows with every change; orders to the engine carry it
 	Reason   string // of the last change
 	Uses     uint32 // jobs that had the machine before Job
-	Started  int64  // of the machine that was used before: its last start then, by the engine's clock, ms since 1970
+	Rested   int64  // the machine's last stop before Job's start of it is ordered, by the engine's clock, ms since 1970; 0: not noted
 }
 
 // ClaimName is the name of a claim's machine. Names are unique within an engine's
@@ -73,9 +73,9 @@ func (e *enc) claim(c *Claim) {
 	e.i(c.Entered)
 	e.u(uint64(c.Version))
 	e.str(c.Reason)
-	if c.Uses > 0 {
+	if c.Uses > 0 || c.Rested != 0 {
 		e.u(uint64(c.Uses))
-		e.i(c.Started)
+		e.i(c.Rested)
 	}
 }
 
@@ -86,7 +86,7 @@ func (d *dec) claim() Claim {
 		Cpus: d.i(), MemoryMB: d.i(), Wanted: d.i(), Entered: d.i(), Version: d.u32(), Reason: d.str(),
 	}
 	if d.more() {
-		c.Uses, c.Started = d.u32(), d.i()
+		c.Uses, c.Rested = d.u32(), d.i()
 	}
 	return c
 }
@@ -175,6 +175,7 @@ type Move struct {
 	Worker  uint32 // the worker that has joined, if one has
 	Reason  string
 	Report  []AttemptReport // none or one
+	Rested  int64           // see [Claim]; 0: as it was
 }
 
 func (*Move) Kind() Kind { return KindMove }
@@ -186,6 +187,9 @@ func (c *Move) encode(e *enc) {
 	e.u(uint64(c.Worker))
 	e.str(c.Reason)
 	(&Report{c.Report}).encode(e)
+	if c.Rested != 0 {
+		e.i(c.Rested)
+	}
 }
 
 func (c *Move) decode(d *dec) {
@@ -193,6 +197,9 @@ func (c *Move) decode(d *dec) {
 	var r Report
 	r.decode(d)
 	c.Report = r.List
+	if d.more() {
+		c.Rested = d.i()
+	}
 }
 
 // Reuse gives the machine of a claim, whose job has ended, to another job, in place of its
@@ -202,7 +209,7 @@ type Reuse struct {
 	Version    uint32 // of the claim
 	Job        grid.JobID
 	JobVersion uint32
-	Started    int64 // when the machine was last started, by the engine's clock, ms since 1970
+	Rested     int64 // see [Claim]
 	Where      string
 	Reason     string
 }
@@ -213,13 +220,13 @@ func (c *Reuse) encode(e *enc) {
 	e.u(uint64(c.Version))
 	e.job(c.Job)
 	e.u(uint64(c.JobVersion))
-	e.i(c.Started)
+	e.i(c.Rested)
 	e.str(c.Where)
 	e.str(c.Reason)
 }
 
 func (c *Reuse) decode(d *dec) {
-	*c = Reuse{Claim: d.u32(), Version: d.u32(), Job: d.job(), JobVersion: d.u32(), Started: d.i(), Where: d.str(), Reason: d.str()}
+	*c = Reuse{Claim: d.u32(), Version: d.u32(), Job: d.job(), JobVersion: d.u32(), Rested: d.i(), Where: d.str(), Reason: d.str()}
 }
 
 // Token is what is known of the one-time secret with which a worker of that name may

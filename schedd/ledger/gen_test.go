@@ -237,7 +237,7 @@ func (s *script) reuse(v *View) *Reuse {
 		}
 	}
 	claim, _ := v.Claim(id)
-	c := &Reuse{Claim: id, Version: claim.Version, Job: s.job(v), Started: 7, Where: "ovirt lab", Reason: "because"}
+	c := &Reuse{Claim: id, Version: claim.Version, Job: s.job(v), Rested: 7, Where: "ovirt lab", Reason: "because"}
 	j, _ := v.Job(c.Job)
 	c.JobVersion = j.Version
 	return c
@@ -253,6 +253,7 @@ func (s *script) move(v *View) *Move {
 	}).Draw(s.t, "verb")
 	c.VM = rapid.SampledFrom([]string{"", "id-1"}).Draw(s.t, "vm")
 	c.Worker = rapid.Uint32Range(0, 1).Draw(s.t, "joined")
+	c.Rested = rapid.Int64Range(-1, 1).Draw(s.t, "rested")
 	if claim.Kind != Overflow && rapid.Bool().Draw(s.t, "reports") {
 		r := s.report(v).List[0]
 		r.Job, r.Epoch = claim.Job, claim.Epoch

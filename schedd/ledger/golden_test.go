@@ -54,14 +54,16 @@ func writeRules3(t *testing.T, path string) {
 	do(&Want{For: Made, Resource: "lab", Job: two, Version: version, PerOwner: 1}) // refused
 	move(claim, grid.ClaimLaunch)
 	move(claim, "", Accepted)
+	c, _ := m.View().Claim(claim)
+	do(&Move{Claim: claim, Version: c.Version, Rested: at - 60_000})
 	move(claim, grid.ClaimStarted)
 	for _, k := range []ReportKind{Mirrored, Unreached, Reached, Unseen, Seen} {
 		do(&Report{List: []AttemptReport{{Job: one, Epoch: 1, Kind: k, Reason: "why", Attrs: []Attr{{Name: "GridJobStatus", Expr: `"powering_up"`}}}}})
 	}
 	move(claim, grid.ClaimJoin, Started)
 	move(claim, grid.ClaimStop, Ended)
-	c, _ := m.View().Claim(claim)
-	do(&Reuse{Claim: claim, Version: c.Version, Job: two, JobVersion: version, Started: at, Where: "ovirt lab", Reason: "again"})
+	c, _ = m.View().Claim(claim)
+	do(&Reuse{Claim: claim, Version: c.Version, Job: two, JobVersion: version, Rested: at, Where: "ovirt lab", Reason: "again"})
 	move(claim, grid.ClaimStarted, Started)
 	do(&Act{Verb: grid.Vacate, Runs: []grid.Run{grid.OneJob(two)}, Vacate: grid.VacateUser, Reason: "via test"})
 	move(claim, grid.ClaimStop, Stopped)
