@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gridburst/gahp"
@@ -42,7 +43,7 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 		s.waits = "its machine is " + string(vm.State) + "; its worker has not joined"
 		return wait, nil
 	case vm.State == gahp.Down:
-		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(vm.Started))
+		return s.isDown(ctx, &vm, vm.Started)
 	case vm.State == gahp.Up:
 		up := s.report(ledger.Started)
 		up.Where = s.claim.Name
@@ -83,7 +84,7 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	case seen == watch.Here && vm.State == gahp.Down && s.claim.Kind == ledger.Overflow:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
 	case seen == watch.Here && vm.State == gahp.Down:
-		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
+		return s.isDown(ctx, &vm, time.UnixMilli(s.claim.Entered))
 	case tooLong && s.claim.Kind == ledger.Overflow:
 		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
 	case tooLong:
@@ -134,4 +135,27 @@ func (s *claimStep) drain(ctx context.Context) (time.Duration, error) {
 		return 0, s.move(ctx, grid.ClaimStop, "it has nothing to do")
 	}
 	return soon, nil
+}
+
+// isDown ends a job whose machine is down: its guest has powered off, and the job is done;
+// or the engine could not start it, or lost it, and says so about that time. (An error of
+// long before, such as of a migration, is none of its end.) started is when it was up.
+func (s *claimStep) isDown(ctx context.Context, vm *gahp.VM, started time.Time) (time.Duration, error) {
+	const about = 10 * time.Second
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	events, err := gahp.ExtraOf(s.engine.Provider).Events(limited, s.claim.VM)
+	if err != nil && passes(err) {
+		return 0, err
+	}
+	for _, e := range slices.Backward(events) {
+		if e.At.UnixMilli() <= s.claim.Rested || e.At.Before(vm.Stopped.Add(-about)) {
+			break
+		}
+		if e.Severity == "error" || e.Severity == "alert" {
+			why := "its machine is down, and the engine says: " + e.Text
+			return 0, s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldCloudServer, why))
+		}
+	}
+	return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(started))
 }
