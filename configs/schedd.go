@@ -77,10 +77,12 @@ type Resource struct {
 	CAFile       string
 	GAHP         []string // the command that talks to it; empty: the one beside the schedd
 
-	MaxVMs    int           // of ours at one time, whatever they are for; default 10
-	MaxVMTime time.Duration // of one; default 168h
-	Borrow    []string      // patterns of names of machines that jobs may start and stop
-	Create    bool          // jobs may create machines with credentials of their own
+	MaxVMs     int           // of ours at one time, whatever they are for; default 10
+	MaxPerUser int           // open ones of jobs of one user; 0: no bound
+	MaxPerHour int           // asked for within an hour, for jobs and for the pool; 0: no bound
+	MaxVMTime  time.Duration // of one; default 168h
+	Borrow     []string      // patterns of names of machines that jobs may start and stop
+	Create     bool          // jobs may create machines with credentials of their own
 
 	Burst *Burst // nil: no machines are made for the pool
 }
@@ -99,7 +101,13 @@ type Burst struct {
 	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
 	Wait        time.Duration // how long a job must have been unservable before it is demand
-	UserData    string        // further keys of the cloud-config, in block style
+	UserData    string        // a cloud-config that guests carry out too
+	KeepFailed  time.Duration // how long a machine stays whose worker has not come; default 0
+
+	InstanceType   string // its name
+	Quota          string // its name
+	AffinityGroups []string
+	Tags           []string
 }
 
 // Cron is a timetable that starts a DAG: cron "NAME".
@@ -223,6 +231,8 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 		{"ca_file", text(&r.CAFile)},
 		{"gahp", texts(&r.GAHP)},
 		{"max_vms", count(&r.MaxVMs)},
+		{"max_vms_per_user", count(&r.MaxPerUser)},
+		{"max_vms_per_hour", count(&r.MaxPerHour)},
 		{"max_vm_time", span(&r.MaxVMTime)},
 		{"borrow", texts(&r.Borrow)},
 		{"create", boolean(&r.Create)},
@@ -247,6 +257,11 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 		{"join_timeout", span(&u.JoinTimeout)},
 		{"wait", span(&u.Wait)},
 		{"user_data", text(&u.UserData)},
+		{"keep_failed", span(&u.KeepFailed)},
+		{"instance_type", text(&u.InstanceType)},
+		{"quota", text(&u.Quota)},
+		{"affinity_groups", texts(&u.AffinityGroups)},
+		{"tags", texts(&u.Tags)},
 	})
 	if u.MaxVMs == 0 {
 		u.MaxVMs = most

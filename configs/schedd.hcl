@@ -71,6 +71,8 @@ limits {
 #   ca_file       = "/etc/gridburst/engine.pem"
 #   gahp          = ["/usr/bin/ovirt_gahp"]     # the one beside gschedd
 #   max_vms       = 10                          # of ours at one time
+#   max_vms_per_user = 5                        # of jobs of one user; no bound
+#   max_vms_per_hour = 60                       # asked for, whatever became of them; no bound
 #   max_vm_time   = "168h"                      # of one
 #   borrow        = ["kvm_test_*"]              # machines that jobs may start and stop
 #   create        = false                       # jobs may make some, with their own credential
@@ -81,14 +83,19 @@ limits {
 #     memory       = "4GiB"
 #     cores        = 2
 #     max_vms      = 10
-#     min_vms      = 0
+#     min_vms      = 0                      # started ahead of any need, and kept
 #     idle_time    = "60s"
 #     join_timeout = "10m"
 #     wait         = "0s"
 #     disk         = "10GiB"                # that jobs find there
 #     attributes   = ["HasGcc = true"]      # what its workers offer beside their own
 #     schedd       = "https://192.0.2.1:9618" # where guests find this schedd; the first of names
-#     user_data    = "packages: [gcc]\n"     # further keys of the cloud-config
+#     user_data    = "packages: [gcc]\n"     # a cloud-config that guests carry out too
+#     keep_failed  = "0s"                   # a machine whose worker did not come stays, to be looked at
+#     instance_type   = "Medium"            # the engine's; cores and memory count before it
+#     quota           = "grid"              # that they count in
+#     affinity_groups = ["apart"]           # of the cluster
+#     tags            = ["gridburst"]       # made where the user may
 #   }
 # }
 

@@ -61,6 +61,8 @@ resource "ovirt" "main" {
   ca_file = "/ca"
   gahp = ["g"]
   max_vms = 3
+  max_vms_per_user = 2
+  max_vms_per_hour = 20
   max_vm_time = "2h"
   borrow = ["kvm_*"]
   create = true
@@ -78,6 +80,11 @@ resource "ovirt" "main" {
     join_timeout = "2s"
     wait = "3s"
     user_data = "x: 1"
+    keep_failed = "30m"
+    instance_type = "Medium"
+    quota = "q"
+    affinity_groups = ["apart"]
+    tags = ["grid", "x"]
   }
 }
 policy "hold" "big" {
@@ -125,10 +132,11 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Sendmail: []string{"m", "-i"},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
-			MaxVMs: 3, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
+			MaxVMs: 3, MaxPerUser: 2, MaxPerHour: 20, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
 			Burst: &Burst{
 				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, DiskKB: 3072, Attributes: []string{"A = 1"}, Schedd: "https://h:1", MaxVMs: 2, MinVMs: 1,
 				IdleTime: time.Second, JoinTimeout: 2 * time.Second, Wait: 3 * time.Second, UserData: "x: 1",
+				KeepFailed: 30 * time.Minute, InstanceType: "Medium", Quota: "q", AffinityGroups: []string{"apart"}, Tags: []string{"grid", "x"},
 			},
 		}},
 		Crons: []Cron{{

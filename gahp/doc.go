@@ -46,7 +46,7 @@
 // [Order]: a server fences.
 //
 //	VM_PING      REQUEST TIME
-//	VM_CREATE    REQUEST TIME ORDER name template cluster memory cores description mark user-data host-name
+//	VM_CREATE    REQUEST TIME ORDER name template cluster memory cores description mark user-data host-name [instance-type quota]
 //	VM_START     REQUEST TIME ORDER id user-data
 //	VM_GET       REQUEST TIME id
 //	VM_FIND      REQUEST TIME name
@@ -55,12 +55,15 @@
 //	VM_STOP      REQUEST TIME ORDER id
 //	VM_REMOVE    REQUEST TIME ORDER id
 //	VM_TEMPLATES REQUEST TIME
+//	VM_ASSIGN    REQUEST TIME ORDER id affinity-groups tags
+//	VM_COPY      REQUEST TIME ORDER id template mark
+//	VM_EVENTS    REQUEST TIME id
 //
 // A good result is the request, NULL, and for VM_CREATE, VM_GET and VM_FIND a
 // machine: id name state detail mark template addresses created started stopped
 // stop-reason description, its addresses separated by commas and its times in RFC
-// 3339. A listing is all its machines, or templates (id name version state memory
-// cores), and then their number; a long one has parts before, with MORE in NULL's
+// 3339. A listing is all its machines, templates (id name version state memory
+// cores) or events (time severity text), and then their number; a long one has parts before, with MORE in NULL's
 // place. Memory is in MiB. A bad result is the request, a [Kind], and a sentence.
 //
 // A server may have further verbs, a [Dialect], for clients that know nothing of a

@@ -72,6 +72,9 @@ type Create struct {
 	Mark        string // ours, in the machine's comment: how we know it again
 	UserData    string // cloud-config, kept by the machine for its first start
 	HostName    string // of the guest; empty: Name
+
+	InstanceType string // name; its memory and cores count where MemoryMB and Cores are 0. Empty: none
+	Quota        string // name, in the cluster's data center; empty: the engine's default
 }
 
 // Start says how to boot.
@@ -84,7 +87,7 @@ type VM struct {
 	ID          string
 	Name        string
 	State       State
-	Detail      string // the engine's further word: a pause reason, a background task; of a Get of one that is Down: what became of its last start
+	Detail      string // the engine's further word: a pause reason, a background task
 	Mark        string
 	Template    string // id
 	Addresses   []string
@@ -116,13 +119,6 @@ const (
 	UnknownState   State = "unknown" // the engine cannot see the host: it may still run
 	Unassigned     State = "unassigned"
 	NoState        State = "" // the engine said none
-)
-
-// Details of a machine that is [Down], of a Get alone, where an engine tells them: its last
-// start came to a guest, or to nothing although the engine had taken it.
-const (
-	DetailRan    = "ran"
-	DetailNoHost = "no_host"
 )
 
 // Template is what machines can be made from.

@@ -32,6 +32,13 @@ const (
 	verbTemplates = "VM_TEMPLATES"
 )
 
+// Verbs of an [Extra], which a GAHP need not know.
+const (
+	verbAssign = "VM_ASSIGN"
+	verbCopy   = "VM_COPY"
+	verbEvents = "VM_EVENTS"
+)
+
 // general are the verbs that every server answers at once.
 var general = []string{
 	verbAsyncOff, verbAsyncOn, verbCommands, verbCondor, verbQuit, verbPrefix, verbResults, verbVersion, verbCancel,
@@ -40,7 +47,7 @@ var general = []string{
 // hasEffect: it may change something at the engine, so a lost answer is [Unknown].
 func hasEffect(verb string) bool {
 	switch verb {
-	case verbCreate, verbStart, verbShutdown, verbStop, verbRemove:
+	case verbCreate, verbStart, verbShutdown, verbStop, verbRemove, verbAssign, verbCopy:
 		return true
 	}
 	return false
@@ -87,6 +94,25 @@ var works = map[string]func(*words) work{
 	verbShutdown: orderOn(Provider.Shutdown),
 	verbStop:     orderOn(Provider.Stop),
 	verbRemove:   orderOn(Provider.Remove),
+	verbAssign: func(w *words) work {
+		o, id, a := w.order(), w.named("id"), Assign{Affinity: w.list("affinity groups"), Tags: w.list("tags")}
+		return func(ctx context.Context, p Provider) (answer, error) {
+			return answer{}, ExtraOf(p).Assign(ctx, o, id, a)
+		}
+	},
+	verbCopy: func(w *words) work {
+		o, id, c := w.order(), w.named("id"), Copy{Name: w.named("template's name"), Mark: w.text("mark")}
+		return func(ctx context.Context, p Provider) (answer, error) {
+			return answer{}, ExtraOf(p).Copy(ctx, o, id, c)
+		}
+	},
+	verbEvents: func(w *words) work {
+		id := w.named("id")
+		return func(ctx context.Context, p Provider) (answer, error) {
+			es, err := ExtraOf(p).Events(ctx, id)
+			return listing(es, appendEvent), err
+		}
+	},
 	verbTemplates: func(*words) work {
 		return func(ctx context.Context, p Provider) (answer, error) {
 			ts, err := p.Templates(ctx)

@@ -102,6 +102,17 @@ func (w *words) order() Order {
 	return o
 }
 
+// listWord is a list of names, which have no commas.
+func listWord(names []string) string { return strings.Join(names, ",") }
+
+func (w *words) list(what string) []string {
+	s := w.text(what)
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
 // vmWords is how many words a VM is.
 const vmWords = 12
 
@@ -137,16 +148,24 @@ func (w *words) template() Template {
 }
 
 func appendCreate(dst []string, c Create) []string {
-	return append(dst, c.Name, c.Template, c.Cluster, strconv.FormatInt(c.MemoryMB, 10), strconv.Itoa(c.Cores),
+	dst = append(dst, c.Name, c.Template, c.Cluster, strconv.FormatInt(c.MemoryMB, 10), strconv.Itoa(c.Cores),
 		c.Description, c.Mark, c.UserData, c.HostName)
+	if c.InstanceType != "" || c.Quota != "" {
+		dst = append(dst, c.InstanceType, c.Quota)
+	}
+	return dst
 }
 
 func (w *words) create() Create {
-	return Create{
+	c := Create{
 		Name: w.named("name"), Template: w.named("template"), Cluster: w.text("cluster"),
 		MemoryMB: int64(w.number("memory", 1<<62)), Cores: int(w.number("cores", 1<<31-1)),
 		Description: w.text("description"), Mark: w.text("mark"), UserData: w.text("user data"), HostName: w.text("host name"),
 	}
+	if len(w.rest) > 0 { // most end here
+		c.InstanceType, c.Quota = w.text("instance type"), w.text("quota")
+	}
+	return c
 }
 
 // kindOf is what a result that is not good says in its second word. A kind that

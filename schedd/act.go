@@ -39,7 +39,7 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		out.Changed = int(done.Jobs)
 		runs = all(d.ledger.View(), owner, done.Last)
 	}
-	return out, d.inParts(runs, &out, func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
+	err = d.inParts(runs, &out, func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
 		failpoint.Hit("act.before")
 		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Act{
 			Verb: grid.Verb(a.Verb), Runs: some, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode, Owner: owner,
@@ -50,6 +50,26 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		}
 		return r, err
 	})
+	if err == nil && out.Refused > 0 {
+		out.Why = d.whyNever(grid.Verb(a.Verb), runs)
+	}
+	return out, err
+}
+
+// whyNever says why what was asked of a job is not possible in any of its states; empty
+// when it is in others. Machines are switched off or left alone: one that stands still
+// goes on to be paid for.
+func (d *Daemon) whyNever(verb grid.Verb, runs []grid.Run) string {
+	if verb != grid.Suspend && verb != grid.Continue {
+		return ""
+	}
+	v := d.ledger.View()
+	for _, r := range runs {
+		if c, ok := v.Cluster(r.Cluster); ok && c.Universe == grid.Grid {
+			return "is a virtual machine, and those do not stand still: hold it or vacate it"
+		}
+	}
+	return ""
 }
 
 // all are the clusters of an owner (0: of everybody) up to one.

@@ -140,6 +140,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 		if r.Burst.MaxVMs > 0 {
 			room = min(room, r.Burst.MaxVMs-overflow)
 		}
+		room = min(room, max(b.p.d.hourLeft(v, r), 0))
 		if p := b.rests[r.Name]; now.Before(p.until) {
 			room = 0
 		} else if p.tries > 0 {
@@ -180,6 +181,9 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 			slot, ok := b.p.d.pool.Slot(c.Worker)
 			w, _ := b.p.d.pool.Worker(c.Worker)
 			if !ok || !w.Connected {
+				if shape >= 0 {
+					in.Shapes[shape].Silent++
+				}
 				continue // nothing is known of it: it is left alone
 			}
 			m := burst.Member{Claim: id, Shape: shape, Slot: slot, Draining: c.State == grid.ClaimDraining}
@@ -299,8 +303,11 @@ func (b *bursts) carryOut(ctx context.Context, v *ledger.View, d burst.Decision,
 func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error {
 	size := r.Burst.size()
 	c := &ledger.Want{
-		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
+		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), PerHour: uint32(r.MaxVMsPerHour), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
 		Where: "a machine of " + r.Name, Reason: "jobs wait that the pool cannot run soon",
+	}
+	if len(jobs) == 0 {
+		c.Reason = "min_vms machines are to be there before anybody needs them"
 	}
 	ids := make([]grid.JobID, len(jobs))
 	for i, j := range jobs {

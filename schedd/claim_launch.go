@@ -15,10 +15,10 @@ import (
 	"gridburst/schedd/watch"
 )
 
-// machine is what the job that is the machine asks for, also when it has left the queue.
-func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
+// machine notes what the job that is the machine asks for, also when it has left the queue.
+func (s *claimStep) machine() error {
 	v := s.d.ledger.View()
-	err = s.d.ads.Read(v, func(in *jobad.Session) error {
+	return s.d.ads.Read(v, func(in *jobad.Session) error {
 		job, err := in.Any(s.claim.Job)
 		if err != nil {
 			return err
@@ -28,11 +28,10 @@ func (s *claimStep) machine() (m submit.Machine, owner desk.Owner, err error) {
 			return err
 		}
 		o, _ := v.Owner(c.Owner)
-		owner = desk.Owner(o)
-		m, err = submit.MachineOf(job)
+		s.owner, s.job = desk.Owner(o), job
+		s.spec, err = submit.MachineOf(job)
 		return err
 	})
-	return m, owner, err
 }
 
 // provider is the engine, asked with the credential of whoever the machine is for.
@@ -40,11 +39,10 @@ func (s *claimStep) provider() (*engine, error) {
 	if s.claim.Kind == ledger.Overflow {
 		return s.d.engines.own(s.res)
 	}
-	m, owner, err := s.machine()
-	if err != nil {
+	if err := s.machine(); err != nil {
 		return nil, err
 	}
-	return s.d.engines.at(Credential{Resource: s.res.Name, URL: s.res.URL, CAFile: s.res.CAFile, Username: m.Username, PasswordFile: m.PasswordFile, User: owner})
+	return s.d.engines.at(Credential{Resource: s.res.Name, URL: s.res.URL, CAFile: s.res.CAFile, Username: s.spec.Username, PasswordFile: s.spec.PasswordFile, User: s.owner})
 }
 
 // hopeless: there is no way to ask the engine.
@@ -96,24 +94,20 @@ func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		c.Template, c.Cluster, c.Cores, c.MemoryMB, c.UserData = b.Template, b.Cluster, b.Cores, b.MemoryMB, data
+		c.InstanceType, c.Quota = b.InstanceType, b.Quota
 		c.Description = "overflow worker of " + s.d.c.Name
 	} else {
-		m, owner, err := s.machine()
-		if err != nil {
+		data, err := s.userData(ctx)
+		if grid.CodeOf(err) == grid.Unavailable {
 			return 0, err
 		}
-		c.Template, c.Cluster, c.Cores, c.MemoryMB, c.UserData = m.Template, m.Cluster, int(m.Cpus), m.MemoryMB, m.UserData
-		c.Description = fmt.Sprintf("job %s of %s at %s", s.claim.Job, owner.Name, s.d.c.Name)
-		if m.UserDataFile != "" {
-			data, err := s.d.desks.ReadFile(ctx, owner, m.UserDataFile, maxUserData)
-			if err != nil {
-				if grid.CodeOf(err) == grid.Unavailable {
-					return 0, err
-				}
-				return 0, s.refused(ctx, err.Error(), grid.HoldInput)
-			}
-			c.UserData = string(data)
+		if err != nil {
+			return 0, s.refused(ctx, err.Error(), grid.HoldInput)
 		}
+		m := &s.spec
+		c.Template, c.Cluster, c.Cores, c.MemoryMB, c.UserData = m.Template, m.Cluster, int(m.Cpus), m.MemoryMB, data
+		c.InstanceType, c.Quota = m.InstanceType, m.Quota
+		c.Description = fmt.Sprintf("job %s of %s at %s", s.claim.Job, s.owner.Name, s.d.c.Name)
 	}
 	failpoint.Hit("claim.create.before")
 	limited, cancel := engineContext(ctx)
@@ -135,7 +129,27 @@ func (s *claimStep) create(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return s.trouble(ctx, err)
 	}
-	return 0, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, &vm)
+}
+
+// userData is what the guest of a job that is a machine is given.
+func (s *claimStep) userData(ctx context.Context) (string, error) {
+	if s.spec.UserDataFile == "" {
+		return s.spec.UserData, nil
+	}
+	data, err := s.d.desks.ReadFile(ctx, s.owner, s.spec.UserDataFile, maxUserData)
+	return string(data), err
+}
+
+// groups are what the machine is to belong to.
+func (s *claimStep) groups() gahp.Assign {
+	switch {
+	case s.claim.Kind == ledger.Made:
+		return gahp.Assign{Affinity: s.spec.Affinity, Tags: s.spec.Tags}
+	case s.claim.Kind == ledger.Overflow && s.res.Burst != nil:
+		return gahp.Assign{Affinity: s.res.Burst.Affinity, Tags: s.res.Burst.Tags}
+	}
+	return gahp.Assign{}
 }
 
 // maxUserData bounds what a guest is given, as oVirt does.
@@ -174,7 +188,9 @@ func (s *claimStep) find(ctx context.Context) (time.Duration, error) {
 	case vm.Mark != s.mark() && !failpoint.AnyMark:
 		return 0, s.refused(ctx, "a machine that is not ours has the name "+s.claim.Name, grid.HoldCloudServer)
 	}
-	return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimFound, VM: vm.ID, Reason: "it was found by its name"})
+	return 0, s.propose(ctx, &ledger.Move{
+		Verb: grid.ClaimFound, VM: vm.ID, Reason: "it was found by its name", Report: []ledger.AttemptReport{s.accepted(vm.ID, vm.State)},
+	})
 }
 
 func (s *claimStep) lookup(ctx context.Context) (gahp.VM, error) {
@@ -195,7 +211,7 @@ func (s *claimStep) borrow(ctx context.Context) (time.Duration, error) {
 	case vm.State != gahp.Down:
 		return 0, s.refused(ctx, fmt.Sprintf("machine %s of %s is %s: only one that is down can be borrowed", s.claim.Name, s.res.Name, vm.State), grid.HoldCloudUser)
 	}
-	return 0, s.learn(ctx, vm.ID)
+	return 0, s.learn(ctx, &vm)
 }
 
 // start starts a machine that is there.
@@ -211,45 +227,73 @@ func (s *claimStep) start(ctx context.Context) (time.Duration, error) {
 	}
 	switch vm.State {
 	case gahp.Down:
-		if s.startedBefore() {
-			if vm, err = s.fate(ctx); err != nil {
+		if s.claim.Rested == 0 {
+			if err := s.rested(ctx, &vm); err != nil {
 				return 0, err
 			}
-			if vm.State != gahp.Down {
-				return soon, nil // the next listing shows it
-			}
-		}
-		if s.hasRun(&vm) {
-			return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
+		} else if vm.Stopped.UnixMilli() != s.claim.Rested {
+			return 0, s.started(ctx, &vm, "it had been started")
 		}
 	case gahp.ImageLocked, gahp.Unassigned, gahp.NoState:
 		s.waits = "its disks are being made, since " + s.since()
 		return min(s.calmly(onTheWay), s.left(s.launchLimit())), nil
 	default:
-		return 0, s.move(ctx, grid.ClaimStarted, "it had been started")
+		return 0, s.started(ctx, &vm, "it had been started")
+	}
+	if g := s.groups(); len(g.Affinity)+len(g.Tags) > 0 && !s.did.assigned {
+		taken, again, err := s.tell(ctx, "assign", func(ctx context.Context, o gahp.Order, vm string) error {
+			return gahp.ExtraOf(s.engine.Provider).Assign(ctx, o, vm, g)
+		})
+		if err != nil {
+			return s.trouble(ctx, err)
+		}
+		s.did.assigned = taken
+		return again, nil
+	}
+	var boot gahp.Start
+	if s.claim.Uses > 0 { // the machine has what it was given for its first job
+		if boot.UserData, err = s.userData(ctx); err != nil {
+			if grid.CodeOf(err) == grid.Unavailable {
+				return 0, err
+			}
+			return 0, s.refused(ctx, err.Error(), grid.HoldInput)
+		}
 	}
 	taken, again, err := s.tell(ctx, "start", func(ctx context.Context, o gahp.Order, vm string) error {
 		failpoint.Hit("claim.start.before")
 		defer failpoint.Hit("claim.start.after")
-		return s.engine.Start(ctx, o, vm, gahp.Start{})
+		return s.engine.Start(ctx, o, vm, boot)
 	})
 	switch {
 	case taken:
-		return 0, s.move(ctx, grid.ClaimStarted, "")
+		return 0, s.started(ctx, &vm, "")
 	case err != nil:
 		return s.trouble(ctx, err)
 	}
 	return again, nil
 }
 
-// hasRun reports whether a machine that is down has been up for this claim: its start
-// was asked for, the answer was lost, and its guest has powered off already.
-func (s *claimStep) hasRun(vm *gahp.VM) bool {
-	if s.claim.Kind == ledger.Borrowed {
-		return vm.Started.After(time.UnixMilli(s.claim.Entered))
+// started notes that the engine has taken the start. Of a machine that another job was
+// before, it has taken this job with it.
+func (s *claimStep) started(ctx context.Context, vm *gahp.VM, why string) error {
+	if s.claim.Uses == 0 {
+		return s.move(ctx, grid.ClaimStarted, why)
 	}
-	// oVirt tells when a machine was started only while it runs.
-	return vm.Detail == gahp.DetailRan || !vm.Started.IsZero() && vm.Detail != gahp.DetailNoHost
+	return s.move(ctx, grid.ClaimStarted, why, s.accepted(vm.ID, vm.State))
+}
+
+// rested notes when the machine has last stopped, before its start is ordered: one that is
+// down later, and has stopped since, has run for this claim, whatever became of the answer.
+// An engine says of a machine that is down when it has stopped, and not when it was
+// started.
+func (s *claimStep) rested(ctx context.Context, vm *gahp.VM) error {
+	at := vm.Stopped.UnixMilli()
+	if err := s.propose(ctx, &ledger.Move{Rested: at}); err != nil {
+		return err
+	}
+	s.claim.Rested = at
+	s.claim.Version++
+	return nil
 }
 
 // vanished: the machine is gone, and it was not us.

@@ -26,6 +26,7 @@ func (s *claimStep) look(ctx context.Context, most time.Duration) (gahp.VM, watc
 		case err != nil:
 			return vm, watch.NotYet, err
 		}
+		s.seen = &vm
 		return vm, watch.Here, nil
 	}
 	if failpoint.Forgotten && s.did.order == "remove" && s.did.failed > 0 {
@@ -35,7 +36,10 @@ func (s *claimStep) look(ctx context.Context, most time.Duration) (gahp.VM, watc
 	if seen == watch.Gone && !failpoint.HalfListing {
 		return s.confirm(ctx)
 	}
-	if seen == watch.NotYet {
+	switch seen {
+	case watch.Here:
+		s.seen = &vm
+	case watch.NotYet:
 		s.waits = "the engine is asked what has become of its machine"
 	}
 	return vm, seen, nil

@@ -2,10 +2,10 @@ package schedd
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gridburst/gahp"
-	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/watch"
@@ -22,7 +22,7 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 			return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimJoin, Worker: w.ID, Reason: "its worker has joined"})
 		}
 		if s.res.Burst == nil || s.late(s.res.Burst.JoinTimeout) {
-			return 0, s.move(ctx, grid.ClaimStop, "its worker did not join in time")
+			return 0, s.move(ctx, grid.ClaimStop, joinedLate)
 		}
 	}
 	wait := s.calmly(onTheWay)
@@ -38,12 +38,12 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 	case seen == watch.NotYet:
 		return wait, nil
 	case s.claim.Kind == ledger.Overflow && vm.State == gahp.Down:
-		return 0, s.move(ctx, grid.ClaimStop, "its guest has ended before its worker joined")
+		return 0, s.move(ctx, grid.ClaimStop, endedBefore)
 	case s.claim.Kind == ledger.Overflow:
 		s.waits = "its machine is " + string(vm.State) + "; its worker has not joined"
 		return wait, nil
 	case vm.State == gahp.Down:
-		return s.down(ctx)
+		return s.isDown(ctx, &vm, vm.Started)
 	case vm.State == gahp.Up:
 		up := s.report(ledger.Started)
 		up.Where = s.claim.Name
@@ -84,7 +84,7 @@ func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	case seen == watch.Here && vm.State == gahp.Down && s.claim.Kind == ledger.Overflow:
 		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off")
 	case seen == watch.Here && vm.State == gahp.Down:
-		return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(time.UnixMilli(s.claim.Entered)))
+		return s.isDown(ctx, &vm, time.UnixMilli(s.claim.Entered))
 	case tooLong && s.claim.Kind == ledger.Overflow:
 		return 0, s.move(ctx, grid.ClaimDrain, "it is older than "+s.res.MaxVMTime.String())
 	case tooLong:
@@ -137,91 +137,25 @@ func (s *claimStep) drain(ctx context.Context) (time.Duration, error) {
 	return soon, nil
 }
 
-// Stopping: the guest is asked, and after grace it is not asked any more. settle is
-// how long a machine whose create may still be on its way is looked for.
-const (
-	grace  = 30 * time.Second
-	settle = 10 * time.Second
-)
-
-// stop takes the machine away, and looks until it is gone.
-func (s *claimStep) stop(ctx context.Context) (time.Duration, error) {
-	if s.claim.VM == "" {
-		return s.stopUnseen(ctx)
-	}
-	vm, seen, err := s.look(ctx, onTheWay)
-	switch {
-	case err != nil:
+// isDown ends a job whose machine is down: its guest has powered off, and the job is done;
+// or the engine could not start it, or lost it, and says so about that time. (An error of
+// long before, such as of a migration, is none of its end.) started is when it was up.
+func (s *claimStep) isDown(ctx context.Context, vm *gahp.VM, started time.Time) (time.Duration, error) {
+	const about = 10 * time.Second
+	limited, cancel := engineContext(ctx)
+	defer cancel()
+	events, err := gahp.ExtraOf(s.engine.Provider).Events(limited, s.claim.VM)
+	if err != nil && passes(err) {
 		return 0, err
-	case seen == watch.Gone:
-		return 0, s.gone(ctx, "the engine shows it no more")
-	case seen == watch.NotYet:
-		return calm, nil
-	case vm.State == gahp.Down && s.claim.Kind == ledger.Borrowed:
-		return 0, s.gone(ctx, "it is down again")
-	case vm.State == gahp.ImageLocked:
-		s.waits = "its disks are being made or removed, since " + s.since()
-		return s.calmly(onTheWay), nil
-	case vm.State == gahp.PoweringDown && !s.late(grace):
-		s.waits = "its guest is powering off"
-		return min(s.calmly(onTheWay), s.left(grace)), nil
 	}
-	if vm.State != gahp.Down && s.claim.Kind == ledger.Overflow {
-		s.d.conns.quit(s.claim.Worker)
-	}
-	order, f := "stop", s.engine.Stop
-	switch {
-	case vm.State == gahp.Down:
-		order, f = "remove", s.engine.Remove
-	case vm.State == gahp.Up && !s.late(grace):
-		order, f = "shutdown", s.engine.Shutdown
-	}
-	taken, again, err := s.tell(ctx, order, func(ctx context.Context, o gahp.Order, vm string) error {
-		if order == "remove" {
-			failpoint.Hit("claim.remove.before")
-			defer failpoint.Hit("claim.remove.after")
-		} else {
-			failpoint.Hit("claim.stop.before")
-			defer failpoint.Hit("claim.stop.after")
+	for _, e := range slices.Backward(events) {
+		if e.At.UnixMilli() <= s.claim.Rested || e.At.Before(vm.Stopped.Add(-about)) {
+			break
 		}
-		return f(ctx, o, vm)
-	})
-	if taken {
-		return 0, nil
-	}
-	if !s.late(grace) {
-		again = min(again, s.left(grace))
-	}
-	return again, err
-}
-
-// stopUnseen looks for a machine whose create was asked for and whose id is not known.
-func (s *claimStep) stopUnseen(ctx context.Context) (time.Duration, error) {
-	vm, err := s.lookup(ctx)
-	switch {
-	case kindOf(err) == gahp.NotFound:
-		if s.claim.Kind != ledger.Borrowed && !s.late(settle) {
-			s.waits = "a machine may still appear"
-			return soon, nil
+		if e.Severity == "error" || e.Severity == "alert" {
+			why := "its machine is down, and the engine says: " + e.Text
+			return 0, s.move(ctx, grid.ClaimStop, why, s.held(grid.HoldCloudServer, why))
 		}
-		return 0, s.gone(ctx, "no machine has its name")
-	case err != nil:
-		return 0, err
-	case s.claim.Kind == ledger.Borrowed:
-		return 0, s.gone(ctx, "it was not started")
-	case vm.Mark != s.mark():
-		return 0, s.gone(ctx, "the machine of its name is not ours")
 	}
-	return 0, s.learn(ctx, vm.ID)
-}
-
-// gone closes the claim. If the job's attempt was still open (it was held or removed),
-// it is over now.
-func (s *claimStep) gone(ctx context.Context, why string) error {
-	reason := s.claim.Reason
-	if reason == "" {
-		reason = why
-	}
-	failpoint.Hit("claim.gone.before")
-	return s.move(ctx, grid.ClaimGoneNow, reason, s.stopped("its machine was stopped"))
+	return 0, s.move(ctx, grid.ClaimStop, "its guest has powered off", s.ended(started))
 }

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"gridburst/gahp"
+	"gridburst/internal/ad"
+	"gridburst/internal/desk"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
 )
 
 // claims takes every open claim through its life: intend, act, report. Each step looks
@@ -21,8 +24,9 @@ type claims struct {
 	woken chan struct{} // has one element when there is something to do
 	wg    sync.WaitGroup
 
-	mu    sync.Mutex
-	known map[uint32]*attention
+	mu     sync.Mutex
+	known  map[uint32]*attention
+	offers map[uint32]*offer // machines that another job may be, by claim
 }
 
 // attention is what the loop knows of one claim beside the ledger.
@@ -30,7 +34,7 @@ type attention struct {
 	busy    bool
 	poked   bool   // while it was busy
 	version uint32 // of the claim, at the last step
-	wanted  bool   // whether its job wanted it, at the last step
+	wish    wish   // of its job, at the last step
 	again   time.Time
 	tries   int     // troubles in a row
 	waits   string  // what it waits for, for people
@@ -44,10 +48,22 @@ type deed struct {
 	order  string    // that the engine was given; empty: none
 	failed int       // times in a row
 	why    string    // the last failure
+
+	assigned bool // it is in its groups
+	copied   bool // a copy is kept of it, or cannot be
+	told     bool // what the engine tells of it is kept, or cannot be
+}
+
+// wish is what the job that is the machine wants of it. When that becomes another, the
+// next step is due.
+type wish struct {
+	wanted bool
+	status grid.Status
+	flags  ledger.JobFlags
 }
 
 func newClaims(d *Daemon) *claims {
-	return &claims{d: d, woken: make(chan struct{}, 1), known: map[uint32]*attention{}}
+	return &claims{d: d, woken: make(chan struct{}, 1), known: map[uint32]*attention{}, offers: map[uint32]*offer{}}
 }
 
 // wake makes the loop look.
@@ -82,6 +98,18 @@ func (c *claims) waits(id uint32) string {
 		}
 	}
 	return a.waits
+}
+
+// pokeAll makes the loop look at all claims whose machines an engine shows.
+func (c *claims) pokeAll(e *engine) {
+	c.mu.Lock()
+	for _, a := range c.known {
+		if a.engine == e {
+			a.again, a.poked = time.Time{}, true
+		}
+	}
+	c.mu.Unlock()
+	c.wake()
 }
 
 func (c *claims) run(ctx context.Context) error {
@@ -119,43 +147,51 @@ func (c *claims) start(ctx context.Context, v *ledger.View) time.Duration {
 		if a.busy {
 			continue
 		}
-		wanted := wantedBy(v, id, cl)
-		if left := a.again.Sub(now); a.version == cl.Version && a.wanted == wanted && left > 0 {
+		wish := wishOf(v, id, cl)
+		if left := a.again.Sub(now); a.version == cl.Version && a.wish == wish && left > 0 {
 			wait = min(wait, left)
 			continue
 		}
 		if a.version != cl.Version {
 			a.did = deed{at: now}
 		}
-		a.busy, a.poked, a.version, a.wanted = true, false, cl.Version, wanted
-		s := &claimStep{d: c.d, v: v, id: id, claim: *cl, wanted: wanted, did: &a.did}
+		a.busy, a.poked, a.version, a.wish = true, false, cl.Version, wish
+		s := &claimStep{d: c.d, v: v, id: id, claim: *cl, wanted: wish.wanted, did: &a.did}
 		c.wg.Go(func() { c.step(ctx, s, a) })
 	}
 	for id, a := range c.known {
 		if _, open := v.Claim(id); !open && !a.busy {
 			delete(c.known, id)
+			delete(c.offers, id)
 			c.d.engines.forget(id)
 		}
 	}
 	return wait
 }
 
-// wantedBy reports whether the job that is the machine still wants it; of an overflow
-// machine it is true.
-func wantedBy(v *ledger.View, id uint32, c *ledger.Claim) bool {
+// wishOf is what the job that is the machine wants of it; an overflow machine is wanted.
+func wishOf(v *ledger.View, id uint32, c *ledger.Claim) wish {
 	if c.Kind == ledger.Overflow {
-		return true
+		return wish{wanted: true}
 	}
 	j, ok := v.Job(c.Job)
-	return ok && j.Place == ledger.AsVM && j.At == id && j.Epoch == c.Epoch && j.Status != grid.Held && j.Status != grid.Removed
+	if !ok {
+		return wish{}
+	}
+	w := wish{status: j.Status, flags: j.Flags}
+	w.wanted = j.Place == ledger.AsVM && j.At == id && j.Epoch == c.Epoch && j.Status != grid.Held && j.Status != grid.Removed && j.Flags&ledger.Vacating == 0
+	return w
 }
 
 // step does one step and notes when to look again.
 func (c *claims) step(ctx context.Context, s *claimStep, a *attention) {
 	again, err := s.advance(ctx)
+	if told := s.mirror(ctx, err, a.tries); told != nil && ctx.Err() == nil {
+		c.d.log.WithError(told).WithField("claim", s.id).Warn("what is seen of a job's machine is not kept now")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a.busy, a.engine = false, s.engine
+	a.busy, a.engine, a.version = false, s.engine, s.claim.Version
 	a.waits = s.waits
 	switch {
 	case ctx.Err() != nil:
@@ -206,6 +242,10 @@ type claimStep struct {
 	did    *deed
 	res    *Resource
 	engine *engine
+	spec   submit.Machine
+	owner  desk.Owner
+	job    *ad.Ad   // of the job that is the machine, as it was at the step's begin; nil: there is none
+	seen   *gahp.VM // as it was shown in this step; nil: it was not
 	waits  string
 }
 
@@ -274,8 +314,8 @@ func (s *claimStep) propose(ctx context.Context, m *ledger.Move) error {
 }
 
 // learn notes the engine's id of the machine.
-func (s *claimStep) learn(ctx context.Context, vm string) error {
-	return s.propose(ctx, &ledger.Move{VM: vm})
+func (s *claimStep) learn(ctx context.Context, vm *gahp.VM) error {
+	return s.propose(ctx, &ledger.Move{VM: vm.ID, Report: []ledger.AttemptReport{s.accepted(vm.ID, vm.State)}})
 }
 
 // report is what the claim's fate means for the job that is the machine.
@@ -300,6 +340,7 @@ func (s *claimStep) held(code grid.HoldCode, why string) ledger.AttemptReport {
 // ended says that the guest has powered off: the job has done what it had to.
 func (s *claimStep) ended(started time.Time) ledger.AttemptReport {
 	r := s.report(ledger.Ended)
+	r.Attrs = []ledger.Attr{text(attrGridStatus, string(gahp.Down))}
 	if !started.IsZero() {
 		r.Exit.WallMS = max(time.Since(started).Milliseconds(), 0)
 	}

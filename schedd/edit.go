@@ -67,6 +67,7 @@ var fixed = map[string]string{
 var kept = []string{
 	"cpusprovisioned", "memoryprovisioned", "diskprovisioned", "stagedoutputs", "numholdsbyreason", "numvacatesbyreason", "lastreleasereason",
 	"lastholdreasonsubcode", "vacatereasonsubcode", "lastsuspensiontime", "dagmanjobid", "dagnodename",
+	"gridjobid", "gridjobstatus", "gridresourceunavailabletime", "currentstatusunknown", "lastremotestatusupdate", "ovirtaddresses",
 }
 
 // needed are attributes that a job cannot be without.

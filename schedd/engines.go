@@ -60,7 +60,8 @@ func (e *engines) at(c Credential) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := watch.New(watch.Options{
+	out := &engine{Provider: p}
+	out.Watch = watch.New(watch.Options{
 		List: func(ctx context.Context) ([]gahp.VM, error) {
 			limited, cancel := engineContext(ctx)
 			defer cancel()
@@ -70,10 +71,11 @@ func (e *engines) at(c Credential) (*engine, error) {
 		Lost: func(err error) {
 			e.d.log.WithError(err).WithField("resource", c.Resource).Warn("the engine does not show its machines: none is let go meanwhile")
 		},
+		Turn: func() { e.d.claims.pokeAll(out) },
 	})
-	e.by[c] = &engine{p, w}
-	e.watch(w)
-	return e.by[c], nil
+	e.by[c] = out
+	e.watch(out.Watch)
+	return out, nil
 }
 
 // own is the daemon's own access to a resource.

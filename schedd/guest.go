@@ -1,16 +1,13 @@
 package schedd
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/cloudconfig"
 )
 
 // Where a guest keeps what it was given.
@@ -21,11 +18,8 @@ const (
 
 // guestData is the cloud-config of an overflow machine: it carries the schedd's address
 // and authority and a one-time token, and starts the worker that its template holds.
-// It is the same whenever it is made for a claim.
-//
-// An oVirt engine puts it behind a cloud-config of its own, text behind text. So it is
-// the rest of a YAML mapping, a key at the beginning of each line; of a key that is there
-// twice the last counts, which is ours. The guest's name is the engine's to give.
+// It is the same whenever it is made for a claim. What the administrator gives to guests
+// comes before it. The guest's name is the engine's to give.
 func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) {
 	at := b.Schedd
 	if at == "" {
@@ -38,37 +32,20 @@ func (d *Daemon) guestData(claim uint32, name string, b *Burst) (string, error) 
 	for _, n := range slices.Sorted(maps.Keys(b.Attrs)) {
 		run = append(run, "--attr", n+"="+b.Attrs[n])
 	}
-	var out strings.Builder
-	out.WriteString("#cloud-config\n")
-	if b.UserData != "" {
-		out.WriteString(strings.TrimRight(b.UserData, "\n") + "\n")
-	}
-	for _, k := range []struct {
-		key   string
-		value any
-	}{
-		{"write_files", []map[string]string{
-			{"path": guestDir + "/ca.pem", "content": string(d.ca.PEM()), "permissions": "0644"},
-			{"path": guestDir + "/token", "content": d.secrets.Token(claimPurpose(claim, name)) + "\n", "permissions": "0600"},
-		}},
-		{"runcmd", [][]string{
-			{"mkdir", "-p", guestState},
-			// The worker goes on when cloud-init has ended, and is started again when it dies.
-			append([]string{"setsid", "-f", "sh", "-c", `exec </dev/null >>` + guestState + `/worker.log 2>&1; until "$0" "$@"; do sleep 1; done`}, run...),
-		}},
-	} {
-		value, err := json.Marshal(k.value) // JSON is YAML
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&out, "%s: %s\n", k.key, value)
-	}
-	return out.String(), nil
+	return cloudconfig.Merge(b.UserData, d.guestFiles(claim, name), [][]string{
+		{"mkdir", "-p", guestState},
+		// The worker goes on when cloud-init has ended, and is started again when it dies.
+		append([]string{"setsid", "-f", "sh", "-c", `exec </dev/null >>` + guestState + `/worker.log 2>&1; until "$0" "$@"; do sleep 1; done`}, run...),
+	})
 }
 
-// ourKeys are those of a cloud-config that a burst's own user data may not have: ours
-// would take their place without a word.
-var ourKeys = regexp.MustCompile(`(?m)^["']?(write_files|runcmd|hostname)["']?\s*:`)
+// guestFiles are what a worker begins with.
+func (d *Daemon) guestFiles(claim uint32, name string) []cloudconfig.File {
+	return []cloudconfig.File{
+		{Path: guestDir + "/ca.pem", Content: string(d.ca.PEM()), Permissions: "0644"},
+		{Path: guestDir + "/token", Content: d.secrets.Token(claimPurpose(claim, name)) + "\n", Permissions: "0600"},
+	}
+}
 
 // address is where guests reach the daemon, unless their resource says otherwise.
 func (d *Daemon) address() (string, error) {

@@ -164,7 +164,7 @@ func handedOver(t *testing.T, data string) (token, ca string) {
 			if err := json.Unmarshal([]byte(value), &files); err != nil {
 				t.Fatalf("the user data %q: %v", data, err)
 			}
-		} else if line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "runcmd: ") {
+		} else if word, _, key := strings.Cut(line, ":"); line != "" && line[0] != '#' && line[0] != ' ' && (!key || strings.ContainsAny(word, " {[")) {
 			t.Errorf("the user data have the line %q", line)
 		}
 	}

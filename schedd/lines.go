@@ -118,7 +118,8 @@ func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
 		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobEdited,
-		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded:
+		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded,
+		ledger.GridAccepted, ledger.GridUnreached, ledger.GridReached, ledger.GridUnseen, ledger.GridSeen:
 		return true
 	}
 	return false
@@ -137,7 +138,7 @@ func (d *Daemon) tell(s *jobad.Session, v *ledger.View, e *ledger.Event, put fun
 	if err != nil {
 		return err
 	}
-	if c.Factory && e.Type >= ledger.FactoryBegun {
+	if c.Factory && e.Type >= ledger.FactoryBegun && e.Type <= ledger.FactoryEnded {
 		return d.tellFactory(s, &c, e, put)
 	}
 	lazy := c.Procs > lazyLog && !c.Factory
@@ -282,9 +283,19 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 	case ledger.JobSubmitted:
 		return one(d.submitted(job))
 	case ledger.JobPlaced:
-		if ledger.PlaceKind(e.Code) == ledger.AsVM {
+		if ledger.PlaceKind(e.Code) == ledger.AsVM && e.Sub == 0 {
 			return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
 		}
+	case ledger.GridAccepted:
+		return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
+	case ledger.GridUnreached:
+		return one(&userlog.GridDown{Resource: job.Text("GridResource")})
+	case ledger.GridReached:
+		return one(&userlog.GridUp{Resource: job.Text("GridResource")})
+	case ledger.GridUnseen:
+		return one(&userlog.StatusUnknown{})
+	case ledger.GridSeen:
+		return one(&userlog.StatusKnown{})
 	case ledger.JobStarted:
 		return one(executing(e.Text, job))
 	case ledger.JobCompleted:

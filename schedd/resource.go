@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/cloudconfig"
 )
 
 // Resource is an engine that the daemon may have virtual machines of.
@@ -23,7 +24,12 @@ type Resource struct {
 	CAFile       string   // of the engine's certificate; empty: the system's authorities
 	GAHP         []string // the command that speaks to the engine
 
-	MaxVMs    int           // open claims at a time; 0: no bound
+	MaxVMs int // open claims at a time; 0: no bound
+	// Further bounds of claims, 0: none. Those that wait and those whose fate is not known
+	// count as any other.
+	MaxVMsPerUser int // open ones, of jobs of one user
+	MaxVMsPerHour int // wished for within an hour, whatever became of them
+
 	MaxVMTime time.Duration // how long a machine may be; 0: 7 days
 	Create    bool          // jobs may make machines from templates
 	Borrow    []string      // names, as shell patterns, of machines that jobs may borrow
@@ -44,8 +50,15 @@ type Burst struct {
 	Idle        time.Duration     // before a machine is drained; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
-	UserData    string            // further keys of the cloud-config, in block style
-	Schedd      string            // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
+	UserData    string            // a cloud-config that guests carry out too: see package cloudconfig
+	KeepFailed  time.Duration     // how long a machine stays whose worker did not join, for somebody to look at it
+
+	InstanceType string   // its name; of the machine, beside cores and memory
+	Quota        string   // its name
+	Affinity     []string // names of affinity groups of the machine's cluster
+	Tags         []string
+
+	Schedd string // https://HOST:PORT by which guests reach the daemon; empty: the first name and the port it listens on
 }
 
 func (r *Resource) complete() error {
@@ -75,8 +88,8 @@ func (r *Resource) complete() error {
 	if b.Cores < 1 || b.MemoryMB < 1 {
 		return bad("burst needs cores and memory: what its machines will offer is decided on")
 	}
-	if m := ourKeys.FindStringSubmatch(b.UserData); m != nil {
-		return bad("burst: user_data has the key %s, which is the schedd's: use bootcmd, packages or the template", m[1])
+	if _, err := cloudconfig.Merge(b.UserData, []cloudconfig.File{{Path: guestDir + "/ca.pem"}, {Path: guestDir + "/token"}}, nil); err != nil {
+		return bad("burst: user_data: %w", err)
 	}
 	b.Idle = cmp.Or(b.Idle, time.Minute)
 	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)

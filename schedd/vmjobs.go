@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
@@ -22,9 +24,20 @@ type vmJobs struct {
 	idle  map[grid.JobID]bool
 	waits map[grid.JobID]string // why, of those that could not be placed; read through asks
 	asks  asks
+	woken chan struct{} // has one element when there may be a machine to use
 }
 
-func newVMJobs(d *Daemon) *vmJobs { return &vmJobs{d: d, asks: make(asks)} }
+func newVMJobs(d *Daemon) *vmJobs {
+	return &vmJobs{d: d, asks: make(asks), woken: make(chan struct{}, 1)}
+}
+
+// wake makes the loop look.
+func (w *vmJobs) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
 
 // again is how often jobs that found no room are looked at without an event.
 const again = 5 * time.Second
@@ -48,6 +61,7 @@ func (w *vmJobs) run(ctx context.Context) error {
 			return nil
 		case <-w.d.ledger.Changed(w.seen):
 		case <-timer.C:
+		case <-w.woken:
 		case f := <-w.asks:
 			f()
 		}
@@ -123,14 +137,24 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 	case m.Borrow == "" && !res.Create:
 		return w.hold(ctx, id, grid.HoldCloudAdmin, "jobs may not make machines at "+res.Name+": the resource says create = false")
 	}
+	owner := w.d.ownerOf(v, id)
+	if used, err := w.reuse(ctx, id, j, &m, res, owner); used || err != nil {
+		if used {
+			delete(w.idle, id)
+			delete(w.waits, id)
+		}
+		return err
+	}
 	// Asked of the view first: a refusal is an entry of the log too, and jobs that wait
 	// for room may be many.
-	if why := noRoom(v, res, m.Borrow); why != "" {
+	if why := w.d.noRoom(v, res, id, m.Borrow); why != "" {
+		w.d.claims.letGo(res.Name)
 		w.waits[id] = why
 		return nil
 	}
 	c := &ledger.Want{
 		For: ledger.Made, Resource: res.Name, Borrow: m.Borrow, Cap: uint32(res.MaxVMs), Job: id, Version: j.Version,
+		PerOwner: uint32(res.MaxVMsPerUser), PerHour: uint32(res.MaxVMsPerHour),
 		Cpus: m.Cpus, MemoryMB: m.MemoryMB, Where: "ovirt " + res.URL + " " + res.Name, Reason: "job " + id.String() + " is the machine",
 	}
 	if m.Borrow != "" {
@@ -150,9 +174,10 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 	return nil
 }
 
-// noRoom is why a resource can give no machine now; empty when it may.
-func noRoom(v *ledger.View, r *Resource, borrow string) string {
-	open := 0
+// noRoom is why a resource can give no machine for a job now; empty when it may.
+func (d *Daemon) noRoom(v *ledger.View, r *Resource, job grid.JobID, borrow string) string {
+	mine, _ := v.Cluster(job.Cluster)
+	open, owners := 0, 0
 	for id, c := range v.Claims() {
 		if c.Resource != r.Name {
 			continue
@@ -163,11 +188,54 @@ func noRoom(v *ledger.View, r *Resource, borrow string) string {
 		if borrow != "" && c.Kind == ledger.Borrowed && c.Name == borrow {
 			return fmt.Sprintf("machine %s of %s is lent to job %s (claim %d)", borrow, r.Name, c.Job, id)
 		}
+		if cl, ok := v.Cluster(c.Job.Cluster); ok && c.Kind != ledger.Overflow && cl.Owner == mine.Owner {
+			owners++
+		}
 	}
-	if r.MaxVMs > 0 && open >= r.MaxVMs {
+	switch {
+	case r.MaxVMs > 0 && open >= r.MaxVMs:
 		return fmt.Sprintf("%s has %d machines of ours, as many as it may have", r.Name, open)
+	case r.MaxVMsPerUser > 0 && owners >= r.MaxVMsPerUser:
+		return fmt.Sprintf("%s has %d machines of this user, as many as one may have", r.Name, owners)
+	case d.hourLeft(v, r) <= 0:
+		return fmt.Sprintf("%d machines of %s were wished for within an hour, as many as may be", r.MaxVMsPerHour, r.Name)
 	}
 	return ""
+}
+
+// hourLeft is how many machines of a resource may still be wished for within this hour.
+func (d *Daemon) hourLeft(v *ledger.View, r *Resource) int {
+	if r.MaxVMsPerHour == 0 {
+		return math.MaxInt
+	}
+	since, n := d.now()-time.Hour.Milliseconds(), 0
+	for _, c := range v.Claims() {
+		if c.Resource == r.Name && c.Wanted > since {
+			n++
+		}
+	}
+	err := d.ledger.Read(func(past *ledger.Reader) error {
+		for _, c := range past.PastClaims() {
+			if c.Wanted <= since || n >= r.MaxVMsPerHour {
+				break
+			}
+			if c.Resource == r.Name {
+				n++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0 // the ledger would count, and refuse
+	}
+	return r.MaxVMsPerHour - n
+}
+
+// ownerOf is whose a job of the queue is.
+func (d *Daemon) ownerOf(v *ledger.View, id grid.JobID) desk.Owner {
+	c, _ := v.Cluster(id.Cluster)
+	o, _ := v.Owner(c.Owner)
+	return desk.Owner(o)
 }
 
 // known names the resources there are.

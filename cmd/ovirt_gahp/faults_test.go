@@ -144,7 +144,7 @@ func TestFaultsOfEngines(t *testing.T) {
 		{"E9 a start is taken, and comes to nothing: no host can run the machine", nil, func(h *house) {
 			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Fail: true})
 			id := h.vm()
-			if e := h.event("job_held", id); !strings.Contains(e.Text, "no host could run it") {
+			if e := h.event("job_held", id); !strings.Contains(e.Text, "Failed to run VM") {
 				h.t.Errorf("the job is held because of %q", e.Text)
 			}
 		}},
@@ -231,6 +231,19 @@ func TestFaultsOfEngines(t *testing.T) {
 			h.unmoved()
 		}},
 		{"E25 a machine is made without its disk", nil, held("bootable disk", ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Fault: "WITHOUT_DISK"})},
+		{"a start that no host carries out", nil, func(h *house) {
+			h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Times: 1, Fail: true})
+			id := h.vmWith("ovirt_keep_on_failure = 3600")
+			if e := h.event("job_held", id); !strings.Contains(e.Text, "Failed to run VM") {
+				h.t.Errorf("the job is held because of %q", e.Text)
+			}
+			h.waits("it is kept as it is until")
+			if _, err := h.Act(h.t.Context(), api.Action{Verb: "release", Selection: api.Selection{IDs: []string{id}}}); err != nil {
+				h.t.Error(err)
+			}
+			h.event("job_started", id)
+			h.moved(1, "gone")
+		}},
 		{"E27 more is asked for than may be", func(c *schedd.Config) { c.Resources[0].MaxVMs = 2 }, func(h *house) {
 			ids := []string{h.vm(), h.vm(), h.vm(), h.vm(), h.vm()}
 			h.event("job_started", ids[0])

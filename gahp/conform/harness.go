@@ -46,6 +46,11 @@ type Machine struct {
 	HostName    string
 	UserData    string // kept by the machine
 	Booted      string // user data that its latest start gave to the guest; empty: none yet
+
+	InstanceType string // its name; empty: none
+	Quota        string // its name, if one was asked for
+	Affinity     string // names of its groups, in order, separated by commas
+	Tags         string // likewise
 }
 
 // Inventory is what an engine holds at first.
@@ -53,6 +58,10 @@ type Inventory struct {
 	Cluster   string // the only one; every template's and machine's
 	Templates []gahp.Template
 	Machines  []Machine // of ID, Template and Booted the engine's own choice
+
+	InstanceTypes []gahp.Template // of which name, memory and cores count
+	Quotas        []string        // names
+	Affinity      []string        // names of affinity groups
 }
 
 // Names in the [Stock].
@@ -61,6 +70,9 @@ const (
 	Worker     = "worker"     // a template in two versions, the newest of 1024 MiB and 2 cores
 	Unfinished = "unfinished" // a template that is locked
 	Foreign    = "gb-someone-elses"
+	Medium     = "Medium"  // an instance type of 4096 MiB and 2 cores
+	Project    = "project" // a quota without limits
+	Apart      = "apart"   // an affinity group
 )
 
 // Stock is what the engine of each case holds at first. It has memory and quota for
@@ -76,6 +88,9 @@ func Stock() Inventory {
 		Machines: []Machine{{
 			Name: Foreign, State: gahp.Up, Description: "not ours", MemoryMB: 512, Cores: 1,
 		}},
+		InstanceTypes: []gahp.Template{{Name: Medium, MemoryMB: 4096, Cores: 2}},
+		Quotas:        []string{Project},
+		Affinity:      []string{Apart},
 	}
 }
 

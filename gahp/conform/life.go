@@ -133,8 +133,13 @@ var lifeCases = []kase{
 	{"a guest that powers off leaves a machine that is down", func(c *check) {
 		c.inject(GuestPowersOff)
 		m := c.down("gb-done")
+		before := m.Stopped
 		c.start(m.ID)
-		if m = c.reach(m.ID, gahp.Down); m.Stopped.IsZero() {
+		c.until("the machine has been up", func() bool {
+			m = c.get(m.ID)
+			return m.State == gahp.Down && !m.Stopped.Equal(before)
+		})
+		if m.Stopped.IsZero() {
 			c.Errorf("it never stopped: %+v", m)
 		}
 		c.goes("remove", c.Provider.Remove(c.ctx, c.order(), m.ID))

@@ -52,7 +52,9 @@ type kase struct {
 }
 
 // cases lists all, each in a world of its own.
-func cases() []kase { return slices.Concat(lifeCases, createCases, lookCases, faultCases, fenceCases) }
+func cases() []kase {
+	return slices.Concat(lifeCases, createCases, lookCases, faultCases, fenceCases, extraCases)
+}
 
 // patience bounds a case. It is for what never comes; nothing here takes it.
 const patience = 2 * time.Minute

@@ -28,6 +28,10 @@ func (b broken) Stop(context.Context, gahp.Order, string) error     { return b.e
 func (b broken) Remove(context.Context, gahp.Order, string) error   { return b.err }
 func (b broken) Templates(context.Context) ([]gahp.Template, error) { return nil, b.err }
 
+func (b broken) Assign(context.Context, gahp.Order, string, gahp.Assign) error { return b.err }
+func (b broken) Copy(context.Context, gahp.Order, string, gahp.Copy) error     { return b.err }
+func (b broken) Events(context.Context, string) ([]gahp.Event, error)          { return nil, b.err }
+
 func TestAProviderThatAlwaysFailsPassesNoCase(t *testing.T) {
 	errs := []error{errors.New("of no kind"), &gahp.Error{Kind: gahp.NotFound}}
 	for _, k := range gahp.Kinds {
@@ -54,6 +58,8 @@ type mutant struct {
 	onFind   func(m *mutant, ctx context.Context, name string) (gahp.VM, error)
 	onList   func(m *mutant, ctx context.Context, prefix string) ([]gahp.VM, error)
 	onVM     func(vm gahp.VM) gahp.VM
+	onAssign func(m *mutant, ctx context.Context, o gahp.Order, id string, a gahp.Assign) error
+	onCopy   func(m *mutant, ctx context.Context, o gahp.Order, id string, c gahp.Copy) error
 }
 
 func (m *mutant) err(verb string, err error) error {
@@ -118,6 +124,25 @@ func (m *mutant) List(ctx context.Context, prefix string) ([]gahp.VM, error) {
 		return m.onList(m, ctx, prefix)
 	}
 	return m.Provider.List(ctx, prefix)
+}
+
+func (m *mutant) Assign(ctx context.Context, o gahp.Order, id string, a gahp.Assign) error {
+	if m.onAssign != nil {
+		return m.onAssign(m, ctx, o, id, a)
+	}
+	return m.err("assign", gahp.ExtraOf(m.Provider).Assign(ctx, o, id, a))
+}
+
+func (m *mutant) Copy(ctx context.Context, o gahp.Order, id string, c gahp.Copy) error {
+	if m.onCopy != nil {
+		return m.onCopy(m, ctx, o, id, c)
+	}
+	return m.err("copy", gahp.ExtraOf(m.Provider).Copy(ctx, o, id, c))
+}
+
+func (m *mutant) Events(ctx context.Context, id string) ([]gahp.Event, error) {
+	es, err := gahp.ExtraOf(m.Provider).Events(ctx, id)
+	return es, m.err("events", err)
 }
 
 func kindOf(err error) gahp.Kind {
@@ -246,6 +271,33 @@ func TestTheSuiteFindsWhatIsWrong(t *testing.T) {
 			}
 			return v
 		}}, "a machine whose host is not seen is in no certain state"},
+		{"the size of an instance type is not heeded", mutant{onCreate: func(m *mutant, ctx context.Context, o gahp.Order, c gahp.Create) (gahp.VM, error) {
+			if c.InstanceType != "" && c.MemoryMB == 0 {
+				c.MemoryMB = 1024
+			}
+			return m.Provider.Create(ctx, o, c)
+		}}, "an instance type is a size, and what is asked for counts before it"},
+		{"a quota is forgotten", mutant{onCreate: func(m *mutant, ctx context.Context, o gahp.Order, c gahp.Create) (gahp.VM, error) {
+			c.Quota = ""
+			return m.Provider.Create(ctx, o, c)
+		}}, "a machine counts in the quota that it is asked for in"},
+		{"tags are all that is given", mutant{onAssign: func(m *mutant, ctx context.Context, o gahp.Order, id string, a gahp.Assign) error {
+			a.Affinity = nil
+			return gahp.ExtraOf(m.Provider).Assign(ctx, o, id, a)
+		}}, "a machine is in its groups once"},
+		{"a copy is ready when it is ordered", mutant{onCopy: func(m *mutant, ctx context.Context, o gahp.Order, id string, c gahp.Copy) error {
+			err := gahp.ExtraOf(m.Provider).Copy(ctx, o, id, c)
+			if kindOf(err) == gahp.Locked {
+				return nil
+			}
+			return err
+		}}, "a copy outlives its machine"},
+		{"any template of the name is a copy", mutant{onErr: func(verb string, err error) error {
+			if verb == "copy" && kindOf(err) == gahp.NameInUse {
+				return nil
+			}
+			return err
+		}}, "another's template is not taken for a copy"},
 		{"marks are forgotten", mutant{onVM: func(v gahp.VM) gahp.VM { v.Mark = ""; return v }}, "a machine lives from its order to its end"},
 	} {
 		t.Run(c.wrong, func(t *testing.T) {

@@ -37,6 +37,7 @@ type Engine struct {
 	rules    []*rule
 	hostLost int // rules that say so
 	made     int // machines ever, for ids
+	copies   []copied
 }
 
 var _ gahp.Provider = (*Engine)(nil)
@@ -95,11 +96,11 @@ func (e *Engine) named(name string) *machine {
 	return nil
 }
 
-// newest is a template's newest version.
+// newest is a template's newest version. e.mu is held.
 func (e *Engine) newest(name string) (t gahp.Template, ok bool) {
-	for _, c := range e.c.Inventory.Templates {
+	for _, c := range e.templates() {
 		if c.Name == name && (!ok || c.Version > t.Version) {
-			t, ok = c, true
+			t, ok = c.Template, true
 		}
 	}
 	return t, ok

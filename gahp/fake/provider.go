@@ -119,12 +119,20 @@ func (e *Engine) plan(c gahp.Create) (*machine, error) {
 		return nil, fail(gahp.NoTemplate, "template %s is %s", c.Template, t.State)
 	case c.Cluster != "" && c.Cluster != e.c.Inventory.Cluster:
 		return nil, fail(gahp.NoTemplate, "there is no cluster %s", c.Cluster)
+	case c.InstanceType != "" && e.instanceType(c.InstanceType) < 0:
+		return nil, fail(gahp.Refused, "there is no instance type %s", c.InstanceType)
+	case c.Quota != "" && !slices.Contains(e.c.Inventory.Quotas, c.Quota):
+		return nil, fail(gahp.Refused, "there is no quota %s", c.Quota)
 	case e.c.Quota > 0 && len(e.machines)+len(e.making) >= e.c.Quota:
 		return nil, fail(gahp.Quota, "%d machines exist, as many as may", e.c.Quota)
 	}
 	m := &machine{}
+	m.InstanceType, m.Quota = c.InstanceType, c.Quota
 	m.Name, m.State, m.Mark, m.Description, m.UserData, m.HostName = c.Name, gahp.ImageLocked, c.Mark, c.Description, c.UserData, c.HostName
 	m.Template, m.Version, m.MemoryMB, m.Cores = t.Name, t.Version, t.MemoryMB, t.Cores
+	if size := e.instanceType(c.InstanceType); size >= 0 {
+		m.MemoryMB, m.Cores = e.c.Inventory.InstanceTypes[size].MemoryMB, e.c.Inventory.InstanceTypes[size].Cores
+	}
 	if c.MemoryMB > 0 {
 		m.MemoryMB = c.MemoryMB
 	}
@@ -135,6 +143,11 @@ func (e *Engine) plan(c gahp.Create) (*machine, error) {
 		m.HostName = c.Name
 	}
 	return m, nil
+}
+
+// instanceType is which of the inventory's has that name; -1: none.
+func (e *Engine) instanceType(name string) int {
+	return slices.IndexFunc(e.c.Inventory.InstanceTypes, func(t gahp.Template) bool { return t.Name == name })
 }
 
 // vm is m as this engine says it now. e.mu is held.
@@ -294,9 +307,10 @@ func (e *Engine) Templates(ctx context.Context) ([]gahp.Template, error) {
 		return nil, err
 	}
 	defer e.mu.Unlock()
-	out := slices.Clone(e.c.Inventory.Templates)
-	for i := range out {
-		out[i].ID = templateID(out[i].Name, out[i].Version)
+	var out []gahp.Template
+	for _, t := range e.templates() {
+		t.ID = templateID(t.Name, t.Version)
+		out = append(out, t.Template)
 	}
 	return out, nil
 }

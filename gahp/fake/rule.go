@@ -25,9 +25,12 @@ const (
 	Remove    Verb = "remove"
 	Remark    Verb = "remark"
 	Templates Verb = "templates"
+	Assign    Verb = "assign"
+	Copy      Verb = "copy"
+	Events    Verb = "events"
 )
 
-var effects = []Verb{Create, Start, Shutdown, Stop, Remove, Remark}
+var effects = []Verb{Create, Start, Shutdown, Stop, Remove, Remark, Assign, Copy}
 
 // Rule is something that goes wrong.
 type Rule struct {

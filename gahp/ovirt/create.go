@@ -26,7 +26,18 @@ func (e *Engine) Create(ctx context.Context, _ gahp.Order, c gahp.Create) (gahp.
 	if from.cluster == "" {
 		return m, noTemplate("template %s belongs to no cluster; name one to make %s in", from.Name, c.Name)
 	}
-	body, err := newMachine(c, from)
+	var of belonging
+	if c.InstanceType != "" {
+		if of.instanceType, err = e.instanceType(ctx, c.InstanceType); err != nil {
+			return m, err
+		}
+	}
+	if c.Quota != "" {
+		if of.quota, err = e.quota(ctx, from.cluster, c.Quota); err != nil {
+			return m, err
+		}
+	}
+	body, err := newMachine(c, from, of)
 	if err != nil {
 		return m, err
 	}
@@ -48,6 +59,9 @@ func (e *Engine) Create(ctx context.Context, _ gahp.Order, c gahp.Create) (gahp.
 	}
 	return m, nil
 }
+
+// belonging is what a new machine is said to be of, by ids; empty: the engine's choice.
+type belonging struct{ instanceType, quota string }
 
 func noTemplate(format string, args ...any) *gahp.Error {
 	return &gahp.Error{Kind: gahp.NoTemplate, Text: fmt.Sprintf(format, args...)}

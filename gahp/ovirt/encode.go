@@ -63,7 +63,7 @@ func (w *writer) initialization(userData, hostName string) *ovirtsdk.Initializat
 }
 
 // newMachine is the body of a create.
-func newMachine(c gahp.Create, from base) ([]byte, error) {
+func newMachine(c gahp.Create, from base, of belonging) ([]byte, error) {
 	var w writer
 	b := ovirtsdk.NewVmBuilder().
 		Name(w.text("the name", c.Name)).
@@ -80,6 +80,12 @@ func newMachine(c gahp.Create, from base) ([]byte, error) {
 		// maximum below. A job is promised its memory, so the machine is too.
 		bytes := c.MemoryMB << 20
 		b.Memory(bytes).MemoryPolicyBuilder(ovirtsdk.NewMemoryPolicyBuilder().Guaranteed(bytes).Max(bytes))
+	}
+	if of.instanceType != "" {
+		b.InstanceTypeBuilder(ovirtsdk.NewInstanceTypeBuilder().Id(of.instanceType))
+	}
+	if of.quota != "" {
+		b.QuotaBuilder(ovirtsdk.NewQuotaBuilder().Id(of.quota))
 	}
 	if c.Cores > 0 {
 		// All three, for they multiply, and the template's would count otherwise.

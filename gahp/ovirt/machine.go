@@ -19,9 +19,6 @@ import (
 // Get is one machine.
 func (e *Engine) Get(ctx context.Context, id string) (gahp.VM, error) {
 	m, _, err := e.machine(ctx, get, id, e.follow)
-	if err == nil && m.State == gahp.Down {
-		m.Detail = e.fate(ctx, &m)
-	}
 	return m, err
 }
 

@@ -140,6 +140,24 @@ func names(t *testing.T, stream io.Reader) (out []string) {
 	}
 }
 
+func TestAFileIsWrittenWholeAsItsOwner(t *testing.T) {
+	d, dir := open(t, Options{}), t.TempDir()
+	path := filepath.Join(dir, "vm.log")
+	for _, text := range []string{"long, and written first", "short"} {
+		if err := d.WriteFile(t.Context(), me(), path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "the directory", tree(t, dir), map[string]string{"vm.log": text})
+	}
+	err := d.WriteFile(t.Context(), me(), filepath.Join(dir, "nosuch", "vm.log"), nil)
+	if grid.CodeOf(err) == grid.Unavailable || !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("a directory that is missing: %v", err)
+	}
+	if err := d.WriteFile(t.Context(), me(), "vm.log", nil); grid.CodeOf(err) != grid.Invalid {
+		t.Errorf("a path that is not full: %v", err)
+	}
+}
+
 func TestInputsArePacked(t *testing.T) {
 	d := open(t, Options{})
 	dir := t.TempDir()

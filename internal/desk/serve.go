@@ -32,6 +32,7 @@ var operations = map[string]operation{
 	opPack:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
 	opStage:    func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
 	opCommit:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
+	opWrite:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, replaceFile) },
 	opDrop:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
 }
 

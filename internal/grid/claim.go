@@ -32,6 +32,7 @@ const (
 	ClaimUndrain ClaimVerb = "undrain" // wanted after all
 	ClaimStop    ClaimVerb = "stop"    // whatever it is, take it away
 	ClaimGoneNow ClaimVerb = "gone"    // the engine shows it no more (borrowed: shows it down)
+	ClaimReuse   ClaimVerb = "reuse"   // another job is the machine now
 	ClaimFail    ClaimVerb = "fail"    // refused for good, nothing exists
 )
 
@@ -59,6 +60,7 @@ var claimNext = table[ClaimState, ClaimVerb]{
 	{ClaimDraining, ClaimStop, ClaimStopping},
 
 	{ClaimStopping, ClaimGoneNow, ClaimGone},
+	{ClaimStopping, ClaimReuse, ClaimLaunching},
 }
 
 // On is the state after v happened in s. It is the only way a claim's state

@@ -32,8 +32,10 @@ type Shape struct {
 	Class *router.Class
 	Offer router.Resources // of a machine with nothing to do
 	Room  int              // how many more there may be, by every cap
-	Min   int              // how many are kept although they are idle
+	Min   int              // how many there are to be although nobody needs them
 	Idle  time.Duration    // how long a machine is idle before it is drained
+
+	Silent int // machines that serve, and are not heard now
 }
 
 // Starting is a claim whose machine is on its way.
@@ -67,7 +69,8 @@ type Bind struct {
 	Jobs  []router.Job
 }
 
-// Want is a machine of a shape, with the jobs that it is for.
+// Want is a machine of a shape, with the jobs that it is for; none are those of one that
+// is started ahead of any need.
 type Want struct {
 	Shape int
 	Jobs  []router.Job
@@ -80,6 +83,7 @@ func Decide(in *Input, m *router.Matcher) Decision {
 	d.takeBack()
 	d.bind()
 	d.want()
+	d.ahead()
 	d.release()
 	return d.out
 }
@@ -186,6 +190,42 @@ func (d *decision) want() {
 	}
 }
 
+// ahead wants what a shape lacks of its smallest number. What is being drained is taken
+// back first.
+func (d *decision) ahead() {
+	for i := range d.in.Shapes {
+		shape := &d.in.Shapes[i]
+		n, room := shape.Silent, shape.Room
+		for _, s := range d.in.Starting {
+			if s.Shape == i {
+				n++
+			}
+		}
+		for _, m := range d.in.Members {
+			if m.Shape == i && d.serves(&m) {
+				n++
+			}
+		}
+		for _, w := range d.out.Want {
+			if w.Shape == i {
+				n, room = n+1, room-1
+			}
+		}
+		for _, m := range d.in.Members {
+			if n < shape.Min && m.Shape == i && !d.serves(&m) {
+				d.out.Undrain = append(d.out.Undrain, m.Claim)
+				n++
+			}
+		}
+		for ; n < shape.Min && room > 0; n, room = n+1, room-1 {
+			d.out.Want = append(d.out.Want, Want{Shape: i})
+		}
+	}
+}
+
+// serves: it takes jobs, or will again.
+func (d *decision) serves(m *Member) bool { return !m.Draining || slices.Contains(d.out.Undrain, m.Claim) }
+
 func (d *decision) jobs() (n int) {
 	for _, q := range d.queues {
 		n += len(q.Jobs)
@@ -197,7 +237,7 @@ func (d *decision) jobs() (n int) {
 func (d *decision) release() {
 	up := make([]int, len(d.in.Shapes))
 	for _, m := range d.in.Members {
-		if m.Shape >= 0 && (!m.Draining || slices.Contains(d.out.Undrain, m.Claim)) {
+		if m.Shape >= 0 && d.serves(&m) {
 			up[m.Shape]++
 		}
 	}

@@ -126,6 +126,33 @@ func TestMachinesAreWantedForWhatIsLeft(t *testing.T) {
 	}
 }
 
+// Machines are there before anybody needs them, as many as are to be, and no more.
+func TestMachinesAreStartedAhead(t *testing.T) {
+	in := world(t, 0, 9)
+	in.Shapes[0].Min = 5
+	in.Shapes[0].Silent = 1
+	in.Starting = []Starting{{Claim: 1}}
+	in.Members = []Member{{Claim: 2, Idle: time.Hour}, {Claim: 3, Idle: time.Hour, Draining: true}}
+	d := Decide(in, router.NewMatcher())
+	if len(d.Want) != 1 || len(d.Want[0].Jobs) != 0 || !slices.Equal(d.Undrain, []uint32{3}) || len(d.Drain) > 0 {
+		t.Errorf("one is on its way, two are there and one is not heard, of five: %+v", d)
+	}
+	in.Shapes[0].Room = 0
+	if d := Decide(in, router.NewMatcher()); len(d.Want) > 0 {
+		t.Errorf("there is no room: %+v", d)
+	}
+	in.Shapes[0].Min, in.Shapes[0].Room = 1, 9
+	if d := Decide(in, router.NewMatcher()); len(d.Want)+len(d.Undrain) > 0 {
+		t.Errorf("there are enough: %+v", d)
+	}
+	// Those that are wanted for jobs count.
+	in = world(t, 4, 9)
+	in.Shapes[0].Min = 3
+	if d := Decide(in, router.NewMatcher()); len(d.Want) != 3 || len(d.Want[1].Jobs) != 2 || len(d.Want[2].Jobs) != 0 {
+		t.Errorf("two are for jobs, of three: %+v", d)
+	}
+}
+
 func TestLaterShapesTakeWhatEarlierOnesCannot(t *testing.T) {
 	in := world(t, 4, 1)
 	in.Shapes = append(in.Shapes, Shape{Class: class(t, 10, nil), Offer: router.Resources{Cpus: 4, MemoryMB: 9000, DiskKB: 1 << 20}, Room: 3})
@@ -154,6 +181,7 @@ func TestDecisionsAreWithinTheirBounds(t *testing.T) {
 			})
 		}
 		before := len(in.Queues[0].Jobs)
+		in.Shapes[0].Min = rapid.IntRange(0, 5).Draw(rt, "min")
 		d := Decide(in, router.NewMatcher())
 		if len(in.Queues[0].Jobs) != before {
 			rt.Fatal("the input was changed")

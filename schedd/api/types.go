@@ -192,11 +192,12 @@ type Edit struct {
 
 // Acted is what an [Action] or an [Edit] did.
 type Acted struct {
-	Changed int `json:"changed"`
-	Already int `json:"already" doc:"Were there already"`
-	Refused int `json:"refused" doc:"Not possible in their state"`
-	Foreign int `json:"foreign" doc:"Of another user"`
-	Missing int `json:"missing" doc:"Not in the queue"`
+	Changed int    `json:"changed"`
+	Already int    `json:"already" doc:"Were there already"`
+	Refused int    `json:"refused" doc:"Not possible in their state"`
+	Why     string `json:"why,omitempty" doc:"Why one of those is not possible in any state"`
+	Foreign int    `json:"foreign" doc:"Of another user"`
+	Missing int    `json:"missing" doc:"Not in the queue"`
 }
 
 // Totals counts jobs by status.

@@ -310,7 +310,7 @@ func already(v grid.Verb, s grid.Status) bool {
 func (t *txn) vacate(c *Act, s *Stretch, cl *Cluster, n int32, out *Acted) {
 	j := &s.Job
 	switch {
-	case j.Place != OnSlot || j.Status == grid.Held || j.Status == grid.Removed || j.Status == grid.TransferringOutput:
+	case j.Place != OnSlot && (j.Place != AsVM || t.v.rules < 3), j.Status == grid.Held || j.Status == grid.Removed || j.Status == grid.TransferringOutput:
 		out.Refused += n
 		return
 	case j.Flags&Vacating != 0 && (!c.Fast || j.Flags&VacateFast != 0):

@@ -9,7 +9,11 @@ func (c *Want) apply(t *txn) (any, error) {
 	if c.Resource == "" || (c.For == Borrowed) != (c.Borrow != "") || c.For < Overflow || c.For > Borrowed {
 		return nil, grid.Errorf(grid.Invalid, "a claim of no kind, of no resource, or of a machine without a name")
 	}
-	open := uint32(0)
+	var open, hour, owners uint32
+	owner := uint32(0)
+	if cl, ok := t.v.Cluster(c.Job.Cluster); ok && c.For != Overflow {
+		owner = cl.Owner
+	}
 	for id, o := range t.v.claims.from(0) {
 		if o.Resource != c.Resource {
 			continue
@@ -17,12 +21,24 @@ func (c *Want) apply(t *txn) (any, error) {
 		if !failpoint.ReadyCap || o.State == grid.ClaimReady {
 			open++
 		}
+		if o.Wanted > t.at-hourMS {
+			hour++
+		}
+		if owner != 0 && t.ownerOf(o) == owner {
+			owners++
+		}
 		if c.For == Borrowed && o.Kind == Borrowed && o.Name == c.Borrow {
 			return nil, grid.Errorf(grid.Exists, "claim %d has machine %s of %s", id, c.Borrow, c.Resource)
 		}
 	}
 	if c.Cap > 0 && open >= c.Cap {
 		return nil, grid.Errorf(grid.Refused, "%s has %d machines of ours, as many as it may have", c.Resource, open)
+	}
+	if c.PerOwner > 0 && owners >= c.PerOwner {
+		return nil, grid.Errorf(grid.Refused, "this user has %d machines of %s, as many as one may have", owners, c.Resource)
+	}
+	if c.PerHour > 0 && hour+pastHour(t.bucket(bPastClaim).Cursor(), c.Resource, t.at) >= c.PerHour {
+		return nil, grid.Errorf(grid.Refused, "%d machines of %s were wished for within an hour, as many as may be", c.PerHour, c.Resource)
 	}
 	var s Stretch
 	var cl Cluster
@@ -47,13 +63,95 @@ func (c *Want) apply(t *txn) (any, error) {
 		s.Job.Epoch++
 		claim.Epoch = s.Job.Epoch
 		t.store(&s, &cl, s.Job.Status, 1)
-		t.emit(Event{Type: JobPlaced, Jobs: s.Run, Fresh: s.fresh, Epoch: s.Job.Epoch, Code: int32(AsVM), ID: id, Text: c.Where})
+		t.placedAsVM(&s, id, c.Where)
 	}
 	for _, b := range c.Bind {
 		t.place(&Placement{Job: b.Job, Version: b.Version, Kind: ForClaim, At: id, Where: c.Where})
 	}
 	t.putClaim(id, &claim)
 	return id, nil
+}
+
+// hourMS is an hour, which bounds of a [Want] count.
+const hourMS = 3_600_000
+
+// ownerOf is whose job a claim's machine is; 0 when that is nobody's, or not in the queue.
+func (t *txn) ownerOf(c *Claim) uint32 {
+	if c.Kind == Overflow {
+		return 0
+	}
+	cl, _ := t.v.Cluster(c.Job.Cluster)
+	return cl.Owner
+}
+
+// pastHour counts closed claims of a resource that were wished for within an hour. Their
+// numbers go up with time, so only the last are looked at.
+func pastHour(past cursor, resource string, at int64) (n uint32) {
+	for k, v := past.Last(); k != nil; k, v = past.Prev() {
+		c, err := decodeClaim(k, v)
+		if err != nil {
+			continue // it is damaged, which is told of elsewhere
+		}
+		if c.Wanted <= at-hourMS {
+			break
+		}
+		if c.Resource == resource {
+			n++
+		}
+	}
+	return n
+}
+
+// cursor goes through a bucket from its end.
+type cursor interface {
+	Last() (k, v []byte)
+	Prev() (k, v []byte)
+}
+
+// placedAsVM tells that a job is a claim's machine.
+func (t *txn) placedAsVM(s *Stretch, claim uint32, where string) {
+	e := Event{Type: JobPlaced, Jobs: s.Run, Fresh: s.fresh, Epoch: s.Job.Epoch, Code: int32(AsVM), ID: claim, Text: where}
+	if t.v.rules >= 3 {
+		e.Sub = 1
+	}
+	t.emit(e)
+}
+
+// apply gives a machine whose job has ended to another job: the claim goes on with that
+// one, so the machine keeps its name and its mark.
+func (c *Reuse) apply(t *txn) (any, error) {
+	claim, ok := t.v.claims.get(c.Claim)
+	switch {
+	case !ok:
+		return nil, grid.Errorf(grid.NotFound, "claim %d is not open", c.Claim)
+	case claim.Version != c.Version:
+		return nil, grid.Errorf(grid.Conflict, "claim %d has changed since", c.Claim)
+	case claim.Kind != Made || claim.VM == "":
+		return nil, grid.Errorf(grid.Refused, "claim %d has no machine that another job could be", c.Claim)
+	}
+	was := claim.State
+	next, err := was.On(grid.ClaimReuse)
+	if err != nil {
+		return nil, err
+	}
+	if old, ok := t.v.Job(claim.Job); ok && old.Place == AsVM && old.At == c.Claim {
+		return nil, grid.Errorf(grid.Conflict, "claim %d is still job %s", c.Claim, claim.Job)
+	}
+	s, cl, ok := t.stretch(c.Job)
+	if !ok || s.Job.Status != grid.Idle || s.Job.Attempt() || s.Job.Version != c.JobVersion {
+		return nil, grid.Errorf(grid.Conflict, "job %s has changed since", c.Job)
+	}
+	s.Job.Place, s.Job.At = AsVM, c.Claim
+	s.Job.Epoch++
+	claim.State, claim.Entered, claim.Reason = next, t.at, c.Reason
+	claim.Job, claim.Epoch, claim.Rested = c.Job, s.Job.Epoch, c.Rested
+	claim.Uses++
+	claim.Version++
+	t.store(&s, &cl, s.Job.Status, 1)
+	t.emit(Event{Type: ClaimMoved, ID: c.Claim, From: uint8(was), To: uint8(next), Text: c.Reason})
+	t.placedAsVM(&s, c.Claim, c.Where)
+	t.putClaim(c.Claim, &claim)
+	return nil, nil
 }
 
 func (t *txn) putClaim(id uint32, c *Claim) {
@@ -96,6 +194,9 @@ func (c *Move) apply(t *txn) (any, error) {
 	}
 	if c.Worker != 0 {
 		claim.Worker = c.Worker
+	}
+	if c.Rested != 0 {
+		claim.Rested = c.Rested
 	}
 	claim.Version++
 	if c.Verb != "" {

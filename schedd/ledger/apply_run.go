@@ -75,6 +75,10 @@ func (t *txn) report(r *AttemptReport) bool {
 	if len(r.Attrs) > 0 {
 		a.attrs = merge(a.attrs, r.Attrs...)
 	}
+	if r.Kind >= Mirrored && r.Kind <= Seen {
+		a.learn()
+		return true
+	}
 	if j.Status == grid.Held || j.Status == grid.Removed {
 		return a.unwanted()
 	}
@@ -145,6 +149,23 @@ func (a *attempt) unwanted() bool {
 	a.t.emit(Event{Type: JobUnplaced, Jobs: a.s.Run, Epoch: a.r.Epoch, Code: int32(a.r.Kind), Text: a.r.Reason})
 	a.store()
 	return true
+}
+
+// learn notes what is known of a machine, and tells of it.
+func (a *attempt) learn() {
+	switch a.r.Kind {
+	case Accepted:
+		a.emit(Event{Type: GridAccepted, Text: a.r.Where})
+	case Unreached:
+		a.emit(Event{Type: GridUnreached, Text: a.r.Reason})
+	case Reached:
+		a.emit(Event{Type: GridReached})
+	case Unseen:
+		a.emit(Event{Type: GridUnseen})
+	case Seen:
+		a.emit(Event{Type: GridSeen})
+	}
+	a.store()
 }
 
 func (a *attempt) store() {

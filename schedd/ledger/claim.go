@@ -44,6 +44,8 @@ type Claim struct {
 	Entered  int64  // when State was entered, ms since 1970
 	Version  uint32 // grows with every change; orders to the engine carry it
 	Reason   string // of the last change
+	Uses     uint32 // jobs that had the machine before Job
+	Rested   int64  // the machine's last stop before Job's start of it is ordered, by the engine's clock, ms since 1970; 0: not noted
 }
 
 // ClaimName is the name of a claim's machine. Names are unique within an engine's
@@ -71,14 +73,22 @@ func (e *enc) claim(c *Claim) {
 	e.i(c.Entered)
 	e.u(uint64(c.Version))
 	e.str(c.Reason)
+	if c.Uses > 0 || c.Rested != 0 {
+		e.u(uint64(c.Uses))
+		e.i(c.Rested)
+	}
 }
 
 func (d *dec) claim() Claim {
-	return Claim{
+	c := Claim{
 		State: grid.ClaimState(d.byte()), Kind: ClaimKind(d.byte()),
 		Resource: d.str(), Name: d.str(), VM: d.str(), Job: d.job(), Epoch: d.u32(), Worker: d.u32(),
 		Cpus: d.i(), MemoryMB: d.i(), Wanted: d.i(), Entered: d.i(), Version: d.u32(), Reason: d.str(),
 	}
+	if d.more() {
+		c.Uses, c.Rested = d.u32(), d.i()
+	}
+	return c
 }
 
 func decodeClaim(k, v []byte) (c Claim, err error) {
@@ -106,6 +116,8 @@ type Want struct {
 	MemoryMB int64
 	Where    string // for people
 	Reason   string
+	PerOwner uint32 // refused when the job's owner has so many open claims of the resource; 0: no bound
+	PerHour  uint32 // refused when so many were wished for of the resource within an hour; 0: no bound
 }
 
 // Binding is a job that waits for a claim.
@@ -131,6 +143,10 @@ func (c *Want) encode(e *enc) {
 	e.i(c.MemoryMB)
 	e.str(c.Where)
 	e.str(c.Reason)
+	if c.PerOwner > 0 || c.PerHour > 0 {
+		e.u(uint64(c.PerOwner))
+		e.u(uint64(c.PerHour))
+	}
 }
 
 func (c *Want) decode(d *dec) {
@@ -143,6 +159,9 @@ func (c *Want) decode(d *dec) {
 		}
 	}
 	c.Cpus, c.MemoryMB, c.Where, c.Reason = d.i(), d.i(), d.str(), d.str()
+	if d.more() {
+		c.PerOwner, c.PerHour = d.u32(), d.u32()
+	}
 }
 
 // Move takes a claim through one line of its table, or notes what was learnt of it
@@ -156,6 +175,7 @@ type Move struct {
 	Worker  uint32 // the worker that has joined, if one has
 	Reason  string
 	Report  []AttemptReport // none or one
+	Rested  int64           // see [Claim]; 0: as it was
 }
 
 func (*Move) Kind() Kind { return KindMove }
@@ -167,6 +187,9 @@ func (c *Move) encode(e *enc) {
 	e.u(uint64(c.Worker))
 	e.str(c.Reason)
 	(&Report{c.Report}).encode(e)
+	if c.Rested != 0 {
+		e.i(c.Rested)
+	}
 }
 
 func (c *Move) decode(d *dec) {
@@ -174,6 +197,36 @@ func (c *Move) decode(d *dec) {
 	var r Report
 	r.decode(d)
 	c.Report = r.List
+	if d.more() {
+		c.Rested = d.i()
+	}
+}
+
+// Reuse gives the machine of a claim, whose job has ended, to another job, in place of its
+// removal.
+type Reuse struct {
+	Claim      uint32
+	Version    uint32 // of the claim
+	Job        grid.JobID
+	JobVersion uint32
+	Rested     int64 // see [Claim]
+	Where      string
+	Reason     string
+}
+
+func (*Reuse) Kind() Kind { return KindReuse }
+func (c *Reuse) encode(e *enc) {
+	e.u(uint64(c.Claim))
+	e.u(uint64(c.Version))
+	e.job(c.Job)
+	e.u(uint64(c.JobVersion))
+	e.i(c.Rested)
+	e.str(c.Where)
+	e.str(c.Reason)
+}
+
+func (c *Reuse) decode(d *dec) {
+	*c = Reuse{Claim: d.u32(), Version: d.u32(), Job: d.job(), JobVersion: d.u32(), Rested: d.i(), Where: d.str(), Reason: d.str()}
 }
 
 // Token is what is known of the one-time secret with which a worker of that name may

@@ -34,6 +34,7 @@ const (
 	KindClear       Kind = 31
 	KindExpire      Kind = 32
 	KindMaterialize Kind = 33
+	KindReuse       Kind = 36
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -80,6 +81,7 @@ var kinds = map[Kind]struct {
 	KindClear:       {"clear", func() Body { return new(Clear) }, false},
 	KindExpire:      {"expire", func() Body { return new(Expire) }, false},
 	KindMaterialize: {"materialize", func() Body { return new(Materialize) }, true},
+	KindReuse:       {"reuse", func() Body { return new(Reuse) }, false},
 }
 
 func (k Kind) String() string {
@@ -120,7 +122,8 @@ type Begin struct {
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
 //	2: events of an [Alter] say what the attributes were and are
-const Rules = 2
+//	3: a job that is a machine can be vacated, and its engine's acceptance is an event
+const Rules = 3
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {

@@ -7,7 +7,7 @@ type EventType uint8
 
 const (
 	JobSubmitted EventType = 1  // Code: procs that share the submission
-	JobPlaced    EventType = 2  // Text: where
+	JobPlaced    EventType = 2  // Text: where; Sub: 1 by rules 3, if a GridAccepted follows
 	JobUnplaced  EventType = 3  // Text: why
 	JobStarted   EventType = 4  // Text: where
 	JobExited    EventType = 5  // its results are being taken over
@@ -30,6 +30,13 @@ const (
 	FactoryBounded EventType = 64 // Code: how many may be in the queue now; Sub: how many idle
 	FactoryEnded   EventType = 65 // its cluster has left the queue. Code: how many it has made; Sub: of how many
 
+	// Of a job that is a machine of an engine; it stays as it is.
+	GridAccepted  EventType = 71 // the engine has taken it. Text: what that calls it
+	GridUnreached EventType = 72 // the engine does not answer. Text: why
+	GridReached   EventType = 73 // it does again
+	GridUnseen    EventType = 74 // what has become of the machine is not known
+	GridSeen      EventType = 75 // it is again
+
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
@@ -46,6 +53,7 @@ var eventNames = map[EventType]string{
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared",
+	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",
 	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",
 }
 

@@ -55,7 +55,11 @@ func (s *script) draw(v *View) Command {
 	case 16, 17:
 		c.Body = s.want(v)
 	case 18:
-		c.Body = s.move(v)
+		if rapid.IntRange(0, 3).Draw(s.t, "reuse") == 0 {
+			c.Body = s.reuse(v)
+		} else {
+			c.Body = s.move(v)
+		}
 	case 19:
 		c.Body = s.token(v)
 	case 20, 21:
@@ -196,7 +200,7 @@ func (s *script) report(v *View) *Report {
 			epoch--
 		}
 		r.List = append(r.List, AttemptReport{
-			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 8).Draw(s.t, "report")),
+			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 14).Draw(s.t, "report")),
 			Verdict:  Verdict(rapid.IntRange(0, 6).Draw(s.t, "verdict")),
 			Exit:     Exit{Code: rapid.Int32Range(0, 2).Draw(s.t, "code"), Signal: rapid.Bool().Draw(s.t, "signal"), WallMS: rapid.Int64Range(0, 9999).Draw(s.t, "wall")},
 			HoldCode: grid.HoldOutput, HoldSub: 2, Vacate: grid.VacateStarter, Reason: "because", Where: "host",
@@ -211,6 +215,7 @@ func (s *script) want(v *View) *Want {
 		For: ClaimKind(rapid.IntRange(0, 4).Draw(s.t, "for")), Resource: rapid.SampledFrom([]string{"lab", "lab", "far", ""}).Draw(s.t, "resource"),
 		Cap: rapid.Uint32Range(0, 6).Draw(s.t, "cap"), Job: s.job(v), Cpus: 2, MemoryMB: 512, Where: "ovirt lab", Reason: "somebody waits",
 	}
+	c.PerOwner, c.PerHour = rapid.Uint32Range(0, 3).Draw(s.t, "perowner"), rapid.Uint32Range(0, 3).Draw(s.t, "perhour")
 	j, _ := v.Job(c.Job)
 	c.Version = j.Version
 	if c.For == Borrowed {
@@ -224,6 +229,20 @@ func (s *script) want(v *View) *Want {
 	return c
 }
 
+func (s *script) reuse(v *View) *Reuse {
+	id := rapid.Uint32Range(1, max(v.counters.Claim, 1)).Draw(s.t, "reused")
+	for open, c := range v.Claims() {
+		if c.State == grid.ClaimStopping && c.Kind == Made && c.VM != "" {
+			id = open
+		}
+	}
+	claim, _ := v.Claim(id)
+	c := &Reuse{Claim: id, Version: claim.Version, Job: s.job(v), Rested: 7, Where: "ovirt lab", Reason: "because"}
+	j, _ := v.Job(c.Job)
+	c.JobVersion = j.Version
+	return c
+}
+
 func (s *script) move(v *View) *Move {
 	c := &Move{Claim: rapid.Uint32Range(1, max(v.counters.Claim, 1)).Draw(s.t, "claim"), Reason: "because"}
 	claim, _ := v.Claim(c.Claim)
@@ -234,6 +253,7 @@ func (s *script) move(v *View) *Move {
 	}).Draw(s.t, "verb")
 	c.VM = rapid.SampledFrom([]string{"", "id-1"}).Draw(s.t, "vm")
 	c.Worker = rapid.Uint32Range(0, 1).Draw(s.t, "joined")
+	c.Rested = rapid.Int64Range(-1, 1).Draw(s.t, "rested")
 	if claim.Kind != Overflow && rapid.Bool().Draw(s.t, "reports") {
 		r := s.report(v).List[0]
 		r.Job, r.Epoch = claim.Job, claim.Epoch

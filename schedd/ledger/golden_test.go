@@ -17,6 +17,62 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-removal": writeGolden,
 	"format1-rules1":  writeRules1,
 	"format1-factory": writeFactory,
+	"format1-rules3":  writeRules3,
+}
+
+// writeRules3 makes a history of jobs that are machines, by the rules that know of reuse,
+// of what engines show, and of bounds by owner and hour.
+func writeRules3(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) Result {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b})
+	}
+	template := []byte("a template")
+	job := func() (grid.JobID, uint32) {
+		c := do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Grid}).Value.(Submitted).Cluster
+		id := grid.JobID{Cluster: c}
+		j, _ := m.View().Job(id)
+		return id, j.Version
+	}
+	move := func(id uint32, v grid.ClaimVerb, kinds ...ReportKind) {
+		c, _ := m.View().Claim(id)
+		mv := &Move{Claim: id, Version: c.Version, Verb: v, VM: "5c3e", Reason: "so it went"}
+		for _, k := range kinds {
+			mv.Report = []AttemptReport{{Job: c.Job, Epoch: c.Epoch, Kind: k, Verdict: Complete, Where: "ovirt lab gb-5f0c-1 5c3e", Reason: "why", Attrs: []Attr{{Name: "GridJobStatus", Expr: `"up"`}}}}
+		}
+		do(mv)
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.3", Rules: 3})
+	one, version := job()
+	claim := do(&Want{For: Made, Resource: "lab", Job: one, Version: version, Where: "ovirt lab", PerOwner: 1, PerHour: 2}).Value.(uint32)
+	two, version := job()
+	do(&Want{For: Made, Resource: "lab", Job: two, Version: version, PerOwner: 1}) // refused
+	move(claim, grid.ClaimLaunch)
+	move(claim, "", Accepted)
+	c, _ := m.View().Claim(claim)
+	do(&Move{Claim: claim, Version: c.Version, Rested: at - 60_000})
+	move(claim, grid.ClaimStarted)
+	for _, k := range []ReportKind{Mirrored, Unreached, Reached, Unseen, Seen} {
+		do(&Report{List: []AttemptReport{{Job: one, Epoch: 1, Kind: k, Reason: "why", Attrs: []Attr{{Name: "GridJobStatus", Expr: `"powering_up"`}}}}})
+	}
+	move(claim, grid.ClaimJoin, Started)
+	move(claim, grid.ClaimStop, Ended)
+	c, _ = m.View().Claim(claim)
+	do(&Reuse{Claim: claim, Version: c.Version, Job: two, JobVersion: version, Rested: at, Where: "ovirt lab", Reason: "again"})
+	move(claim, grid.ClaimStarted, Started)
+	do(&Act{Verb: grid.Vacate, Runs: []grid.Run{grid.OneJob(two)}, Vacate: grid.VacateUser, Reason: "via test"})
+	move(claim, grid.ClaimStop, Stopped)
+	move(claim, grid.ClaimGoneNow)
+	three, version := job()
+	do(&Want{For: Made, Resource: "lab", Job: three, Version: version, PerHour: 1}) // refused
+	do(&Want{For: Made, Resource: "lab", Job: three, Version: version, PerHour: 2})
+	_, err = m.WriteBackup(path)
+	must(t, err)
 }
 
 // writeRules1 makes a history by the first rules, with the commands that came with them.

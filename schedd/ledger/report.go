@@ -13,6 +13,14 @@ const (
 	Failed   ReportKind = 5 // it could not run: hold the job
 	Vanished ReportKind = 6 // its end is certain, its result is not known
 	Skipped  ReportKind = 7 // its work had been done before: it did not start
+
+	// Of an attempt that is a machine of an engine. It goes on, and its ad learns Attrs.
+	Mirrored  ReportKind = 8  // nothing is told
+	Accepted  ReportKind = 9  // the engine has taken it. Where: what that calls it
+	Unreached ReportKind = 10 // the engine does not answer. Reason: why
+	Reached   ReportKind = 11 // it does again
+	Unseen    ReportKind = 12 // the engine does not know what has become of the machine
+	Seen      ReportKind = 13 // it does again
 )
 
 // Verdict is what an ended attempt means for its job. It was worked out from the

@@ -1,8 +1,10 @@
 package submit
 
 import (
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -20,6 +22,13 @@ import (
 //	OvirtCpus          DeltacloudHardwareProfileCpu       0: the template's
 //	OvirtUserData      DeltacloudUserData                 cloud-config, given to the machine
 //	OvirtUserDataFile                                     a file that holds it; full path
+//	OvirtInstanceType                                     a size by name, where memory and cpus are 0
+//	OvirtQuota                                            that it counts in
+//	OvirtAffinityGroups, OvirtTags                        names, separated by commas
+//	OvirtKeepOnFailure                                    seconds that a machine stays when its job is held for it
+//	OvirtReuse                                            seconds that it waits, when its guest has powered off, for another job that asks for the same
+//	OvirtSnapshot                                         the name of a template to be made of it before it is removed
+//	OvirtMachineLog                                       a file to be written of what the engine tells of it; full path
 type Machine struct {
 	URL          string
 	Username     string
@@ -31,7 +40,18 @@ type Machine struct {
 	Cpus         int64
 	UserData     string
 	UserDataFile string
+	InstanceType string
+	Quota        string
+	Affinity     []string
+	Tags         []string
+	Keep         time.Duration
+	Reuse        time.Duration
+	Snapshot     string
+	Log          string
 }
+
+// maxSeconds is how long a machine may wait for something.
+const maxSeconds = 30 * 24 * 3600
 
 // MachineOf is the machine of a grid job.
 func MachineOf(a *ad.Ad) (Machine, error) {
@@ -44,6 +64,15 @@ func MachineOf(a *ad.Ad) (Machine, error) {
 		m.Template, m.Borrow, m.Cluster = a.Text("OvirtTemplate"), a.Text("OvirtVM"), a.Text("OvirtCluster")
 		m.MemoryMB, m.Cpus = a.Int("OvirtMemory", 0), a.Int("OvirtCpus", 0)
 		m.UserDataFile = a.Text("OvirtUserDataFile")
+		m.InstanceType, m.Quota, m.Snapshot, m.Log = a.Text("OvirtInstanceType"), a.Text("OvirtQuota"), a.Text("OvirtSnapshot"), a.Text("OvirtMachineLog")
+		m.Affinity, m.Tags = machineNames(a.Text("OvirtAffinityGroups")), machineNames(a.Text("OvirtTags"))
+		for name, d := range map[string]*time.Duration{"OvirtKeepOnFailure": &m.Keep, "OvirtReuse": &m.Reuse} {
+			seconds := a.Int(name, -1)
+			if a.Has(name) && (seconds < 0 || seconds > maxSeconds) {
+				return Machine{}, grid.Errorf(grid.Invalid, "%s is no number of seconds, at most %d", name, maxSeconds)
+			}
+			*d = time.Duration(max(seconds, 0)) * time.Second
+		}
 	case "deltacloud":
 		prefix = "Deltacloud"
 		m.Template, m.Borrow, m.Cluster = a.Text("DeltacloudImageId"), a.Text("DeltacloudInstanceName"), a.Text("DeltacloudRealmId")
@@ -60,6 +89,24 @@ func MachineOf(a *ad.Ad) (Machine, error) {
 		m.Template = ""
 	}
 	return m, nil
+}
+
+func machineNames(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
+// Alike reports whether a machine that was made for m will do for another job, once it is
+// started anew: what it was made of is the same.
+func (m Machine) Alike(o Machine) bool {
+	rest := func(m Machine) Machine {
+		m.UserData, m.UserDataFile, m.Keep, m.Reuse, m.Snapshot, m.Log = "", "", 0, 0, "", ""
+		m.Affinity, m.Tags = nil, nil
+		return m
+	}
+	return slices.Equal(m.Affinity, o.Affinity) && slices.Equal(m.Tags, o.Tags) && reflect.DeepEqual(rest(m), rest(o))
 }
 
 // setVirtualMachine sets what a grid job needs.
@@ -79,6 +126,9 @@ func (l *lowering) setVirtualMachine() {
 		if ok && strings.HasSuffix(name, "password_file") && info.Mode.Perm()&0o077 != 0 {
 			l.fail(v.Pos, "the "+name+" "+file+" can be read by others", "Take their rights away: chmod 600 "+file)
 		}
+	}
+	if v, ok := l.command("ovirt_machine_log"); ok {
+		l.put("OvirtMachineLog", KindPath, v, l.iwd...)
 	}
 	if l.universe.number != gridUniverse {
 		return
@@ -107,10 +157,28 @@ func (l *lowering) setVirtualMachine() {
 		need("ovirt_username", "")
 		need("ovirt_password_file", "")
 		need("ovirt_template", "ovirt_vm")
+		l.borrows()
 		if both, ok := l.command("ovirt_vm"); ok {
 			if _, ok := l.command("ovirt_template"); ok {
 				l.fail(both.Pos, "ovirt_vm and ovirt_template are both set", "A job borrows a machine by its name, or makes one from a template.")
 			}
+		}
+	}
+}
+
+// ofMade are the commands that a machine which is borrowed has no use for: it is taken as
+// it is, and given back.
+var ofMade = [...]string{
+	"ovirt_affinity_groups", "ovirt_instance_type", "ovirt_keep_on_failure", "ovirt_quota", "ovirt_reuse", "ovirt_snapshot", "ovirt_tags",
+}
+
+func (l *lowering) borrows() {
+	if _, ok := l.command("ovirt_vm"); !ok {
+		return
+	}
+	for _, name := range ofMade {
+		if v, ok := l.command(name); ok {
+			l.fail(v.Pos, name+" is not for a machine that is borrowed", "It is started and stopped, and otherwise left as it is.")
 		}
 	}
 }

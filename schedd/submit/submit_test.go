@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -303,6 +304,30 @@ func TestAVirtualMachineIsAJob(t *testing.T) {
 			Machine{URL: "https://e/ovirt-engine/api", Username: "u", PasswordFile: "/sub/user_pwd", Template: "t", Cluster: "Default", MemoryMB: 2048, Cpus: 2, UserDataFile: "/sub/ud"},
 		},
 		{
+			"with what belongs to it and what becomes of it", `
+universe = grid
+grid_resource = ovirt https://e/ovirt-engine/api
+ovirt_username = u
+ovirt_password_file = user_pwd
+ovirt_template = t
+ovirt_instance_type = Medium
+ovirt_quota = the project's
+ovirt_affinity_groups = apart near
+ovirt_tags = grid, alice
+ovirt_keep_on_failure = 1800
+ovirt_reuse = 600
+ovirt_snapshot = kept-$(Cluster)
+ovirt_machine_log = vm.log
+ovirt_user_data = job $(Cluster).$(Process)
+queue
+`,
+			Machine{
+				URL: "https://e/ovirt-engine/api", Username: "u", PasswordFile: "/sub/user_pwd", Template: "t", InstanceType: "Medium", Quota: "the project's",
+				Affinity: []string{"apart", "near"}, Tags: []string{"grid", "alice"}, Keep: 30 * time.Minute, Reuse: 10 * time.Minute,
+				Snapshot: "kept-3", Log: "/sub/vm.log", UserData: "job 3.0",
+			},
+		},
+		{
 			"an image of the old files",
 			"universe = grid\ngrid_resource = deltacloud http://e/api\ndeltacloud_username = u\ndeltacloud_password_file = user_pwd\ndeltacloud_image_id = i\ndeltacloud_hardware_profile_memory = 512\ndeltacloud_hardware_profile_cpu = 2\nqueue",
 			Machine{URL: "http://e/api", Username: "u", PasswordFile: "/sub/user_pwd", Template: "i", MemoryMB: 512, Cpus: 2},
@@ -322,6 +347,16 @@ func TestAVirtualMachineIsAJob(t *testing.T) {
 				t.Errorf("Requirements = %s", r)
 			}
 		})
+	}
+	for _, wrong := range []string{"ovirt_reuse = soon", "ovirt_keep_on_failure = -1"} {
+		s := specsOf(t, "universe = grid\ngrid_resource = ovirt https://e/api\novirt_username = u\novirt_password_file = user_pwd\novirt_template = t\n"+wrong+"\nqueue", tree{}.put("!user_pwd"))[0]
+		attrs, err := s.Proc(grid.JobID{Cluster: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := MachineOf(adOf(t, attrs)); grid.CodeOf(err) != grid.Invalid {
+			t.Errorf("%s: %v", wrong, err)
+		}
 	}
 	if _, err := MachineOf(&ad.Ad{}); grid.CodeOf(err) != grid.Invalid {
 		t.Error(err)

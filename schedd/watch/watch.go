@@ -36,6 +36,7 @@ type Options struct {
 	List func(context.Context) ([]gahp.VM, error) // every machine, or an error
 	News func(claim uint32)                       // is called when a look at the claim's machine would show something else; not while a method of the Watch runs
 	Lost func(err error)                          // is called when a listing fails that came after one that did not
+	Turn func()                                   // is called when [Watch.Down] has become another; nil: nobody is told. Not while a method of the Watch runs
 }
 
 // Watch lists machines. Every method may be called from any goroutine.
@@ -161,6 +162,13 @@ func (w *Watch) Blind() error {
 	return nil
 }
 
+// Down reports whether the engine does not answer: two listings in a row have failed.
+func (w *Watch) Down() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed >= 2
+}
+
 // Run makes the listings until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -194,9 +202,13 @@ func (w *Watch) list(ctx context.Context) {
 	for i := range vms {
 		n.byID[vms[i].ID] = &vms[i]
 	}
+	down := w.Down()
 	news, lost := w.take(n, err)
 	if lost {
 		w.o.Lost(err)
+	}
+	if w.o.Turn != nil && w.Down() != down {
+		w.o.Turn()
 	}
 	for _, claim := range news {
 		w.o.News(claim)

@@ -225,6 +225,9 @@ func (o *selecting) tell(d *Deps, r grid.Run, done api.Acted) int {
 	case done.Foreign > 0:
 		fmt.Fprintf(d.Err, "%s: permission denied: it belongs to another user\n", r)
 		return ExitRefused
+	case done.Refused > 0 && done.Why != "":
+		fmt.Fprintf(d.Err, "Job %s %s\n", r, done.Why)
+		return ExitRefused
 	case done.Refused > 0:
 		fmt.Fprintf(d.Err, "Job %s %s: gq %s shows its state\n", r, o.act.refused, r)
 		return ExitRefused
