@@ -18,6 +18,7 @@ job "vm" {
     template      = "worker"
     cluster       = "Default"
     memory        = "512MiB"
+    machine_log   = "vm_${cluster}_${process}.log" # what the engine tells of it
     user_data     = <<-EOT
       #cloud-config
       write_files:

@@ -91,6 +91,11 @@ func (r *Resource) complete() error {
 	if _, err := cloudconfig.Merge(b.UserData, []cloudconfig.File{{Path: guestDir + "/ca.pem"}, {Path: guestDir + "/token"}}, nil); err != nil {
 		return bad("burst: user_data: %w", err)
 	}
+	for _, n := range slices.Concat(b.Tags, b.Affinity) {
+		if n == "" || strings.Contains(n, ",") {
+			return bad("burst: %q is no name of a tag or an affinity group", n)
+		}
+	}
 	b.Idle = cmp.Or(b.Idle, time.Minute)
 	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)
 	b.DiskKB = cmp.Or(b.DiskKB, 10<<20)

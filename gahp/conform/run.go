@@ -11,8 +11,13 @@ import (
 )
 
 // Run judges the provider of h.
-func Run(t *testing.T, h Harness) {
-	for _, c := range cases() {
+func Run(t *testing.T, h Harness) { h.run(t, plainCases) }
+
+// RunExtra judges what the provider of h has of a [gahp.Extra].
+func RunExtra(t *testing.T, h Harness) { h.run(t, extraCases) }
+
+func (h Harness) run(t *testing.T, cases []kase) {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			judge(t, t, h.Start(t), c)
 		})
@@ -51,10 +56,11 @@ type kase struct {
 	run  func(c *check)
 }
 
-// cases lists all, each in a world of its own.
-func cases() []kase {
-	return slices.Concat(lifeCases, createCases, lookCases, faultCases, fenceCases, extraCases)
-}
+// plainCases are of every provider; each is in a world of its own.
+var plainCases = slices.Concat(lifeCases, createCases, lookCases, faultCases, fenceCases)
+
+// cases lists all.
+func cases() []kase { return slices.Concat(plainCases, extraCases) }
 
 // patience bounds a case. It is for what never comes; nothing here takes it.
 const patience = 2 * time.Minute

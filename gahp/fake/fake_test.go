@@ -29,9 +29,11 @@ func TestConformance(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conform.Run(t, conform.Harness{Start: func(t *testing.T) conform.World {
+			h := conform.Harness{Start: func(t *testing.T) conform.World {
 				return fake.NewWorld(func(e *fake.Engine) gahp.Provider { return c.way(t, e) })
-			}})
+			}}
+			conform.Run(t, h)
+			conform.RunExtra(t, h)
 		})
 	}
 }

@@ -224,7 +224,9 @@ func (d *decision) ahead() {
 }
 
 // serves: it takes jobs, or will again.
-func (d *decision) serves(m *Member) bool { return !m.Draining || slices.Contains(d.out.Undrain, m.Claim) }
+func (d *decision) serves(m *Member) bool {
+	return !m.Draining || slices.Contains(d.out.Undrain, m.Claim)
+}
 
 func (d *decision) jobs() (n int) {
 	for _, q := range d.queues {
