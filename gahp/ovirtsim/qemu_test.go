@@ -55,6 +55,7 @@ func TestARealGuestIsSwitchedOffAndRemoved(t *testing.T) {
 	order("start", cloudInitStart, Up)
 	order("stop", "<action/>", Down)
 	c.do("DELETE", "/vms/"+v.ID, "", 200)
+	await(t, s, func(e Entry) bool { return e.What == Gone })
 	if err := s.Close(); err != nil { // which waits for what is removed
 		t.Fatal(err)
 	}

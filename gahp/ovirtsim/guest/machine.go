@@ -92,8 +92,10 @@ func Pack(file string, k qemu.Kernel, files map[string]string, boot string) erro
 		return err
 	}
 	i := qemu.Initramfs{
-		Kernel: k, Modules: []string{"isofs"}, Programs: map[string]string{"/init": self}, Files: map[string]string{},
-		Links: map[string]string{"/bin": "usr/bin", "/sbin": "usr/bin", "/usr/sbin": "bin"}, Dirs: []string{"/usr/local", "/lib"},
+		Kernel: k, Programs: map[string]string{"/init": self}, Files: map[string]string{},
+		// A kernel without ext4 in it finds its checksum by name, and nobody would load that.
+		Modules: []string{"isofs", "crc32c_generic", "ext4"},
+		Links:   map[string]string{"/bin": "usr/bin", "/sbin": "usr/bin", "/usr/sbin": "bin"}, Dirs: []string{"/usr/local", "/lib"},
 	}
 	for _, name := range userland {
 		if path, err := exec.LookPath(name); err == nil {
