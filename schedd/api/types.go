@@ -165,11 +165,38 @@ type Batch struct {
 	Last   string `json:"last" doc:"And its last"`
 }
 
-// Selection names jobs: by ids, by owner and constraint, or all.
+// JobSetsQuery selects job sets.
+type JobSetsQuery struct {
+	Owner string `query:"owner" doc:"Only sets of this user"`
+	Name  string `query:"name" doc:"Only sets of this name"`
+}
+
+// JobSets is job sets that have jobs in the queue, by owner and name.
+type JobSets struct {
+	Sets []JobSet `json:"sets"`
+}
+
+// JobSet is the clusters of an owner that say one jobset. It begins with the first of
+// them, and ends when none of them has a job in the queue.
+type JobSet struct {
+	Name      string `json:"name"`
+	Owner     string `json:"owner"`
+	ID        int32  `json:"id" doc:"Its first cluster"`
+	Submitted int64  `json:"submitted" doc:"Its first cluster, seconds since 1970"`
+	Clusters  int    `json:"clusters" doc:"Those that have left the queue too, as long as the history is kept"`
+	Jobs      int    `json:"jobs" doc:"Of all its clusters, also those still to be made"`
+	Totals
+	Left     Totals `json:"left" doc:"Its jobs that have left the queue: completed, or removed"`
+	Coming   int    `json:"coming,omitempty" doc:"Its jobs that are still to be made (max_materialize, max_idle)"`
+	Existing int    `json:"existing" doc:"Its clusters in the queue"`
+}
+
+// Selection names jobs: by ids, by owner and constraint, by a job set, or all.
 type Selection struct {
 	IDs        []string `json:"ids,omitempty" doc:"Clusters (12), jobs (12.0), ranges (12.0-9)"`
 	Owner      string   `json:"owner,omitempty" doc:"Instead of ids: jobs of this user"`
 	Constraint string   `json:"constraint,omitempty" doc:"Instead of ids: jobs of whose ad this is true"`
+	JobSet     string   `json:"job_set,omitempty" doc:"Instead of ids: all jobs of the set of that name, the caller's own or the owner's"`
 	All        bool     `json:"all,omitempty" doc:"Instead of ids: all jobs that the caller may act on"`
 }
 

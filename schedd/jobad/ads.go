@@ -425,6 +425,15 @@ func (s *Session) BatchName(c *ledger.Cluster) (string, error) {
 	return t.base.Text("JobBatchName"), nil
 }
 
+// SetName is the name of the job set that a cluster belongs to; empty when it is in none.
+func (s *Session) SetName(c *ledger.Cluster) (string, error) {
+	t, err := s.template(c.Template)
+	if err != nil {
+		return "", err
+	}
+	return t.base.Text(submit.SetAttr), nil
+}
+
 // Notifies reports whether jobs of a cluster may ask for mail (JobNotification).
 func (s *Session) Notifies(cluster int32) (bool, error) {
 	c, err := s.Cluster(cluster)

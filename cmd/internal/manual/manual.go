@@ -36,6 +36,7 @@ var Commands = []Command{
 	{"gdag", 1, cli.Workflow},
 	{"ghistory", 1, cli.History},
 	{"ghold", 1, cli.Hold},
+	{"gjobset", 1, cli.JobSets},
 	{"gprio", 1, cli.Prio},
 	{"gq", 1, cli.Queue},
 	{"gqedit", 1, cli.QueueEdit},
