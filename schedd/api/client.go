@@ -269,6 +269,9 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.Raw
 	if q.Forward {
 		v.Set("forward", "true")
 	}
+	if q.Epochs {
+		v.Set("epochs", "true")
+	}
 	return c.pages(ctx, "/v1/history", v)
 }
 

@@ -126,6 +126,7 @@ type HistoryQuery struct {
 	JobsQuery
 	Since   int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
 	Forward bool  `query:"forward" doc:"The other way round: the first that left comes first"`
+	Epochs  bool  `query:"epochs" doc:"Instead of jobs their executions that have ended, also of jobs in the queue: the ad as each left it, with RunInstanceID and EpochWriteDate; the highest job and its last execution first"`
 }
 
 // Jobs is one page of job ads, in the order of their ids; of a history the latest that

@@ -131,6 +131,7 @@ type attempt struct {
 	r     *AttemptReport
 	was   grid.Status
 	attrs []Attr
+	ended bool
 	left  bool
 }
 
@@ -150,6 +151,7 @@ func (a *attempt) unwanted() bool {
 func (a *attempt) store() {
 	a.t.setAttrs(a.s, a.attrs)
 	a.t.store(a.s, a.cl, a.was, 1)
+	a.instance()
 	if a.left {
 		a.t.leave(a.s, a.cl, []grid.Run{a.s.Run})
 	}
@@ -207,6 +209,7 @@ func (a *attempt) exit() {
 func (a *attempt) close() {
 	j := &a.s.Job
 	j.Place, j.At = Nowhere, 0
+	a.ended = true
 	if j.Flags&Vacating != 0 {
 		j.Flags &^= Vacating | VacateFast
 		// What it was to end for; an eviction says it again.

@@ -120,7 +120,9 @@ type Begin struct {
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
 //	2: events of an [Alter] say what the attributes were and are
-const Rules = 2
+//	3: executions that have ended are kept ([Instance]); what a [RemoveAll] removes leaves
+//	   the queue at its time, and not when it is moved
+const Rules = 3
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {
