@@ -249,6 +249,12 @@ func (c *Client) Batches(ctx context.Context, q BatchesQuery) (out Batches, err 
 	return out, c.do(ctx, "GET", "/v1/batches?"+jobs.values().Encode(), nil, &out)
 }
 
+// Factories lists clusters whose jobs are made little by little.
+func (c *Client) Factories(ctx context.Context, q FactoriesQuery) (out Factories, err error) {
+	jobs := JobsQuery{IDs: q.IDs, Owner: q.Owner}
+	return out, c.do(ctx, "GET", "/v1/factories?"+jobs.values().Encode(), nil, &out)
+}
+
 // JobSets lists job sets that have jobs in the queue.
 func (c *Client) JobSets(ctx context.Context, q JobSetsQuery) (out JobSets, err error) {
 	v := url.Values{}

@@ -166,6 +166,31 @@ type Batch struct {
 	Last   string `json:"last" doc:"And its last"`
 }
 
+// FactoriesQuery selects clusters whose jobs are made little by little.
+type FactoriesQuery struct {
+	IDs   []string `query:"id" doc:"Clusters (12); none: all"`
+	Owner string   `query:"owner" doc:"Only those of this user"`
+}
+
+// Factories is clusters whose jobs are made little by little (max_materialize, max_idle).
+type Factories struct {
+	Factories []Factory `json:"factories"`
+}
+
+// Factory is one such cluster in the queue.
+type Factory struct {
+	Cluster   int32  `json:"cluster"`
+	Owner     string `json:"owner"`
+	Name      string `json:"name,omitempty" doc:"The batch name"`
+	Submitted int64  `json:"submitted" doc:"Seconds since 1970"`
+	Jobs      int32  `json:"jobs" doc:"That it makes in all"`
+	Made      int32  `json:"made" doc:"So far: the next is this proc"`
+	Limit     int32  `json:"limit,omitempty" doc:"At most so many of its jobs are in the queue (max_materialize); none: no bound"`
+	MaxIdle   int32  `json:"max_idle,omitempty" doc:"At most so many of them are idle or held; none: no bound"`
+	State     string `json:"state" enum:"making,full,paused,waiting,done" doc:"Makes jobs; waits for room; was paused by a hold; waits for the owner's limit of jobs; has made all"`
+	Totals
+}
+
 // JobSetsQuery selects job sets.
 type JobSetsQuery struct {
 	Owner string `query:"owner" doc:"Only sets of this user"`
