@@ -43,7 +43,7 @@ func TestExecutionsThatHaveEndedAreKeptAsLongAsTheirJob(t *testing.T) {
 	}
 	place := func(id grid.JobID) uint32 {
 		j, _ := m.View().Job(id)
-		return do(&Place{List: []Placement{{Job: id, Version: j.Version, Kind: OnSlot, At: 1, Attrs: []Attr{{"RemoteHost", `"h"`}}}}}).([]uint32)[0]
+		return do(&Place{List: []Placement{{Job: id, Version: j.Version, Kind: OnSlot, At: 1, Attrs: []Attr{{Name: "RemoteHost", Expr: `"h"`}}}}}).([]uint32)[0]
 	}
 	report := func(id grid.JobID, epoch uint32, kind ReportKind, v Verdict) {
 		do(&Report{List: []AttemptReport{{Job: id, Epoch: epoch, Kind: kind, Verdict: v, Vacate: grid.VacateStarter, Reason: "why", Exit: Exit{WallMS: 3000}}}})
