@@ -70,6 +70,8 @@ func TestScripts(t *testing.T) {
 				return os.Getuid() == 0, nil
 			case "condor":
 				return os.Getenv("GRIDBURST_CONDOR") != "", nil
+			case "slow": // minutes may pass
+				return os.Getenv("GRIDBURST_SLOW") != "", nil
 			}
 			return false, fmt.Errorf("no such condition: %s", c)
 		},

@@ -3,7 +3,7 @@ package router
 import "cmp"
 
 // Cycle assigns jobs to what is free. Owners who use little come first; within an
-// owner, jobs go by priority, then by age. A job takes the slot that its Rank likes
+// owner, jobs go by priority, then by age. Nice jobs come after all others. A job takes the slot that its Rank likes
 // best, among equals the one that it fills most. A job that finds nothing does not
 // hold up those behind it.
 func Cycle(in *Input, m *Matcher) Plan {
@@ -40,9 +40,10 @@ type kindKey struct {
 	free  Resources
 }
 
-// owner is one whose jobs wait.
+// owner is one whose jobs wait; nice jobs are as if of another.
 type owner struct {
 	id     uint32
+	nice   bool
 	usage  int64
 	queues []*waiting
 }
@@ -74,16 +75,21 @@ func (c *cycle) put(slot int, class *Class, free Resources) {
 }
 
 func (c *cycle) sortQueues() {
-	by := map[uint32]*owner{}
+	type account struct {
+		owner uint32
+		nice  bool
+	}
+	by := map[account]*owner{}
 	for i := range c.in.Queues {
 		q := &c.in.Queues[i]
 		if len(q.Jobs) == 0 {
 			continue
 		}
-		o := by[q.Owner]
+		a := account{q.Owner, q.Group.Nice}
+		o := by[a]
 		if o == nil {
-			o = &owner{id: q.Owner, usage: c.in.Usage[q.Owner]}
-			by[q.Owner] = o
+			o = &owner{id: q.Owner, nice: a.nice, usage: c.in.Usage[q.Owner]}
+			by[a] = o
 			c.owners = append(c.owners, o)
 		}
 		o.queues = append(o.queues, &waiting{index: i, jobs: q.Jobs})
@@ -93,11 +99,21 @@ func (c *cycle) sortQueues() {
 // next is the owner whose turn it is; nil when nobody waits any more.
 func (c *cycle) next() (least *owner) {
 	for _, o := range c.owners {
-		if len(o.queues) > 0 && (least == nil || o.usage < least.usage || o.usage == least.usage && o.id < least.id) {
+		if len(o.queues) > 0 && (least == nil || o.before(least)) {
 			least = o
 		}
 	}
 	return least
+}
+
+func (o *owner) before(p *owner) bool {
+	switch {
+	case o.nice != p.nice:
+		return p.nice
+	case o.usage != p.usage:
+		return o.usage < p.usage
+	}
+	return o.id < p.id
 }
 
 // serve places the owner's first job, or gives up the queue that it heads.

@@ -29,8 +29,9 @@ func (r Resources) Plus(o Resources) Resources {
 
 // Group is jobs that match alike.
 type Group struct {
-	ID uint32 // another ad never has the same
-	Ad *ad.Ad // one of theirs, at least everything that matching looks at
+	ID   uint32 // another ad never has the same
+	Ad   *ad.Ad // one of theirs, at least everything that matching looks at
+	Nice bool   // they give way to all others, whosever these are (nice_user)
 }
 
 // Class is slots that match alike, but for what is free of them.

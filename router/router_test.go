@@ -94,6 +94,14 @@ func TestCycle(t *testing.T) {
 			w.queue(2, 5, 2, 0, yes)
 			w.in.Usage = map[uint32]int64{1: 2}
 		}, "5.0@1 5.1@1 1.0@1"},
+		"nice jobs give way to all others": {func(w *world) {
+			w.slot(w.class(yes), 4, 1000)
+			w.queue(1, 1, 2, 9, yes)
+			w.in.Queues[0].Group.Nice = true
+			w.queue(2, 2, 2, 0, yes)
+			w.queue(1, 3, 1, -5, yes)
+			w.in.Usage = map[uint32]int64{2: 100}
+		}, "3.0@1 2.0@1 2.1@1 1.0@1"},
 		"rank chooses the slot": {func(w *world) {
 			w.slot(w.class(yes, "KFlops = 10"), 1, 1000)
 			w.slot(w.class(yes, "KFlops = 30"), 1, 1000)

@@ -200,13 +200,13 @@ func records(v *ledger.View, r grid.Run) (n int) {
 // for anybody's.
 func (d *Daemon) targets(who serve.Identity, s *api.Selection) (runs []grid.Run, owner uint32, err error) {
 	ways := 0
-	for _, w := range []bool{len(s.IDs) > 0, s.Constraint != "" || s.Owner != "", s.All} {
+	for _, w := range []bool{len(s.IDs) > 0, s.JobSet != "" || s.Constraint != "" || s.Owner != "", s.JobSet != "" && s.Constraint != "", s.All} {
 		if w {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return nil, 0, grid.Errorf(grid.Invalid, "name jobs by ids, by owner and constraint, or all: one of these")
+		return nil, 0, grid.Errorf(grid.Invalid, "name jobs by ids, by owner and constraint, by a job set, or all: one of these")
 	}
 	v := d.ledger.View()
 	if !who.Admin {
@@ -223,6 +223,10 @@ func (d *Daemon) targets(who serve.Identity, s *api.Selection) (runs []grid.Run,
 	}
 	if len(runs) > 0 {
 		return runs, owner, nil
+	}
+	if s.JobSet != "" {
+		runs, err = d.setRuns(v, who, s)
+		return runs, owner, err
 	}
 	var constraint *ad.Expr
 	if s.Constraint != "" {

@@ -61,6 +61,7 @@ type edit struct {
 var fixed = map[string]string{
 	"jobuniverse": "a job stays in the universe that it was submitted for",
 	"iwd":         "what is relative to it was resolved at the submit",
+	"jobsetname":  "a cluster stays in the set that it was submitted for",
 }
 
 // kept are those that the queue learns in a job's life.

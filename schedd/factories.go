@@ -7,7 +7,10 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
+	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/serve"
 	"gridburst/schedd/submit"
 )
 
@@ -146,4 +149,59 @@ func editedBounds(attrs []submit.Attr, runs []grid.Run) (*ledger.Bounds, error) 
 		}
 	}
 	return &b, nil
+}
+
+// Factories implements [serve.Backend].
+func (d *Daemon) Factories(ctx context.Context, who serve.Identity, fq api.FactoriesQuery) (api.Factories, error) {
+	q, err := d.query(who, api.JobsQuery{IDs: fq.IDs, Owner: fq.Owner})
+	if err != nil {
+		return api.Factories{}, err
+	}
+	v := d.ledger.View()
+	out := api.Factories{Factories: []api.Factory{}}
+	err = d.ads.Read(v, func(s *jobad.Session) error {
+		for id, f := range v.Factories() {
+			c, _ := v.Cluster(id)
+			owner, _ := v.Owner(c.Owner)
+			if q.Owner != "" && q.Owner != owner.Name || !q.named(grid.JobID{Cluster: id}) {
+				continue
+			}
+			one := api.Factory{
+				Cluster: id, Owner: owner.Name, Submitted: c.QDate / 1000, Jobs: f.Jobs, Made: c.Procs, Limit: f.Limit, MaxIdle: f.MaxIdle,
+				State: d.factoryState(f, &c, owner.UID),
+			}
+			if one.Name, err = s.BatchName(&c); err != nil {
+				return err
+			}
+			for _, bound := range []*int32{&one.Limit, &one.MaxIdle} {
+				if *bound == grid.MaxProcs {
+					*bound = 0
+				}
+			}
+			for st := range v.Stretches(grid.WholeCluster(id)) {
+				one.Add(st.Job.Status, st.Run.Len())
+			}
+			out.Factories = append(out.Factories, one)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// factoryState is in a word what keeps a factory from making more.
+func (d *Daemon) factoryState(f *ledger.Factory, c *ledger.Cluster, owner uint32) string {
+	switch {
+	case f.Coming(c) == 0:
+		return "done"
+	case f.Paused:
+		return "paused"
+	case f.Room(c) == 0:
+		return "full"
+	case d.intake.free(owner) <= 0:
+		return "waiting"
+	}
+	return "making"
 }

@@ -80,5 +80,8 @@ func (d *Daemon) state() telemetry.State {
 	for range v.Dags() {
 		s.Runs++
 	}
+	if proof := d.verified.Load(); proof != nil {
+		s.Verified, s.Sound = proof.At, proof.Found == ""
+	}
 	return s
 }

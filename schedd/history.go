@@ -24,6 +24,9 @@ func (d *Daemon) History(ctx context.Context, who serve.Identity, hq api.History
 	if err != nil {
 		return api.Jobs{}, err
 	}
+	if hq.Epochs {
+		return d.instances(ctx, q, hq, after)
+	}
 	h := history{query: q, PastQuery: ledger.PastQuery{Since: hq.Since * 1000, Forward: hq.Forward}}
 	if after != "" {
 		if h.From, err = placeOf(after); err != nil {
@@ -84,7 +87,10 @@ func (h *history) pasts(s *jobad.Session) iter.Seq2[ledger.Past, error] {
 				h.Owners = append(h.Owners, id)
 			}
 		}
-		return s.History(h.PastQuery)
+		if h.v.LeavingJobs() == 0 {
+			return s.History(h.PastQuery)
+		}
+		return h.merged(s.History(h.PastQuery), h.leaving(s))
 	}
 	if !h.Forward {
 		return h.byID(s)
@@ -105,10 +111,9 @@ func (h *history) pasts(s *jobad.Session) iter.Seq2[ledger.Past, error] {
 	}
 }
 
-// byID yields the records that have jobs of the ids, the highest id first.
-func (h *history) byID(s *jobad.Session) iter.Seq2[ledger.Past, error] {
-	// Each cluster once, and of it all that lies between what is named.
-	var runs []grid.Run
+// byCluster is what the ids mean, the highest cluster first: each once, and of it all that
+// lies between what is named.
+func (h *history) byCluster() (runs []grid.Run) {
 	for _, r := range slices.SortedFunc(slices.Values(h.runs), func(a, b grid.Run) int { return cmp.Compare(b.Cluster, a.Cluster) }) {
 		if n := len(runs); n > 0 && runs[n-1].Cluster == r.Cluster {
 			runs[n-1].Lo, runs[n-1].Hi = min(runs[n-1].Lo, r.Lo), max(runs[n-1].Hi, r.Hi)
@@ -116,6 +121,12 @@ func (h *history) byID(s *jobad.Session) iter.Seq2[ledger.Past, error] {
 		}
 		runs = append(runs, r)
 	}
+	return runs
+}
+
+// byID yields the records that have jobs of the ids, the highest id first.
+func (h *history) byID(s *jobad.Session) iter.Seq2[ledger.Past, error] {
+	runs := h.byCluster()
 	return func(yield func(ledger.Past, error) bool) {
 		for _, r := range runs {
 			// What was removed a moment ago, and has not been moved yet.

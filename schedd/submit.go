@@ -121,6 +121,9 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	if _, err := boundsOf(s); err != nil {
 		return err
 	}
+	if err := submit.CheckSet(s); err != nil {
+		return err
+	}
 	if n := len(s.Attrs); n > d.c.MaxAttributes {
 		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, d.c.MaxAttributes)
 	}

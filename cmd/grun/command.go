@@ -69,7 +69,7 @@ namespaces to users. gstatus says how jobs are kept apart.
 	s.Flags().BoolVar(&o.json, "json", false, "print the answer as JSON")
 	c.AddCommand(&cobra.Command{
 		Use: "man DIR", Short: "Write the manual pages and the shells' completions of all commands", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return manual.Write(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return manual.WriteAll(args[0]) },
 	})
 	return c
 }

@@ -158,6 +158,8 @@ type State struct {
 	Strays      map[string]int            // by resource: machines of ours that no claim stands for
 	Runs        int                       // of workflows, not ended
 	Ready       bool
+	Verified    int64 // when the last proof of the queue was begun, s since 1970; 0: none since the start
+	Sound       bool  // it found nothing wrong
 }
 
 // maxOwners bounds the owners that have metrics of their own: those with most jobs. The
@@ -214,6 +216,8 @@ var (
 	stoppingDesc  = gauge("claims_stopping_oldest_seconds", "How long the machine is being taken away that takes longest, by resource; its removal may fail again and again.", "resource")
 	straysDesc    = gauge("stray_machines", "Machines of ours at an engine that no claim stands for, as its last listing shows them, by resource.", "resource")
 	runsDesc      = gauge("workflow_runs", "Runs of workflows that have not ended.")
+	verifiedDesc  = gauge("ledger_verified_timestamp_seconds", "When the last proof of the queue was begun; not there before the first since the start.")
+	soundDesc     = gauge("ledger_sound", "1 when the last proof of the queue found nothing wrong; not there before the first since the start.")
 	readyDesc     = gauge("ready", "1 when the schedd takes new jobs; /v1/health says why not.")
 )
 
@@ -261,9 +265,16 @@ func (w watched) Collect(to chan<- prometheus.Metric) {
 	for resource, n := range s.Strays {
 		set(straysDesc, float64(n), resource)
 	}
-	ready := 0.0
-	if s.Ready {
-		ready = 1
+	truth := func(d *prometheus.Desc, is bool) {
+		n := 0.0
+		if is {
+			n = 1
+		}
+		set(d, n)
 	}
-	set(readyDesc, ready)
+	truth(readyDesc, s.Ready)
+	if s.Verified != 0 {
+		set(verifiedDesc, float64(s.Verified))
+		truth(soundDesc, s.Sound)
+	}
 }

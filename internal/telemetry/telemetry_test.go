@@ -30,7 +30,8 @@ func busy(state State) *Schedd {
 var full = State{
 	Jobs:    map[string]map[string]int{"ada": {"idle": 3}},
 	Workers: map[string]int{"idle": 1}, CPUs: map[string]int64{"free": 4}, MemoryBytes: map[string]int64{"free": 1 << 30},
-	Claims: map[[2]string]int{{"main", "ready"}: 2}, Stopping: map[string]time.Duration{"main": time.Minute}, Strays: map[string]int{"main": 1}, Ready: true,
+	Claims: map[[2]string]int{{"main", "ready"}: 2}, Stopping: map[string]time.Duration{"main": time.Minute}, Strays: map[string]int{"main": 1},
+	Ready: true, Verified: 1_800_000_000, Sound: true,
 }
 
 func scrape(t *testing.T, h http.Handler) string {

@@ -249,6 +249,23 @@ func (c *Client) Batches(ctx context.Context, q BatchesQuery) (out Batches, err 
 	return out, c.do(ctx, "GET", "/v1/batches?"+jobs.values().Encode(), nil, &out)
 }
 
+// Factories lists clusters whose jobs are made little by little.
+func (c *Client) Factories(ctx context.Context, q FactoriesQuery) (out Factories, err error) {
+	jobs := JobsQuery{IDs: q.IDs, Owner: q.Owner}
+	return out, c.do(ctx, "GET", "/v1/factories?"+jobs.values().Encode(), nil, &out)
+}
+
+// JobSets lists job sets that have jobs in the queue.
+func (c *Client) JobSets(ctx context.Context, q JobSetsQuery) (out JobSets, err error) {
+	v := url.Values{}
+	for name, value := range map[string]string{"owner": q.Owner, "name": q.Name} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return out, c.do(ctx, "GET", "/v1/jobsets?"+v.Encode(), nil, &out)
+}
+
 // History yields the ads of jobs that have left the queue, newest first.
 func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.RawMessage, error] {
 	v := q.values()
@@ -257,6 +274,9 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[json.Raw
 	}
 	if q.Forward {
 		v.Set("forward", "true")
+	}
+	if q.Epochs {
+		v.Set("epochs", "true")
 	}
 	return c.pages(ctx, "/v1/history", v)
 }

@@ -126,6 +126,7 @@ type HistoryQuery struct {
 	JobsQuery
 	Since   int64 `query:"since" doc:"Only jobs that left the queue at or after this time, s since 1970"`
 	Forward bool  `query:"forward" doc:"The other way round: the first that left comes first"`
+	Epochs  bool  `query:"epochs" doc:"Instead of jobs their executions that have ended, also of jobs in the queue: the ad as each left it, with RunInstanceID and EpochWriteDate; the highest job and its last execution first"`
 }
 
 // Jobs is one page of job ads, in the order of their ids; of a history the latest that
@@ -165,11 +166,63 @@ type Batch struct {
 	Last   string `json:"last" doc:"And its last"`
 }
 
-// Selection names jobs: by ids, by owner and constraint, or all.
+// FactoriesQuery selects clusters whose jobs are made little by little.
+type FactoriesQuery struct {
+	IDs   []string `query:"id" doc:"Clusters (12); none: all"`
+	Owner string   `query:"owner" doc:"Only those of this user"`
+}
+
+// Factories is clusters whose jobs are made little by little (max_materialize, max_idle).
+type Factories struct {
+	Factories []Factory `json:"factories"`
+}
+
+// Factory is one such cluster in the queue.
+type Factory struct {
+	Cluster   int32  `json:"cluster"`
+	Owner     string `json:"owner"`
+	Name      string `json:"name,omitempty" doc:"The batch name"`
+	Submitted int64  `json:"submitted" doc:"Seconds since 1970"`
+	Jobs      int32  `json:"jobs" doc:"That it makes in all"`
+	Made      int32  `json:"made" doc:"So far: the next is this proc"`
+	Limit     int32  `json:"limit,omitempty" doc:"At most so many of its jobs are in the queue (max_materialize); none: no bound"`
+	MaxIdle   int32  `json:"max_idle,omitempty" doc:"At most so many of them are idle or held; none: no bound"`
+	State     string `json:"state" enum:"making,full,paused,waiting,done" doc:"Makes jobs; waits for room; was paused by a hold; waits for the owner's limit of jobs; has made all"`
+	Totals
+}
+
+// JobSetsQuery selects job sets.
+type JobSetsQuery struct {
+	Owner string `query:"owner" doc:"Only sets of this user"`
+	Name  string `query:"name" doc:"Only sets of this name"`
+}
+
+// JobSets is job sets that have jobs in the queue, by owner and name.
+type JobSets struct {
+	Sets []JobSet `json:"sets"`
+}
+
+// JobSet is the clusters of an owner that say one jobset. It begins with the first of
+// them, and ends when none of them has a job in the queue.
+type JobSet struct {
+	Name      string `json:"name"`
+	Owner     string `json:"owner"`
+	ID        int32  `json:"id" doc:"Its first cluster"`
+	Submitted int64  `json:"submitted" doc:"Its first cluster, seconds since 1970"`
+	Clusters  int    `json:"clusters" doc:"Those that have left the queue too, as long as the history is kept"`
+	Jobs      int    `json:"jobs" doc:"Of all its clusters, also those still to be made"`
+	Totals
+	Left     Totals `json:"left" doc:"Its jobs that have left the queue: completed, or removed"`
+	Coming   int    `json:"coming,omitempty" doc:"Its jobs that are still to be made (max_materialize, max_idle)"`
+	Existing int    `json:"existing" doc:"Its clusters in the queue"`
+}
+
+// Selection names jobs: by ids, by owner and constraint, by a job set, or all.
 type Selection struct {
 	IDs        []string `json:"ids,omitempty" doc:"Clusters (12), jobs (12.0), ranges (12.0-9)"`
 	Owner      string   `json:"owner,omitempty" doc:"Instead of ids: jobs of this user"`
 	Constraint string   `json:"constraint,omitempty" doc:"Instead of ids: jobs of whose ad this is true"`
+	JobSet     string   `json:"job_set,omitempty" doc:"Instead of ids: all jobs of the set of that name, the caller's own or the owner's"`
 	All        bool     `json:"all,omitempty" doc:"Instead of ids: all jobs that the caller may act on"`
 }
 

@@ -34,8 +34,11 @@ type shape struct {
 // roots are where matching begins.
 var roots = [...]string{
 	"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime",
-	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek",
+	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek", account,
 }
+
+// account is whose account a job is on: of it matters whether the job is nice.
+const account = "accountinggroup"
 
 // keepGroups bounds the groups remembered; beyond it all are made anew, with new
 // numbers.
@@ -172,6 +175,13 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 		names = a.Names()
 	}
 	var key strings.Builder
+	nice := submit.Nice(a.Text(account))
+	if !opaque && !g.looksAt(a, names, account) {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == account })
+	}
+	if nice {
+		key.WriteString("nice\n")
+	}
 	out := ad.New(len(names))
 	for _, n := range names {
 		if e, ok := a.Expr(n); ok {
@@ -202,7 +212,16 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 		}
 	}
 	g.next++
-	grp := &router.Group{ID: g.next, Ad: out}
+	grp := &router.Group{ID: g.next, Ad: out, Nice: nice}
 	g.byKey[key.String()] = grp
 	return grp, prio, nil
+}
+
+// looksAt reports whether an expression among those of that names, or a machine, names the
+// attribute.
+func (g *groups) looksAt(a *ad.Ad, names []string, attr string) bool {
+	return slices.Contains(g.heeded, attr) || slices.ContainsFunc(names, func(n string) bool {
+		e, ok := a.Expr(n)
+		return ok && e.Mentions(attr)
+	})
 }

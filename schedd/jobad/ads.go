@@ -158,6 +158,7 @@ func (s *Session) ItemsOf(c *ledger.Cluster) (int64, error) {
 func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {
 	return func(yield func(ledger.Past) bool) {
 		c, _ := s.v.Leaving(r.Cluster)
+		at := s.v.LeftAt(r.Cluster, &c)
 		for proc := min(r.Hi, c.Procs) - 1; proc >= r.Lo; proc-- {
 			id := grid.JobID{Cluster: r.Cluster, Proc: proc}
 			j, ok := s.v.LeavingJob(id)
@@ -169,11 +170,48 @@ func (s *Session) Leaving(r grid.Run) iter.Seq[ledger.Past] {
 			if err != nil {
 				continue // damage is found and told by the checks
 			}
-			if !yield(ledger.Past{Run: grid.OneJob(id), Job: j, Left: s.v.At, Attrs: later}) {
+			if !yield(ledger.Past{Run: grid.OneJob(id), Job: j, Left: at, Attrs: later}) {
 				return
 			}
 		}
 	}
+}
+
+// InHistory reports whether a job is in the history by now: the view may be older.
+func (s *Session) InHistory(id grid.JobID) bool {
+	_, ok, err := s.r.Past(id)
+	return ok && err == nil
+}
+
+// Instances is as [ledger.Reader.Instances].
+func (s *Session) Instances(before grid.JobID, epoch uint32) iter.Seq2[ledger.Instance, error] {
+	return s.r.Instances(before, epoch)
+}
+
+// Instance is the ad that a job had when an execution of it had ended.
+func (s *Session) Instance(i *ledger.Instance) (*ad.Ad, error) {
+	c, err := s.Cluster(i.Job.Cluster)
+	if err != nil {
+		return nil, grid.Errorf(grid.Internal, "the cluster of job %s cannot be read: %w", i.Job, err)
+	}
+	out := ad.New(48)
+	if err := s.make(out, i.Job, &c, &i.Rec, i.Attrs); err != nil {
+		return nil, err
+	}
+	out.SetInt("CompletionDate", completion(&i.Rec))
+	out.SetString("EpochAdType", "EPOCH")
+	out.SetInt("RunInstanceID", int64(i.Epoch))
+	out.SetInt("EpochWriteDate", i.Ended/1000)
+	before, known := ledger.Instance{}, i.Epoch == 1
+	if !known {
+		if before, known, err = s.r.Instance(i.Job, i.Epoch-1); err != nil {
+			return nil, err
+		}
+	}
+	if known {
+		out.SetInt("LastRemoteWallClockTime", int64(i.Rec.Wall-before.Rec.Wall))
+	}
+	return out, nil
 }
 
 // History is as [ledger.Reader.History].
@@ -423,6 +461,15 @@ func (s *Session) BatchName(c *ledger.Cluster) (string, error) {
 		}
 	}
 	return t.base.Text("JobBatchName"), nil
+}
+
+// SetName is the name of the job set that a cluster belongs to; empty when it is in none.
+func (s *Session) SetName(c *ledger.Cluster) (string, error) {
+	t, err := s.template(c.Template)
+	if err != nil {
+		return "", err
+	}
+	return t.base.Text(submit.SetAttr), nil
 }
 
 // Notifies reports whether jobs of a cluster may ask for mail (JobNotification).

@@ -36,6 +36,7 @@ func (a *Ads) record(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job
 	}
 	if j.First != 0 {
 		out.SetInt("JobStartDate", int64(j.First))
+		out.SetInt("InitialWaitDuration", max(int64(j.First)-qdate, 0))
 		out.SetInt("JobCurrentStartDate", j.Started/1000)
 	}
 	out.SetReal("RemoteWallClockTime", float64(j.Wall))

@@ -21,6 +21,7 @@ func (c *Expire) apply(t *txn) (any, error) {
 			panic(err)
 		}
 		t.drop(bPast, k[12:])
+		t.forgetInstances(k[12:])
 		t.forgetCluster(be32(k[12:]))
 	}
 	return len(old), nil

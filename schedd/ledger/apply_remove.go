@@ -9,6 +9,9 @@ import (
 
 func (c *RemoveAll) apply(t *txn) (any, error) {
 	r := removal{index: t.index, owner: c.Owner, next: 1, last: t.v.counters.Cluster, reason: c.Reason}
+	if t.v.rules >= 3 {
+		r.at = t.at
+	}
 	for key, cl := range t.v.clusters.from(0) {
 		id := int32(key)
 		switch {
@@ -77,6 +80,8 @@ func (c *Clear) apply(t *txn) (any, error) {
 	}
 	// To be moved they are in the queue once more, and counted.
 	t.v.removals = nil
+	t.left = r.at
+	defer func() { t.left = 0 }()
 	for _, id := range todo {
 		cl, _ := t.cluster(id)
 		r.jobs -= cl.Live

@@ -135,6 +135,7 @@ type attempt struct {
 	r     *AttemptReport
 	was   grid.Status
 	attrs []Attr
+	ended bool
 	left  bool
 }
 
@@ -171,6 +172,7 @@ func (a *attempt) learn() {
 func (a *attempt) store() {
 	a.t.setAttrs(a.s, a.attrs)
 	a.t.store(a.s, a.cl, a.was, 1)
+	a.instance()
 	if a.left {
 		a.t.leave(a.s, a.cl, []grid.Run{a.s.Run})
 	}
@@ -228,6 +230,7 @@ func (a *attempt) exit() {
 func (a *attempt) close() {
 	j := &a.s.Job
 	j.Place, j.At = Nowhere, 0
+	a.ended = true
 	if j.Flags&Vacating != 0 {
 		j.Flags &^= Vacating | VacateFast
 		// What it was to end for; an eviction says it again.

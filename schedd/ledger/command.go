@@ -122,7 +122,9 @@ type Begin struct {
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
 //	2: events of an [Alter] say what the attributes were and are
-//	3: a job that is a machine can be vacated, and its engine's acceptance is an event
+//	3: executions that have ended are kept ([Instance]); what a [RemoveAll] removes leaves
+//	   the queue at its time, and not when it is moved; a job that is a machine can be
+//	   vacated, and its engine's acceptance is an event
 const Rules = 3
 
 func (*Begin) Kind() Kind { return KindBegin }

@@ -14,15 +14,16 @@ var updateGolden = flag.String("update-golden", "", "write the golden file of th
 
 // goldens make the histories of golden files. Each file was written when its form was new.
 var goldens = map[string]func(t *testing.T, path string){
-	"format1-removal": writeGolden,
-	"format1-rules1":  writeRules1,
-	"format1-factory": writeFactory,
-	"format1-rules3":  writeRules3,
+	"format1-removal":  writeGolden,
+	"format1-rules1":   writeRules1,
+	"format1-factory":  writeFactory,
+	"format1-rules3":   writeRules3,
+	"format1-machines": writeMachines,
 }
 
-// writeRules3 makes a history of jobs that are machines, by the rules that know of reuse,
+// writeMachines makes a history of jobs that are machines, by the rules that know of reuse,
 // of what engines show, and of bounds by owner and hour.
-func writeRules3(t *testing.T, path string) {
+func writeMachines(t *testing.T, path string) {
 	t.Helper()
 	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
 	must(t, err)
@@ -136,6 +137,47 @@ func writeRules1(t *testing.T, path string) {
 		{Act: Act{Verb: grid.Hold, Runs: []grid.Run{grid.WholeCluster(many)}, Code: grid.HoldSystemPolicy, Sub: 1, Reason: "a policy"}, Version: c.Base.Version, Base: true},
 		{Act: Act{Verb: grid.Remove, Runs: []grid.Run{grid.OneJob(grid.JobID{Cluster: many, Proc: 2})}, Reason: "stale"}, Version: 99},
 	}})
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}
+
+// writeRules3 makes a history of executions that ended, and of a removal that is carried out
+// in part.
+func writeRules3(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) any {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
+	}
+	template := []byte("a template")
+	submit := func(procs int32) grid.JobID {
+		c := do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: procs, Universe: grid.Vanilla})
+		return grid.JobID{Cluster: c.(Submitted).Cluster}
+	}
+	report := func(id grid.JobID, kind ReportKind, v Verdict) {
+		j, _ := m.View().Job(id)
+		e := do(&Place{List: []Placement{{Job: id, Version: j.Version, Kind: OnSlot, At: 1, Attrs: []Attr{{Name: "RemoteHost", Expr: `"slot1@w"`}}}}}).([]uint32)[0]
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: e, Kind: Started}}})
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: e, Kind: kind, Verdict: v, Exit: Exit{WallMS: 2000}, HoldCode: grid.HoldJobPolicy, Vacate: grid.VacateStarter, Reason: "because"}}})
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.3", Rules: 3})
+	do(&SeeWorker{Worker{Name: "w", Boot: "boot"}})
+	one := submit(1)
+	report(one, Stopped, 0)
+	report(one, Ended, Again)
+	report(one, Ended, Park)
+	do(&Act{Verb: grid.Release, Runs: []grid.Run{grid.OneJob(one)}})
+	gone := submit(3)
+	report(gone, Vanished, 0)
+	report(gone, Ended, Complete)
+	submit(5)
+	do(&RemoveAll{Owner: 1, Reason: "via test"})
+	do(&Clear{Max: 1})
+	do(&Expire{Before: at - 10_000, Max: 1})
 	_, err = m.WriteBackup(path)
 	must(t, err)
 }

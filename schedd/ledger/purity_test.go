@@ -14,7 +14,7 @@ import (
 
 // allowed is what a file that applies commands may import.
 var allowed = []string{
-	"crypto/sha256", "encoding/binary", "encoding/hex", "maps", "slices", "strconv", "strings",
+	"cmp", "crypto/sha256", "encoding/binary", "encoding/hex", "maps", "slices", "strconv", "strings",
 	"go.etcd.io/bbolt", "gridburst/internal/grid", "gridburst/dag",
 	"gridburst/internal/failpoint", // its planted constants; an instant to die at is no effect
 }

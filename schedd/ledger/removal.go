@@ -58,6 +58,7 @@ type removal struct {
 	jobs   int32 // still to be moved
 	reason string
 	except []int32 // clusters that were left alone, ascending
+	at     int64   // when they left the queue, ms since 1970; 0: when they are moved
 }
 
 func (r *removal) has(cluster int32, owner uint32) bool {
@@ -79,6 +80,9 @@ func (r *removal) encode() *enc {
 	for _, c := range r.except {
 		e.u(uint64(c))
 	}
+	if r.at != 0 {
+		e.i(r.at)
+	}
 	return e
 }
 
@@ -94,6 +98,9 @@ func decodeRemoval(k, v []byte) (r removal, err error) {
 		for i := range r.except {
 			r.except[i] = d.id()
 		}
+	}
+	if d.more() {
+		r.at = d.i()
 	}
 	return r, d.err()
 }
@@ -113,6 +120,16 @@ func (v *View) leaves(id int32, c *Cluster) bool {
 func (v *View) Leaving(id int32) (Cluster, bool) {
 	c, ok := v.clusters.get(uint32(max(id, 0)))
 	return c, ok && v.leaves(id, &c)
+}
+
+// LeftAt is when a cluster left the queue that is not in the history yet, ms since 1970.
+func (v *View) LeftAt(id int32, c *Cluster) int64 {
+	for i := range v.removals {
+		if r := &v.removals[i]; r.at != 0 && r.has(id, c.Owner) {
+			return r.at
+		}
+	}
+	return v.At
 }
 
 // LeavingJobs counts the jobs that are out of the queue and not in the history yet.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"maps"
 
@@ -19,6 +20,7 @@ type txn struct {
 
 	index  uint64 // of the entry being applied
 	at     int64
+	left   int64 // when jobs that go to the history have left the queue; 0: at
 	by     string
 	events []Event // of that entry
 }
@@ -257,7 +259,7 @@ func (t *txn) leave(s *Stretch, c *Cluster, runs []grid.Run) {
 		why = unquote(find(s.attrs, "RemoveReason"))
 	}
 	for _, r := range runs {
-		p := Past{Run: r, Job: s.Job, Left: t.at, Attrs: s.attrs}
+		p := Past{Run: r, Job: s.Job, Left: cmp.Or(t.left, t.at), Attrs: s.attrs}
 		t.put(bPast, key8(r.First().Key()), p.encode())
 		store(t.tx.Bucket(bPastOwner), pastOwnerKey(c.Owner, p.Left, r.First()), newEnc(5))
 		n := int32(r.Len())

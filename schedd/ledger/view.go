@@ -164,6 +164,21 @@ func (v *View) Clusters(first int32) iter.Seq2[int32, *Cluster] {
 	}
 }
 
+// LeavingClusters yields the clusters that are out of the queue and not in the history yet,
+// by ascending id.
+func (v *View) LeavingClusters() iter.Seq2[int32, *Cluster] {
+	return func(yield func(int32, *Cluster) bool) {
+		if len(v.removals) == 0 {
+			return
+		}
+		for k, c := range v.clusters.from(0) {
+			if v.leaves(int32(k), c) && !yield(int32(k), c) {
+				return
+			}
+		}
+	}
+}
+
 // Stretch is neighbouring procs of a cluster with one record: a single job, or
 // all of a range to which nothing has happened alone.
 type Stretch struct {

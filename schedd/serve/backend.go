@@ -28,6 +28,8 @@ type Backend interface {
 	Jobs(context.Context, Identity, api.JobsQuery) (api.Jobs, error)
 	History(context.Context, Identity, api.HistoryQuery) (api.Jobs, error)
 	Batches(context.Context, Identity, api.BatchesQuery) (api.Batches, error)
+	Factories(context.Context, Identity, api.FactoriesQuery) (api.Factories, error)
+	JobSets(context.Context, Identity, api.JobSetsQuery) (api.JobSets, error)
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)

@@ -67,6 +67,14 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, q *api.BatchesQuery) (api.Batches, error) {
 			return b.Batches(ctx, id, *q)
 		})
+	get(s, "/v1/factories", "factories", "Clusters whose jobs are made little by little", anybody,
+		func(ctx context.Context, id Identity, q *api.FactoriesQuery) (api.Factories, error) {
+			return b.Factories(ctx, id, *q)
+		})
+	get(s, "/v1/jobsets", "jobsets", "Job sets that have jobs in the queue", anybody,
+		func(ctx context.Context, id Identity, q *api.JobSetsQuery) (api.JobSets, error) {
+			return b.JobSets(ctx, id, *q)
+		})
 	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
 	get(s, "/v1/slots", "slots", "The pool", anybody,

@@ -22,6 +22,7 @@ type statement struct {
 	op    string   // of an assignment: "=", or "+" for a job attribute
 	value string   // text behind the name, or behind the keyword
 	lines []string // of a list that begins in a queue statement and ends below it
+	table *table   // of the queue statement of a job set's job
 	pos   Pos      // of the name or keyword
 	at    Pos      // of the value
 }

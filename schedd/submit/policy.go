@@ -218,3 +218,8 @@ func (l *lowering) setAccounting() {
 
 // niceGroup is the accounting group of jobs that give way to all others.
 const niceGroup = "nice-user"
+
+// Nice reports whether jobs on an account give way to all others.
+func Nice(accountingGroup string) bool {
+	return len(accountingGroup) > len(niceGroup) && strings.EqualFold(accountingGroup[:len(niceGroup)+1], niceGroup+".")
+}

@@ -68,6 +68,9 @@ func unreadable(name string, err error) error {
 //
 //	queue [count] [vars] [in|from|matching [files|dirs] [slice] list]
 func (r *reading) readQueue(s *statement) (*Queue, bool) {
+	if s.table != nil {
+		return r.readTable(s)
+	}
 	q := &Queue{PerItem: 1, Pos: s.pos}
 	text, ok := r.queueText(s.value, s.at)
 	if !ok {

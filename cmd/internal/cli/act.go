@@ -55,17 +55,18 @@ type selecting struct {
 	act         act
 	all         bool
 	constraints []string
+	jobSet      string
 	json        bool
 	do          func(context.Context, *api.Client, api.Selection) (api.Acted, error)
 }
 
 // selection is how --help names jobs.
-const selection = "{JOB ... | USER ... | --all | --constraint EXPRESSION}"
+const selection = "{JOB ... | USER ... | --all | --constraint EXPRESSION | --jobset NAME}"
 
 // selectionHelp is what that means.
 const selectionHelp = `A JOB is a cluster (12), a job (12.0) or a range (12.0-9); a USER means all jobs of that
-user. With a constraint, users only narrow it. Several are done one after the other; the
-exit status is 0 when something was done.
+user. With a constraint, users only narrow it; with a job set, they say whose it is.
+Several are done one after the other; the exit status is 0 when something was done.
 `
 
 func (o *selecting) flags(d *Deps, c *cobra.Command) *pflag.FlagSet {
@@ -74,6 +75,7 @@ func (o *selecting) flags(d *Deps, c *cobra.Command) *pflag.FlagSet {
 	c.ValidArgsFunction = o.completeJobs(d)
 	f.BoolVar(&o.all, "all", false, "all jobs that you may act on")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "jobs of which this ClassAd `expression` is true")
+	f.StringVar(&o.jobSet, "jobset", "", "all jobs of the set of this `name`, those still to be made too")
 	f.BoolVar(&o.json, "json", false, "print the answers as JSON, one a line")
 	return f
 }
@@ -118,20 +120,20 @@ func (o *selecting) run(ctx context.Context, d *Deps, args []string) error {
 		if targets[i], err = targetOf(a); err != nil {
 			return err
 		}
-		if constraint != "" && targets[i].user == "" {
-			return usage("name jobs, or a --constraint: one of these")
+		if o.chosen(constraint) && targets[i].user == "" {
+			return usage("name jobs, or a --constraint, or a --jobset: one of these")
 		}
 	}
 	switch {
-	case o.all && (len(args) > 0 || constraint != ""), !o.all && len(args) == 0 && constraint == "":
-		return usage("name jobs or users, or --all, or a --constraint: one of these")
+	case o.all && (len(args) > 0 || o.chosen(constraint)), !o.all && len(args) == 0 && !o.chosen(constraint), constraint != "" && o.jobSet != "":
+		return usage("name jobs or users, or --all, or a --constraint, or a --jobset: one of these")
 	case len(args) == 0:
-		return o.many(ctx, d, client, api.Selection{All: o.all, Constraint: constraint})
+		return o.many(ctx, d, client, api.Selection{All: o.all, Constraint: constraint, JobSet: o.jobSet})
 	}
 	acted, code := false, ExitDone
 	for _, t := range targets {
 		if t.user != "" {
-			if err := o.many(ctx, d, client, api.Selection{Owner: t.user, Constraint: constraint}); err != nil {
+			if err := o.many(ctx, d, client, api.Selection{Owner: t.user, Constraint: constraint, JobSet: o.jobSet}); err != nil {
 				code = d.fail(o.act.use, err)
 			} else {
 				acted = true
@@ -163,6 +165,9 @@ func (o *selecting) run(ctx context.Context, d *Deps, args []string) error {
 	}
 	return said(code)
 }
+
+// chosen reports whether jobs are chosen by what they say.
+func (o *selecting) chosen(constraint string) bool { return constraint != "" || o.jobSet != "" }
 
 // target is jobs, or a user's.
 type target struct {
@@ -196,6 +201,10 @@ func (o *selecting) many(ctx context.Context, d *Deps, client *api.Client, s api
 		return nil
 	}
 	switch {
+	case s.JobSet != "" && done.Foreign > 0:
+		return grid.Errorf(grid.Forbidden, "the job set %s of %s is not yours", s.JobSet, s.Owner)
+	case s.JobSet != "":
+		return grid.Errorf(grid.NotFound, "there is no job set %s in the queue: gjobset list shows all", s.JobSet)
 	case s.Constraint != "":
 		return grid.Errorf(grid.NotFound, "no job fits the constraint")
 	case s.Owner != "":

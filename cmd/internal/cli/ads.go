@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -96,6 +97,7 @@ type autoformat struct {
 	out    io.Writer
 	names  []string
 	format string
+	now    time.Time
 	begun  bool
 }
 
@@ -126,7 +128,7 @@ func (f *autoformat) print(a *ad.Ad) {
 	}
 	for _, n := range f.names {
 		text := "undefined"
-		if v, ok := a.Literal(n); ok {
+		if v, ok := valueOf(a, n, f.now); ok {
 			if s, isText := v.Text(); isText && !f.has("V") && !f.has("r") {
 				text = grid.Printable(s)
 			} else {

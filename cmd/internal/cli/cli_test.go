@@ -156,11 +156,17 @@ func TestWaitingByTheLogOfALargeCluster(t *testing.T) {
 		{"all of it", nil, []bool{false, false, false, false, false, false, true}},
 		{"the cluster", []grid.Run{grid.WholeCluster(5)}, []bool{false, false, false, false, false, false, true}},
 		{"one of its jobs", []grid.Run{grid.OneJob(grid.JobID{Cluster: 5, Proc: 3})}, []bool{false, false, false, true, true, true, true}},
+		{"one that is made later", []grid.Run{grid.OneJob(grid.JobID{Cluster: 5, Proc: 4})}, []bool{false, false, false, false, false, true, true}},
+		{"several", []grid.Run{{Cluster: 5, Lo: 3, Hi: 5}}, []bool{false, false, false, false, false, true, true}},
+		{"one that never comes", []grid.Run{{Cluster: 5, Lo: 3, Hi: 9}}, []bool{false, false, false, false, false, false, true}},
 	} {
-		w := tracker{runs: c.runs, alive: map[grid.JobID]bool{}}
+		w := newTracker(c.runs)
 		for i := range story {
 			w.take(&story[i])
-			if done := w.seen && len(w.alive) == 0; done != c.done[i] {
+			if i == 0 && !w.seen {
+				t.Errorf("%s: it says that there are no such jobs", c.name)
+			}
+			if done := w.done(); done != c.done[i] {
 				t.Errorf("%s: after event %d it is done: %v", c.name, i, done)
 			}
 		}

@@ -27,7 +27,7 @@ var (
 func QueueEdit(d *Deps) *cobra.Command {
 	o := selecting{act: editing}
 	c := &cobra.Command{
-		Use:   "gqedit {JOB ... | USER ... | --all | --constraint EXPRESSION} {NAME VALUE | NAME=VALUE} ...",
+		Use:   "gqedit {JOB ... | USER ... | --all | --constraint EXPRESSION | --jobset NAME} {NAME VALUE | NAME=VALUE} ...",
 		Short: editing.short,
 		Long: editing.short + `.
 
@@ -39,7 +39,7 @@ itself keeps (JobStatus, Owner, NumJobStarts, ...) cannot be changed.
 
 ` + selectionHelp + ExitHelp,
 		RunE: func(c *cobra.Command, args []string) error {
-			targets, attrs, err := edits(args, o.all || len(o.constraints) > 0)
+			targets, attrs, err := edits(args, o.all || len(o.constraints) > 0 || o.jobSet != "")
 			if err != nil {
 				return err
 			}

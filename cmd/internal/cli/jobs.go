@@ -24,6 +24,8 @@ type jobOptions struct {
 	attributes  []string
 	af          []string
 	afFormat    string
+	formats     []string // FORMAT, 0, EXPRESSION
+	printf      []conversion
 	long        bool
 	json        bool
 	limit       int
@@ -35,8 +37,9 @@ func (o *jobOptions) Flags(c *cobra.Command) {
 	f.StringVar(&o.owner, "owner", "", "only jobs of this `user`")
 	f.StringArrayVar(&o.constraints, "constraint", nil, "only jobs of which this ClassAd `expression` is true")
 	f.StringSliceVar(&o.attributes, "attributes", nil, "only these attributes, `A,B`: a table of them, or with --long or --json that part of the ads")
-	f.StringSliceVar(&o.af, "af", nil, "print these attributes, `A,B`, on a line for each job; further ones among the arguments")
+	f.StringArrayVar(&o.af, "af", nil, "print these attributes or ClassAd expressions, `A,B`, on a line for each job; further ones among the arguments")
 	f.StringVar(&o.afFormat, "af-format", "", "of --af: j id first, h headings, l labels, V quotes, t tabs, `,` commas (-af:jh is --af-format=jh --af)")
+	f.StringArrayVar(&o.formats, "format", nil, "as in condor_q, -format `'%d ' ClusterId`: print an attribute or expression as printf does; several make a line, whose end is \\n")
 	f.BoolVarP(&o.long, "long", "l", false, "print whole ads")
 	f.BoolVar(&o.json, "json", false, "print whole ads as JSON")
 	f.IntVar(&o.limit, "limit", 0, "print at most so many jobs; 0: all")
@@ -45,6 +48,7 @@ func (o *jobOptions) Flags(c *cobra.Command) {
 // query sorts the arguments: ids, attributes for --af, else a user's name.
 func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 	q.Owner = o.owner
+	o.af = chosen(o.af)
 	for _, a := range args {
 		switch {
 		case a != "" && a[0] >= '0' && a[0] <= '9':
@@ -65,9 +69,22 @@ func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 		o.af, o.afFormat = o.attributes, "jh"
 	}
 	q.Attributes = o.attributes
+	if o.printf, err = conversions(o.formats); err != nil {
+		return q, err
+	}
+	if len(o.printf) > 0 && (len(o.af) > 0 || o.long || o.json) {
+		return q, usage("--format goes with none of --af, --attributes, --long, --json")
+	}
+	shown := o.af
+	for _, c := range o.printf {
+		shown = append(shown, c.text)
+	}
 	switch {
-	case len(o.af) > 0:
-		q.Attributes, q.Evaluate = append([]string{"ClusterId", "ProcId"}, o.af...), true
+	case len(shown) > 0:
+		q.Evaluate = true
+		if q.Attributes, err = looksAt(shown); err != nil {
+			return q, err
+		}
 	case !o.long && !o.json:
 		q.Attributes, q.Evaluate = rowAttributes, true
 	}
@@ -87,7 +104,7 @@ var rowAttributes = []string{
 // says how many there were.
 func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row func(*ad.Ad)) (n int, err error) {
 	list := adList{d: d, long: o.long}
-	lines := autoformat{out: d.Out, names: o.af, format: o.afFormat}
+	lines := autoformat{out: d.Out, names: o.af, format: o.afFormat, now: d.Now()}
 	var columns *tabwriter.Writer
 	if o.columns() {
 		columns = tabwriter.NewWriter(d.Out, 0, 8, 2, ' ', 0)
@@ -108,12 +125,17 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 			if err != nil {
 				return n, err
 			}
-			if len(o.af) > 0 {
+			switch {
+			case len(o.printf) > 0:
+				if err := printAll(d.Out, o.printf, a, d.Now()); err != nil {
+					return n, err
+				}
+			case len(o.af) > 0:
 				lines.print(a)
 				if columns != nil && n%1000 == 0 {
 					columns.Flush() // the widths begin anew, and memory is bounded
 				}
-			} else {
+			default:
 				row(a)
 			}
 		}
@@ -131,7 +153,9 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 func (o *jobOptions) columns() bool { return len(o.attributes) > 0 && !o.long && !o.json }
 
 // tabled reports whether jobs are printed as rows of a table.
-func (o *jobOptions) tabled() bool { return len(o.af) == 0 && !o.long && !o.json }
+func (o *jobOptions) tabled() bool {
+	return len(o.af) == 0 && len(o.formats) == 0 && !o.long && !o.json
+}
 
 // jobRow is a job as tables show it.
 type jobRow struct {

@@ -118,7 +118,16 @@ func (d *Deps) fail(name string, err error) int {
 // command has one.
 func longDashes(args []string, flags *pflag.FlagSet) []string {
 	out := make([]string, 0, len(args))
+	skip := 0
 	for i, a := range args {
+		if skip > 0 {
+			skip--
+			continue
+		}
+		if (a == "-format" || a == "--format") && len(args) > i+2 && flags.Lookup("format") != nil {
+			out, skip = append(out, "--format="+args[i+1]+"\x00"+args[i+2]), 2
+			continue
+		}
 		if a == "--" {
 			return append(out, args[i:]...)
 		}

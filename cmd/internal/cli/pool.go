@@ -74,7 +74,7 @@ func (o *poolOptions) run(ctx context.Context, d *Deps, args []string) error {
 	}
 	switch {
 	case len(o.af) > 0:
-		lines := autoformat{out: d.Out, names: o.af, format: o.afFormat}
+		lines := autoformat{out: d.Out, names: o.af, format: o.afFormat, now: d.Now()}
 		for i := range slots {
 			a, err := slotAd(&slots[i])
 			if err != nil {

@@ -21,6 +21,7 @@ type queueOptions struct {
 	running  bool
 	totals   bool
 	watch    bool
+	factory  bool
 	why      string
 }
 
@@ -45,7 +46,7 @@ X being removed, S suspended.
 ` + ExitHelp,
 		Example: "  gq --why 12.0\n  gq --held\n  gq --constraint 'JobStatus == 5' -af:j HoldReason\n  gq --watch 12",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf(c, "batch", "nobatch", "held", "hold", "run", "totals", "watch", "why"); err != nil {
+			if err := oneOf(c, "batch", "nobatch", "held", "hold", "run", "totals", "watch", "why", "factory"); err != nil {
 				return err
 			}
 			if err := oneOf(c, "af", "attributes"); err != nil {
@@ -63,6 +64,7 @@ X being removed, S suspended.
 	f.BoolVar(&o.held, "held", false, "only held jobs: since when, and why")
 	f.BoolVar(&o.held, "hold", false, "the same, as HTCondor calls it")
 	f.BoolVar(&o.running, "run", false, "only jobs that run, and where")
+	f.BoolVar(&o.factory, "factory", false, "clusters whose jobs are made little by little (max_materialize, max_idle): their bounds, the next job, and what keeps it from being made")
 	f.BoolVar(&o.totals, "totals", false, "print only the numbers")
 	f.BoolVar(&o.watch, "watch", false, "go on showing the batches, with their progress")
 	f.StringVar(&o.why, "why", "", "say why this `job` does not run")
@@ -94,6 +96,8 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 		return usage("--watch shows batches: it goes with no other form")
 	case o.watch:
 		return d.live(ctx, client, 0, func(ctx context.Context) (view, error) { return o.look(ctx, d, client, batches) })
+	case o.factory:
+		return o.factories(ctx, d, client, status, api.FactoriesQuery{IDs: q.IDs, Owner: q.Owner})
 	case o.batch && o.json:
 		out, err := client.Batches(ctx, batches)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gridburst/internal/grid"
@@ -22,7 +23,7 @@ const lookAgain = 100 * time.Millisecond
 func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []grid.Run) (how string, err error) {
 	f := userlog.Follow(path)
 	defer f.Close()
-	t := tracker{runs: runs, alive: map[grid.JobID]bool{}}
+	t := newTracker(runs)
 	said := false
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
@@ -58,7 +59,7 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 		if len(events) > 0 {
 			continue // perhaps there are more
 		}
-		if t.seen && len(t.alive) == 0 {
+		if t.done() {
 			return allDone, nil
 		}
 		if t.others && !t.seen {
@@ -75,42 +76,72 @@ func (o *waitOptions) follow(ctx context.Context, d *Deps, path string, runs []g
 // tracker knows which jobs of a log have not ended.
 type tracker struct {
 	runs   []grid.Run
-	alive  map[grid.JobID]bool // proc -1: a cluster whose jobs are told of one by one
-	seen   bool                // an event of theirs
-	others bool                // an event of other jobs
+	alive  map[grid.JobID]bool      // proc -1: a cluster whose jobs are told of one by one
+	open   map[int32]map[int32]bool // clusters whose jobs are told of one by one, and which of them have ended
+	seen   bool                     // an event of theirs
+	others bool                     // an event of other jobs
 	ended  int
 }
+
+func newTracker(runs []grid.Run) *tracker {
+	return &tracker{runs: runs, alive: map[grid.JobID]bool{}, open: map[int32]map[int32]bool{}}
+}
+
+// done reports whether all that is waited for has ended.
+func (t *tracker) done() bool { return t.seen && len(t.alive) == 0 && !t.awaits() }
 
 // take notes an event and reports whether it is of a job that is waited for.
 func (t *tracker) take(e *userlog.Event) bool {
 	id, number := e.Job, e.Number()
-	whole := number == grid.EventClusterSubmit || number == grid.EventClusterRemove
-	if whole {
-		id.Proc = 0
-	}
 	if id.Cluster < 0 {
 		return false // of no job: the beginning of a log of all jobs
 	}
-	if !meant(t.runs, id) {
+	ofCluster := id.Proc < 0 && slices.ContainsFunc(t.runs, func(r grid.Run) bool { return r.Cluster == id.Cluster })
+	if !meant(t.runs, id) && !ofCluster {
 		t.others = true
 		return false
 	}
 	t.seen = true
 	switch number {
 	case grid.EventClusterSubmit:
-		// Jobs that are named one by one are waited for one by one.
+		// Jobs that are named one by one are waited for one by one, also before there is
+		// anything to tell of them.
+		t.open[id.Cluster] = map[int32]bool{}
 		if id.Proc = -1; meant(t.runs, grid.JobID{Cluster: id.Cluster, Proc: grid.MaxProcs - 1}) {
 			t.alive[id] = true
 		}
 	case grid.EventClusterRemove:
+		delete(t.open, id.Cluster)
 		delete(t.alive, grid.JobID{Cluster: id.Cluster, Proc: -1})
+	case grid.EventFactoryPaused, grid.EventFactoryResumed:
+		// Its jobs come later.
 	case grid.EventTerminated, grid.EventAborted, grid.EventDataflowSkipped:
 		delete(t.alive, id)
 		t.ended++
+		if ended := t.open[id.Cluster]; ended != nil && len(t.runs) > 0 {
+			ended[id.Proc] = true
+		}
 	case grid.EventPostScript, grid.EventPreSkip, grid.EventGeneric, grid.EventAdInformation:
 		// Of a node of a workflow, or beside another event: no job lives by it.
 	default:
 		t.alive[id] = true
 	}
 	return true
+}
+
+// awaits reports whether jobs that were named may be still to come.
+func (t *tracker) awaits() bool {
+	return slices.ContainsFunc(t.runs, func(r grid.Run) bool {
+		ended, open := t.open[r.Cluster]
+		if !open || r.Whole() {
+			return false // a whole cluster is alive until it ends
+		}
+		n := 0
+		for proc := range ended {
+			if r.Has(grid.JobID{Cluster: r.Cluster, Proc: proc}) {
+				n++
+			}
+		}
+		return n < r.Len()
+	})
 }

@@ -5,7 +5,6 @@ package manual
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +35,7 @@ var Commands = []Command{
 	{"gdag", 1, cli.Workflow},
 	{"ghistory", 1, cli.History},
 	{"ghold", 1, cli.Hold},
+	{"gjobset", 1, cli.JobSets},
 	{"gprio", 1, cli.Prio},
 	{"gq", 1, cli.Queue},
 	{"gqedit", 1, cli.QueueEdit},
@@ -57,21 +57,24 @@ var Commands = []Command{
 func Write(dir string) error {
 	for _, c := range Commands {
 		root, _ := c.command()
-		page := filepath.Join(dir, "man", fmt.Sprintf("man%d", c.Section), fmt.Sprintf("%s.%d", c.Name, c.Section))
-		if err := write(page, func(w io.Writer) error {
-			_, err := w.Write(c.Page())
-			return err
-		}); err != nil {
+		if err := write(pagePath(dir, c.Name, c.Section), c.Page()); err != nil {
 			return err
 		}
 		for _, shell := range cli.Shells {
-			file := filepath.Join(dir, "completion", shell, shellFile(c.Name, shell))
-			if err := write(file, func(w io.Writer) error { return cli.Completion(root, shell, w) }); err != nil {
+			var b bytes.Buffer
+			if err := cli.Completion(root, shell, &b); err != nil {
+				return err
+			}
+			if err := write(filepath.Join(dir, "completion", shell, shellFile(c.Name, shell)), b.Bytes()); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func pagePath(dir, name string, section int) string {
+	return filepath.Join(dir, "man", fmt.Sprintf("man%d", section), fmt.Sprintf("%s.%d", name, section))
 }
 
 // shellFile is the name under which a shell looks for a command's completion.
@@ -85,15 +88,11 @@ func shellFile(name, shell string) string {
 	return name
 }
 
-func write(path string, fill func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := fill(&b); err != nil {
-		return err
-	}
+func write(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, b.Bytes(), 0o644)
+	return os.WriteFile(path, text, 0o644)
 }
 
 // command is the command, and whether it does something without a subcommand.
@@ -110,8 +109,7 @@ func (c Command) command() (root *cobra.Command, alone bool) {
 func (c Command) Page() []byte {
 	root, alone := c.command()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, ".TH %s %d \"\" \"Gridburst %s\" \"Gridburst\"\n", strings.ToUpper(c.Name), c.Section, escape(cli.Version()))
-	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", c.Name, escape(lower(root.Short)))
+	head(&b, c.Name, c.Section, lower(root.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n")
 	synopsis := subcommands(root)
 	if alone {
@@ -139,28 +137,45 @@ func (c Command) Page() []byte {
 		options(&b, root.PersistentFlags(), false)
 	}
 	fmt.Fprintf(&b, ".SH ENVIRONMENT\n.TP\n.B GRIDBURST_SCHEDD\nThe schedd's socket or directory, where no option names one.\n.TP\n.B NO_COLOR\nWhen it is set, nothing is coloured.\n")
-	if exit != "" {
-		fmt.Fprintf(&b, ".SH EXIT STATUS\n")
-		for l := range strings.Lines(exit) {
-			status, what, ok := strings.Cut(strings.TrimSpace(l), "  ")
-			if ok {
-				fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", status, escape(what))
-			}
-		}
-	}
+	statuses(&b, exit)
 	if root.Example != "" {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n")
 		verbatim(&b, strings.Split(root.Example, "\n"))
 	}
-	fmt.Fprintf(&b, ".SH SEE ALSO\n")
-	for i, o := range Commands {
+	seeAlso(&b)
+	return b.Bytes()
+}
+
+func head(b *bytes.Buffer, name string, section int, short string) {
+	fmt.Fprintf(b, ".TH %s %d \"\" \"Gridburst %s\" \"Gridburst\"\n", strings.ToUpper(name), section, escape(cli.Version()))
+	fmt.Fprintf(b, ".SH NAME\n%s \\- %s\n", name, escape(short))
+}
+
+func statuses(b *bytes.Buffer, exit string) {
+	if exit == "" {
+		return
+	}
+	fmt.Fprintf(b, ".SH EXIT STATUS\n")
+	for l := range strings.Lines(exit) {
+		status, what, ok := strings.Cut(strings.TrimSpace(l), "  ")
+		if ok {
+			fmt.Fprintf(b, ".TP\n.B %s\n%s\n", status, escape(what))
+		}
+	}
+}
+
+func seeAlso(b *bytes.Buffer) {
+	fmt.Fprintf(b, ".SH SEE ALSO\n")
+	for _, o := range Commands {
+		fmt.Fprintf(b, ".BR %s (%d),\n", o.Name, o.Section)
+	}
+	for i, o := range Apart {
 		comma := ","
-		if i == len(Commands)-1 {
+		if i == len(Apart)-1 {
 			comma = ""
 		}
-		fmt.Fprintf(&b, ".BR %s (%d)%s\n", o.Name, o.Section, comma)
+		fmt.Fprintf(b, ".BR %s (%d)%s\n", o.Name, o.Section, comma)
 	}
-	return b.Bytes()
 }
 
 func subcommands(c *cobra.Command) []*cobra.Command {
@@ -192,22 +207,26 @@ func options(b *bytes.Buffer, flags *pflag.FlagSet, nested bool) {
 		}
 		first = false
 		value, text := pflag.UnquoteUsage(f)
-		name := "\\-\\-" + escape(f.Name)
-		if f.Shorthand != "" {
-			name = "\\-" + escape(f.Shorthand) + ", " + name
-		}
-		fmt.Fprintf(b, ".TP\n.BI \"%s\"", name)
-		if value != "" {
-			fmt.Fprintf(b, " \" %s\"", escape(value))
-		}
 		if d := f.DefValue; d != "" && d != "false" && d != "0" && d != "[]" && d != "0s" && !strings.Contains(text, "default") {
 			text += " (default: " + d + ")"
 		}
-		fmt.Fprintf(b, "\n%s\n", escape(text))
+		option(b, f.Shorthand, f.Name, value, text)
 	})
 	if nested && !first {
 		fmt.Fprintln(b, ".RE")
 	}
+}
+
+func option(b *bytes.Buffer, letter, name, value, text string) {
+	name = "\\-\\-" + escape(name)
+	if letter != "" {
+		name = "\\-" + escape(letter) + ", " + name
+	}
+	fmt.Fprintf(b, ".TP\n.BI \"%s\"", name)
+	if value != "" {
+		fmt.Fprintf(b, " \" %s\"", escape(value))
+	}
+	fmt.Fprintf(b, "\n%s\n", escape(text))
 }
 
 // paragraphs sets a help text: what is indented stays as it is.

@@ -14,7 +14,7 @@ import (
 )
 
 // tools are those of the sources, and what other programs start.
-var tools = []string{"gbench", "gchaos", "grun", "internal", "ovirt_gahp", "ovirtsim", "testdata"}
+var tools = []string{"gbench", "gchaos", "grun", "internal", "testdata"}
 
 func TestEveryCommandHasAPage(t *testing.T) {
 	dirs, err := os.ReadDir("../..")
@@ -22,7 +22,8 @@ func TestEveryCommandHasAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range dirs {
-		has := slices.ContainsFunc(Commands, func(c Command) bool { return c.Name == d.Name() })
+		has := slices.ContainsFunc(Commands, func(c Command) bool { return c.Name == d.Name() }) ||
+			slices.ContainsFunc(Apart, func(h Helped) bool { return h.Name == d.Name() })
 		if d.IsDir() && has == slices.Contains(tools, d.Name()) {
 			t.Errorf("%s: is it among Commands? %v", d.Name(), has)
 		}
@@ -63,6 +64,9 @@ func TestPagesAndCompletionsAreWithoutFault(t *testing.T) {
 	if err := Write(dir); err != nil {
 		t.Fatal(err)
 	}
+	if err := writeApart(dir, helpers(t)); err != nil {
+		t.Fatal(err)
+	}
 	judged := 0
 	for _, judge := range []struct {
 		files string
@@ -79,7 +83,11 @@ func TestPagesAndCompletionsAreWithoutFault(t *testing.T) {
 		}
 		judged++
 		files, err := filepath.Glob(filepath.Join(dir, judge.files))
-		if err != nil || len(files) != len(Commands) {
+		want := len(Commands)
+		if strings.HasPrefix(judge.files, "man") {
+			want += len(Apart)
+		}
+		if err != nil || len(files) != want {
 			t.Fatalf("%d files, %v", len(files), err)
 		}
 		for _, f := range files {
@@ -105,5 +113,62 @@ func TestPagesKeepWhatIsWritten(t *testing.T) {
 	}
 	if got := subcommands(&cobra.Command{}); len(got) != 0 {
 		t.Errorf("%v", got)
+	}
+}
+
+// helpers is a directory with programs that print what a command of this library does for
+// --help.
+func helpers(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, h := range Apart {
+		c := &cobra.Command{
+			Use: h.Name + " --url URL", Short: "S", Long: "It's *this*.\n\n  curl 'x'\n\nExit status:\n  0  done\n  1  failed: it said so",
+			Run: func(*cobra.Command, []string) {},
+		}
+		c.CompletionOptions.DisableDefaultCmd = true
+		c.Flags().String("url", "", "the engine's `URL`: https://HOST/api")
+		c.Flags().BoolP("view", "v", false, "look at it -- only")
+		c.Flags().Duration("timeout", 3, "how `long`")
+		var b bytes.Buffer
+		c.SetOut(&b)
+		c.SetArgs([]string{"--help"})
+		if err := c.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		script := "#!/bin/sh\ncat <<'END-OF-HELP'\n" + b.String() + "END-OF-HELP\n"
+		if err := os.WriteFile(filepath.Join(dir, h.Name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestPagesOfProgramsApartSayWhatTheirHelpSays(t *testing.T) {
+	dir := helpers(t)
+	h := Apart[0]
+	help, err := h.help(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := h.page(help)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		".SH NAME\n" + h.Name + ` \- `, ".SH SYNOPSIS\n.B " + h.Name + "\n[OPTION ...] \\-\\-url URL\n", ".SH DESCRIPTION\nIt's *this*.", ".nf\ncurl 'x'",
+		".BI \"\\-\\-url\" \" URL\"\nthe engine's URL: https://HOST/api\n", ".BI \"\\-v, \\-\\-view\"\nlook at it", "(default 3ns)", ".SH EXIT STATUS\n.TP\n.B 0\ndone\n",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not have %q:\n%s", want, page)
+		}
+	}
+	for _, bad := range []string{"", "Usage:\n  x\n", "text\n\nUsage:\n  x\n\nFlags:\n  what is this\n"} {
+		if _, err := h.page(bad); err == nil {
+			t.Errorf("%q makes a page", bad)
+		}
+	}
+	if err := writeApart(t.TempDir(), t.TempDir()); err == nil {
+		t.Error("without the programs there are pages")
 	}
 }
