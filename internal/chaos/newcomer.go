@@ -103,7 +103,7 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 			p.Kill()
 			return context.Cause(ctx)
 		case <-tick.C:
-			if !came && n.here(ctx, name) {
+			if !came && n.here(ctx, name) && knows(dir) {
 				came = true
 				line.cut()
 				limit = time.After(time.Minute)
@@ -136,6 +136,13 @@ func (n *newcomers) here(ctx context.Context, name string) bool {
 		}
 	}
 	return false
+}
+
+// knows reports whether a newcomer has been told that it was taken in, which it writes down
+// first: one that has not been has no lease that could end.
+func knows(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, "state", "private", "worker.json"))
+	return err == nil
 }
 
 // line is a connection to the schedd that can be cut.

@@ -19,6 +19,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-factory":  writeFactory,
 	"format1-rules3":   writeRules3,
 	"format1-machines": writeMachines,
+	"format1-parts":    writeParts,
 }
 
 // writeMachines makes a history of jobs that are machines, by the rules that know of reuse,
@@ -224,6 +225,52 @@ func writeFactory(t *testing.T, path string) {
 	do(&Materialize{Cluster: 1, From: 3, To: 4}) // it is paused
 	gone := submit(false)
 	do(&Act{Verb: grid.Remove, Runs: gone, Reason: "via test"})
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}
+
+// writeParts makes a history of what is done to whole clusters in parts, and of logs whose
+// files' birth is known.
+func writeParts(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) Result {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b})
+	}
+	template := []byte("a template")
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.1", Rules: 2})
+	for cluster := range int32(4) {
+		do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Own: []byte("own"), Procs: 12})
+		var some []grid.Run
+		for proc := int32(0); proc < 12; proc += 2 {
+			some = append(some, grid.OneJob(grid.JobID{Cluster: cluster + 1, Proc: proc}))
+		}
+		// Of the first and the third, every other one differs; of the others, it is gone.
+		do(&Act{Verb: []grid.Verb{grid.Hold, grid.Remove}[cluster%2], Runs: some, Reason: "some"})
+	}
+	parts := func(body func(Part) Body) {
+		for part := (Part{Max: 4}); part.Max > 0; {
+			part = do(body(part)).Value.(Acted).Rest
+		}
+	}
+	for cluster := range int32(2) {
+		whole := []grid.Run{grid.WholeCluster(cluster + 1)}
+		parts(func(p Part) Body { return &Alter{Runs: whole, Attrs: []Attr{{Name: "Rank", Expr: "2"}}, Part: p} })
+		parts(func(p Part) Body {
+			return &Alter{Runs: whole, Attrs: []Attr{{Name: "Rank", Expr: "3"}}, Bounds: &Bounds{Limit: -1, MaxIdle: 3}, Part: p}
+		})
+		parts(func(p Part) Body { return &Act{Verb: grid.Hold, Runs: whole, Reason: "all", Part: p} })
+		parts(func(p Part) Body { return &Act{Verb: grid.Remove, Runs: whole, Reason: "all", Part: p} })
+	}
+	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3, Born: 4}, {UID: 1000, Path: "/home/alice/old", Device: 1, Inode: 3, Offset: 4}}})
+	do(&RemoveAll{Reason: "all of it"})
+	for range 3 { // what is left of the removal is in the state
+		do(&Clear{Max: 3, Gaps: true})
+	}
 	_, err = m.WriteBackup(path)
 	must(t, err)
 }
