@@ -33,11 +33,15 @@ const condorEnv = "GRIDBURST_CONDOR"
 // are as they were.
 func TestHTCondorHasMachines(t *testing.T) {
 	p := newPool(t)
-	called := make(chan string, 1)
+	called, answer := make(chan string, 1), make(chan struct{})
 	home := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case called <- r.URL.Path:
 		default: // once more
+		}
+		select {
+		case <-answer:
+		case <-r.Context().Done():
 		}
 	}))
 	defer home.Close()
@@ -45,7 +49,8 @@ func TestHTCondorHasMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A machine whose guest has something to do, says so, and powers off.
+	// A machine whose guest has something to do, says so, hears that it may go, and powers
+	// off.
 	p.write("task", fmt.Sprintf("#!/bin/bash\nexec 3<>/dev/tcp/%s/%s\nprintf 'GET /%%s HTTP/1.0\\r\\n\\r\\n' \"$(hostname)\" >&3\ncat <&3\npoweroff\n", host, port), 0o644)
 	done := p.submit("done", "ec2_ami_id = guest\nec2_user_data_file = task\nec2_instance_type = 1x256\nec2_keypair_file = key")
 	// One that stays up until it is removed.
@@ -67,6 +72,7 @@ func TestHTCondorHasMachines(t *testing.T) {
 	p.event("stays", "009")
 	p.event("done", "027")
 	p.event("done", "001")
+	close(answer) // before, HTCondor might never see it up
 	p.event("done", "005")
 	select {
 	case path := <-called:
@@ -205,6 +211,20 @@ func (p *pool) command(ctx context.Context, argv ...string) *exec.Cmd {
 		c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
 	return c
+}
+
+// until looks until it is so. HTCondor's daemons wait for each other, for seconds each.
+func (p *pool) until(what string, is func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(4 * patience); !is(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			p.t.Fatalf("it does not come to be that %s; the machines are %+v", what, p.sim.Machines())
+		}
+	}
 }
 
 // tool runs one of HTCondor's commands, until it succeeds: daemons come up meanwhile.

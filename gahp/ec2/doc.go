@@ -47,9 +47,7 @@
 // there.
 //
 // Of a machine whose start was broken off, because its GAHP died, the client knows the
-// token alone: no listing has the machine before its start is done. It starts it again,
-// or, if it does not want it any more, finds it in a listing and ends it. A client that
-// has made a key pair looks before it starts again, and would wait for what it finds; so
-// it finds none that has never run, and one that it does not come back to is taken away
-// an hour after it was made, by whoever lists machines then.
+// token alone, for no listing has a machine before it has run. It starts it again. If it
+// does not want it any more, the machine, which is down, is taken away an hour after it
+// was made, by whoever lists machines then; one that runs is listed, and ended.
 package ec2

@@ -61,10 +61,8 @@ const abandoned = time.Hour
 // all is every machine of ours that a client is to know of.
 //
 // A client keeps the id of what it finds here, and never starts again what it has the id
-// of. So a machine is not here while its start is on its way, for a start that is broken
-// off has to be repeated. One that has never run, and that nobody starts just now, is
-// shown to a client that repeats its starts anyway, so that it can be ended. One that has
-// made a key pair looks here first: for it, what has never run is not there.
+// of. So what has not run yet is not here, nor what is being started: a start that is
+// broken off has to be repeated.
 func (c *cloud) all(ctx context.Context) (out []string, err error) {
 	c.mu.Lock()
 	began := c.ended
@@ -115,7 +113,7 @@ func (c *cloud) known(vms []gahp.VM, began uint64, whole bool) (out []string, ru
 		case onHost(vm.State):
 			has, ran[vm.ID] = true, true
 			runs = append(runs, vm)
-		case m.pair != "":
+		default:
 			if vm.State == gahp.Down && !vm.Created.IsZero() && time.Since(vm.Created) > abandoned {
 				left = append(left, vm)
 			}
