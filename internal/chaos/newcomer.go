@@ -103,7 +103,7 @@ func (n *newcomers) one(ctx context.Context, name string) error {
 			p.Kill()
 			return context.Cause(ctx)
 		case <-tick.C:
-			if !came && n.here(ctx, name) && knows(dir) {
+			if !came && n.here(ctx, name) && welcomed(dir) {
 				came = true
 				line.cut()
 				limit = time.After(time.Minute)
@@ -138,11 +138,11 @@ func (n *newcomers) here(ctx context.Context, name string) bool {
 	return false
 }
 
-// knows reports whether a newcomer has been told that it was taken in, which it writes down
-// first: one that has not been has no lease that could end.
-func knows(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, "state", "private", "worker.json"))
-	return err == nil
+// welcomed reports whether a newcomer knows that it was taken in: it keeps the schedd's
+// term. One that does not know waits for longer before it gives up.
+func welcomed(dir string) bool {
+	list, err := filepath.Glob(filepath.Join(dir, "state", "*", "worker.json"))
+	return err == nil && len(list) > 0
 }
 
 // line is a connection to the schedd that can be cut.
