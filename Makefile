@@ -36,7 +36,8 @@ test:
 	GORACE="atexit_sleep_ms=0 $$GORACE" $(GO) test -race ./...
 
 # The tests that want a real kernel's namespaces, other users and another network: run it
-# as root. The rest has passed in make test.
+# as root. Programs of the oVirt project besides, from their registries. The rest has passed
+# in make test.
 test-real: build
 	.ci/real
 
