@@ -68,9 +68,8 @@ bench: build
 	$(BIN)/gbench
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
-DIR ?= schedd/submit/testdata
 corpus: build
-	$(BIN)/gcorpus "$(DIR)"
+	$(BIN)/gcorpus "$(or $(DIR),schedd/submit/testdata)"
 
 # What real oVirt engines always say, and how much of it the simulator says too, by
 # resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.
