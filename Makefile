@@ -36,7 +36,8 @@ test:
 	GORACE="atexit_sleep_ms=0 $$GORACE" $(GO) test -race ./...
 
 # The tests that want a real kernel's namespaces, other users and another network: run it
-# as root. The rest has passed in make test.
+# as root. Programs of the oVirt project besides, from their registries. The rest has passed
+# in make test.
 test-real: build
 	.ci/real
 
@@ -67,9 +68,8 @@ bench: build
 	$(BIN)/gbench
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
-DIR ?= schedd/submit/testdata
 corpus: build
-	$(BIN)/gcorpus "$(DIR)"
+	$(BIN)/gcorpus "$(or $(DIR),schedd/submit/testdata)"
 
 # What real oVirt engines always say, and how much of it the simulator says too, by
 # resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.

@@ -42,6 +42,9 @@ cluster and a host, a template worker, and the user admin@internal with the pass
 What a machine is beside its states is its template's body: paper is nothing, process a
 guest in namespaces of this machine, qemu one that boots a kernel of its own in QEMU.
 
+A browser at the engine's root, /ovirt-engine/, shows what there is. docs/ovirtsim.md has
+the inventory's words, and what the engine can do.
+
 With --admin-socket a judge or a driver of tests reads what happened, and makes things
 go wrong, while it runs:
 

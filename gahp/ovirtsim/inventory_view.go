@@ -117,7 +117,7 @@ func (c *call) dataCenters() *reply {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return show(c, "data_center", s.model.DataCenters, []string{"name", "id", "status", "storage.name", "clusters.name", "vm.name"},
+	return show(c, "data_center", s.model.DataCenters, []string{"name", "id", "status", "storage.name", "clusters.name"},
 		func(d DataCenter) fields {
 			var domains, clusters []string
 			for _, o := range s.domainsOf(d.Name) {
@@ -128,15 +128,8 @@ func (c *call) dataCenters() *reply {
 					clusters = append(clusters, o.Name)
 				}
 			}
-			var machines []string
-			for _, v := range s.vms {
-				if s.dataCenterOf(v.Cluster) == d.Name {
-					machines = append(machines, v.Name)
-				}
-			}
 			return fields{
-				"vm.name": strings.Join(machines, several),
-				"name":    d.Name, "id": idOf("data center", d.Name), "status": "up",
+				"name": d.Name, "id": idOf("data center", d.Name), "status": "up",
 				"storage.name": strings.Join(domains, several), "clusters.name": strings.Join(clusters, several),
 			}
 		},

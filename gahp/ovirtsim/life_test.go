@@ -227,6 +227,7 @@ func TestWhenCloudInitIsGiven(t *testing.T) {
 			s := Start(t, Model{Templates: []Template{{Name: "worker", OS: x.os}}})
 			c := logged(t, s)
 			v := c.add("gb-1", "<initialization><custom_script>"+own+"</custom_script><host_name>h</host_name></initialization>")
+			until(t, s, "gb-1", Down)
 			for i, want := range []string{x.first, x.second} {
 				c.do("POST", "/vms/"+v.ID+"/start", x.action, 200)
 				if got := s.Machines()[0].Booted; got != want {

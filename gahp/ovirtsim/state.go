@@ -20,13 +20,14 @@ import (
 //	journal        entries, a line each
 //	ca.pem ca.key  the authority
 //	vms/ID.json    a machine; disks/, templates/, tags/ and so on: other things
-//	images/        what was uploaded
+//	images/        of disks, as they were uploaded
 //	guests/ID/     the disk and console of a body that runs
 //	boot/          what qemu bodies boot from, while the simulator runs
-//	ready          made when the model's machines are all there
+//	ready          made when the model's machines are all there; the form of all this is in it
 //	lock           held by the simulator that has the directory
 const (
 	readyFile = "ready"
+	stateForm = "2\n"
 	vmsDir    = "vms"
 	guestsDir = "guests"
 	bootDir   = "boot"
@@ -49,9 +50,12 @@ func (s *Sim) openState() (old []*vm, fresh bool, err error) {
 		if err := os.MkdirAll(vms, 0o755); err != nil {
 			return nil, false, grid.Errorf(grid.Invalid, "the state directory: %w", err)
 		}
-		_, err := os.Stat(filepath.Join(dir, readyFile))
+		form, err := os.ReadFile(filepath.Join(dir, readyFile))
 		if fresh = errors.Is(err, fs.ErrNotExist); err != nil && !fresh {
 			return nil, false, err
+		}
+		if !fresh && string(form) != stateForm {
+			return nil, false, grid.Errorf(grid.Invalid, "%s was written by another version of this program; remove it to begin anew", dir)
 		}
 		if !fresh {
 			if old, err = readVMs(vms); err != nil {
@@ -114,7 +118,7 @@ func (s *Sim) ready() error {
 	if s.o.State == "" {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(s.o.State, readyFile), nil, 0o644)
+	return whole.Write(filepath.Join(s.o.State, readyFile), []byte(stateForm), 0o644)
 }
 
 func readVMs(dir string) (out []*vm, err error) {

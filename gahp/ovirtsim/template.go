@@ -131,7 +131,7 @@ func (c *call) addTemplate() *reply {
 		ID: newID(), Name: *in.Name, Version: 1, VersionName: "base version", Cluster: v.Cluster, Status: "ok",
 		Body: v.Body, Made: s.clock.Now(), Until: until, shape: v.shape,
 	}
-	if from := s.templates.all[v.Template]; from != nil {
+	if from := s.templates.all[v.Original]; from != nil {
 		t.Image = from.Image
 	}
 	t.Base, t.Protected = t.ID, false
@@ -306,10 +306,17 @@ func (c *call) listTemplates() *reply {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return show(c, "template", s.templates.sorted(), []string{"name", "id", "cluster", "status", "description", "comment", "datacenter"},
+	return show(c, "template", s.templates.sorted(), []string{"name", "id", "cluster", "status", "description", "comment", "datacenter", "vm.name"},
 		func(t *template) fields {
+			var machines []string
+			for _, v := range s.vms {
+				if v.Template == t.ID {
+					machines = append(machines, v.Name)
+				}
+			}
 			return fields{
-				"name": t.Name, "id": t.ID, "cluster": s.clusterByID(t.Cluster).T.Name, "status": s.templateStatus(t),
+				"vm.name": strings.Join(machines, several),
+				"name":    t.Name, "id": t.ID, "cluster": s.clusterByID(t.Cluster).T.Name, "status": s.templateStatus(t),
 				"description": t.Description, "comment": t.Comment, "datacenter": s.dataCenterOf(t.Cluster),
 			}
 		}, c.templateNode)

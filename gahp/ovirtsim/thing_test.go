@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gridburst/internal/grid"
 )
 
 // part is what a test reads of anything.
@@ -342,7 +344,7 @@ func TestAnImageComesBackAsItWent(t *testing.T) {
 		t.Fatalf("%d %s", status, says)
 	}
 	c.image("PUT", url, image[:half])
-	if status, _ := c.image("PUT", url, make([]byte, 4*size)); status != 400 {
+	if status, _ := c.image("PUT", url, make([]byte, 3*size+1)); status != 400 {
 		t.Errorf("an image that is longer than its disk is %d", status)
 	}
 	c.image("PUT", url, image)
@@ -490,5 +492,15 @@ func TestTheEnginesPage(t *testing.T) {
 	b, err := io.ReadAll(resp.Body)
 	if page := string(b); err != nil || !strings.Contains(page, "<td>theirs</td>") || !strings.Contains(page, "&lt;script&gt;") || strings.Contains(page, "canary") {
 		t.Errorf("the page is (%v)\n%s", err, page)
+	}
+}
+
+func TestAnotherVersionsStateIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, readyFile), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Model{}, Options{State: dir}); grid.CodeOf(err) != grid.Invalid || !strings.Contains(err.Error(), "begin anew") {
+		t.Errorf("it is opened: %v", err)
 	}
 }
