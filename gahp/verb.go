@@ -30,6 +30,7 @@ const (
 	verbStop      = "VM_STOP"
 	verbRemove    = "VM_REMOVE"
 	verbTemplates = "VM_TEMPLATES"
+	verbCheck     = "VM_CHECK"
 )
 
 // general are the verbs that every server answers at once.
@@ -87,6 +88,7 @@ var works = map[string]func(*words) work{
 	verbShutdown: orderOn(Provider.Shutdown),
 	verbStop:     orderOn(Provider.Stop),
 	verbRemove:   orderOn(Provider.Remove),
+	verbCheck:    checkWork,
 	verbTemplates: func(*words) work {
 		return func(ctx context.Context, p Provider) (answer, error) {
 			ts, err := p.Templates(ctx)
