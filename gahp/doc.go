@@ -55,12 +55,13 @@
 //	VM_STOP      REQUEST TIME ORDER id
 //	VM_REMOVE    REQUEST TIME ORDER id
 //	VM_TEMPLATES REQUEST TIME
+//	VM_CHECK     REQUEST TIME template cluster memory cores machines
 //
 // A good result is the request, NULL, and for VM_CREATE, VM_GET and VM_FIND a
 // machine: id name state detail mark template addresses created started stopped
 // stop-reason description, its addresses separated by commas and its times in RFC
 // 3339. A listing is all its machines, or templates (id name version state memory
-// cores), and then their number; a long one has parts before, with MORE in NULL's
+// cores), or findings (topic grade text), and then their number; a long one has parts before, with MORE in NULL's
 // place. Memory is in MiB. A bad result is the request, a [Kind], and a sentence.
 //
 // A server may have further verbs, a [Dialect], for clients that know nothing of a

@@ -156,6 +156,9 @@ type Move struct {
 	Worker  uint32 // the worker that has joined, if one has
 	Reason  string
 	Report  []AttemptReport // none or one
+
+	Seen     string // of what is gone: how that was seen
+	Template string // of what is launched: what the machine is made from
 }
 
 func (*Move) Kind() Kind { return KindMove }
@@ -167,6 +170,10 @@ func (c *Move) encode(e *enc) {
 	e.u(uint64(c.Worker))
 	e.str(c.Reason)
 	(&Report{c.Report}).encode(e)
+	if c.Seen != "" || c.Template != "" {
+		e.str(c.Seen)
+		e.str(c.Template)
+	}
 }
 
 func (c *Move) decode(d *dec) {
@@ -174,6 +181,9 @@ func (c *Move) decode(d *dec) {
 	var r Report
 	r.decode(d)
 	c.Report = r.List
+	if d.more() {
+		c.Seen, c.Template = d.str(), d.str()
+	}
 }
 
 // Token is what is known of the one-time secret with which a worker of that name may

@@ -120,7 +120,8 @@ type Begin struct {
 //	1: holds and evictions are counted by their reasons (NumHoldsByReason), and a
 //	   release keeps the codes of the last hold
 //	2: events of an [Alter] say what the attributes were and are
-const Rules = 2
+//	4: claims have receipts
+const Rules = 4
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {

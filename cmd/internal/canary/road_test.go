@@ -507,6 +507,8 @@ func (r *road) crawl(ctx context.Context, jobs []string) {
 		{"ghistory", "--json"},
 		{"gvm", "--all"},
 		{"gvm", "--all", "--json"},
+		{"gvm", "--receipts"},
+		{"gvm", "--boot"},
 		{"gstatus", "-long"},
 		{"gstatus", "--json"},
 		{"gadm", "log"},
