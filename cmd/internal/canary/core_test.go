@@ -3,6 +3,7 @@ package canary
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -30,7 +31,8 @@ func leak() {
 }
 
 // Programs that hold secrets leave no core, where others do: each is told to abort, and to
-// show as much of itself as Go's runtime ever does.
+// show as much of itself as Go's runtime ever does. Nor does a plain user's other process
+// look into them, but for a worker: see docs/security.md.
 func TestProgramsWithSecretsLeaveNoCore(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
@@ -77,14 +79,15 @@ func TestProgramsWithSecretsLeaveNoCore(t *testing.T) {
 		input string // after which it is ready, and has its secret
 		ready string // what it says then, on standard output or in its log
 		core  bool
+		seen  bool // a plain user's other processes may look into it
 	}{
-		{name: "a program that seals nothing", args: []string{self}, env: []string{asLeaky + "=1"}, input: secret + strings.Repeat(" ", 64-len(secret)), ready: "ready", core: true},
+		{name: "a program that seals nothing", args: []string{self}, env: []string{asLeaky + "=1"}, input: secret + strings.Repeat(" ", 64-len(secret)), ready: "ready", core: true, seen: true},
 		{name: "gschedd", args: []string{filepath.Join(bin, "gschedd"), "--log-level", "debug", "--dir", filepath.Join(root, "d"), "--config", config}, ready: "schedd is ready"},
 		{
 			name: "ovirt_gahp", args: []string{filepath.Join(bin, "ovirt_gahp"), "--log-level", "debug", "--url", "https://127.0.0.1:1/ovirt-engine/api", "--username", "admin@internal", "--password-file", password},
 			input: "VM_PING 1 60000\r\n", ready: "engine call failed",
 		},
-		{name: "gworker", args: []string{filepath.Join(bin, "gworker"), "--log-level", "debug", "--schedd", filepath.Join(root, "nobody"), "--state", filepath.Join(root, "w")}, ready: "level="},
+		{name: "gworker", args: []string{filepath.Join(bin, "gworker"), "--log-level", "debug", "--schedd", filepath.Join(root, "nobody"), "--state", filepath.Join(root, "w")}, ready: "level=", seen: true},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -110,6 +113,12 @@ func TestProgramsWithSecretsLeaveNoCore(t *testing.T) {
 				t.Fatal(err)
 			}
 			says(t, filepath.Join(dir, "log"), p.ready)
+			if os.Geteuid() != 0 { // root sees everything
+				_, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", c.Process.Pid))
+				if (err == nil) != p.seen {
+					t.Errorf("its environment, to another process of its user: %v", err)
+				}
+			}
 			if err := c.Process.Signal(syscall.SIGABRT); err != nil {
 				t.Fatal(err)
 			}
