@@ -128,7 +128,9 @@ func (d *Daemon) Boots(context.Context, serve.Identity) (out api.Boots, err erro
 	for i := range d.c.Resources {
 		if r := &d.c.Resources[i]; r.Burst != nil {
 			k := bootKey{r.Name, r.Burst.Template, ledger.Overflow}
-			all[k] = all[k] // what is configured is told of, learnt or not
+			if _, known := all[k]; !known {
+				all[k] = nil // what is configured is told of, learnt or not
+			}
 		}
 	}
 	for k, times := range all {
