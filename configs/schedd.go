@@ -1,7 +1,10 @@
 package configs
 
 import (
+	"math"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"gridburst/internal/grid"
@@ -76,6 +79,8 @@ type Resource struct {
 	PasswordFile string
 	CAFile       string
 	GAHP         []string // the command that talks to it; empty: the one beside the schedd
+	Price        float64  // of a machine for an hour, in Currency; 0: not said
+	Currency     string
 
 	MaxVMs     int           // of ours at one time, whatever they are for; default 10
 	MaxPerUser int           // open ones of jobs of one user; 0: no bound
@@ -100,6 +105,7 @@ type Burst struct {
 	MinVMs      int           // kept though nobody needs them
 	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
+	BootTime    time.Duration // from the wish to its worker, until machines have shown it; default 60s
 	Wait        time.Duration // how long a job must have been unservable before it is demand
 	UserData    string        // a cloud-config that guests carry out too
 	KeepFailed  time.Duration // how long a machine stays whose worker has not come; default 0
@@ -230,6 +236,7 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 		{"password_file", required(text(&r.PasswordFile))},
 		{"ca_file", text(&r.CAFile)},
 		{"gahp", texts(&r.GAHP)},
+		{"price_per_hour", price(&r.Price, &r.Currency)},
 		{"max_vms", count(&r.MaxVMs)},
 		{"max_vms_per_user", count(&r.MaxPerUser)},
 		{"max_vms_per_hour", count(&r.MaxPerHour)},
@@ -242,7 +249,7 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 }
 
 func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
-	u := Burst{IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
+	u := Burst{IdleTime: time.Minute, BootTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
 	f.keys(b, []key{
 		{"template", required(text(&u.Template))},
 		{"cluster", text(&u.Cluster)},
@@ -255,6 +262,7 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 		{"min_vms", count(&u.MinVMs)},
 		{"idle_time", span(&u.IdleTime)},
 		{"join_timeout", span(&u.JoinTimeout)},
+		{"boot_time", span(&u.BootTime)},
 		{"wait", span(&u.Wait)},
 		{"user_data", text(&u.UserData)},
 		{"keep_failed", span(&u.KeepFailed)},
@@ -284,6 +292,24 @@ func (f *file) cron(b *hclsyntax.Block) Cron {
 		{"start_deadline", span(&c.StartDeadline)},
 	})
 	return c
+}
+
+// price is an amount and its currency: "0.12 EUR".
+func price(amount *float64, currency *string) setter {
+	var s string
+	return setter{set: func(f *file, e hclsyntax.Expression) {
+		text(&s).set(f, e)
+		if s == "" {
+			return
+		}
+		number, unit, ok := strings.Cut(s, " ")
+		n, err := strconv.ParseFloat(number, 64)
+		if unit = strings.TrimSpace(unit); err != nil || !ok || unit == "" || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+			f.fail(e.Range(), quote(s)+" is no price", `As in: "0.12 EUR"`)
+			return
+		}
+		*amount, *currency = n, unit
+	}}
 }
 
 // address is host:port, where the host may be left out.

@@ -70,6 +70,7 @@ limits {
 #   password_file = "/etc/gridburst/engine.pwd" # mode 0600
 #   ca_file       = "/etc/gridburst/engine.pem"
 #   gahp          = ["/usr/bin/ovirt_gahp"]     # the one beside gschedd
+#   price_per_hour = "0.12 EUR"                 # of a machine, for gvm --receipts; not said
 #   max_vms       = 10                          # of ours at one time
 #   max_vms_per_user = 5                        # of jobs of one user; no bound
 #   max_vms_per_hour = 60                       # asked for, whatever became of them; no bound
@@ -86,6 +87,7 @@ limits {
 #     min_vms      = 0                      # started ahead of any need, and kept
 #     idle_time    = "60s"
 #     join_timeout = "10m"
+#     boot_time    = "60s"                  # from the wish to the worker, until five have shown it
 #     wait         = "0s"
 #     disk         = "10GiB"                # that jobs find there
 #     attributes   = ["HasGcc = true"]      # what its workers offer beside their own

@@ -60,6 +60,7 @@ resource "ovirt" "main" {
   password_file = "/pwd"
   ca_file = "/ca"
   gahp = ["g"]
+  price_per_hour = "0.5 EUR"
   max_vms = 3
   max_vms_per_user = 2
   max_vms_per_hour = 20
@@ -78,6 +79,7 @@ resource "ovirt" "main" {
     min_vms = 1
     idle_time = "1s"
     join_timeout = "2s"
+    boot_time = "9s"
     wait = "3s"
     user_data = "x: 1"
     keep_failed = "30m"
@@ -131,11 +133,11 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
 		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Sendmail: []string{"m", "-i"},
 		Resources: []Resource{{
-			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"},
+			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"}, Price: 0.5, Currency: "EUR",
 			MaxVMs: 3, MaxPerUser: 2, MaxPerHour: 20, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
 			Burst: &Burst{
 				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, DiskKB: 3072, Attributes: []string{"A = 1"}, Schedd: "https://h:1", MaxVMs: 2, MinVMs: 1,
-				IdleTime: time.Second, JoinTimeout: 2 * time.Second, Wait: 3 * time.Second, UserData: "x: 1",
+				IdleTime: time.Second, JoinTimeout: 2 * time.Second, BootTime: 9 * time.Second, Wait: 3 * time.Second, UserData: "x: 1",
 				KeepFailed: 30 * time.Minute, InstanceType: "Medium", Quota: "q", AffinityGroups: []string{"apart"}, Tags: []string{"grid", "x"},
 			},
 		}},
@@ -169,7 +171,7 @@ cron "c" {
 	want := Schedd{
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
-			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute},
+			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
 		}},
 		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
 	}

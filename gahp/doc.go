@@ -58,12 +58,13 @@
 //	VM_ASSIGN    REQUEST TIME ORDER id affinity-groups tags
 //	VM_COPY      REQUEST TIME ORDER id template mark
 //	VM_EVENTS    REQUEST TIME id
+//	VM_CHECK     REQUEST TIME template cluster memory cores machines
 //
 // A good result is the request, NULL, and for VM_CREATE, VM_GET and VM_FIND a
 // machine: id name state detail mark template addresses created started stopped
 // stop-reason description, its addresses separated by commas and its times in RFC
 // 3339. A listing is all its machines, templates (id name version state memory
-// cores) or events (time severity text), and then their number; a long one has parts before, with MORE in NULL's
+// cores), events (time severity text) or findings (topic grade text), and then their number; a long one has parts before, with MORE in NULL's
 // place. Memory is in MiB. A bad result is the request, a [Kind], and a sentence.
 //
 // A server may have further verbs, a [Dialect], for clients that know nothing of a

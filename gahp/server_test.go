@@ -91,7 +91,7 @@ func TestAPersonCanTypeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := sitDown(t, newEngine(), gahp.ServerOptions{Name: "a test", Built: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)})
 		d.ask("version", `S $GahpVersion:\ 1.0.0\ Jan\ 31\ 2026\ a\ test\ $`)
-		d.ask("COMMANDS\r", "S ASYNC_MODE_OFF ASYNC_MODE_ON COMMANDS CONDOR_VERSION QUIT RESPONSE_PREFIX RESULTS VERSION VM_ASSIGN VM_CANCEL VM_COPY VM_CREATE VM_EVENTS VM_FIND VM_GET VM_LIST VM_PING VM_REMOVE VM_SHUTDOWN VM_START VM_STOP VM_TEMPLATES")
+		d.ask("COMMANDS\r", "S ASYNC_MODE_OFF ASYNC_MODE_ON COMMANDS CONDOR_VERSION QUIT RESPONSE_PREFIX RESULTS VERSION VM_ASSIGN VM_CANCEL VM_CHECK VM_COPY VM_CREATE VM_EVENTS VM_FIND VM_GET VM_LIST VM_PING VM_REMOVE VM_SHUTDOWN VM_START VM_STOP VM_TEMPLATES")
 		d.ask("RESULTS", "S 0")
 		for _, c := range []struct{ line, result string }{
 			{"VM_PING 1 0", "1 NULL"},

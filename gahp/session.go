@@ -131,7 +131,7 @@ func (s *session) greet(ctx context.Context) error {
 		return err
 	}
 	for _, v := range slices.AppendSeq(slices.Clone(general), maps.Keys(works)) {
-		if v != verbCondor && v != verbAssign && v != verbCopy && v != verbEvents && !slices.Contains(commands, v) {
+		if v != verbCondor && v != verbCheck && v != verbAssign && v != verbCopy && v != verbEvents && !slices.Contains(commands, v) {
 			return fmt.Errorf("it does not know %s, only %.200s; is it of another release?", v, strings.Join(commands, " "))
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	verbStop      = "VM_STOP"
 	verbRemove    = "VM_REMOVE"
 	verbTemplates = "VM_TEMPLATES"
+	verbCheck     = "VM_CHECK"
 )
 
 // Verbs of an [Extra], which a GAHP need not know.
@@ -113,6 +114,7 @@ var works = map[string]func(*words) work{
 			return listing(es, appendEvent), err
 		}
 	},
+	verbCheck: checkWork,
 	verbTemplates: func(*words) work {
 		return func(ctx context.Context, p Provider) (answer, error) {
 			ts, err := p.Templates(ctx)

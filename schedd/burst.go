@@ -1,6 +1,7 @@
 package schedd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -21,8 +22,9 @@ import (
 // soon. It belongs to the dispatcher's goroutine.
 type bursts struct {
 	p     *dispatcher
-	bound map[uint32][]grid.JobID // by claim on its way: the jobs that wait for it
-	boot  map[string]time.Duration
+	bound map[uint32][]grid.JobID  // by claim on its way: the jobs that wait for it
+	boot  map[string]time.Duration // by resource: how long its machines took lately
+	boots boots                    // what the ledger's claims have recorded; nil: not read yet
 	runs  map[uint32]time.Duration // by template: how long its jobs take, roughly
 	rests map[string]rest          // by resource
 	unmet int                      // jobs that a machine could run, were there room
@@ -39,9 +41,6 @@ type rest struct {
 
 // burstEvery is how long demand is gathered before it is decided on.
 const burstEvery = 250 * time.Millisecond
-
-// bootGuess is how long a machine takes until one has shown how long.
-const bootGuess = time.Minute
 
 func newBursts(p *dispatcher) *bursts {
 	return &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[string]rest{}}
@@ -71,7 +70,7 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 	}
 	switch from, to := grid.ClaimState(e.From), grid.ClaimState(e.To); {
 	case to == grid.ClaimReady && from == grid.ClaimBooting:
-		b.boot[c.Resource] = average(b.boot[c.Resource], time.Duration(e.At-c.Wanted)*time.Millisecond)
+		b.booted(c.Resource, time.Duration(e.At-c.Wanted)*time.Millisecond)
 		delete(b.rests, c.Resource)
 	case to == grid.ClaimFailed && from != grid.ClaimWanted,
 		to == grid.ClaimStopping && (from == grid.ClaimLaunching || from == grid.ClaimBooting):
@@ -81,6 +80,36 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 		p.until = time.UnixMilli(e.At).Add(min(5*time.Second<<min(p.tries-1, 10), 10*time.Minute))
 		b.rests[c.Resource] = p
 	}
+}
+
+// booted takes in how long a machine has taken.
+func (b *bursts) booted(resource string, took time.Duration) {
+	b.boot[resource] = average(b.boot[resource], took)
+	r := b.p.d.resource(resource)
+	if b.boots == nil || r == nil || r.Burst == nil {
+		return // the ledger will tell
+	}
+	k := bootKey{resource, r.Burst.Template, ledger.Overflow}
+	at, _ := slices.BinarySearch(b.boots[k], took)
+	if b.boots[k] = slices.Insert(b.boots[k], at, took); len(b.boots[k]) > 2*maxBoots {
+		b.boots = nil // those of long ago go: it is read anew
+	}
+}
+
+// bootOf is how long a machine of a resource is expected to take: as half of those before
+// did, when there were enough; as the last ones did; as is configured.
+func (b *bursts) bootOf(r *Resource) time.Duration {
+	if b.boots == nil {
+		var err error
+		if b.boots, err = b.p.d.readBoots(); err != nil {
+			b.p.d.log.WithError(err).Warn("the boot times of earlier machines cannot be read")
+			b.boots = boots{}
+		}
+	}
+	if times := b.boots[bootKey{r.Name, r.Burst.Template, ledger.Overflow}]; len(times) >= enoughBoots {
+		return quantile(times, 0.5)
+	}
+	return cmp.Or(b.boot[r.Name], r.Burst.BootTime)
 }
 
 func average(old, d time.Duration) time.Duration {
@@ -109,7 +138,7 @@ func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
 	}
 	b.members(in, v, resources, now)
 	b.demand(in, v, queues, resources, now)
-	b.busy(in, v)
+	b.busy(in, v, resources)
 	return b.carryOut(ctx, v, burst.Decide(in, b.p.matcher), resources)
 }
 
@@ -226,15 +255,10 @@ func (b *bursts) demand(in *burst.Input, v *ledger.View, queues []router.Queue, 
 }
 
 // busy estimates what slots in use will serve before a machine could be up.
-func (b *bursts) busy(in *burst.Input, v *ledger.View) {
-	boot := time.Duration(0)
-	for _, d := range b.boot {
-		if boot == 0 || d < boot {
-			boot = d
-		}
-	}
-	if boot == 0 {
-		boot = bootGuess
+func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
+	boot := time.Duration(math.MaxInt64)
+	for _, r := range of {
+		boot = min(boot, b.bootOf(r))
 	}
 	for _, w := range b.p.d.pool.Workers() {
 		if !w.Connected || w.Drains || w.Info.Local || len(w.Jobs) == 0 {

@@ -225,5 +225,5 @@ func (s *claimStep) gone(ctx context.Context, why string) error {
 		reason = why
 	}
 	failpoint.Hit("claim.gone.before")
-	return s.move(ctx, grid.ClaimGoneNow, reason, s.stopped("its machine was stopped"))
+	return s.propose(ctx, &ledger.Move{Verb: grid.ClaimGoneNow, Reason: reason, Seen: why, Report: []ledger.AttemptReport{s.stopped("its machine was stopped")}})
 }

@@ -277,7 +277,7 @@ func (s *claimStep) advance(ctx context.Context) (time.Duration, error) {
 		if !s.wanted {
 			return 0, s.move(ctx, grid.ClaimFail, "it was not wanted any more", s.stopped("the job was ended before its machine was asked for"))
 		}
-		return 0, s.move(ctx, grid.ClaimLaunch, "")
+		return 0, s.propose(ctx, &ledger.Move{Verb: grid.ClaimLaunch, Template: s.template()})
 	case grid.ClaimLaunching:
 		return s.launch(ctx)
 	case grid.ClaimUnknown:

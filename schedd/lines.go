@@ -12,6 +12,7 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
 	"gridburst/schedd/userlog"
 )
 
@@ -74,6 +75,7 @@ func (l *logs) address(v *ledger.View, c *ledger.Cluster, job *ad.Ad, ev userlog
 		form.Kind = logKind(job, form.Kind)
 		put(owner, path, form, &ev)
 		if names := words(job.Text("JobAdInformationAttrs")); len(names) > 0 {
+			submit.Hide(job)
 			about := ev.Inform(job, names)
 			put(owner, path, form, &about)
 		}
@@ -208,6 +210,9 @@ func edited(s *jobad.Session, c *ledger.Cluster, id grid.JobID, e *ledger.Event)
 			if expr, ok := original.Expr(a.Name); ok {
 				u.Old = expr.String()
 			}
+		}
+		if submit.Secret(a.Name) {
+			u.Old, u.Value = submit.Hidden, submit.Hidden
 		}
 		out = append(out, u)
 	}

@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"slices"
+	"time"
 
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
@@ -17,24 +18,24 @@ const pastClaims = 1000
 func (d *Daemon) Claims(_ context.Context, _ serve.Identity, past bool) (out api.Claims, err error) {
 	v := d.ledger.View()
 	out.Claims = []api.Claim{}
-	if past {
-		err = d.ledger.Read(func(r *ledger.Reader) error {
+	err = d.ledger.Read(func(r *ledger.Reader) error {
+		if past {
 			for id, c := range r.PastClaims() {
-				if out.Claims = append(out.Claims, d.claimInfo(v, id, &c)); len(out.Claims) == pastClaims {
+				if out.Claims = append(out.Claims, d.claimInfo(v, r, id, &c)); len(out.Claims) == pastClaims {
 					break
 				}
 			}
-			return nil
-		})
-		slices.Reverse(out.Claims)
-	}
-	for id, c := range v.Claims() {
-		out.Claims = append(out.Claims, d.claimInfo(v, id, c))
-	}
+			slices.Reverse(out.Claims)
+		}
+		for id, c := range v.Claims() {
+			out.Claims = append(out.Claims, d.claimInfo(v, r, id, c))
+		}
+		return nil
+	})
 	return out, err
 }
 
-func (d *Daemon) claimInfo(v *ledger.View, id uint32, c *ledger.Claim) api.Claim {
+func (d *Daemon) claimInfo(v *ledger.View, r *ledger.Reader, id uint32, c *ledger.Claim) api.Claim {
 	out := api.Claim{
 		ID: id, State: c.State.String(), Kind: c.Kind.String(), Resource: c.Resource, Name: c.Name, VM: c.VM,
 		Wanted: c.Wanted / 1000, Entered: c.Entered / 1000, Reason: c.Reason,
@@ -44,6 +45,10 @@ func (d *Daemon) claimInfo(v *ledger.View, id uint32, c *ledger.Claim) api.Claim
 	}
 	if w, ok := v.Worker(c.Worker); ok {
 		out.Worker = w.Name
+	}
+	// One that is damaged is told of by the checks; the claim is shown without.
+	if rec, err := r.Receipt(id); err == nil && rec.Why != "" {
+		out.Receipt = d.receiptInfo(c, &rec, time.Now())
 	}
 	if !c.State.Closed() {
 		out.Waits = d.claims.waits(id)

@@ -15,6 +15,7 @@ import (
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/pool"
 	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
 )
 
 // Status implements [serve.Backend].
@@ -100,10 +101,14 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 }
 
 // private are attributes that only the owner and administrators may see.
-var private = []string{"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd"}
+var private = []string{
+	"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd",
+	"OvirtPasswordFile", "OvirtUserDataFile", "DeltacloudPasswordFile",
+}
 
 // wants reports whether the constraint is true of a job, as who asks may see it.
 func (q *query) wants(owner ledger.Owner, job *ad.Ad) bool {
+	submit.Hide(job)
 	if !q.who.Admin && owner.UID != q.who.UID {
 		for _, name := range private {
 			if job.Has(name) {

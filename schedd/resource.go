@@ -24,6 +24,11 @@ type Resource struct {
 	CAFile       string   // of the engine's certificate; empty: the system's authorities
 	GAHP         []string // the command that speaks to the engine
 
+	// Price is what a machine costs for an hour from its start, in Currency; 0: nobody
+	// says.
+	Price    float64
+	Currency string
+
 	MaxVMs int // open claims at a time; 0: no bound
 	// Further bounds of claims, 0: none. Those that wait and those whose fate is not known
 	// count as any other.
@@ -48,6 +53,7 @@ type Burst struct {
 	MaxVMs      int               // 0: as many as the resource may have
 	MinVMs      int               // kept although they are idle, once they are up
 	Idle        time.Duration     // before a machine is drained; 0: 1 min
+	BootTime    time.Duration     // from the wish to the worker's arrival, until enough machines have shown it; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
 	UserData    string            // a cloud-config that guests carry out too: see package cloudconfig
@@ -98,6 +104,7 @@ func (r *Resource) complete() error {
 	}
 	b.Idle = cmp.Or(b.Idle, time.Minute)
 	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)
+	b.BootTime = cmp.Or(b.BootTime, defaultBootTime)
 	b.DiskKB = cmp.Or(b.DiskKB, 10<<20)
 	return nil
 }

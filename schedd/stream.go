@@ -9,8 +9,10 @@ import (
 	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
+	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
 )
 
 // Events implements [serve.Backend]. Everybody may see what happens to whom; texts
@@ -114,7 +116,7 @@ func (d *Daemon) Log(ctx context.Context, from uint64) iter.Seq2[api.LogEntry, e
 
 // EntryOf is a log entry as people and programs read it.
 func EntryOf(r *ledger.Record) (api.LogEntry, error) {
-	body, err := json.Marshal(r.Body)
+	body, err := json.Marshal(shown(r.Body))
 	if err != nil {
 		return api.LogEntry{}, err
 	}
@@ -126,6 +128,25 @@ func EntryOf(r *ledger.Record) (api.LogEntry, error) {
 		e.Events = append(e.Events, eventOf(&r.Events[i]))
 	}
 	return e, nil
+}
+
+// shown is a command's body without the values that nobody is shown.
+func shown(body ledger.Body) any {
+	switch c := body.(type) {
+	case *ledger.Submit:
+		s := *c
+		s.Template, s.Own = jobad.HideTemplate(s.Template), jobad.HideOwn(s.Own)
+		return &s
+	case *ledger.Edit:
+		s := *c
+		s.Attrs = submit.HideAttrs(s.Attrs)
+		return &s
+	case *ledger.Alter:
+		s := *c
+		s.Attrs = submit.HideAttrs(s.Attrs)
+		return &s
+	}
+	return body
 }
 
 // Backup implements [serve.Backend].

@@ -13,12 +13,12 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"gridburst/gahp"
 	"gridburst/gahp/ec2"
 	"gridburst/gahp/ovirt"
 	"gridburst/internal/grid"
+	"gridburst/internal/secrecy"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -129,17 +129,16 @@ func (o *options) serve(ctx context.Context) error {
 	log.SetLevel(level)
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
 	o.Log = log
+	// This process will hold a password.
+	if err := secrecy.Seal(); err != nil {
+		log.WithError(err).Warn("memory is not protected from other processes of this user")
+	}
 	// Without an engine there is nobody for the verbs of a schedd.
 	var provider gahp.Provider
 	if o.URL != "" || !o.ec2 {
 		if provider, err = ovirt.Open(o.Config); err != nil {
 			return err
 		}
-	}
-	// This process holds a password: no core file, and no other process of this user
-	// may look into its memory.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		log.WithError(err).Warn("memory is not protected from other processes of this user")
 	}
 	out, err := gahp.TakeStdout()
 	if err != nil {

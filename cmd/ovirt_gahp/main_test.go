@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"gridburst/cmd/internal/cli"
+	"gridburst/cmd/internal/daemon"
 	"gridburst/gahp"
 	"gridburst/gahp/ovirtsim/guest"
 	"gridburst/internal/desk"
@@ -26,8 +28,11 @@ const asCommand = "OVIRT_GAHP_TEST_COMMAND"
 func TestMain(m *testing.M) {
 	desk.Main()
 	guest.Main()
-	if os.Getenv(asCommand) != "" {
+	switch {
+	case os.Getenv(asCommand) != "", filepath.Base(os.Args[0]) == "ovirt_gahp":
 		main()
+	case filepath.Base(os.Args[0]) == "gconfig":
+		os.Exit(cli.Main(daemon.Config))
 	}
 	// Most of these tests wait for a simulated engine's time, and not for this machine.
 	if err := flag.Set("test.parallel", "8"); err != nil {

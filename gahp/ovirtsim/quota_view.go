@@ -33,7 +33,8 @@ func (c *call) quotaLimits() *reply {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, q := range s.model.Quotas {
+	dc := s.dataCenterByID(c.id).Name
+	for _, q := range append([]Quota{{Name: dc, DataCenter: dc}}, s.model.Quotas...) {
 		if q.id() != c.r.PathValue("part") || idOf("data center", q.DataCenter) != c.id {
 			continue
 		}

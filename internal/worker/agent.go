@@ -42,6 +42,10 @@ type Config struct {
 	CA    []byte
 	Token func() (string, error)
 
+	// Spent takes the token away: it has been exchanged, and is of no use but to whoever
+	// finds it. It is called again at each connection; nil: the token stays.
+	Spent func() error
+
 	// PowerOff is the command that ends the machine, which is one of ours. Nil: it is
 	// not.
 	PowerOff []string

@@ -61,6 +61,11 @@ func (a *Agent) connect(ctx context.Context) (welcome bool, err error) {
 		if err := a.tls.ensure(ctx); err != nil {
 			return false, err
 		}
+		if a.c.Spent != nil { // before there can be a job that looks for it
+			if err := a.c.Spent(); err != nil {
+				a.log.WithError(err).Warn("the token stays where it was, though it has been used")
+			}
+		}
 	}
 	dialed, cancel := context.WithTimeout(ctx, firstSilence)
 	conn, err := wire.Dial(dialed, a.schedd())

@@ -217,6 +217,11 @@ func (c *Client) Claims(ctx context.Context, past bool) (out Claims, err error) 
 	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/claims?past=%t", past), nil, &out)
 }
 
+// Boots tells how long machines take from the wish for one until it serves.
+func (c *Client) Boots(ctx context.Context) (out Boots, err error) {
+	return out, c.do(ctx, "GET", "/v1/boots", nil, &out)
+}
+
 // ActOnClaim drains a virtual machine of ours, takes that back, or has it stopped.
 func (c *Client) ActOnClaim(ctx context.Context, id uint32, verb string) error {
 	return c.do(ctx, "POST", fmt.Sprintf("/v1/claims/%d/%s", id, url.PathEscape(verb)), nil, nil)

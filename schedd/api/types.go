@@ -415,6 +415,43 @@ type Claim struct {
 	Entered  int64  `json:"entered" doc:"When it entered its state"`
 	Reason   string `json:"reason,omitempty"`
 	Waits    string `json:"waits,omitempty" doc:"What it waits for"`
+
+	Receipt *Receipt `json:"receipt,omitempty" doc:"What it was for; claims of older programs have none"`
+}
+
+// Receipt says what a claim's machine was for, and how it came and went. Times are seconds
+// since 1970; what has not happened is left out.
+type Receipt struct {
+	Why      string   `json:"why,omitempty" doc:"Why it was wished for"`
+	Template string   `json:"template,omitempty" doc:"What it was made from"`
+	Made     int64    `json:"made,omitempty" doc:"When the engine had taken the order to make it"`
+	Started  int64    `json:"started,omitempty" doc:"When the engine had taken the order to start it"`
+	Ready    int64    `json:"ready,omitempty" doc:"When its worker had joined, or its guest was up"`
+	Ended    int64    `json:"ended,omitempty" doc:"When it was ordered to go, or came to nothing"`
+	Gone     int64    `json:"gone,omitempty" doc:"When it was seen gone"`
+	Seen     string   `json:"seen,omitempty" doc:"How it was seen gone"`
+	Runs     uint32   `json:"runs" doc:"Executions that have begun on it"`
+	Jobs     []string `json:"jobs,omitempty" doc:"Of these the last few"`
+	Minutes  float64  `json:"minutes" doc:"From its start until it was gone, or until now"`
+	Cost     float64  `json:"cost,omitempty" doc:"For that time, by price_per_hour"`
+	Currency string   `json:"currency,omitempty"`
+}
+
+// Boots is how long machines take from the wish for one until it serves.
+type Boots struct {
+	Boots []Boot `json:"boots"`
+}
+
+// Boot is of machines of one resource, template and kind, seconds.
+type Boot struct {
+	Resource string  `json:"resource"`
+	Template string  `json:"template,omitempty"`
+	Kind     string  `json:"kind" enum:"overflow,made"`
+	Samples  int     `json:"samples" doc:"Machines that have shown it"`
+	Learned  bool    `json:"learned" doc:"There are enough; if not, the times are what is configured"`
+	P50      float64 `json:"p50" doc:"Half of them were there within it"`
+	P90      float64 `json:"p90"`
+	P99      float64 `json:"p99"`
 }
 
 // Strays is machines of ours, by their marks, that no open claim stands for.

@@ -69,6 +69,7 @@ func (c *Want) apply(t *txn) (any, error) {
 		t.place(&Placement{Job: b.Job, Version: b.Version, Kind: ForClaim, At: id, Where: c.Where})
 	}
 	t.putClaim(id, &claim)
+	t.receipt(id, func(r *Receipt) { *r = Receipt{Why: c.Reason} })
 	return id, nil
 }
 
@@ -201,6 +202,17 @@ func (c *Move) apply(t *txn) (any, error) {
 	claim.Version++
 	if c.Verb != "" {
 		t.emit(Event{Type: ClaimMoved, ID: c.Claim, From: uint8(was), To: uint8(claim.State), Text: c.Reason})
+	}
+	if c.Verb != "" || c.VM != "" {
+		t.receipt(c.Claim, func(r *Receipt) {
+			if c.VM != "" && r.Made == 0 {
+				r.Made = t.at
+			}
+			if c.Template != "" {
+				r.Template = c.Template
+			}
+			r.moved(c.Verb, t.at, c.Seen)
+		})
 	}
 	for i := range c.Report {
 		t.report(&c.Report[i])

@@ -205,6 +205,7 @@ func (a *attempt) start() {
 		j.First = uint32(a.t.at / 1000)
 	}
 	a.emit(Event{Type: JobStarted, From: from, To: to, Text: a.r.Where})
+	a.t.ran(j, a.r.Job)
 }
 
 // exited notes how the attempt ended.

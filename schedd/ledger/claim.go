@@ -176,6 +176,9 @@ type Move struct {
 	Reason  string
 	Report  []AttemptReport // none or one
 	Rested  int64           // see [Claim]; 0: as it was
+
+	Seen     string // of what is gone: how that was seen
+	Template string // of what is launched: what the machine is made from
 }
 
 func (*Move) Kind() Kind { return KindMove }
@@ -187,8 +190,12 @@ func (c *Move) encode(e *enc) {
 	e.u(uint64(c.Worker))
 	e.str(c.Reason)
 	(&Report{c.Report}).encode(e)
-	if c.Rested != 0 {
+	if c.Rested != 0 || c.Seen != "" || c.Template != "" {
 		e.i(c.Rested)
+	}
+	if c.Seen != "" || c.Template != "" {
+		e.str(c.Seen)
+		e.str(c.Template)
 	}
 }
 
@@ -199,6 +206,9 @@ func (c *Move) decode(d *dec) {
 	c.Report = r.List
 	if d.more() {
 		c.Rested = d.i()
+	}
+	if d.more() {
+		c.Seen, c.Template = d.str(), d.str()
 	}
 }
 

@@ -125,7 +125,8 @@ type Begin struct {
 //	3: executions that have ended are kept ([Instance]); what a [RemoveAll] removes leaves
 //	   the queue at its time, and not when it is moved; a job that is a machine can be
 //	   vacated, and its engine's acceptance is an event
-const Rules = 3
+//	4: claims have receipts
+const Rules = 4
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {

@@ -254,6 +254,8 @@ func (s *script) move(v *View) *Move {
 	c.VM = rapid.SampledFrom([]string{"", "id-1"}).Draw(s.t, "vm")
 	c.Worker = rapid.Uint32Range(0, 1).Draw(s.t, "joined")
 	c.Rested = rapid.Int64Range(-1, 1).Draw(s.t, "rested")
+	c.Seen = rapid.SampledFrom([]string{"", "it is away"}).Draw(s.t, "seen")
+	c.Template = rapid.SampledFrom([]string{"", "worker"}).Draw(s.t, "template")
 	if claim.Kind != Overflow && rapid.Bool().Draw(s.t, "reports") {
 		r := s.report(v).List[0]
 		r.Job, r.Epoch = claim.Job, claim.Epoch

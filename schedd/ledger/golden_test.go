@@ -20,6 +20,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-rules3":   writeRules3,
 	"format1-machines": writeMachines,
 	"format1-parts":    writeParts,
+	"format1-rules4":   writeReceipts,
 }
 
 // writeMachines makes a history of jobs that are machines, by the rules that know of reuse,
@@ -271,6 +272,53 @@ func writeParts(t *testing.T, path string) {
 	for range 3 { // what is left of the removal is in the state
 		do(&Clear{Max: 3, Gaps: true})
 	}
+	_, err = m.WriteBackup(path)
+	must(t, err)
+}
+
+// writeReceipts makes a history of claims that have receipts: of a machine that ran jobs, of
+// one that was a job, of one that came to nothing.
+func writeReceipts(t *testing.T, path string) {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	defer m.Close()
+	at := int64(1_700_000_000_000)
+	do := func(b Body) any {
+		at += 1500
+		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
+	}
+	template := []byte("a template")
+	submit := func(u grid.Universe) grid.JobID {
+		return grid.JobID{Cluster: do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: u}).(Submitted).Cluster}
+	}
+	move := func(claim uint32, mv Move) {
+		c, _ := m.View().Claim(claim)
+		mv.Claim, mv.Version = claim, c.Version
+		do(&mv)
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.4", Rules: 4})
+	do(&SeeWorker{Worker{Name: "w", Boot: "boot"}})
+	over := do(&Want{For: Overflow, Resource: "lab", Cpus: 1, MemoryMB: 512, Where: "a machine", Reason: "jobs wait"}).(uint32)
+	move(over, Move{Verb: grid.ClaimLaunch, Template: "worker"})
+	move(over, Move{VM: "id-1"})
+	move(over, Move{Verb: grid.ClaimStarted})
+	move(over, Move{Verb: grid.ClaimJoin, Worker: 1, Reason: "its worker has joined"})
+	for range maxReceiptJobs + 2 {
+		id := submit(grid.Vanilla)
+		e := do(&Place{List: []Placement{{Job: id, Version: 1, Kind: OnSlot, At: 1, Where: "slot1@w"}}}).([]uint32)[0]
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: e, Kind: Started}}})
+		do(&Report{List: []AttemptReport{{Job: id, Epoch: e, Kind: Ended, Verdict: Keep}}})
+	}
+	move(over, Move{Verb: grid.ClaimStop, Reason: "it has had nothing to do"})
+	move(over, Move{Verb: grid.ClaimGoneNow, Reason: "it has had nothing to do", Seen: "the engine shows it no more"})
+	vm := submit(grid.Grid)
+	made := do(&Want{For: Made, Resource: "lab", Job: vm, Version: 1, Where: "ovirt lab", Reason: "the job is the machine"}).(uint32)
+	move(made, Move{Verb: grid.ClaimLaunch, Template: "image"})
+	move(made, Move{Verb: grid.ClaimStarted, VM: "id-2"})
+	move(made, Move{Verb: grid.ClaimJoin, Report: []AttemptReport{{Job: vm, Epoch: 1, Kind: Started}}})
+	none := do(&Want{For: Overflow, Resource: "lab", Reason: "jobs wait"}).(uint32)
+	move(none, Move{Verb: grid.ClaimFail, Reason: "not wanted"})
 	_, err = m.WriteBackup(path)
 	must(t, err)
 }

@@ -58,6 +58,7 @@ const (
 	bRemoval                     // index(8) -> removal, not carried out whole
 	bFactory                     // cluster(4), of those in the queue whose jobs are made little by little
 	bInstance                    // cluster(4) proc(4) epoch(4), executions that have ended
+	bReceipt                     // claim(4) -> receipt, of claims open and closed
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -77,7 +78,7 @@ var stateBuckets = [...][]byte{
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
-	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"),
+	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are

@@ -34,6 +34,7 @@ type Backend interface {
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)
 	Claims(ctx context.Context, who Identity, past bool) (api.Claims, error)
+	Boots(context.Context, Identity) (api.Boots, error)
 	ActOnClaim(ctx context.Context, who Identity, id uint32, verb string) error
 	Strays(ctx context.Context, who Identity) (api.Strays, error)
 	ActOnStrays(ctx context.Context, who Identity, verb string) error

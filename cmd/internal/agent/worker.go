@@ -17,6 +17,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/secrecy"
 	"gridburst/internal/wire"
 	"gridburst/internal/worker"
 	"gridburst/internal/worker/runner"
@@ -98,6 +99,15 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	if err != nil {
 		return err
 	}
+	// It has a key and tokens. A plain user's worker has to start runners in user
+	// namespaces, which one that is sealed cannot.
+	protect := secrecy.Seal
+	if os.Geteuid() != 0 {
+		protect = secrecy.NoCore
+	}
+	if err := protect(); err != nil {
+		log.WithError(err).Warn("memory is not protected")
+	}
 	a, err := worker.New(c, log)
 	if err != nil {
 		return err
@@ -147,6 +157,9 @@ func (o *options) config(d *cli.Deps) (c worker.Config, err error) {
 	}
 	if o.token != "" {
 		c.Token = o.readToken
+		if o.vm { // nobody else put it there
+			c.Spent = func() error { return os.RemoveAll(o.token) }
+		}
 	}
 	if c.Schedd.Network == "unix" && (o.ca != "" || o.token != "") {
 		return c, grid.Errorf(grid.Invalid, "--ca and --token-file are for a schedd that is asked over TLS: --schedd https://HOST:PORT")

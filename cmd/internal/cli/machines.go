@@ -13,7 +13,7 @@ import (
 
 type machineOptions struct {
 	Asks
-	all, json bool
+	all, json, boot, receipts bool
 }
 
 // Machines is gvm.
@@ -27,13 +27,29 @@ one to the proof that it is gone.
 
 Kinds: overflow (a worker, for jobs that the pool cannot run soon), made (a job that is
 the machine), borrowed (a job that is a machine which existed before).
+
+--receipts tells of each, also of those that are gone, why it was wished for, when it came
+and went, what it ran, for how long it was there and what that cost (where the resource
+has a price_per_hour), and how it was seen gone. --boot tells how long machines take from
+the wish for one until it serves, by resource and template, as earlier ones have shown it:
+half of them were there within the first time, 90 and 99 of a hundred within the others.
 ` + ExitHelp,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return o.list(c.Context(), d) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := oneOf(c, "receipts", "boot"); err != nil {
+				return err
+			}
+			if o.boot {
+				return o.boots(c.Context(), d)
+			}
+			return o.list(c.Context(), d)
+		},
 	}
 	o.Flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "also those that are gone")
 	c.Flags().BoolVar(&o.json, "json", false, "print it as JSON")
+	c.Flags().BoolVar(&o.receipts, "receipts", false, "tell of each machine what it was for, also of those that are gone")
+	c.Flags().BoolVar(&o.boot, "boot", false, "tell how long machines take until they serve")
 	for verb, short := range map[string]string{
 		"drain": "Give a machine no more jobs; it goes when it has none", "undrain": "Take a drain back", "stop": "Stop a machine, whatever it does, and remove it",
 	} {
@@ -51,12 +67,16 @@ func (o *machineOptions) list(ctx context.Context, d *Deps) error {
 	if err != nil {
 		return err
 	}
-	out, err := client.Claims(ctx, o.all)
+	out, err := client.Claims(ctx, o.all || o.receipts)
 	if err != nil {
 		return err
 	}
 	if o.json {
 		return PrintJSON(d, out)
+	}
+	if o.receipts {
+		d.lines(receipts(out.Claims)...)
+		return nil
 	}
 	d.lines(claimTable(out.Claims, d.Now())...)
 	return nil

@@ -223,6 +223,7 @@ func (o *submitOptions) show(d *Deps, specs []submit.Spec) error {
 					return err
 				}
 			}
+			submit.Hide(a) // as in every ad that is shown
 			list.ad(a)
 		}
 	}
@@ -257,7 +258,7 @@ func (o *submitOptions) origins(d *Deps, specs []submit.Spec, sections []submit.
 			proc += specs[i].Sections[s].Len()
 			from := sections[len(out)]
 			job := make([]origin, 0, len(attrs))
-			for _, a := range attrs {
+			for _, a := range submit.HideAttrs(attrs) {
 				why := from.Of(a.Name)
 				job = append(job, origin{a.Name, a.Expr, why.Pos.File, why.Pos.Line, why.Why})
 			}

@@ -14,6 +14,7 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
 	"gridburst/internal/grid"
+	"gridburst/internal/secrecy"
 	"gridburst/schedd"
 )
 
@@ -52,6 +53,10 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	log, err := o.level.Logger(d)
 	if err != nil {
 		return err
+	}
+	// The keys of workers and tokens are here, and what users give their machines.
+	if err := secrecy.Seal(); err != nil {
+		log.WithError(err).Warn("memory is not protected from other processes of this user")
 	}
 	p, err := o.places(d)
 	if err != nil {

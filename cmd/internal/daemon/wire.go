@@ -123,7 +123,8 @@ func cron(k *configs.Cron, config string) schedd.Cron {
 func resource(r *configs.Resource, config string) (schedd.Resource, error) {
 	out := schedd.Resource{
 		Name: r.Name, URL: r.URL, Username: r.Username, PasswordFile: beside(config, r.PasswordFile), CAFile: beside(config, r.CAFile),
-		GAHP: r.GAHP, MaxVMs: r.MaxVMs, MaxVMsPerUser: r.MaxPerUser, MaxVMsPerHour: r.MaxPerHour, MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
+		GAHP: r.GAHP, Price: r.Price, Currency: r.Currency, MaxVMs: r.MaxVMs, MaxVMsPerUser: r.MaxPerUser, MaxVMsPerHour: r.MaxPerHour,
+		MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
 	}
 	b := r.Burst
 	if b == nil {
@@ -131,7 +132,7 @@ func resource(r *configs.Resource, config string) (schedd.Resource, error) {
 	}
 	out.Burst = &schedd.Burst{
 		Template: b.Template, Cluster: b.Cluster, Cores: b.Cores, MemoryMB: b.MemoryMB, DiskKB: b.DiskKB, Attrs: map[string]string{},
-		MaxVMs: b.MaxVMs, MinVMs: b.MinVMs, Idle: b.IdleTime, JoinTimeout: b.JoinTimeout, Wait: b.Wait, Schedd: b.Schedd, UserData: b.UserData,
+		MaxVMs: b.MaxVMs, MinVMs: b.MinVMs, Idle: b.IdleTime, JoinTimeout: b.JoinTimeout, BootTime: b.BootTime, Wait: b.Wait, Schedd: b.Schedd, UserData: b.UserData,
 		KeepFailed: b.KeepFailed, InstanceType: b.InstanceType, Quota: b.Quota, Affinity: b.AffinityGroups, Tags: b.Tags,
 	}
 	for _, a := range b.Attributes {

@@ -50,7 +50,7 @@ const maxContent = 256 << 20
 // counts, as in PyYAML: an engine's own runcmd comes before that of a custom script.
 func parseCloudConfig(text string) (c cloudConfig, err error) {
 	if first, _, _ := strings.Cut(text, "\n"); strings.TrimSpace(first) != "#cloud-config" {
-		return c, fmt.Errorf("the user data begin with %q: this guest knows #cloud-config only", first)
+		return c, errors.New("the first line of the user data is not #cloud-config, and this guest knows no other form")
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
