@@ -113,14 +113,61 @@ func (h *house) vmWith(more string) string {
 	return fmt.Sprintf("%d.0", h.submit(fmt.Sprintf("universe = grid\ngrid_resource = ovirt %s\novirt_username = admin@internal\novirt_password_file = password\novirt_template = worker\nlog = vm.log\n%s\nqueue\n", h.sim.URL, more)))
 }
 
-// What the engine tells of a machine is there when it is gone.
-func TestWhatTheEngineTellsIsKept(t *testing.T) {
+// What a job asks of the engine for its machine is what the engine then has.
+func TestAMachineBelongsWhereItsJobSays(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	cluster := c.things("/clusters", "cluster")[0]
+	c.ask("POST", "/clusters/"+cluster+"/affinitygroups", "<affinity_group><name>apart</name><positive>false</positive><enforcing>false</enforcing></affinity_group>")
+	h := c.house(func(c *schedd.Config) {
+		c.Resources[0].Burst = &schedd.Burst{
+			Template: "worker", Cores: 1, MemoryMB: 512, MinVMs: 1, MaxVMs: 1,
+			InstanceType: "Small", Affinity: []string{"apart"}, Tags: []string{"pool"},
+		}
+	})
+	h.moved(1, "booting") // ahead of any need
+	id := h.vmWith("ovirt_instance_type = Medium\novirt_affinity_groups = apart\novirt_tags = grid, alice")
+	h.event("job_started", id)
+	for _, m := range h.sim.Machines() {
+		if m.Foreign {
+			continue
+		}
+		b, want := h.sim.Belonging(m.ID), ovirtsim.Belonging{InstanceType: "Medium", Affinity: []string{"apart"}, Tags: []string{"alice", "grid"}}
+		if strings.HasPrefix(m.Description, "overflow") {
+			want = ovirtsim.Belonging{InstanceType: "Small", Affinity: []string{"apart"}, Tags: []string{"pool"}}
+			if m.MemoryMB != 512 || m.Cores != 1 {
+				t.Errorf("%s has %d MiB and %d cores", m.Name, m.MemoryMB, m.Cores)
+			}
+		}
+		slices.Sort(b.Tags)
+		if fmt.Sprint(b) != fmt.Sprint(want) {
+			t.Errorf("%s belongs to %+v, want %+v", m.Name, b, want)
+		}
+	}
+	h.remove(id)
+	h.event("job_left", id)
+	if err := h.ActOnClaim(t.Context(), 1, "stop"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is to be kept of a machine is there when it is gone: a template, and the engine's
+// words about it. An answer that is lost on the way is no second template.
+func TestWhatIsToBeKeptOfAMachineIs(t *testing.T) {
 	t.Parallel()
 	h := newCloud(t).house(nil)
+	h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpChange}, Method: "POST", Times: 1, Drop: ovirtsim.DropAnswer})
+	templates := h.things("/templates", "template")
 	h.rule(ovirtsim.Rule{Ops: []ovirtsim.Op{ovirtsim.OpStart}, Lifetime: 1})
-	id := h.vmWith("ovirt_machine_log = machine.log")
+	id := h.vmWith("ovirt_snapshot = kept-$(Cluster)\novirt_machine_log = machine.log")
 	h.event("job_left", id)
 	h.moved(1, "gone")
+	if now := h.things("/templates", "template"); len(now) != len(templates)+1 {
+		t.Errorf("there were the templates %v, and are %v", templates, now)
+	}
+	if got := h.ask("GET", "/templates?search=name=kept-1", ""); !strings.Contains(got, "<status>ok</status>") {
+		t.Errorf("the template is %s", got)
+	}
 	b, err := os.ReadFile(filepath.Join(h.dir, "machine.log"))
 	if text := string(b); err != nil || !strings.Contains(text, " normal VM gb-") || !strings.Contains(text, "is down") {
 		t.Errorf("the engine's words are %q (%v)", b, err)

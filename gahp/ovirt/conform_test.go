@@ -1,9 +1,14 @@
 package ovirt_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,20 +20,22 @@ import (
 
 // The provider does what every provider must, over the wire of the simulated engine.
 func TestConformance(t *testing.T) {
-	conform.Run(t, conform.Harness{Start: func(t *testing.T) conform.World {
+	h := conform.Harness{Start: func(t *testing.T) conform.World {
 		w := newWorld(t)
 		e, err := ovirt.Open(w.config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return w.behind(gahp.Fenced(e))
-	}})
+	}}
+	conform.Run(t, h)
+	conform.RunExtra(t, h)
 }
 
 // So does the command, at the other side of the process boundary.
 func TestConformanceOfTheCommand(t *testing.T) {
 	command := build(t)
-	conform.Run(t, conform.Harness{Start: func(t *testing.T) conform.World {
+	h := conform.Harness{Start: func(t *testing.T) conform.World {
 		w := newWorld(t)
 		c := gahp.NewClient(gahp.Options{Command: []string{
 			command, "--url", w.config.URL, "--username", w.config.Username, "--password-file", w.config.PasswordFile,
@@ -40,7 +47,9 @@ func TestConformanceOfTheCommand(t *testing.T) {
 			}
 		})
 		return w.behind(c)
-	}})
+	}}
+	conform.Run(t, h)
+	conform.RunExtra(t, h)
 }
 
 // What the suite has no word for, and the simulator has.
@@ -116,8 +125,14 @@ func newWorld(t *testing.T) world {
 			Name: s.Name, Status: ovirtsim.Status(s.State), Comment: s.Mark, Description: s.Description, MemoryMB: s.MemoryMB, Cores: s.Cores,
 		})
 	}
+	for _, q := range conform.Stock().Quotas {
+		m.Quotas = append(m.Quotas, ovirtsim.Quota{Name: q})
+	}
 	w := world{clock: ovirtsim.NewClock()}
 	w.sim = ovirtsim.Start(t, m, ovirtsim.Options{Clock: w.clock})
+	for _, g := range conform.Stock().Affinity {
+		w.group(t, g)
+	}
 	dir := t.TempDir()
 	w.config = ovirt.Config{
 		URL: w.sim.URL, Username: "admin@internal", PasswordFile: filepath.Join(dir, "password"), CAFile: filepath.Join(dir, "ca.pem"),
@@ -131,13 +146,42 @@ func newWorld(t *testing.T) world {
 	return w
 }
 
+// group makes an affinity group, as an administrator does.
+func (w world) group(t *testing.T, name string) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.sim.CA)
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer c.CloseIdleConnections()
+	do := func(method, path, body string) string {
+		r, err := http.NewRequestWithContext(t.Context(), method, w.sim.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("admin@internal", ovirtsim.Password)
+		r.Header.Set("Content-Type", "application/xml")
+		a, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		b, err := io.ReadAll(a.Body)
+		if err != nil || a.StatusCode/100 != 2 {
+			t.Fatalf("%s %s: %s %s (%v)", method, path, a.Status, b, err)
+		}
+		return string(b)
+	}
+	_, rest, _ := strings.Cut(do("GET", "/clusters?search=name="+conform.Cluster, ""), `/clusters/`)
+	do("POST", "/clusters/"+rest[:36]+"/affinitygroups", "<affinity_group><name>"+name+"</name><positive>false</positive><enforcing>false</enforcing></affinity_group>")
+}
+
 func (w world) behind(p gahp.Provider) conform.World {
 	return conform.World{Provider: p, Inject: w.inject, Machines: w.machines, Pass: w.clock.Advance}
 }
 
 // rules are the suite's faults in the simulator's terms.
 var rules = func() map[conform.Fault]ovirtsim.Rule {
-	orders := []ovirtsim.Op{ovirtsim.OpCreate, ovirtsim.OpStart, ovirtsim.OpStop, ovirtsim.OpShutdown, ovirtsim.OpRemove}
+	orders := []ovirtsim.Op{ovirtsim.OpChange, ovirtsim.OpCreate, ovirtsim.OpStart, ovirtsim.OpStop, ovirtsim.OpShutdown, ovirtsim.OpRemove}
 	list, create, start := []ovirtsim.Op{ovirtsim.OpList}, []ovirtsim.Op{ovirtsim.OpCreate}, []ovirtsim.Op{ovirtsim.OpStart}
 	return map[conform.Fault]ovirtsim.Rule{
 		conform.LoseAnswer:     {Ops: orders, Drop: ovirtsim.DropAnswer},
@@ -173,9 +217,11 @@ func (w world) inject(t testing.TB, f conform.Fault) func() {
 
 func (w world) machines(testing.TB) (out []conform.Machine) {
 	for _, m := range w.sim.Machines() {
+		b := w.sim.Belonging(m.ID)
 		out = append(out, conform.Machine{
 			ID: m.ID, Name: m.Name, State: gahp.State(m.Status), Mark: m.Comment, Description: m.Description, Template: m.Template, Version: m.Version,
 			MemoryMB: m.MemoryMB, Cores: m.Cores, HostName: m.HostName, UserData: m.UserData, Booted: m.Booted,
+			InstanceType: b.InstanceType, Quota: b.Quota, Affinity: strings.Join(b.Affinity, ","), Tags: strings.Join(b.Tags, ","),
 		})
 	}
 	return out

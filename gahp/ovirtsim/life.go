@@ -114,6 +114,7 @@ var faults = map[string]faultText{
 	"ALL_HOSTS_FILTERED_OUT":   {http.StatusConflict, "Cannot {order}. There is no host that satisfies current scheduling constraints. See below for details:, {what}"},
 	"NO_HOSTS":                 {http.StatusConflict, "Cannot {order}. There are no hosts to use. Check that the cluster contains at least one host in Up state."},
 	"QUOTA_CLUSTER_LIMIT":      {http.StatusConflict, "Cannot {order}. Quota's cluster limit is exceeded: not enough memory or virtual CPUs are left in quota {what}."},
+	"QUOTA_NOT_EXIST":          {http.StatusBadRequest, "Cannot {order}. Quota does not exist."},
 	"QUOTA_STORAGE_LIMIT":      {http.StatusConflict, "Cannot {order}. Quota's storage limit is exceeded: not enough storage is left in quota {what}."},
 	"TEMPLATE_IMAGE_IS_LOCKED": {http.StatusConflict, "Cannot {order}. Template's Image is locked (temporarily)."},
 	"TEMPLATE_DOES_NOT_EXIST":  {http.StatusBadRequest, "Cannot {order}. Template does not exist."},

@@ -49,6 +49,7 @@ type vmIn struct {
 	Soundcard       *bool   `xml:"soundcard_enabled"`
 	Stateless       *bool   `xml:"stateless"`
 	InstanceType    *refIn  `xml:"instance_type"`
+	Quota           *refIn  `xml:"quota"`
 	Console         struct {
 		Enabled *bool `xml:"enabled"`
 	} `xml:"console"`
@@ -248,6 +249,9 @@ func (c *call) change(v *vm, in vmIn) *reply {
 		return c.fault("NAME_TOO_LONG", "")
 	case !vmName.MatchString(v.Name):
 		return c.fault("NAME_SPECIAL_CHARS", "")
+	}
+	if out := c.describeQuota(v, &in); out != nil {
+		return out
 	}
 	return c.describeShape(&v.shape, &in)
 }

@@ -118,7 +118,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	n.addIf(whole, el("console", yes("enabled", v.Serial)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", v.Soundcard))
 	n.add(
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),
-		el("quota").with("id", idOf("quota", s.dataCenterOf(v.Cluster))),
+		el("quota").with("id", cmp.Or(v.Quota, idOf("quota", s.dataCenterOf(v.Cluster)))),
 		yes("next_run_configuration_exists", false), tx("numa_tune_mode", "interleave"),
 		tx("status", string(status)),
 	)

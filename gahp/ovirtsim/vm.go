@@ -36,6 +36,7 @@ type kept struct {
 	Disks       []attachment
 	NICs        []nic
 	Tags        []string // ids
+	Quota       string   // id; empty: the data center's own
 	CD          string   // the file in its drive
 	Snapshots   []snapshot
 	Foreign     bool
