@@ -182,7 +182,6 @@ func (s *claimStep) tellOwner(ctx context.Context) (again time.Duration, err err
 		for _, e := range events {
 			fmt.Fprintf(&b, "%s %s %s\n", e.At.Format(time.RFC3339), e.Severity, grid.Printable(e.Text))
 		}
-		failpoint.Hit("claim.tell.before")
 		err = s.d.desks.WriteFile(limited, s.owner, s.spec.Log, b.Bytes())
 	} else if passes(err) {
 		return 0, err

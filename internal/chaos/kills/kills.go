@@ -83,8 +83,11 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var tidy sync.WaitGroup
+	tidy.Go(func() { r.Tidy(ctx) }) // each kill leaves desks behind
 	defer func() {
 		cancel(nil)
+		tidy.Wait()
 		err = errors.Join(err, r.Close(rigPatience))
 	}()
 	rep = &Report{Seed: o.Seed}
