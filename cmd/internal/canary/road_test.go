@@ -294,8 +294,6 @@ func (r *road) tap() {
 	r.write("etc/ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
 }
 
-var tokenFile = regexp.MustCompile(`"content":"([^"\\]+)\\n","path":"/etc/gridburst/token"`)
-
 // hear learns a machine's token from the order to make it.
 func (r *road) hear(body []byte) error {
 	var order struct {
@@ -304,8 +302,18 @@ func (r *road) hear(body []byte) error {
 	if xml.Unmarshal(body, &order) != nil {
 		return nil // a login's form, or nothing
 	}
-	if m := tokenFile.FindStringSubmatch(order.Script); m != nil {
-		return r.Plant(joinToken, m[1])
+	_, list, ok := strings.Cut(order.Script, "\nwrite_files: ")
+	if !ok {
+		return nil // of a job that is a machine
+	}
+	var files []struct{ Path, Content string }
+	if err := json.NewDecoder(strings.NewReader(list)).Decode(&files); err != nil {
+		return fmt.Errorf("what a machine's guest is given: %w", err)
+	}
+	for _, f := range files {
+		if f.Path == "/etc/gridburst/token" {
+			return r.Plant(joinToken, strings.TrimSpace(f.Content))
+		}
 	}
 	return nil
 }
