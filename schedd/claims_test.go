@@ -78,6 +78,7 @@ func (l *lab) gone(claim uint32) {
 }
 
 func TestAJobThatIsAMachineEndsWithItsGuest(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	l.engine.Inject(conform.GuestPowersOff)
 	id := l.vm("ovirt_template = worker")
@@ -95,6 +96,7 @@ func TestAJobThatIsAMachineEndsWithItsGuest(t *testing.T) {
 }
 
 func TestABorrowedMachineIsGivenBack(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	l.engine.Inject(conform.GuestPowersOff)
 	first := l.deltacloud("deltacloud_instance_name = kvm_test_image_64")
@@ -112,6 +114,7 @@ func TestABorrowedMachineIsGivenBack(t *testing.T) {
 }
 
 func TestWhatCannotBeIsHeldWithItsReason(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	l.engine.Inject(conform.HostLost)()
 	for name, c := range map[string]struct {
@@ -137,6 +140,7 @@ func TestWhatCannotBeIsHeldWithItsReason(t *testing.T) {
 }
 
 func TestARefusedCredentialHoldsTheJob(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	l.engine.Inject(conform.BadCredential)
 	if e := l.left(l.vm("ovirt_template = worker")); e.Type != "job_held" || e.Code != int32(grid.HoldCloudUser) {
@@ -145,6 +149,7 @@ func TestARefusedCredentialHoldsTheJob(t *testing.T) {
 }
 
 func TestARemovedJobTakesItsMachineAlong(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	id := l.vm("ovirt_template = worker")
 	l.waitFor("the machine", func(e *api.Event) bool { return e.Type == "job_started" })
@@ -163,8 +168,10 @@ func TestARemovedJobTakesItsMachineAlong(t *testing.T) {
 
 // Whatever answer is lost, there is one machine of a claim, and none in the end.
 func TestLostAnswersLeaveNoMachine(t *testing.T) {
+	t.Parallel()
 	for _, verb := range []fake.Verb{fake.Create, fake.Start, fake.Shutdown, fake.Stop, fake.Remove} {
 		t.Run(string(verb), func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, nil)
 			l.engine.Add(fake.Rule{Verbs: []fake.Verb{verb}, Times: 1, Lost: true})
 			most := 0
@@ -183,6 +190,7 @@ func TestLostAnswersLeaveNoMachine(t *testing.T) {
 }
 
 func TestOverflowMachinesJoinServeAndGo(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, bursting)
 	id := l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nlog = a.log\nqueue 3\n")
 	// Two cpus a machine: two machines. Each guest is carried out by the test.
@@ -244,6 +252,7 @@ func (l *lab) busyWorker(m conform.Machine, job func(wire.Start) int32) *worker 
 // A machine whose worker has died, and has nobody to power it off, goes when the lease
 // has ended: nothing will come of it any more.
 func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, func(c *Config) {
 		bursting(c)
 		c.Resources[0].Burst.Idle = patience
@@ -268,6 +277,7 @@ func TestAMachineWhoseWorkerIsNotHeardGoes(t *testing.T) {
 
 // A guest that joins after its machine is not wanted any more is not let in.
 func TestWhoJoinsTooLateIsRefused(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, bursting)
 	id := l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
 	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
@@ -297,6 +307,7 @@ func TestWhoJoinsTooLateIsRefused(t *testing.T) {
 // As long as the engine does not show its machines, none is let go: who cannot see does
 // not tidy up.
 func TestWhatIsNotSeenIsNotLetGo(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, bursting)
 	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
 	l.waitFor("the machine to boot", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
@@ -339,6 +350,7 @@ func TestWhatIsNotSeenIsNotLetGo(t *testing.T) {
 // Jobs wait for a claim that never joins; it is given up, the jobs are free, and no
 // machine is left. Then the resource rests.
 func TestAMachineThatDoesNotJoinIsGivenUp(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, func(c *Config) {
 		bursting(c)
 		c.Resources[0].Burst.JoinTimeout = 300 * time.Millisecond
@@ -359,6 +371,7 @@ func TestAMachineThatDoesNotJoinIsGivenUp(t *testing.T) {
 // A queue that was restored may have forgotten claims: their machines are told of and left
 // alone. Those of claims that it knows as closed go.
 func TestARestoredQueueRemovesNothingThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	id := l.vm("ovirt_template = worker")
 	l.waitFor("the machine", func(e *api.Event) bool { return e.Type == "job_started" })
@@ -413,6 +426,7 @@ func TestARestoredQueueRemovesNothingThatItDoesNotKnow(t *testing.T) {
 // An administrator says what becomes of machines that a restored queue does not know:
 // at once, and for longer than the hour.
 func TestAnAdministratorDecidesAboutStrays(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	deployment := l.status().Deployment
 	lately := filepath.Join(l.c.Dir, "spool", restoredLately)
@@ -467,6 +481,7 @@ func TestAnAdministratorDecidesAboutStrays(t *testing.T) {
 
 // A machine with our mark and without a claim is taken away, and nothing else is.
 func TestWhatNoClaimStandsForIsSweptAway(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	deployment := l.status().Deployment
 	ctx := t.Context()
@@ -507,6 +522,7 @@ func TestWhatNoClaimStandsForIsSweptAway(t *testing.T) {
 }
 
 func TestAClaimGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, nil)
 	heal := l.engine.Inject(conform.LongLock)
 	id := l.vm("ovirt_template = worker")
@@ -535,6 +551,7 @@ func (l *lab) status() api.Status {
 }
 
 func TestEachOccurrenceStartsOneRun(t *testing.T) {
+	t.Parallel()
 	me, err := currentUser()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package schedd
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,10 @@ import (
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
 	desk.Main()
+	// Those that are parallel wait for machines, most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 
