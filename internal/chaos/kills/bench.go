@@ -319,6 +319,11 @@ func (b *bench) tell(v Verdict) {
 
 // last waits until the logs are complete, and has the queue proven.
 func (b *bench) last(ctx context.Context) error {
+	if b.row.Work == failpoint.Rotate {
+		if err := b.fill(ctx); err != nil {
+			return err
+		}
+	}
 	for _, c := range b.clients {
 		for _, k := range c.clusters {
 			for _, n := range k.events {

@@ -2,6 +2,7 @@ package kills
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +55,20 @@ func (b *bench) configure() error {
 	}
 	text := fmt.Sprintf("schedd {\n  event_log {\n    path          = %q\n    max_size      = \"4KiB\"\n    max_rotations = 100000\n  }\n}\n", b.global())
 	return os.WriteFile(b.args[1], []byte(text), 0o644)
+}
+
+// fill goes on with submissions until the event log of all jobs has been rotated: a few
+// deaths may have come before it was full once.
+func (b *bench) fill(ctx context.Context) error {
+	for range 100 { // a dozen fill it
+		if all, err := turned(b.global()); err != nil || len(all) > 1 {
+			return err
+		}
+		if err := b.clients[0].do(ctx, failpoint.Submit); err != nil {
+			return err
+		}
+	}
+	return nil // the judge says so
 }
 
 func (b *bench) global() string { return filepath.Join(b.dir, "EventLog") }
