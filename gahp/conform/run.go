@@ -158,7 +158,7 @@ func (c *check) fails(what string, err error, kinds ...gahp.Kind) {
 	}
 }
 
-// unanswered are the kinds of a look-up that had no answer.
+// unanswered are the kinds of what had no answer in its time.
 var unanswered = []gahp.Kind{gahp.Unknown, gahp.EngineDown}
 
 // goes: err is none.
