@@ -165,6 +165,34 @@ func TestFailedCommitStopsTheMachine(t *testing.T) {
 	}
 }
 
+// A reader that is behind reads the file, which has entries before the view has them.
+func TestEventsAreNoNewerThanTheView(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	m, err := OpenMachine(path, Options{})
+	must(t, err)
+	for range 3 {
+		apply(m, submitOne(""))
+	}
+	must(t, m.Close())
+	m, err = OpenMachine(path, Options{}) // memory has none of their events
+	must(t, err)
+	defer m.Close()
+	before := m.View()
+	apply(m, submitOne(""))
+	after := m.View()
+	m.view.Store(before) // as between a commit and its publication
+	if _, next, err := m.Events(t.Context(), 0, 1000); err != nil || next != before.Index {
+		t.Errorf("entries up to %d are told of, and the view is of %d (%v)", next, before.Index, err)
+	}
+	if events, next, err := m.Events(t.Context(), before.Index-1, 1000); err != nil || next != before.Index || len(events) != 1 {
+		t.Errorf("behind the last but one there are %d events, up to entry %d (%v)", len(events), next, err)
+	}
+	m.view.Store(after)
+	if _, next, err := m.Events(t.Context(), 0, 1000); err != nil || next != after.Index {
+		t.Errorf("entries up to %d are told of, and the view is of %d (%v)", next, after.Index, err)
+	}
+}
+
 func TestEventsResumeFromMemoryAndFromTheLog(t *testing.T) {
 	m := newScratch(t).open(t)
 	defer m.Close()

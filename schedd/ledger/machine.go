@@ -201,8 +201,14 @@ func (m *Machine) Events(ctx context.Context, index uint64, max int) (events []E
 	if events, next, ok := m.hub.after(index, max); ok {
 		return events, next, nil
 	}
+	// What is committed and not published is not announced either: whoever hears of a job
+	// finds it in the view.
+	published := m.View().Index
+	if index >= published {
+		return nil, index, nil
+	}
 	err = m.Read(func(r *Reader) error {
-		for e, err := range r.Entries(index+1, 0) {
+		for e, err := range r.Entries(index+1, published) {
 			if err != nil {
 				return err
 			}
