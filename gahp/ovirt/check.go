@@ -1,8 +1,8 @@
 package ovirt
 
 import (
+	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,12 +35,7 @@ func (c *check) say(grade gahp.Grade, topic, format string, args ...any) {
 
 // fails says what an error means for a topic.
 func (c *check) fails(topic string, err error) {
-	var e *gahp.Error
-	if !errors.As(err, &e) {
-		c.say(gahp.Bad, topic, "%v", err)
-		return
-	}
-	c.say(gahp.Bad, topic, "%s", e.Text)
+	c.say(gahp.Bad, topic, "%s", textOf(err))
 }
 
 // unseen: the engine does not show something to this user. It may do without.
@@ -93,15 +88,10 @@ func (c *check) template(ctx context.Context, from base) {
 	memory, cores := c.size(from)
 	c.say(gahp.Good, "template", "%s (version %d) gives machines of %d MiB and %d cores", from.Name, from.Version, memory, cores)
 	bootable := false
-	err := c.e.read(ctx, "/templates/"+from.ID+"/diskattachments", nil, "disk_attachments", func(d *document) error {
-		return d.each("disk_attachment", func(start *xml.StartElement) error {
-			a, err := one(d, start, ovirtsdk.XMLDiskAttachmentReadOne)
-			if err == nil {
-				b, _ := a.Bootable()
-				bootable = bootable || b
-			}
-			return err
-		})
+	err := things(ctx, c.e, "/templates/"+from.ID+"/diskattachments", nil, "disk_attachment", ovirtsdk.XMLDiskAttachmentReadOne, func(a *ovirtsdk.DiskAttachment) error {
+		b, _ := a.Bootable()
+		bootable = bootable || b
+		return nil
 	})
 	switch {
 	case err != nil:
@@ -112,12 +102,9 @@ func (c *check) template(ctx context.Context, from base) {
 		c.say(gahp.Good, "disk", "the template has a disk to boot from")
 	}
 	nics := 0
-	err = c.e.read(ctx, "/templates/"+from.ID+"/nics", nil, "nics", func(d *document) error {
-		return d.each("nic", func(start *xml.StartElement) error {
-			nics++
-			_, err := one(d, start, ovirtsdk.XMLNicReadOne)
-			return err
-		})
+	err = things(ctx, c.e, "/templates/"+from.ID+"/nics", nil, "nic", ovirtsdk.XMLNicReadOne, func(*ovirtsdk.Nic) error {
+		nics++
+		return nil
 	})
 	switch {
 	case err != nil:
@@ -131,14 +118,7 @@ func (c *check) template(ctx context.Context, from base) {
 
 // size is what each machine will have.
 func (c *check) size(from base) (memoryMB int64, cores int) {
-	memoryMB, cores = c.wish.MemoryMB, c.wish.Cores
-	if memoryMB == 0 {
-		memoryMB = from.MemoryMB
-	}
-	if cores == 0 {
-		cores = from.Cores
-	}
-	return memoryMB, cores
+	return cmp.Or(c.wish.MemoryMB, from.MemoryMB), cmp.Or(c.wish.Cores, from.Cores)
 }
 
 // place is a cluster as far as it matters.
@@ -150,21 +130,15 @@ type place struct {
 // clusters are all that the user may see, by id.
 func (e *Engine) clusters(ctx context.Context) (map[string]place, error) {
 	all := map[string]place{}
-	err := e.read(ctx, "/clusters", nil, "clusters", func(d *document) error {
-		return d.each("cluster", func(start *xml.StartElement) error {
-			v, err := one(d, start, ovirtsdk.XMLClusterReadOne)
-			if err != nil {
-				return err
-			}
-			var p place
-			id, _ := v.Id()
-			p.name, _ = v.Name()
-			if c, ok := v.DataCenter(); ok {
-				p.center, _ = c.Id()
-			}
-			all[id] = p
-			return nil
-		})
+	err := things(ctx, e, "/clusters", nil, "cluster", ovirtsdk.XMLClusterReadOne, func(v *ovirtsdk.Cluster) error {
+		var p place
+		id, _ := v.Id()
+		p.name, _ = v.Name()
+		if c, ok := v.DataCenter(); ok {
+			p.center, _ = c.Id()
+		}
+		all[id] = p
+		return nil
 	})
 	return all, err
 }
@@ -254,18 +228,12 @@ type limit struct {
 func (e *Engine) limits(ctx context.Context, center string) (all []limit, err error) {
 	path := "/datacenters/" + center + "/quotas"
 	var ids []string
-	err = e.read(ctx, path, nil, "quotas", func(d *document) error {
-		return d.each("quota", func(start *xml.StartElement) error {
-			q, err := one(d, start, ovirtsdk.XMLQuotaReadOne)
-			if err != nil {
-				return err
-			}
-			l := limit{memory: -1, cores: -1, storage: -1}
-			id, _ := q.Id()
-			l.name, _ = q.Name()
-			ids, all = append(ids, id), append(all, l)
-			return nil
-		})
+	err = things(ctx, e, path, nil, "quota", ovirtsdk.XMLQuotaReadOne, func(q *ovirtsdk.Quota) error {
+		l := limit{memory: -1, cores: -1, storage: -1}
+		id, _ := q.Id()
+		l.name, _ = q.Name()
+		ids, all = append(ids, id), append(all, l)
+		return nil
 	})
 	for i := 0; err == nil && i < len(all); i++ {
 		err = e.bounds(ctx, path+"/"+ids[i], &all[i])
@@ -276,11 +244,7 @@ func (e *Engine) limits(ctx context.Context, center string) (all []limit, err er
 // bounds reads what a quota allows. It may be for all clusters, or for each by itself: the
 // tightest counts.
 func (e *Engine) bounds(ctx context.Context, path string, l *limit) error {
-	err := e.readSome(ctx, path+"/quotaclusterlimits", "quota_cluster_limits", "quota_cluster_limit", func(d *document, start *xml.StartElement) error {
-		q, err := one(d, start, ovirtsdk.XMLQuotaClusterLimitReadOne)
-		if err != nil {
-			return err
-		}
+	err := things(ctx, e, path+"/quotaclusterlimits", nil, "quota_cluster_limit", ovirtsdk.XMLQuotaClusterLimitReadOne, func(q *ovirtsdk.QuotaClusterLimit) error {
 		if m, ok := q.MemoryLimit(); ok && m >= 0 && (l.memory < 0 || m < l.memory) {
 			l.memory = m
 			l.memoryUse, _ = q.MemoryUsage()
@@ -291,27 +255,20 @@ func (e *Engine) bounds(ctx context.Context, path string, l *limit) error {
 		}
 		return nil
 	})
-	if err != nil {
+	if err = orNone(err); err != nil {
 		return err
 	}
-	return e.readSome(ctx, path+"/quotastoragelimits", "quota_storage_limits", "quota_storage_limit", func(d *document, start *xml.StartElement) error {
-		q, err := one(d, start, ovirtsdk.XMLQuotaStorageLimitReadOne)
-		if err != nil {
-			return err
-		}
+	return orNone(things(ctx, e, path+"/quotastoragelimits", nil, "quota_storage_limit", ovirtsdk.XMLQuotaStorageLimitReadOne, func(q *ovirtsdk.QuotaStorageLimit) error {
 		if n, ok := q.Limit(); ok && n >= 0 && (l.storage < 0 || float64(n) < l.storage) {
 			l.storage = float64(n)
 			l.stored, _ = q.Usage()
 		}
 		return nil
-	})
+	}))
 }
 
-// readSome reads a listing that an engine may not have: a quota without limits of a kind.
-func (e *Engine) readSome(ctx context.Context, path, root, item string, f func(*document, *xml.StartElement) error) error {
-	err := e.read(ctx, path, nil, root, func(d *document) error {
-		return d.each(item, func(start *xml.StartElement) error { return f(d, start) })
-	})
+// orNone is err of a listing that an engine may not have: a quota without limits of a kind.
+func orNone(err error) error {
 	if gahp.KindOf(err) == gahp.NotFound {
 		return nil
 	}

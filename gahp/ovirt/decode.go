@@ -94,6 +94,19 @@ func (e *Engine) read(ctx context.Context, path string, query url.Values, root s
 	return e.ask(ctx, call{verb: list, what: root, path: path, query: query}, root, f)
 }
 
+// things reads a listing of elements, whose root is their plural, one after another.
+func things[T any](ctx context.Context, e *Engine, path string, query url.Values, element string, read func(*ovirtsdk.XMLReader, *xml.StartElement, string) (*T, error), f func(*T) error) error {
+	return e.read(ctx, path, query, element+"s", func(d *document) error {
+		return d.each(element, func(start *xml.StartElement) error {
+			v, err := one(d, start, read)
+			if err != nil {
+				return err
+			}
+			return f(v)
+		})
+	})
+}
+
 // ask makes a call that is answered by a document of the given root.
 func (e *Engine) ask(ctx context.Context, c call, root string, f func(*document) error) error {
 	a, err := e.call(ctx, c)

@@ -142,20 +142,14 @@ func named[T any, P interface {
 }](ctx context.Context, e *Engine, path, element string, read func(*ovirtsdk.XMLReader, *xml.StartElement, string) (*T, error),
 ) (map[string]string, error) {
 	out := map[string]string{}
-	err := e.read(ctx, path, nil, element+"s", func(d *document) error {
-		return d.each(element, func(start *xml.StartElement) error {
-			v, err := one(d, start, read)
-			if err != nil {
-				return err
-			}
-			id, _ := P(v).Id()
-			name, _ := P(v).Name()
-			if name == "" {
-				name = id // a reference has its id alone
-			}
-			out[name] = id
-			return nil
-		})
+	err := things(ctx, e, path, nil, element, read, func(v *T) error {
+		id, _ := P(v).Id()
+		name, _ := P(v).Name()
+		if name == "" {
+			name = id // a reference has its id alone
+		}
+		out[name] = id
+		return nil
 	})
 	return out, err
 }
@@ -216,29 +210,23 @@ func (e *Engine) Events(ctx context.Context, id string) (out []gahp.Event, err e
 	if plainName.MatchString(m.Name) {
 		query.Set("search", "event_vm="+m.Name)
 	}
-	err = e.read(ctx, "/events", query, "events", func(d *document) error {
-		return d.each("event", func(start *xml.StartElement) error {
-			v, err := one(d, start, ovirtsdk.XMLEventReadOne)
-			if err != nil {
-				return err
-			}
-			of := ""
-			if vm, ok := v.Vm(); ok {
-				of, _ = vm.Id()
-			}
-			if of != m.ID {
-				return nil
-			}
-			var ev gahp.Event
-			ev.At, _ = v.Time()
-			if s, ok := v.Severity(); ok {
-				ev.Severity = string(s)
-			}
-			text, _ := v.Description()
-			ev.Text = oneLine(text, "an event without words")
-			out = append(out, ev)
+	err = things(ctx, e, "/events", query, "event", ovirtsdk.XMLEventReadOne, func(v *ovirtsdk.Event) error {
+		of := ""
+		if vm, ok := v.Vm(); ok {
+			of, _ = vm.Id()
+		}
+		if of != m.ID {
 			return nil
-		})
+		}
+		var ev gahp.Event
+		ev.At, _ = v.Time()
+		if s, ok := v.Severity(); ok {
+			ev.Severity = string(s)
+		}
+		text, _ := v.Description()
+		ev.Text = oneLine(text, "an event without words")
+		out = append(out, ev)
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package ovirt
 
 import (
 	"context"
-	"encoding/xml"
 	"net/url"
 
 	ovirtsdk "github.com/ovirt/go-ovirt"
@@ -25,15 +24,7 @@ func (e *Engine) Templates(ctx context.Context) ([]gahp.Template, error) {
 }
 
 func (e *Engine) templates(ctx context.Context, query url.Values, f func(*ovirtsdk.Template) error) error {
-	return e.read(ctx, "/templates", query, "templates", func(d *document) error {
-		return d.each("template", func(start *xml.StartElement) error {
-			v, err := one(d, start, ovirtsdk.XMLTemplateReadOne)
-			if err != nil {
-				return err
-			}
-			return f(v)
-		})
-	})
+	return things(ctx, e, "/templates", query, "template", ovirtsdk.XMLTemplateReadOne, f)
 }
 
 // base is what a machine is made from.
@@ -87,17 +78,11 @@ func says(i *ovirtsdk.Initialization) bool {
 
 // cluster is the id of the cluster of that name.
 func (e *Engine) cluster(ctx context.Context, name string) (id string, err error) {
-	err = e.read(ctx, "/clusters", search(name, false), "clusters", func(d *document) error {
-		return d.each("cluster", func(start *xml.StartElement) error {
-			c, err := one(d, start, ovirtsdk.XMLClusterReadOne)
-			if err != nil {
-				return err
-			}
-			if n, _ := c.Name(); n == name {
-				id, _ = c.Id()
-			}
-			return nil
-		})
+	err = things(ctx, e, "/clusters", search(name, false), "cluster", ovirtsdk.XMLClusterReadOne, func(c *ovirtsdk.Cluster) error {
+		if n, _ := c.Name(); n == name {
+			id, _ = c.Id()
+		}
+		return nil
 	})
 	if err != nil {
 		return "", before(err)
