@@ -23,18 +23,39 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-rules4":   writeReceipts,
 }
 
+// history is a machine in the making of a golden file.
+type history struct {
+	t  *testing.T
+	m  *Machine
+	at int64 // of the last command, ms since 1970
+}
+
+func newHistory(t *testing.T) *history {
+	t.Helper()
+	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
+	must(t, err)
+	t.Cleanup(func() { m.Close() })
+	return &history{t, m, 1_700_000_000_000}
+}
+
+// do applies a command, a second and a half after the one before.
+func (h *history) do(b Body) Result {
+	h.at += 1500
+	return apply(h.m, Command{At: h.at, By: "user:1000", Body: b})
+}
+
+func (h *history) write(path string) {
+	h.t.Helper()
+	_, err := h.m.WriteBackup(path)
+	must(h.t, err)
+}
+
 // writeMachines makes a history of jobs that are machines, by the rules that know of reuse,
 // of what engines show, and of bounds by owner and hour.
 func writeMachines(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) Result {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b})
-	}
+	h := newHistory(t)
+	m, do := h.m, h.do
 	template := []byte("a template")
 	job := func() (grid.JobID, uint32) {
 		c := do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Grid}).Value.(Submitted).Cluster
@@ -58,7 +79,7 @@ func writeMachines(t *testing.T, path string) {
 	move(claim, grid.ClaimLaunch)
 	move(claim, "", Accepted)
 	c, _ := m.View().Claim(claim)
-	do(&Move{Claim: claim, Version: c.Version, Rested: at - 60_000})
+	do(&Move{Claim: claim, Version: c.Version, Rested: h.at - 60_000})
 	move(claim, grid.ClaimStarted)
 	for _, k := range []ReportKind{Mirrored, Unreached, Reached, Unseen, Seen} {
 		do(&Report{List: []AttemptReport{{Job: one, Epoch: 1, Kind: k, Reason: "why", Attrs: []Attr{{Name: "GridJobStatus", Expr: `"powering_up"`}}}}})
@@ -66,7 +87,7 @@ func writeMachines(t *testing.T, path string) {
 	move(claim, grid.ClaimJoin, Started)
 	move(claim, grid.ClaimStop, Ended)
 	c, _ = m.View().Claim(claim)
-	do(&Reuse{Claim: claim, Version: c.Version, Job: two, JobVersion: version, Rested: at, Where: "ovirt lab", Reason: "again"})
+	do(&Reuse{Claim: claim, Version: c.Version, Job: two, JobVersion: version, Rested: h.at, Where: "ovirt lab", Reason: "again"})
 	move(claim, grid.ClaimStarted, Started)
 	do(&Act{Verb: grid.Vacate, Runs: []grid.Run{grid.OneJob(two)}, Vacate: grid.VacateUser, Reason: "via test"})
 	move(claim, grid.ClaimStop, Stopped)
@@ -74,21 +95,14 @@ func writeMachines(t *testing.T, path string) {
 	three, version := job()
 	do(&Want{For: Made, Resource: "lab", Job: three, Version: version, PerHour: 1}) // refused
 	do(&Want{For: Made, Resource: "lab", Job: three, Version: version, PerHour: 2})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
 
 // writeRules1 makes a history by the first rules, with the commands that came with them.
 func writeRules1(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) any {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
-	}
+	h := newHistory(t)
+	m, do := h.m, func(b Body) any { return h.do(b).Value }
 	act := func(id grid.JobID, a Act) {
 		a.Runs, a.Reason = []grid.Run{grid.OneJob(id)}, "via test"
 		do(&a)
@@ -139,22 +153,15 @@ func writeRules1(t *testing.T, path string) {
 		{Act: Act{Verb: grid.Hold, Runs: []grid.Run{grid.WholeCluster(many)}, Code: grid.HoldSystemPolicy, Sub: 1, Reason: "a policy"}, Version: c.Base.Version, Base: true},
 		{Act: Act{Verb: grid.Remove, Runs: []grid.Run{grid.OneJob(grid.JobID{Cluster: many, Proc: 2})}, Reason: "stale"}, Version: 99},
 	}})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
 
 // writeRules3 makes a history of executions that ended, and of a removal that is carried out
 // in part.
 func writeRules3(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) any {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
-	}
+	h := newHistory(t)
+	m, do := h.m, func(b Body) any { return h.do(b).Value }
 	template := []byte("a template")
 	submit := func(procs int32) grid.JobID {
 		c := do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: procs, Universe: grid.Vanilla})
@@ -179,23 +186,16 @@ func writeRules3(t *testing.T, path string) {
 	submit(5)
 	do(&RemoveAll{Owner: 1, Reason: "via test"})
 	do(&Clear{Max: 1})
-	do(&Expire{Before: at - 10_000, Max: 1})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	do(&Expire{Before: h.at - 10_000, Max: 1})
+	h.write(path)
 }
 
 // writeFactory makes a history of clusters whose jobs are made little by little: one that
 // is in the queue, one that has made all, one that was removed.
 func writeFactory(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) any {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
-	}
+	h := newHistory(t)
+	do := func(b Body) any { return h.do(b).Value }
 	template := []byte("a template")
 	submit := func(held bool) []grid.Run {
 		c := do(&Submit{
@@ -226,22 +226,15 @@ func writeFactory(t *testing.T, path string) {
 	do(&Materialize{Cluster: 1, From: 3, To: 4}) // it is paused
 	gone := submit(false)
 	do(&Act{Verb: grid.Remove, Runs: gone, Reason: "via test"})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
 
 // writeParts makes a history of what is done to whole clusters in parts, and of logs whose
 // files' birth is known.
 func writeParts(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) Result {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b})
-	}
+	h := newHistory(t)
+	do := h.do
 	template := []byte("a template")
 	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.1", Rules: 2})
 	for cluster := range int32(4) {
@@ -272,22 +265,15 @@ func writeParts(t *testing.T, path string) {
 	for range 3 { // what is left of the removal is in the state
 		do(&Clear{Max: 3, Gaps: true})
 	}
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
 
 // writeReceipts makes a history of claims that have receipts: of a machine that ran jobs, of
 // one that was a job, of one that came to nothing.
 func writeReceipts(t *testing.T, path string) {
 	t.Helper()
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) any {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b}).Value
-	}
+	h := newHistory(t)
+	m, do := h.m, func(b Body) any { return h.do(b).Value }
 	template := []byte("a template")
 	submit := func(u grid.Universe) grid.JobID {
 		return grid.JobID{Cluster: do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: u}).(Submitted).Cluster}
@@ -319,22 +305,15 @@ func writeReceipts(t *testing.T, path string) {
 	move(made, Move{Verb: grid.ClaimJoin, Report: []AttemptReport{{Job: vm, Epoch: 1, Kind: Started}}})
 	none := do(&Want{For: Overflow, Resource: "lab", Reason: "jobs wait"}).(uint32)
 	move(none, Move{Verb: grid.ClaimFail, Reason: "not wanted"})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
 
 // writeGolden makes a history with every kind of command and nearly every fate.
 func writeGolden(t *testing.T, path string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	m, err := OpenMachine(filepath.Join(t.TempDir(), FileName), Options{})
-	must(t, err)
-	defer m.Close()
-	at := int64(1_700_000_000_000)
-	do := func(b Body) Result {
-		at += 1500
-		return apply(m, Command{At: at, By: "user:1000", Body: b})
-	}
+	h := newHistory(t)
+	m, do := h.m, h.do
 	alice := Owner{Name: "alice", UID: 1000, GID: 100}
 	template := []byte("a template")
 	submit := func(procs int32, held bool) int32 {
@@ -399,15 +378,15 @@ func writeGolden(t *testing.T, path string) {
 	move(flow, grid.ClaimLaunch)
 	do(&Redeem{Worker: ClaimName("5f0c", flow), Claim: flow, Key: []byte("key")})
 	do(&Want{For: Borrowed, Resource: "lab", Borrow: "theirs", Job: grid.JobID{Cluster: submit(1, false)}, Version: 1})
-	serial := do(&Invite{Worker: "node", Until: at + 60_000}).Value.(uint32)
+	serial := do(&Invite{Worker: "node", Until: h.at + 60_000}).Value.(uint32)
 	do(&Redeem{Worker: "node", Serial: serial, Key: []byte("key")})
-	run := do(&StartDag{Owner: alice, Name: "w", File: "/home/alice/w.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2, Cron: "nightly", Due: at}).Value.(uint32)
+	run := do(&StartDag{Owner: alice, Name: "w", File: "/home/alice/w.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2, Cron: "nightly", Due: h.at}).Value.(uint32)
 	ready := dag.Record{State: grid.NodeReady, Asked: true, Attempt: 1, Seen: dag.Position{Index: 3, Seq: 1}}
 	do(&StepDag{Dag: run, Header: dag.Header{Version: 1, Status: dag.RunRunning, MaxJobs: 4}, Nodes: []NodeChange{{0, ready, "why"}}})
 	do(&Submit{Owner: alice, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Vanilla, Dag: run, Node: 0, Attempt: 1})
 	ready.State, ready.Asked, ready.Cluster, ready.Left = grid.NodeSubmitted, false, 12, 1
 	do(&StepDag{Dag: run, Version: 1, Header: dag.Header{Version: 2, Status: dag.RunStopping, End: dag.RunRemoved, Return: 2}, Nodes: []NodeChange{{0, ready, ""}}})
-	do(&PassCron{Cron: "nightly", At: at + 1, Reason: "it was late"})
+	do(&PassCron{Cron: "nightly", At: h.at + 1, Reason: "it was late"})
 	do(&Mark{Index: 10, Logs: []LogPosition{{UID: 1000, Path: "/home/alice/log", Device: 1, Inode: 2, Offset: 3}}})
 	do(&Forget{Keys: 1, Stages: 1, Max: 10})
 	for range 3 {
@@ -415,8 +394,7 @@ func writeGolden(t *testing.T, path string) {
 	}
 	do(&RemoveAll{Owner: 1, Reason: "all of it"})
 	do(&Clear{Max: 1})
-	do(&Expire{Before: at, Max: 2}) // what is left of the removal is in the state
+	do(&Expire{Before: h.at, Max: 2}) // what is left of the removal is in the state
 	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})
-	_, err = m.WriteBackup(path)
-	must(t, err)
+	h.write(path)
 }
