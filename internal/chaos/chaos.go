@@ -81,17 +81,7 @@ type run struct {
 func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	o.complete()
 	r := &run{Options: o}
-	sandbox := filepath.Join(o.Dir, "run")
-	if err := os.RemoveAll(sandbox); err != nil {
-		return nil, err
-	}
-	if r.Bin == "" {
-		r.Bin = filepath.Join(o.Dir, "bin")
-		if err := rig.Build(ctx, r.Bin, append([]string{"failpoints"}, o.Tags...), r.programs()...); err != nil {
-			return nil, err
-		}
-	}
-	if r.rig, err = rig.New(sandbox, r.Bin); err != nil {
+	if r.rig, err = rig.Fresh(ctx, o.Dir, o.Bin, append([]string{"failpoints"}, o.Tags...), r.programs()...); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

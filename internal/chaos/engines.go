@@ -96,17 +96,8 @@ func Engines(ctx context.Context, o EngineOptions) (rep *EngineReport, err error
 	if err != nil {
 		return nil, err
 	}
-	sandbox := filepath.Join(o.Dir, "run")
-	if err := os.RemoveAll(sandbox); err != nil {
-		return nil, err
-	}
-	if e.Bin == "" {
-		e.Bin = filepath.Join(o.Dir, "bin")
-		if err := rig.Build(ctx, e.Bin, append([]string{"failpoints"}, o.Tags...), "gschedd", "gworker", "gadm", "ovirtsim", "ovirt_gahp"); err != nil {
-			return nil, err
-		}
-	}
-	if e.rig, err = rig.New(sandbox, e.Bin); err != nil {
+	e.rig, err = rig.Fresh(ctx, o.Dir, o.Bin, append([]string{"failpoints"}, o.Tags...), "gschedd", "gworker", "gadm", "ovirtsim", "ovirt_gahp")
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

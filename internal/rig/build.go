@@ -9,6 +9,23 @@ import (
 	"strings"
 )
 
+// Fresh is the rig of the sandbox dir/run, of which what an earlier run left goes. Its
+// programs are those of the directory bin; where that is empty, commands are built into
+// dir/bin.
+func Fresh(ctx context.Context, dir, bin string, tags []string, commands ...string) (*Rig, error) {
+	sandbox := filepath.Join(dir, "run")
+	if err := os.RemoveAll(sandbox); err != nil {
+		return nil, err
+	}
+	if bin == "" {
+		bin = filepath.Join(dir, "bin")
+		if err := Build(ctx, bin, tags, commands...); err != nil {
+			return nil, err
+		}
+	}
+	return New(sandbox, bin)
+}
+
 // Build compiles commands of this module, named by their directories below cmd, into
 // dir. tags are build tags.
 func Build(ctx context.Context, dir string, tags []string, commands ...string) error {

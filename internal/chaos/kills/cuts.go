@@ -67,16 +67,8 @@ const (
 // Cut runs a gschedd in a virtual machine, has clients ask for things, and cuts the
 // machine's power, again and again.
 func Cut(ctx context.Context, o CutOptions) (rep *CutReport, err error) {
-	sandbox := filepath.Join(o.Dir, "run")
-	if err := os.RemoveAll(sandbox); err != nil {
-		return nil, err
-	}
-	bin := filepath.Join(o.Dir, "bin")
-	if err := rig.Build(ctx, bin, []string{"netgo", "osusergo"}, "gschedd", "gadm", "gchaos"); err != nil {
-		return nil, err
-	}
 	c := &cutter{CutOptions: o, rand: rand.New(rand.NewPCG(o.Seed, 3)), rep: CutReport{Seed: o.Seed}}
-	if c.rig, err = rig.New(sandbox, bin); err != nil {
+	if c.rig, err = rig.Fresh(ctx, o.Dir, "", []string{"netgo", "osusergo"}, "gschedd", "gadm", "gchaos"); err != nil {
 		return nil, err
 	}
 	defer func() {

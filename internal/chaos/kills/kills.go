@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -68,17 +66,7 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	if o.Parallel == 0 {
 		o.Parallel = 4
 	}
-	sandbox := filepath.Join(o.Dir, "run")
-	if err := os.RemoveAll(sandbox); err != nil {
-		return nil, err
-	}
-	if o.Bin == "" {
-		o.Bin = filepath.Join(o.Dir, "bin")
-		if err := rig.Build(ctx, o.Bin, []string{"failpoints"}, "gschedd", "gadm"); err != nil {
-			return nil, err
-		}
-	}
-	r, err := rig.New(sandbox, o.Bin)
+	r, err := rig.Fresh(ctx, o.Dir, o.Bin, []string{"failpoints"}, "gschedd", "gadm")
 	if err != nil {
 		return nil, err
 	}
