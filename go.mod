@@ -2,6 +2,9 @@ module gridburst
 
 go 1.26.0
 
+// Programs and the files of other people that tests unpack; their Go is not ours.
+ignore ./build
+
 require (
 	github.com/PelicanPlatform/classad v0.28.1
 	github.com/danielgtaylor/huma/v2 v2.38.0

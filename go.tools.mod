@@ -2,6 +2,8 @@ module gridburst
 
 go 1.26.0
 
+ignore ./build
+
 tool (
 	golang.org/x/vuln/cmd/govulncheck
 	honnef.co/go/tools/cmd/staticcheck
