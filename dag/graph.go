@@ -13,6 +13,14 @@ type Graph struct {
 	Joins      int        `json:"joins,omitempty"` // how many of Nodes are joins
 	Categories []Category `json:"categories,omitempty"`
 	MaxJobs    int        `json:"maxjobs,omitempty"` // nodes that may have a job at a time; 0: no limit
+
+	Descriptions []Description `json:"descriptions,omitempty"` // submit descriptions that the file holds, by name
+	Env          []EnvRule     `json:"env,omitempty"`          // what scripts and sub-DAGs have in their environment
+	Attrs        []Var         `json:"attrs,omitempty"`        // of the run itself (SET_JOB_ATTR): ClassAd expressions
+	Config       string        `json:"config,omitempty"`       // a file of DAGMan's settings
+	Status       *StatusFile   `json:"status,omitempty"`       // kept up to date for other programs
+	StateLog     string        `json:"statelog,omitempty"`     // a file that gets a line for each event (JOBSTATE_LOG)
+	Dot          *DotFile      `json:"dot,omitempty"`          // a drawing
 }
 
 // Node is one job of a workflow with everything that surrounds it.
@@ -32,6 +40,63 @@ type Node struct {
 	Vars     []Var   `json:"vars,omitempty"`     // macros for its submit file
 	Parents  []int32 `json:"parents,omitempty"`  // indexes into Graph.Nodes, ascending
 	Children []int32 `json:"children,omitempty"` // indexes into Graph.Nodes, ascending
+}
+
+// NodeKind is what a node is to the run.
+type NodeKind uint8
+
+// The kinds of nodes.
+const (
+	JobNode         NodeKind = iota
+	FinalNode                // runs when all else has ended, however it did, and decides how the run ends
+	ProvisionerNode          // brings up what the others need; they wait until it says that it is there
+	ServiceNode              // runs beside the others, and is removed when they have ended
+)
+
+// Script is a program that is run where the schedd is, as the owner.
+type Script struct {
+	Program string   `json:"program,omitempty"` // relative to the node's directory
+	Args    []string `json:"args,omitempty"`    // with $NODE, $RETURN and so on as whole words
+
+	Defer        *int   `json:"defer,omitempty"`        // an exit code after which it is run again
+	DeferSeconds int    `json:"deferseconds,omitempty"` // how much later, at least
+	Debug        string `json:"debug,omitempty"`        // a file that gets what it prints
+	Capture      string `json:"capture,omitempty"`      // of what it prints: STDOUT, STDERR or ALL
+}
+
+// Tolerance is how many procs of a node may fail before it does.
+type Tolerance struct {
+	Procs   int  `json:"procs,omitempty"`
+	Percent bool `json:"percent,omitempty"` // Procs is a share of its procs
+	Wait    bool `json:"wait,omitempty"`    // the others are not removed when it fails
+}
+
+// Description is a submit description that stands in a DAG file.
+type Description struct {
+	Name string `json:"name,omitempty"` // that of its node if it belongs to one alone
+	Text string `json:"text,omitempty"` // in the submit language
+}
+
+// EnvRule takes variables over from the submitter's environment, or sets one.
+type EnvRule struct {
+	Get   string `json:"get,omitempty"`
+	Set   string `json:"set,omitempty"`
+	Value string `json:"value,omitempty"`
+}
+
+// StatusFile says how a run stands, in DAGMan's format.
+type StatusFile struct {
+	File    string `json:"file,omitempty"`
+	Seconds int    `json:"seconds,omitempty"` // between two writings, at least
+	Always  bool   `json:"always,omitempty"`  // also when nothing has changed
+}
+
+// DotFile draws a run for graphviz.
+type DotFile struct {
+	File    string `json:"file,omitempty"`
+	Update  bool   `json:"update,omitempty"`
+	Keep    bool   `json:"keep,omitempty"`    // each writing is a new file, numbered
+	Include string `json:"include,omitempty"` // a file whose text comes first
 }
 
 // Abort is an exit code of a node's job that ends the run, and the run's own.
