@@ -40,6 +40,17 @@ type Node struct {
 	Vars     []Var   `json:"vars,omitempty"`     // macros for its submit file
 	Parents  []int32 `json:"parents,omitempty"`  // indexes into Graph.Nodes, ascending
 	Children []int32 `json:"children,omitempty"` // indexes into Graph.Nodes, ascending
+
+	Kind      NodeKind   `json:"kind,omitempty"`
+	Subdag    bool       `json:"subdag,omitempty"`    // File is a DAG file: the node is a run of it
+	Submit    string     `json:"submit,omitempty"`    // the name of one of Graph.Descriptions, instead of a File
+	Pre       *Script    `json:"pre,omitempty"`       // before the job
+	Post      *Script    `json:"post,omitempty"`      // after the job
+	Hold      *Script    `json:"hold,omitempty"`      // whenever a job of it is held
+	PreSkip   int        `json:"preskip,omitempty"`   // an exit code of Pre with which the node is done without a job; 0: none
+	Tolerance *Tolerance `json:"tolerance,omitempty"` // nil: the first proc that fails decides
+	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
+	Weak      []int32    `json:"weak,omitempty"`      // of Parents, those that need only have ended, ascending
 }
 
 // NodeKind is what a node is to the run.
