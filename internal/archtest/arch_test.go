@@ -29,7 +29,7 @@ var floors = []struct {
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
-		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/worker/sandbox", "internal/worker/runner",
+		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/script", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
 		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
