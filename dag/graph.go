@@ -144,6 +144,17 @@ type Var struct {
 // Len is the number of nodes that the file has.
 func (g *Graph) Len() int { return len(g.Nodes) - g.Joins }
 
+// Counted is the number of nodes that a run tells of: all but services.
+func (g *Graph) Counted() int {
+	n := g.Len()
+	for i := range g.Nodes {
+		if g.Nodes[i].Kind == ServiceNode {
+			n--
+		}
+	}
+	return n
+}
+
 // Edges is the number of edges, those of joins counted as they are.
 func (g *Graph) Edges() int {
 	n := 0
