@@ -18,9 +18,11 @@ type Graph struct {
 	Env          []EnvRule     `json:"env,omitempty"`          // what scripts and sub-DAGs have in their environment
 	Attrs        []Var         `json:"attrs,omitempty"`        // of the run itself (SET_JOB_ATTR): ClassAd expressions
 	Config       string        `json:"config,omitempty"`       // a file of DAGMan's settings
+	Settings     []Var         `json:"settings,omitempty"`     // what it says: names in capitals, DAGMAN_ included
 	Status       *StatusFile   `json:"status,omitempty"`       // kept up to date for other programs
 	StateLog     string        `json:"statelog,omitempty"`     // a file that gets a line for each event (JOBSTATE_LOG)
 	Dot          *DotFile      `json:"dot,omitempty"`          // a drawing
+	Files        []string      `json:"files,omitempty"`        // the DAG files, when they are several in one run
 }
 
 // Node is one job of a workflow with everything that surrounds it.
@@ -160,6 +162,15 @@ func (g *Graph) Edges() int {
 		n += len(g.Nodes[i].Children)
 	}
 	return n
+}
+
+// Description is the submit description with a name, nil when there is none.
+func (g *Graph) Description(name string) *Description {
+	i, ok := slices.BinarySearchFunc(g.Descriptions, name, func(d Description, name string) int { return strings.Compare(d.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &g.Descriptions[i]
 }
 
 // Parents is the nodes that node i waits for, joins replaced by what is before them,

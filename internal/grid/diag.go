@@ -17,6 +17,7 @@ type Diagnostic struct {
 	Column  int    `json:"column,omitempty"` // from 1, in characters
 	Length  int    `json:"length,omitempty"` // characters to underline
 	Source  string `json:"source,omitempty"` // the line, without its end
+	Command string `json:"command,omitempty"` // the keyword of the line, in files that have them
 }
 
 // Diagnostics is every problem of one reading, in the order of the text.
