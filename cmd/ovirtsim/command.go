@@ -35,7 +35,7 @@ func command(d *cli.Deps) *cobra.Command {
 its machines go through their states as an engine's do. It runs in the foreground until
 it is told to end (SIGTERM, SIGINT); guests end with it.
 
-A model says what the engine has, in YAML or JSON. Without one it has a data center, a
+A model says what the engine has, in HCL (a file *.hcl), YAML or JSON. Without one it has a data center, a
 cluster and a host, a template worker, and the user admin@internal with the password
 ` + ovirtsim.Password + `.
 
@@ -74,9 +74,11 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 
 	var model ovirtsim.Model
 	if o.model != "" {
-		if model, err = ovirtsim.ReadModel(o.model); err != nil {
+		var diags grid.Diagnostics
+		if model, diags, err = readModel(o.model); err != nil {
 			return err
 		}
+		d.Diagnose(diags)
 	}
 	sim, err := ovirtsim.Open(model, ovirtsim.Options{State: o.state, Journal: o.journal, Log: log})
 	if err != nil {
