@@ -78,6 +78,8 @@ var testOnly = map[string]string{
 	"gahp/conform":        "a test suite",
 	"gahp/ovirtsim":       "an engine of its own: only its command serves it",
 	"gahp/ovirtsim/guest": "a stand-in for a machine",
+
+	"gahp/ovirtsim/cassette": "a stand-in for an engine's past",
 	"internal/sim":        "a stand-in for the world",
 }
 
