@@ -80,7 +80,7 @@ var testOnly = map[string]string{
 	"gahp/ovirtsim/guest": "a stand-in for a machine",
 
 	"gahp/ovirtsim/cassette": "a stand-in for an engine's past",
-	"internal/sim":        "a stand-in for the world",
+	"internal/sim":           "a stand-in for the world",
 }
 
 type file struct {
