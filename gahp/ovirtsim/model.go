@@ -171,17 +171,22 @@ func ReadModel(path string) (Model, error) {
 	if err != nil {
 		return m, grid.Errorf(grid.Invalid, "%s: %w", path, err)
 	}
+	m.Beside(filepath.Dir(path))
+	return m, nil
+}
+
+// Beside makes relative paths of the model those of a directory: its file's.
+func (m *Model) Beside(dir string) {
 	if k := &m.Hardware.Kernel; *k != "" && !filepath.IsAbs(*k) {
-		*k = filepath.Join(filepath.Dir(path), *k)
+		*k = filepath.Join(dir, *k)
 	}
 	for i := range m.Templates {
 		for in, from := range m.Templates[i].Image.Files {
 			if !filepath.IsAbs(from) {
-				m.Templates[i].Image.Files[in] = filepath.Join(filepath.Dir(path), from)
+				m.Templates[i].Image.Files[in] = filepath.Join(dir, from)
 			}
 		}
 	}
-	return m, nil
 }
 
 // ParseModel reads a model.

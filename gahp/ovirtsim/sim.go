@@ -27,6 +27,9 @@ type Options struct {
 	Journal string             // the journal's file; empty: in State if there is one
 	Clock   Clock              // nil: the model's, or the real time
 	Log     logrus.FieldLogger // nil: none
+
+	// Serve is what is served at the API's port, given the engine; nil: the engine.
+	Serve func(engine http.Handler) http.Handler
 }
 
 // Sim is an engine. Every method may be called from any goroutine.
@@ -82,6 +85,9 @@ func Open(m Model, o Options) (*Sim, error) {
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
 	s.handler = s.routes()
+	if o.Serve != nil {
+		s.handler = o.Serve(s.handler)
+	}
 	if s.clock == nil && m.Pace != nil {
 		s.clock = *m.Pace
 	}
