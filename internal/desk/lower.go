@@ -38,7 +38,7 @@ func readWorkflow(path string) (*dag.Graph, error) {
 	if !filepath.IsAbs(path) {
 		return nil, grid.Errorf(grid.Invalid, "%q is not a full path", path)
 	}
-	g, diags, err := jobfile.Workflow(path, path)
+	g, diags, err := jobfile.Workflow(path, path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -11,15 +11,18 @@ import (
 
 // Workflow reads a workflow from disk: HCL, or in any other file DAGMan's language. file
 // is a full path; name is what diagnostics call it. With errors among the diagnostics
-// there is no graph.
-func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
+// there is no graph. vars are values of an HCL workflow's variables.
+func Workflow(file, name string, vars map[string]string) (*dag.Graph, grid.Diagnostics, error) {
 	src, err := readFile(file)
 	if err != nil {
 		return nil, nil, err
 	}
 	if IsHCL(file) {
-		g, diags := configs.Workflow(name, src)
+		g, diags := configs.Workflow(name, src, configs.Outside{Vars: vars, Files: below{filepath.Dir(file)}})
 		return g, diags, nil
+	}
+	if len(vars) > 0 {
+		return nil, nil, grid.Errorf(grid.Invalid, "%s has no variables: they belong to workflows in HCL; in a DAG file there is VARS ALL_NODES", name)
 	}
 	g, diags := dagfile.Read(name, src, below{filepath.Dir(file)})
 	return g, diags, nil
@@ -33,6 +36,20 @@ func (b below) ReadFile(name string) ([]byte, error) {
 		name = filepath.Join(b.dir, name)
 	}
 	return OS{}.ReadFile(name)
+}
+
+// Glob lists names as the pattern is written: relative ones stay relative.
+func (b below) Glob(pattern string) ([]string, error) {
+	if filepath.IsAbs(pattern) {
+		return OS{}.Glob(pattern)
+	}
+	names, err := OS{}.Glob(filepath.Join(b.dir, pattern))
+	for i, n := range names {
+		if r, err := filepath.Rel(b.dir, n); err == nil {
+			names[i] = r
+		}
+	}
+	return names, err
 }
 
 // Node is where a node's job is written. file is the workflow's own, dir where its

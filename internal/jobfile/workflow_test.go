@@ -31,7 +31,7 @@ workflow "w" {
 	if err := os.WriteFile(file, []byte(src), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	g, diags, err := Workflow(file, "wf.hcl")
+	g, diags, err := Workflow(file, "wf.hcl", nil)
 	if err != nil || diags.HasErrors() {
 		t.Fatal(err, diags)
 	}

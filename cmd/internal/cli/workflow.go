@@ -20,6 +20,7 @@ import (
 type workflowOptions struct {
 	Asks
 	key     string
+	vars    map[string]string
 	json    bool
 	all     bool
 	timeout time.Duration
@@ -50,7 +51,9 @@ first, so that a mistake is found before anything has run.
 	}
 	s := sub("submit FILE", "Begin a run of a workflow", cobra.ExactArgs(1), o.submit)
 	s.Flags().StringVar(&o.key, "key", "", "the same `key` again is the same run (default: a new one)")
-	sub("check FILE", "Look for mistakes in a workflow and its job files; begin nothing", cobra.ExactArgs(1), o.check)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "`NAME=VALUE`: a value for a variable of an HCL workflow; of a list or a map, its expression")
+	s = sub("check FILE", "Look for mistakes in a workflow and its job files; begin nothing", cobra.ExactArgs(1), o.check)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
@@ -64,7 +67,7 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	if err != nil {
 		return err
 	}
-	file, g, diags, err := readWorkflow(args[0])
+	file, g, diags, err := readWorkflow(args[0], o.vars)
 	if err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 
 // check needs no schedd.
 func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error {
-	file, g, diags, err := readWorkflow(args[0])
+	file, g, diags, err := readWorkflow(args[0], o.vars)
 	if err != nil {
 		return err
 	}
@@ -112,11 +115,11 @@ func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error
 }
 
 // readWorkflow reads the file as it is named, and gives its full path too.
-func readWorkflow(name string) (file string, g *dag.Graph, diags grid.Diagnostics, err error) {
+func readWorkflow(name string, vars map[string]string) (file string, g *dag.Graph, diags grid.Diagnostics, err error) {
 	if file, err = filepath.Abs(name); err != nil {
 		return "", nil, nil, grid.Errorf(grid.Invalid, "the current directory: %w", err)
 	}
-	g, diags, err = jobfile.Workflow(file, name)
+	g, diags, err = jobfile.Workflow(file, name, vars)
 	return file, g, diags, err
 }
 
