@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"path/filepath"
+	"strings"
 
 	"gridburst/configs"
 	"gridburst/dag"
@@ -13,15 +14,43 @@ import (
 // is a full path; name is what diagnostics call it. With errors among the diagnostics
 // there is no graph.
 func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
-	src, err := readFile(file)
-	if err != nil {
-		return nil, nil, err
+	return Workflows([]string{file}, []string{name}, "")
+}
+
+// Workflows reads several DAG files that are to be one run, and behind them a rescue file,
+// if one is named.
+func Workflows(files, names []string, rescue string) (*dag.Graph, grid.Diagnostics, error) {
+	var dags []dagfile.File
+	for k, file := range files {
+		src, err := readFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		if IsHCL(file) {
+			if len(files) > 1 || rescue != "" {
+				return nil, nil, grid.Errorf(grid.Invalid, "%s is no DAG file: a workflow in HCL is one file, and has no rescue files", names[k])
+			}
+			g, diags := configs.Workflow(names[k], src)
+			return g, diags, nil
+		}
+		dir, err := filepath.Rel(filepath.Dir(files[0]), filepath.Dir(file))
+		if err != nil {
+			return nil, nil, grid.Errorf(grid.Invalid, "%s: %w", file, err)
+		}
+		if dir == "." {
+			dir = ""
+		}
+		dags = append(dags, dagfile.File{Name: names[k], Text: src, Dir: dir})
 	}
-	if IsHCL(file) {
-		g, diags := configs.Workflow(name, src)
-		return g, diags, nil
+	var o dagfile.Options
+	if rescue != "" {
+		src, err := readFile(rescue)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Rescue = &dagfile.File{Name: filepath.Base(rescue), Text: src}
 	}
-	g, diags := dagfile.Read(name, src, below{filepath.Dir(file)})
+	g, diags := dagfile.ReadAll(dags, below{filepath.Dir(files[0])}, o)
 	return g, diags, nil
 }
 
@@ -52,4 +81,20 @@ func Node(n *dag.Node, file, dir string) Request {
 		r.File = at(r.Dir, n.File)
 	}
 	return r
+}
+
+// Described completes the request of a node whose submit description stands in the DAG
+// file. There a queue statement may be left out.
+func (r *Request) Described(g *dag.Graph, n *dag.Node) {
+	d := g.Description(n.Submit)
+	if d == nil {
+		return
+	}
+	r.Text = d.Text + "\n"
+	for line := range strings.Lines(d.Text) {
+		if word, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " "); strings.EqualFold(strings.TrimSpace(word), "queue") {
+			return
+		}
+	}
+	r.Text += "queue\n"
 }
