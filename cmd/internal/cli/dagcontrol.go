@@ -41,8 +41,11 @@ func (l *dagLimits) over(now api.DagLimits) api.DagLimits {
 		name     string
 		from, to *int32
 	}{
-		{"maxjobs", &l.MaxJobs, &now.MaxJobs}, {"maxidle", &l.MaxIdle, &now.MaxIdle}, {"maxpre", &l.MaxPre, &now.MaxPre},
-		{"maxpost", &l.MaxPost, &now.MaxPost}, {"maxhold", &l.MaxHold, &now.MaxHold},
+		{"maxjobs", &l.MaxJobs, &now.MaxJobs},
+		{"maxidle", &l.MaxIdle, &now.MaxIdle},
+		{"maxpre", &l.MaxPre, &now.MaxPre},
+		{"maxpost", &l.MaxPost, &now.MaxPost},
+		{"maxhold", &l.MaxHold, &now.MaxHold},
 	} {
 		if l.set(x.name) {
 			*x.to = *x.from
