@@ -213,6 +213,12 @@ func (r *Run) wants(i int32, rec *Record) want {
 // State is the state of node i.
 func (r *Run) State(i int32) grid.NodeState { return r.nodes[i].State }
 
+// Provisioner is the node that brings up what the others need; -1: none.
+func (r *Run) Provisioner() int32 { return r.first }
+
+// Final is the FINAL node; -1: none.
+func (r *Run) Final() int32 { return r.final }
+
 // Record is what is known of node i. It has to be kept if its Attempt is not 0.
 func (r *Run) Record(i int32) Record { return r.nodes[i].Record }
 

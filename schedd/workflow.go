@@ -27,7 +27,11 @@ func (d *Daemon) SubmitDag(ctx context.Context, who serve.Identity, s api.DagSub
 		}
 	}
 	out.Dag, err = d.startDag(ctx, ledger.Command{Key: s.Key, By: by}, &ledger.StartDag{
-		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir,
+		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir, Rescue: s.Rescue,
+		Header: dag.Header{
+			MaxJobs: s.MaxJobs, MaxIdle: s.MaxIdle, MaxPre: s.MaxPre, MaxPost: s.MaxPost, MaxHold: s.MaxHold,
+			Priority: s.Priority, AlwaysPost: s.AlwaysPost,
+		},
 	}, &s.Graph)
 	return out, err
 }
@@ -44,6 +48,8 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
 		return 0, err
 	}
+	c.Header = g.Begins(c.Header)
+	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
 	blob, err := json.Marshal(g)
 	if err != nil {
 		return 0, err

@@ -477,6 +477,21 @@ type DagSubmission struct {
 	File  string    `json:"file" doc:"Where the workflow was written; full path"`
 	Dir   string    `json:"dir" doc:"Where its nodes' files are found; full path"`
 	Graph dag.Graph `json:"graph"`
+
+	DagLimits
+	Priority   int32 `json:"priority,omitempty" doc:"Is added to that of each node"`
+	AlwaysPost bool  `json:"always_post,omitempty" doc:"POST scripts run also when the PRE script has failed"`
+	Rescue     int32 `json:"rescue,omitempty" doc:"The number of the rescue file that is in the graph"`
+}
+
+// DagLimits are how much of a run may go on at a time; 0: as much as the administrator
+// allows.
+type DagLimits struct {
+	MaxJobs int32 `json:"max_jobs,omitempty" doc:"Nodes with a job in the queue"`
+	MaxIdle int32 `json:"max_idle,omitempty" doc:"Jobs that wait"`
+	MaxPre  int32 `json:"max_pre,omitempty" doc:"PRE scripts"`
+	MaxPost int32 `json:"max_post,omitempty" doc:"POST scripts"`
+	MaxHold int32 `json:"max_hold,omitempty" doc:"HOLD scripts"`
 }
 
 // DagSubmitted is the answer to a [DagSubmission].
@@ -495,7 +510,7 @@ type Dag struct {
 	Name    string `json:"name"`
 	File    string `json:"file"`
 	Owner   string `json:"owner"`
-	Status  string `json:"status" enum:"new,running,stopping,done,failed,removed"`
+	Status  string `json:"status" enum:"new,running,stopping,done,failed,removed,finishing,closing"`
 	Nodes   int    `json:"nodes"`
 	Done    int    `json:"done"`
 	Failed  int    `json:"failed"`
