@@ -191,14 +191,9 @@ func (p *play) compare() []string {
 	}
 	differ("scripts", sorted(p.calls), sorted(o.Scripts))
 	differ("picked up", path.Base(p.picked), path.Base(cmp.Or(o.PickedUp, ".")))
-	var inner []string
-	for _, q := range p.inner {
-		if q.rescue != "" {
-			inner = append(inner, q.rescue)
-		}
+	if o.SubRescues != nil { // else it was not looked
+		p.compareInner(differ)
 	}
-	slices.Sort(inner)
-	differ("rescue files of sub-DAGs", inner, slices.Sorted(slices.Values(o.SubRescues)))
 	want := o.Rescue
 	if want == nil {
 		want = &rescueFile{}
@@ -209,6 +204,18 @@ func (p *play) compare() []string {
 	differ("other lines of it", got.Others, want.Others)
 	differ("header of it", got.Header, want.Header)
 	return d
+}
+
+// compareInner compares which sub-DAGs have left rescue files.
+func (p *play) compareInner(differ func(string, any, any)) {
+	var inner []string
+	for _, q := range p.inner {
+		if q.rescue != "" {
+			inner = append(inner, q.rescue)
+		}
+	}
+	slices.Sort(inner)
+	differ("rescue files of sub-DAGs", inner, slices.Sorted(slices.Values(p.o.SubRescues)))
 }
 
 // parseRescue takes a rescue file apart, as the recordings have it.
