@@ -69,7 +69,7 @@ bench: build
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
 corpus: build
-	$(BIN)/gcorpus "$(or $(DIR),schedd/submit/testdata)"
+	$(BIN)/gcorpus $(if $(DIR),"$(DIR)",schedd/submit/testdata dag/dagfile/testdata)
 
 # What real oVirt engines always say, and how much of it the simulator says too, by
 # resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.

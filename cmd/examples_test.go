@@ -30,7 +30,7 @@ func workflow(t *testing.T, file string) (*dag.Graph, map[string]submit.Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, diags, err := jobfile.Workflow(file, filepath.Base(file), nil)
+	g, diags, err := jobfile.Workflow(file, filepath.Base(file))
 	if err != nil || len(diags) > 0 {
 		t.Fatalf("%s: %v %v", file, err, diags)
 	}

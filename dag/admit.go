@@ -127,7 +127,9 @@ func (s *step) shut(queue int32, w want) bool {
 	case c.unserved > 0:
 		return true
 	}
-	// A PRE script begins only when its job could, too.
+	if w == wantPre && queue != s.queueOf(FinalNode) {
+		return false // as in DAGMan, limits are about jobs: a node is ready for its own with its PRE script behind it
+	}
 	limit := s.ready[queue].limit
 	return queue == s.queueOf(FinalNode) ||
 		s.head.MaxJobs > 0 && c.active >= s.head.MaxJobs ||

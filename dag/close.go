@@ -81,6 +81,8 @@ func (s *step) advance() bool {
 		h.Return = ReturnFailed
 		if n.State == grid.NodeDone {
 			h.Return = ReturnDone
+		} else if h.Condition == ConditionOK {
+			h.Condition = ConditionFailed
 		}
 		if h.End != RunRemoved {
 			h.End = endOf(int(h.Return))

@@ -66,9 +66,10 @@ func expand(s, job, retry string) string {
 	}
 }
 
-// Fares is how the run has fared so far.
+// Fares is how the run has fared so far. A service that fails shows here, as in DAGMan, and
+// nowhere else.
 func (r *Run) Fares() Condition {
-	if r.Condition == ConditionOK && r.Count(grid.NodeFailed) > 0 {
+	if r.Condition == ConditionOK && (r.Count(grid.NodeFailed) > 0 || r.tally.lost > 0) {
 		return ConditionFailed
 	}
 	return r.Condition

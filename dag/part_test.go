@@ -158,7 +158,7 @@ func TestTheFinalNodeRunsLastAndDecides(t *testing.T) {
 		condition Condition
 	}{
 		{"all is well", 0, 0, "done(0)", ConditionOK},
-		{"it fails alone", 0, 1, "failed(1)", ConditionOK},
+		{"it fails alone", 0, 1, "failed(1)", ConditionFailed},
 		{"it mends a failure", 1, 0, "done(0)", ConditionFailed},
 		{"it does not", 1, 1, "failed(1)", ConditionFailed},
 	} {

@@ -63,6 +63,7 @@ type tally struct {
 	used     []int32 // of the active ones, those of each queue
 	services int32   // that are busy
 	unserved int32   // services that have not been submitted once
+	lost     int32   // services that ended and should not have
 }
 
 // MaxAsked bounds the nodes whose submission is asked for and not yet reported. It
@@ -213,6 +214,12 @@ func (r *Run) wants(i int32, rec *Record) want {
 // State is the state of node i.
 func (r *Run) State(i int32) grid.NodeState { return r.nodes[i].State }
 
+// Provisioner is the node that brings up what the others need; -1: none.
+func (r *Run) Provisioner() int32 { return r.first }
+
+// Final is the FINAL node; -1: none.
+func (r *Run) Final() int32 { return r.final }
+
 // Record is what is known of node i. It has to be kept if its Attempt is not 0.
 func (r *Run) Record(i int32) Record { return r.nodes[i].Record }
 
@@ -257,6 +264,9 @@ func (t *tally) move(r *Run, i int32, was, is *Record) {
 		if w, n := was.unserved(), is.unserved(); w != n {
 			t.unserved += sign(n)
 		}
+		if w, n := was.lost(), is.lost(); w != n {
+			t.lost += sign(n)
+		}
 		return
 	case ProvisionerNode:
 		return
@@ -279,6 +289,9 @@ func (t *tally) move(r *Run, i int32, was, is *Record) {
 func (r *Record) unserved() bool {
 	return r.Attempt == 0 && !r.State.Final() || r.Attempt == 1 && (r.Asked || r.State == grid.NodePre)
 }
+
+// lost reports whether a service has failed by itself.
+func (r *Record) lost() bool { return r.State == grid.NodeFailed && r.Exit != ExitRemoved }
 
 func sign(up bool) int32 {
 	if up {

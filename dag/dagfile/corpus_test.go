@@ -141,7 +141,7 @@ func equalWhenWritten(t interface {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	again, diags := ReadAll([]File{{g.Name, src}}, files, Options{AnyName: true})
+	again, diags := ReadAll([]File{{Name: g.Name, Text: src}}, files, Options{AnyName: true})
 	if again == nil {
 		t.Fatalf("written, it is refused: %s\n%s", diags, src)
 	}

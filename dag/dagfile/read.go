@@ -33,6 +33,7 @@ type Files interface {
 type File struct {
 	Name string
 	Text []byte
+	Dir  string // where the names in it begin; empty: in the directory of the first DAG file
 }
 
 // Options are what a reading depends on beside the files.
@@ -48,7 +49,7 @@ type Options struct {
 // Read reads a DAGMan file and those that it includes and splices. With errors among the
 // diagnostics there is no graph.
 func Read(name string, src []byte, files Files) (*dag.Graph, grid.Diagnostics) {
-	return ReadAll([]File{{name, src}}, files, Options{})
+	return ReadAll([]File{{Name: name, Text: src}}, files, Options{})
 }
 
 // ReadAll reads DAGMan files into one graph. Of several files, the nodes of the first are
@@ -62,7 +63,7 @@ func ReadAll(dags []File, files Files, o Options) (*dag.Graph, grid.Diagnostics)
 		aliens: map[string]bool{}, limits: map[string]limit{}, descriptions: map[string]place{}, cache: map[string]string{},
 	}
 	for k, f := range dags {
-		s := &scope{}
+		s := &scope{dir: f.Dir}
 		if len(dags) > 1 {
 			s.prefix = fmt.Sprint(k, ".")
 			r.builder.Draft().Files = append(r.builder.Draft().Files, f.Name)

@@ -254,7 +254,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("two readings differ: %s", d)
 		}
 		if written, err := Write(g); err == nil {
-			again, diags := ReadAll([]File{{"in.dag", written}}, files, Options{AnyName: true})
+			again, diags := ReadAll([]File{{Name: "in.dag", Text: written}}, files, Options{AnyName: true})
 			if d := cmp.Diff(g, again); d != "" {
 				t.Fatalf("written and read again, it differs: %s%s\n%s", d, diags, written)
 			}

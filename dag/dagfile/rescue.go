@@ -35,7 +35,10 @@ func Rescue(run *dag.Run, name string, at time.Time) []byte {
 		}
 		total++
 		state := run.State(i)
-		if state == grid.NodeFailed {
+		rec := run.Record(i)
+		// What goes with the run has not failed.
+		removed := rec.Exit == dag.ExitRemoved && (run.Condition == dag.ConditionRemoved || run.Condition == dag.ConditionAborted)
+		if state == grid.NodeFailed && !removed {
 			failures++
 			failed.WriteString(n.Name + ",")
 		}
@@ -101,4 +104,16 @@ func Most(g *dag.Graph) int {
 		}
 	}
 	return MostRescues
+}
+
+// Wanted reports whether a run that has ended leaves a rescue file: it did not succeed, or
+// only its FINAL node says that it did. A node that ends the run with success leaves none.
+func Wanted(run *dag.Run) bool {
+	switch run.Condition {
+	case dag.ConditionOK:
+		return run.Status == dag.RunFailed || run.Status == dag.RunRemoved
+	case dag.ConditionAborted:
+		return run.Return != dag.ReturnDone
+	}
+	return true
 }

@@ -69,7 +69,7 @@ RETRY C 2
 `, string(text)); d != "" {
 		t.Error(d)
 	}
-	g, diags := ReadAll([]File{{"in.dag", []byte(rescued)}}, nil, Options{Rescue: &File{"in.dag.rescue001", text}})
+	g, diags := ReadAll([]File{{Name: "in.dag", Text: []byte(rescued)}}, nil, Options{Rescue: &File{Name: "in.dag.rescue001", Text: text}})
 	if g == nil {
 		t.Fatal(diags)
 	}
@@ -81,7 +81,7 @@ RETRY C 2
 }
 
 func TestARescueFileThatIsOfAnotherDagIsRefused(t *testing.T) {
-	_, diags := ReadAll([]File{{"in.dag", []byte(rescued)}}, nil, Options{Rescue: &File{"other.rescue001", []byte("# x\nDONE nobody\n")}})
+	_, diags := ReadAll([]File{{Name: "in.dag", Text: []byte(rescued)}}, nil, Options{Rescue: &File{Name: "other.rescue001", Text: []byte("# x\nDONE nobody\n")}})
 	if !diags.HasErrors() || diags[0].File != "other.rescue001" || diags[0].Line != 2 {
 		t.Fatal(diags)
 	}

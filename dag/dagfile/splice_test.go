@@ -131,8 +131,8 @@ PARENT A CHILD B
 }
 
 func TestSeveralFilesAreOneRun(t *testing.T) {
-	g, diags := ReadAll([]File{{"a.dag", []byte("JOB A a.sub\nJOB B b.sub\nPARENT A CHILD B\nSPLICE S in.dag\n")}, {"b.dag", []byte("JOB A a.sub\nFINAL F f.sub\nRETRY ALL_NODES 1\n")}},
-		tree{"in.dag": "JOB x x.sub\n"}, Options{Rescue: &File{"a.dag_multi.rescue001", []byte("DONE 0.A\nDONE 0.S+x\n")}})
+	g, diags := ReadAll([]File{{Name: "a.dag", Text: []byte("JOB A a.sub\nJOB B b.sub\nPARENT A CHILD B\nSPLICE S in.dag\n")}, {Name: "b.dag", Text: []byte("JOB A a.sub\nFINAL F f.sub\nRETRY ALL_NODES 1\n")}},
+		tree{"in.dag": "JOB x x.sub\n"}, Options{Rescue: &File{Name: "a.dag_multi.rescue001", Text: []byte("DONE 0.A\nDONE 0.S+x\n")}})
 	if g == nil {
 		t.Fatal(diags)
 	}
@@ -142,7 +142,7 @@ func TestSeveralFilesAreOneRun(t *testing.T) {
 	if !g.Nodes[0].Done || !g.Nodes[2].Done || g.Nodes[3].Done || g.Nodes[0].Retries != 0 || g.Nodes[3].Retries != 1 || g.Nodes[4].Retries != 0 || !slices.Equal(g.Files, []string{"a.dag", "b.dag"}) {
 		t.Errorf("%+v", g)
 	}
-	if _, diags := ReadAll([]File{{"a", []byte("FINAL F f.sub\n")}, {"b", []byte("FINAL F f.sub\n")}}, nil, Options{}); !diags.HasErrors() {
+	if _, diags := ReadAll([]File{{Name: "a", Text: []byte("FINAL F f.sub\n")}, {Name: "b", Text: []byte("FINAL F f.sub\n")}}, nil, Options{}); !diags.HasErrors() {
 		t.Error("two FINAL nodes")
 	}
 }

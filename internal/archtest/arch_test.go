@@ -25,7 +25,7 @@ var floors = []struct {
 		"internal/grid", "internal/ad", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole",
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
-		"router", "router/burst", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire",
+		"router", "router/burst", "dag", "dag/account", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
@@ -43,6 +43,7 @@ var beside = map[string]map[string]string{
 	"internal/ad":            {"internal/grid": "errors and diagnostics are words too"},
 	"router/burst":           {"router": "demand is what a Cycle left over"},
 	"dag/dagfile":            {"dag": "it reads and writes the graph"},
+	"dag/account":            {"dag": "it tells of a run"},
 	"configs":                {"schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},

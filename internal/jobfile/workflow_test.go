@@ -31,7 +31,7 @@ workflow "w" {
 	if err := os.WriteFile(file, []byte(src), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	g, diags, err := Workflow(file, "wf.hcl", nil)
+	g, diags, err := Workflow(file, "wf.hcl")
 	if err != nil || diags.HasErrors() {
 		t.Fatal(err, diags)
 	}

@@ -53,7 +53,7 @@ func (r *run) layOut() error {
 // submit hands everything in.
 func (r *run) submit(ctx context.Context) error {
 	file := filepath.Join(r.work, wordcount, workflowFile)
-	g, diags, err := jobfile.Workflow(file, workflowFile, nil)
+	g, diags, err := jobfile.Workflow(file, workflowFile)
 	if err != nil {
 		return err
 	}
