@@ -66,6 +66,14 @@ const (
 	ServiceNode              // runs beside the others, and is removed when they have ended
 )
 
+// KindWord is what the node is to the run, in a word; empty: a job.
+func (n *Node) KindWord() string {
+	if n.Subdag {
+		return "subdag"
+	}
+	return [...]string{JobNode: "", FinalNode: "final", ProvisionerNode: "provisioner", ServiceNode: "service"}[n.Kind]
+}
+
 // Script is a program that is run where the schedd is, as the owner.
 type Script struct {
 	Program string   `json:"program,omitempty"` // relative to the node's directory
@@ -186,6 +194,19 @@ func (g *Graph) Parents(i int32) []int32 {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Weakly reports whether node i only waits for the end of its parent p, however that is.
+func (g *Graph) Weakly(i, p int32) bool {
+	for _, q := range g.Nodes[i].Parents {
+		switch join := &g.Nodes[q]; {
+		case q == p:
+			return slices.Contains(g.Nodes[i].Weak, p)
+		case join.Join && slices.Contains(join.Parents, p) && !slices.Contains(join.Weak, p):
+			return false
+		}
+	}
+	return true
 }
 
 // parentNames is the names of node i's parents, as DAGMan gives them to its job.

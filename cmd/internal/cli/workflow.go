@@ -63,6 +63,7 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
+	sub("why ID NODE", "Say why a node of a run is where it is, and what it waits for", cobra.ExactArgs(2), o.why)
 	run := func(use, short, verb, said string, args int) *cobra.Command {
 		return sub(use, short, cobra.ExactArgs(args), o.control(verb, said))
 	}
