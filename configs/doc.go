@@ -87,6 +87,7 @@
 //
 //	retry {                            # instead of retries and unless_exit
 //	  times  = 2
+//	  wait   = "30s"                   # before the second attempt; twice as long before each further
 //	  memory = ["1GiB", "2GiB"]        # of the first attempt, of all others; also cpus, disk
 //	}
 //	outputs = { table = "t.csv" }      # names for what the node makes

@@ -325,13 +325,14 @@ func TestRetriesGrow(t *testing.T) {
   file = "a.sub"
   retry {
     times  = 3
+    wait   = "20s"
     memory = ["1GiB", 2000, "4GiB"]
     cpus   = [1, 8]
   }
 } }`, Outside{})
 	run, err := dag.Open(g, dag.Header{}, nil)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || g.Nodes[0].RetryWait != 20 {
+		t.Fatal(err, g.Nodes[0].RetryWait)
 	}
 	var got []string
 	for _, v := range run.Vars(0) {

@@ -223,13 +223,17 @@ func (w *workflow) retry(n *dag.Node, b *hclsyntax.Block, i instance) {
 			if code, ok := w.number(a.Expr, i, math.MinInt32, math.MaxInt32); ok {
 				n.Unless = &code
 			}
+		case a.Name == "wait":
+			var d time.Duration
+			span(&d).set(w.file, a.Expr)
+			n.RetryWait = int((d + time.Second - 1) / time.Second)
 		case ok:
 			texts, _ := w.list(a.Expr, i)
 			if value, ok := w.grown(texts, grows.unit, a.Expr); ok {
 				n.Vars = append(n.Vars, dag.Var{Name: "+" + grows.attr, Value: value})
 			}
 		default:
-			w.unknown(a.NameRange, "key", a.Name, []string{"times", "unless_exit", "cpus", "memory", "disk"})
+			w.unknown(a.NameRange, "key", a.Name, []string{"times", "unless_exit", "wait", "cpus", "memory", "disk"})
 		}
 	}
 	if b.Body.Attributes["times"] == nil {

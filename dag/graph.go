@@ -49,6 +49,7 @@ type Node struct {
 	Pre       *Script    `json:"pre,omitempty"`       // before the job
 	Post      *Script    `json:"post,omitempty"`      // after the job
 	Hold      *Script    `json:"hold,omitempty"`      // whenever a job of it is held
+	RetryWait int        `json:"retrywait,omitempty"` // seconds before its second attempt; before each further one twice as many, up to an hour
 	PreSkip   int        `json:"preskip,omitempty"`   // an exit code of Pre with which the node is done without a job; 0: none
 	Tolerance *Tolerance `json:"tolerance,omitempty"` // nil: the first proc that fails decides
 	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
