@@ -241,7 +241,7 @@ func (l *dagLoop) submit(ctx context.Context, n int) (uint32, error) {
 		return 0, err
 	}
 	text += fmt.Sprintf("SUBDAG EXTERNAL inner %s-inner.dag\nPARENT n0 CHILD inner\n", g.name)
-	text += fmt.Sprintf("SERVICE s beside.sub\nVARS s label=\"%s.s\"\nRETRY s 60\nFINAL f node.sub\nVARS f label=\"%s.f\" code=\"0\"\nNODE_STATUS_FILE %s.status 1\nJOBSTATE_LOG %s.state\n", g.name, g.name, g.name, g.name)
+	text += fmt.Sprintf("SERVICE s beside.sub\nVARS s label=\"%s.s\"\nFINAL f node.sub\nVARS f label=\"%s.f\" code=\"0\"\nNODE_STATUS_FILE %s.status 1\nJOBSTATE_LOG %s.state\n", g.name, g.name, g.name, g.name)
 	file := filepath.Join(l.dir, g.name+".dag")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return 0, err
@@ -256,6 +256,7 @@ func (l *dagLoop) submit(ctx context.Context, n int) (uint32, error) {
 			g.id = done.Dag
 			break
 		}
+		fmt.Fprintf(l.Log, "submit %s: %v\n", g.name, err)
 		if pause.For(ctx, 100*time.Millisecond) != nil {
 			return 0, err
 		}
