@@ -34,6 +34,8 @@ type dags struct {
 	book    *script.Book
 	scripts map[string]*scriptRun // by key
 	holds   uint64                // HOLD scripts that were run
+
+	clusters map[int32]nodeOf // of live runs, in the queue
 	wg      sync.WaitGroup
 }
 
@@ -54,6 +56,12 @@ type dagRun struct {
 	files   dagFiles
 }
 
+// nodeOf is whose a cluster is.
+type nodeOf struct {
+	run  uint32
+	node int32
+}
+
 // told is what came of something that was done beside the goroutine of the runs.
 type told struct {
 	run   uint32
@@ -72,7 +80,7 @@ const batchNodes = 300
 func newDags(d *Daemon) *dags {
 	return &dags{
 		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters),
-		scripts: map[string]*scriptRun{},
+		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
 	}
 }
 
@@ -167,6 +175,9 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 			continue
 		}
 		r.note(i, &n)
+		if !graph.Nodes[i].Subdag {
+			g.clusters[n.Cluster] = nodeOf{id, i}
+		}
 		var h dag.Happening
 		if graph.Nodes[i].Subdag {
 			if h, err = g.d.childOf(v, i, &n); err != nil {
@@ -254,6 +265,7 @@ func (g *dags) follow(ctx context.Context) error {
 	return g.d.follow(ctx, &g.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		touched := map[uint32]bool{}
 		for i := range events {
+			of := g.clusters[events[i].Jobs.Cluster]
 			run, h, err := g.happening(ctx, v, &events[i])
 			if err != nil {
 				return err
@@ -262,7 +274,9 @@ func (g *dags) follow(ctx context.Context) error {
 			if r == nil {
 				continue
 			}
-			g.tellLog(ctx, v, r, &events[i], h)
+			if r.files.lines != nil {
+				g.tellLog(ctx, r, &events[i], of, h)
+			}
 			touched[run] = true
 			if h == nil {
 				continue
@@ -308,42 +322,47 @@ func (g *dags) happening(ctx context.Context, v *ledger.View, e *ledger.Event) (
 			return g.endedFor(e.ID)
 		}
 	case ledger.JobLeft, ledger.FactoryEnded:
+		if e.Type == ledger.FactoryEnded || e.Code > 0 {
+			delete(g.clusters, e.Jobs.Cluster) // it was its last
+		}
 		if e.ID == 0 || g.runs[e.ID] == nil || e.Type == ledger.FactoryEnded && e.Code >= e.Sub {
 			break
 		}
 		h, err := g.d.leftOf(e)
 		return e.ID, h, err
-	case ledger.JobSubmitted:
+	case ledger.JobSubmitted, ledger.FactoryBegun:
+		if e.ID != 0 && g.runs[e.ID] != nil {
+			g.clusters[e.Jobs.Cluster] = nodeOf{e.ID, e.Node}
+		}
 		return e.ID, nil, nil
-	case ledger.JobStarted, ledger.JobRequeued, ledger.JobReleased, ledger.JobHeld, ledger.JobEdited:
-		c, ok := v.Cluster(e.Jobs.Cluster)
-		if !ok || c.Dag == 0 || g.runs[c.Dag] == nil {
-			break
-		}
-		switch r := g.runs[c.Dag]; {
+	case ledger.JobStarted, ledger.JobRequeued, ledger.JobReleased, ledger.JobHeld, ledger.JobEdited, ledger.JobSuspended, ledger.JobContinued:
+		c := g.clusters[e.Jobs.Cluster]
+		r := g.runs[c.run]
+		switch {
+		case r == nil:
+			return 0, nil, nil
 		case e.Type == ledger.JobHeld:
-			return c.Dag, dag.ProcHeld{Node: c.Node, Cluster: e.Jobs.Cluster}, nil
-		case e.Type == ledger.JobEdited && c.Node == r.run.Provisioner():
-			return c.Dag, dag.Supplied{State: g.d.suppliedBy(e.Jobs.Cluster)}, nil
+			return c.run, dag.ProcHeld{Node: c.node, Cluster: e.Jobs.Cluster}, nil
+		case e.Type == ledger.JobEdited && c.node == r.run.Provisioner():
+			return c.run, dag.Supplied{State: g.d.suppliedBy(e.Jobs.Cluster)}, nil
 		}
-		return c.Dag, nil, nil
+		return c.run, nil, nil
 	}
 	return 0, nil, nil
 }
 
-// tellLog writes an event of a job into the jobstate log of its run.
-func (g *dags) tellLog(ctx context.Context, v *ledger.View, r *dagRun, e *ledger.Event, h dag.Happening) {
-	if r.files.lines == nil {
-		return
+// tellLog writes an event of a job into the jobstate log of its run. of is whose it is,
+// unless it is only submitted.
+func (g *dags) tellLog(ctx context.Context, r *dagRun, e *ledger.Event, of nodeOf, h dag.Happening) {
+	if e.Type == ledger.JobSubmitted {
+		of = nodeOf{e.ID, e.Node}
 	}
-	node, exit := e.Node, int32(0)
+	exit := int32(0)
 	if left, ok := h.(dag.ProcsLeft); ok {
-		exit = left.Exit
-	} else if c, ok := v.Cluster(e.Jobs.Cluster); ok {
-		node = c.Node
+		exit, of = left.Exit, nodeOf{r.id, left.Node}
 	}
-	if e.Jobs.Cluster != 0 {
-		g.logEvent(ctx, r, node, e, exit)
+	if of.run == r.id {
+		g.logEvent(ctx, r, of.node, e, exit)
 	}
 }
 

@@ -46,7 +46,7 @@ func readWorkflow(path string) (workflowRead, error) {
 	if !filepath.IsAbs(path) {
 		return workflowRead{}, grid.Errorf(grid.Invalid, "%q is not a full path", path)
 	}
-	g, rescue, diags, err := jobfile.Resumed([]string{path}, []string{path}, jobfile.Rescue{})
+	g, rescue, diags, err := jobfile.Resumed(path, path)
 	if err != nil {
 		return workflowRead{}, err
 	}

@@ -38,7 +38,10 @@ func TestJobFilesAndWorkflowsAreReadAsTheirOwner(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"a missing file": func() error { _, err := d.ReadFile(t.Context(), me(), filepath.Join(dir, "none"), 1); return err }(),
-		"a missing dag":  func() error { _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "none.dag")); return err }(),
+		"a missing dag": func() error {
+			_, _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "none.dag"))
+			return err
+		}(),
 		"a missing job": func() error {
 			_, err := d.LowerJobs(t.Context(), me(), jobfile.Request{File: filepath.Join(dir, "none.sub"), Dir: dir})
 			return err

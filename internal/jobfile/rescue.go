@@ -13,13 +13,6 @@ import (
 	"gridburst/internal/whole"
 )
 
-// Rescue says which rescue file a run begins with.
-type Rescue struct {
-	None   bool   // none, and those that there are get out of the way
-	Number int    // that one, and newer ones get out of the way; 0: the newest, if there is one
-	File   string // a file of another name; full path
-}
-
 // rescues are the numbers of the rescue files of a DAG file that are there, ascending.
 func rescues(file string, several bool) (numbers []int, err error) {
 	list, err := os.ReadDir(filepath.Dir(file))
@@ -35,53 +28,22 @@ func rescues(file string, several bool) (numbers []int, err error) {
 	return numbers, nil
 }
 
-// Resumed reads DAG files that are to be one run, and behind them the rescue file that an
-// earlier run of them left. rescue is its number; 0: there is none, or it has none.
-func Resumed(files, names []string, which Rescue) (g *dag.Graph, rescue int32, diags grid.Diagnostics, err error) {
-	path, number := which.File, 0
-	if !IsHCL(files[0]) && path == "" {
-		numbers, err := rescues(files[0], len(files) > 1)
+// Resumed reads a workflow, and behind it the newest rescue file that an earlier run of it
+// left, whose number it gives; 0: there is none.
+func Resumed(file, name string) (g *dag.Graph, rescue int32, diags grid.Diagnostics, err error) {
+	path := ""
+	if !IsHCL(file) {
+		numbers, err := rescues(file, false)
 		if err != nil {
 			return nil, 0, nil, err
 		}
-		last := 0
 		if len(numbers) > 0 {
-			last = numbers[len(numbers)-1]
-		}
-		number = last
-		if which.Number > 0 {
-			number = which.Number
-			if !slices.Contains(numbers, number) {
-				return nil, 0, nil, grid.Errorf(grid.NotFound, "%s is not there; the newest has number %d", dagfile.RescueName(files[0], len(files) > 1, number), last)
-			}
-		}
-		if which.None {
-			number = 0
-		}
-		if number > 0 {
-			path = dagfile.RescueName(files[0], len(files) > 1, number)
+			rescue = int32(numbers[len(numbers)-1])
+			path = dagfile.RescueName(file, false, int(rescue))
 		}
 	}
-	g, diags, err = Workflows(files, names, path)
-	return g, int32(number), diags, err
-}
-
-// Aside renames the rescue files of a DAG file that have a greater number than one, so
-// that the next gets the number behind it.
-func Aside(file string, several bool, number int) error {
-	numbers, err := rescues(file, several)
-	if err != nil {
-		return err
-	}
-	for _, n := range numbers {
-		if n > number {
-			name := dagfile.RescueName(file, several, n)
-			if err := os.Rename(name, name+".old"); err != nil {
-				return grid.Errorf(codeOf(err), "put %s aside: %w", name, reason(err))
-			}
-		}
-	}
-	return nil
+	g, diags, err = Workflows([]string{file}, []string{name}, path)
+	return g, rescue, diags, err
 }
 
 // KeepRescue writes the rescue file of a run under the next number. Once it is there it is

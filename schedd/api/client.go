@@ -182,6 +182,11 @@ func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) 
 	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
 }
 
+// ControlDag halts a run, pauses it, lets it go on, limits it, or does something to a node.
+func (c *Client) ControlDag(ctx context.Context, id uint32, what DagControl) (out DagControlled, err error) {
+	return out, c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/control", id), what, &out)
+}
+
 // RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.
 func (c *Client) RemoveDag(ctx context.Context, id uint32) error {
 	return c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/remove", id), nil, nil)

@@ -494,6 +494,20 @@ type DagLimits struct {
 	MaxHold int32 `json:"max_hold,omitempty" doc:"HOLD scripts"`
 }
 
+// DagControl is something to be done to a run of a workflow.
+type DagControl struct {
+	Verb  string     `json:"verb" enum:"halt,pause,resume,throttle,retry,skip" doc:"halt: nothing is begun, and when what runs has ended so has the run; pause: neither are POST scripts, and the run waits; retry, skip: a node"`
+	Node  string     `json:"node,omitempty" doc:"The node that is tried again, or counts as done"`
+	Limit *DagLimits `json:"limit,omitempty" doc:"Of throttle: all of them"`
+}
+
+// DagControlled is how a run stands after a [DagControl].
+type DagControlled struct {
+	Status string    `json:"status"`
+	Halt   string    `json:"halt,omitempty" doc:"halted or paused"`
+	Limit  DagLimits `json:"limit" doc:"Within what the administrator allows"`
+}
+
 // DagSubmitted is the answer to a [DagSubmission].
 type DagSubmitted struct {
 	Dag uint32 `json:"dag"`
@@ -519,11 +533,16 @@ type Dag struct {
 	Cron    string `json:"cron,omitempty" doc:"The trigger that began it"`
 	Due     int64  `json:"due,omitempty" doc:"And for which occurrence"`
 	Exit    int32  `json:"exit" doc:"Its exit code, once it has ended"`
+	Halt    string `json:"halt,omitempty" doc:"halted or paused"`
+	Parent  uint32 `json:"parent,omitempty" doc:"The run whose sub-DAG it is"`
+	Rescue  int32  `json:"rescue,omitempty" doc:"The number of the rescue file that it began with"`
+	Fares   int    `json:"dag_status" doc:"DAGMan's DAG_STATUS: 0 well, 1 error, 2 a node failed, 3 aborted, 4 removed, 6 halted"`
 }
 
 // DagDetail is a run with its nodes.
 type DagDetail struct {
 	Dag
+	Limit  DagLimits `json:"limit"`
 	Detail []DagNode `json:"detail"`
 }
 
@@ -533,5 +552,7 @@ type DagNode struct {
 	State   string `json:"state"`
 	Attempt uint32 `json:"attempt,omitempty" doc:"Attempts begun"`
 	Cluster int32  `json:"cluster,omitempty" doc:"Of the last attempt's jobs"`
-	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed"`
+	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed, or of the script that decided"`
+	Kind    string `json:"kind,omitempty" enum:"final,provisioner,service,subdag" doc:"Empty: a job"`
+	Run     uint32 `json:"run,omitempty" doc:"Of a sub-DAG: its run"`
 }

@@ -98,7 +98,13 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 			return grid.Errorf(grid.Refused, "the rescue file is not put aside: %w", err)
 		}
 	}
-	out, err := client.SubmitDag(ctx, api.DagSubmission{Key: o.key, File: w.file, Dir: filepath.Dir(w.file), Graph: *w.graph})
+	if scripted(w.graph) {
+		environment(w.graph, os.Environ())
+	}
+	out, err := client.SubmitDag(ctx, api.DagSubmission{
+		Key: o.key, File: w.file, Dir: filepath.Dir(w.file), Graph: *w.graph, DagLimits: o.limits.DagLimits, Priority: o.prio, AlwaysPost: o.always,
+		Rescue: int32(dagfile.RescueNumber(w.file, len(args) > 1, filepath.Base(w.rescue))),
+	})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ type workflowOptions struct {
 	all     bool
 	timeout time.Duration
 	rescue  rescueOptions
+	limits  dagLimits
+	prio    int32
+	always  bool
 }
 
 // Workflow is gdag.
@@ -51,9 +54,22 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	s := sub("submit FILE...", "Begin a run of a workflow, or of several DAG files together", cobra.MinimumNArgs(1), o.submit)
 	s.Flags().StringVar(&o.key, "key", "", "the same `key` again is the same run (default: a new one)")
 	o.rescue.flags(s)
+	o.limits.flags(s)
+	s.Flags().Int32Var(&o.prio, "priority", 0, "is added to that of each node")
+	s.Flags().BoolVar(&o.always, "always-run-post", false, "POST scripts run also when the PRE script has failed")
 	sub("check FILE...", "Look for mistakes in a workflow and its job files; begin nothing. The exit status is 1 if there are any", cobra.MinimumNArgs(1), o.check)
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
+	run := func(use, short, verb, said string, args int) *cobra.Command {
+		return sub(use, short, cobra.ExactArgs(args), o.control(verb, said))
+	}
+	run("halt ID", "Begin nothing any more of a run; when what runs has ended, so has the run", "halt", "is halted", 1)
+	run("pause ID", "Begin nothing of a run, no POST scripts either, until it is resumed", "pause", "is paused", 1)
+	run("resume ID", "Let a run go on that was halted or paused", "resume", "goes on", 1)
+	run("retry ID NODE", "Give a node that has failed one more attempt, while the run goes on", "retry", "tries %s again", 2)
+	run("skip ID NODE", "Let a node count as done whose job does not run", "skip", "counts %s as done", 2)
+	o.limits.flags(run("throttle ID", "Limit how much of a run goes on at a time", "throttle", "", 1))
+	s = sub("abort ID", "The same as remove", cobra.ExactArgs(1), o.remove)
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
 	s = sub("wait ID", "Wait until a run has ended; the exit status is 1 if it has failed", cobra.ExactArgs(1), o.wait)
 	s.Flags().DurationVar(&o.timeout, "timeout", 0, "give up after this `time`")
