@@ -31,11 +31,27 @@ func (o *rescueOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.file, "rescue-file", "", "take up where this rescue `file` left off")
 	c.Flags().StringVar(&o.save, "load-save", "", "begin from this `file` of a save point")
 	c.Flags().BoolVar(&o.force, "force", false, "begin anew; rescue files get the ending .old")
-	c.MarkFlagsMutuallyExclusive("do-rescue-from", "rescue-file", "load-save", "force")
+}
+
+// alone refuses options that contradict each other.
+func (o *rescueOptions) alone() error {
+	given := 0
+	for _, is := range []bool{o.from != 0, o.file != "", o.save != "", o.force} {
+		if is {
+			given++
+		}
+	}
+	if given > 1 {
+		return usage("--do-rescue-from, --rescue-file, --load-save and --force exclude each other")
+	}
+	return nil
 }
 
 // choose finds the file to be read behind a DAG file, and those that are then out of date.
 func (o *rescueOptions) choose(file string, several bool) (rescue string, old []string, err error) {
+	if err := o.alone(); err != nil {
+		return "", nil, err
+	}
 	entries, err := os.ReadDir(filepath.Dir(file))
 	if err != nil {
 		return "", nil, grid.Errorf(grid.NotFound, "%w", err)
@@ -138,7 +154,10 @@ func (o *workflowOptions) workflow(names []string, rescue rescueOptions) (w work
 		files = append(files, file)
 	}
 	w.file = files[0]
-	if !jobfile.IsHCL(w.file) {
+	switch {
+	case jobfile.IsHCL(w.file) && rescue != (rescueOptions{auto: rescue.auto}):
+		return w, usage("a workflow in HCL has no rescue files")
+	case !jobfile.IsHCL(w.file):
 		if w.rescue, w.old, err = rescue.choose(w.file, len(files) > 1); err != nil {
 			return w, err
 		}
