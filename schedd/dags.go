@@ -35,7 +35,7 @@ type dags struct {
 	holds   uint64                // HOLD scripts that were run
 
 	clusters map[int32]nodeOf // of live runs, in the queue
-	wg      sync.WaitGroup
+	wg       sync.WaitGroup
 }
 
 // dagRun is one run, as it will be when what is pending has been kept.
