@@ -63,6 +63,7 @@ type linter struct {
 	run         *dag.Run
 	seen        map[string]bool // problems, since many nodes share a file
 	looked      map[string]int  // nodes by job file and names of macros
+	stats       map[string]bool // programs that are there
 	provisioner string
 	within      []string // DAG files that this one is a sub-DAG of
 }
@@ -70,7 +71,7 @@ type linter struct {
 // lint reads the job files of all nodes as they will be read. One that is not there is a
 // mistake, unless a script or a node before could make it.
 func (w *workflow) lint(domain string) {
-	l := &linter{workflow: w, domain: domain, seen: map[string]bool{}, looked: map[string]int{}}
+	l := &linter{workflow: w, domain: domain, seen: map[string]bool{}, looked: map[string]int{}, stats: map[string]bool{}}
 	l.all()
 }
 
@@ -177,6 +178,7 @@ func (l *linter) subdag(n *dag.Node) {
 			return
 		}
 	}
+	l.subdags = append(l.subdags, at)
 	graph, diags, err := jobfile.Workflow(at, at)
 	switch {
 	case grid.CodeOf(err) == grid.NotFound:
@@ -188,7 +190,8 @@ func (l *linter) subdag(n *dag.Node) {
 	}
 	inner := workflow{file: at, graph: graph}
 	if graph != nil {
-		(&linter{workflow: &inner, domain: l.domain, seen: l.seen, looked: map[string]int{}, within: append(l.within, l.file)}).all()
+		(&linter{workflow: &inner, domain: l.domain, seen: l.seen, looked: map[string]int{}, stats: l.stats, within: append(l.within, l.file)}).all()
+		l.subdags = append(l.subdags, inner.subdags...)
 	}
 	for _, p := range append(diags, inner.diags...) {
 		// What is before it may still change it.
@@ -209,7 +212,13 @@ func (l *linter) scripts(n *dag.Node) {
 		if !filepath.IsAbs(at) {
 			at = filepath.Join(jobfile.Node(n, l.file, filepath.Dir(l.file)).Dir, at)
 		}
-		if _, err := os.Stat(at); os.IsNotExist(err) {
+		there, looked := l.stats[at]
+		if !looked {
+			_, err := os.Stat(at)
+			there = !os.IsNotExist(err)
+			l.stats[at] = there
+		}
+		if !there {
 			l.problem(grid.Diagnostic{Warning: true, Summary: "node " + n.Name + ": its " + kind + " script " + at + " is not there", File: l.file})
 		}
 	}

@@ -52,18 +52,10 @@ func (o *rescueOptions) choose(file string, several bool) (rescue string, old []
 	if err := o.alone(); err != nil {
 		return "", nil, err
 	}
-	entries, err := os.ReadDir(filepath.Dir(file))
+	numbers, err := rescues(file, several)
 	if err != nil {
-		return "", nil, grid.Errorf(grid.NotFound, "%w", err)
+		return "", nil, err
 	}
-	var numbers []int
-	for _, e := range entries {
-		if n := dagfile.RescueNumber(file, several, e.Name()); n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	behind := 0 // those above it are out of date
 	switch {
 	case o.file != "" || o.save != "":
 		rescue, err = filepath.Abs(o.file + o.save)
@@ -72,19 +64,39 @@ func (o *rescueOptions) choose(file string, several bool) (rescue string, old []
 		if !slices.Contains(numbers, o.from) {
 			return "", nil, grid.Errorf(grid.NotFound, "there is no rescue file %s", dagfile.RescueName(filepath.Base(file), several, o.from))
 		}
-		rescue, behind = dagfile.RescueName(file, several, o.from), o.from
+		rescue = dagfile.RescueName(file, several, o.from)
 	case o.force:
 	case o.auto && len(numbers) > 0:
 		return dagfile.RescueName(file, several, numbers[len(numbers)-1]), nil, nil
 	default:
 		return "", nil, nil
 	}
+	return rescue, o.outOfDate(file, several, numbers), nil
+}
+
+// rescues are the numbers of a DAG file's rescue files, ascending.
+func rescues(file string, several bool) (numbers []int, err error) {
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		return nil, grid.Errorf(grid.NotFound, "%w", err)
+	}
+	for _, e := range entries {
+		if n := dagfile.RescueNumber(file, several, e.Name()); n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// outOfDate are the rescue files behind the chosen one, or all of them.
+func (o *rescueOptions) outOfDate(file string, several bool, numbers []int) (old []string) {
 	for _, n := range numbers {
-		if n > behind {
+		if n > o.from {
 			old = append(old, dagfile.RescueName(file, several, n))
 		}
 	}
-	return rescue, old, nil
+	return old
 }
 
 func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) error {
@@ -108,6 +120,13 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 		return w.diags.Err()
 	}
 	d.Diagnose(w.diags)
+	if o.rescue.force || o.rescue.from != 0 { // it is meant for sub-DAGs too
+		for _, file := range w.subdags {
+			if numbers, err := rescues(file, false); err == nil {
+				w.old = append(w.old, o.rescue.outOfDate(file, false, numbers)...)
+			}
+		}
+	}
 	// Before the run begins, so that what it leaves is not among them.
 	for _, name := range w.old {
 		if err := os.Rename(name, name+".old"); err != nil {
@@ -136,11 +155,12 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 
 // workflow is one that was read from disk.
 type workflow struct {
-	file   string // its full path, that of the first of several
-	graph  *dag.Graph
-	diags  grid.Diagnostics
-	rescue string   // the file that was read behind it
-	old    []string // rescue files that are out of date
+	file    string // its full path, that of the first of several
+	graph   *dag.Graph
+	diags   grid.Diagnostics
+	rescue  string   // the file that was read behind it
+	old     []string // rescue files that are out of date
+	subdags []string // DAG files of nodes, and of theirs, once lint has looked
 }
 
 // workflow reads files as they are named.
