@@ -115,7 +115,7 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	if err != nil {
 		return err
 	}
-	w.lint(status.Domain)
+	w.lint(status)
 	if w.diags.HasErrors() {
 		return w.diags.Err()
 	}
