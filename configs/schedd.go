@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -50,6 +51,7 @@ type Schedd struct {
 	Crons        []Cron
 	Policies     []Policy
 	Requirements []Requirement
+	Commands     []submit.OwnCommand
 }
 
 // EventLog is a log of the events of all jobs.
@@ -166,8 +168,12 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `submit_requirement "NAME"`) && f.single(seen, b, "submit_requirement "+quote(b.Labels[0])) {
 				c.Requirements = append(c.Requirements, f.requirement(b))
 			}
+		case "submit_command":
+			if f.labels(b, `submit_command "NAME"`) && f.single(seen, b, "submit_command "+quote(b.Labels[0])) {
+				c.Commands = append(c.Commands, f.command(b))
+			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command"})
 		}
 	}
 	return c, f.diags

@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"math"
 	"path/filepath"
@@ -215,8 +214,8 @@ func (d *Daemon) graphOf(id uint32) (*dag.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	graph := new(dag.Graph)
-	if err := json.Unmarshal(blob, graph); err != nil {
+	graph, err := dag.Unpack(blob)
+	if err != nil {
 		return nil, grid.Errorf(grid.Internal, "the graph of workflow %d: %w", id, err)
 	}
 	return graph, nil

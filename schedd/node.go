@@ -65,7 +65,7 @@ func nodeKey(run uint32, node int32, attempt uint32) string {
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
-	r.Domain = d.c.Domain
+	r.Domain, r.Own = d.c.Domain, d.c.Commands
 	if n.text != nil {
 		r.Described(n.text, &n.graph)
 	}

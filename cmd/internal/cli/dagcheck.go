@@ -10,6 +10,7 @@ import (
 	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
+	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
 )
 
@@ -27,7 +28,7 @@ func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error
 		return err
 	}
 	if !w.diags.HasErrors() {
-		w.lint("")
+		w.lint(api.Status{})
 	}
 	out := checked{File: args[0], Problems: w.diags}
 	if out.Problems == nil {
@@ -59,18 +60,19 @@ const samples = 100
 // linter looks at the files that the nodes of a workflow name.
 type linter struct {
 	*workflow
-	domain      string
+	schedd      api.Status
 	run         *dag.Run
 	seen        map[string]bool // problems, since many nodes share a file
 	looked      map[string]int  // nodes by job file and names of macros
+	stats       map[string]bool // programs that are there
 	provisioner string
 	within      []string // DAG files that this one is a sub-DAG of
 }
 
 // lint reads the job files of all nodes as they will be read. One that is not there is a
 // mistake, unless a script or a node before could make it.
-func (w *workflow) lint(domain string) {
-	l := &linter{workflow: w, domain: domain, seen: map[string]bool{}, looked: map[string]int{}}
+func (w *workflow) lint(schedd api.Status) {
+	l := &linter{workflow: w, schedd: schedd, seen: map[string]bool{}, looked: map[string]int{}, stats: map[string]bool{}}
 	l.all()
 }
 
@@ -139,7 +141,8 @@ func (l *linter) job(i int32, n *dag.Node) {
 		return
 	}
 	r := jobfile.Node(n, l.file, filepath.Dir(l.file))
-	if r.Domain = l.domain; n.Submit != "" {
+	r.Domain, r.Own = l.schedd.Domain, l.schedd.Commands
+	if n.Submit != "" {
 		r.Described(l.graph, n)
 		r.File = fmt.Sprintf("%s (the description %s)", l.file, n.Submit)
 	}
@@ -177,6 +180,7 @@ func (l *linter) subdag(n *dag.Node) {
 			return
 		}
 	}
+	l.subdags = append(l.subdags, at)
 	graph, diags, err := jobfile.Workflow(at, at)
 	switch {
 	case grid.CodeOf(err) == grid.NotFound:
@@ -188,7 +192,8 @@ func (l *linter) subdag(n *dag.Node) {
 	}
 	inner := workflow{file: at, graph: graph}
 	if graph != nil {
-		(&linter{workflow: &inner, domain: l.domain, seen: l.seen, looked: map[string]int{}, within: append(l.within, l.file)}).all()
+		(&linter{workflow: &inner, schedd: l.schedd, seen: l.seen, looked: map[string]int{}, stats: l.stats, within: append(l.within, l.file)}).all()
+		l.subdags = append(l.subdags, inner.subdags...)
 	}
 	for _, p := range append(diags, inner.diags...) {
 		// What is before it may still change it.
@@ -209,7 +214,13 @@ func (l *linter) scripts(n *dag.Node) {
 		if !filepath.IsAbs(at) {
 			at = filepath.Join(jobfile.Node(n, l.file, filepath.Dir(l.file)).Dir, at)
 		}
-		if _, err := os.Stat(at); os.IsNotExist(err) {
+		there, looked := l.stats[at]
+		if !looked {
+			_, err := os.Stat(at)
+			there = !os.IsNotExist(err)
+			l.stats[at] = there
+		}
+		if !there {
 			l.problem(grid.Diagnostic{Warning: true, Summary: "node " + n.Name + ": its " + kind + " script " + at + " is not there", File: l.file})
 		}
 	}
