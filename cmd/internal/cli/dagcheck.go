@@ -143,6 +143,9 @@ func (l *linter) job(i int32, n *dag.Node) {
 	r := jobfile.Node(n, l.file, filepath.Dir(l.file))
 	r.Domain, r.Own = l.schedd.Domain, l.schedd.Commands
 	if n.Submit != "" {
+		if _, err := os.Stat(r.Dir); os.IsNotExist(err) {
+			l.missing(n, "the directory "+r.Dir)
+		}
 		r.Described(l.graph, n)
 		r.File = fmt.Sprintf("%s (the description %s)", l.file, n.Submit)
 	}
