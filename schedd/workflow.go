@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -27,13 +26,19 @@ func (d *Daemon) SubmitDag(ctx context.Context, who serve.Identity, s api.DagSub
 			return out, err
 		}
 	}
+	graph := &s.Graph
+	if len(s.Packed) > 0 {
+		if graph, err = dag.Unpack(s.Packed); err != nil {
+			return out, err
+		}
+	}
 	out.Dag, err = d.startDag(ctx, ledger.Command{Key: s.Key, By: by}, &ledger.StartDag{
 		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir, Rescue: s.Rescue,
 		Header: dag.Header{
 			MaxJobs: s.MaxJobs, MaxIdle: s.MaxIdle, MaxPre: s.MaxPre, MaxPost: s.MaxPost, MaxHold: s.MaxHold,
 			Priority: s.Priority, AlwaysPost: s.AlwaysPost,
 		},
-	}, &s.Graph)
+	}, graph)
 	return out, err
 }
 
@@ -51,7 +56,7 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 	}
 	c.Header = g.Begins(c.Header)
 	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
-	blob, err := json.Marshal(g)
+	blob, err := g.Pack()
 	if err != nil {
 		return 0, err
 	}

@@ -94,9 +94,8 @@ type reader struct {
 	special      [4]int32        // 1 + the node of a kind that there is only one of
 	limits       map[string]limit
 	descriptions map[string]place // by full name
-	configAt     place
-	sides        [2][]int32 // of a PARENT statement, for the next one
-	appendVars   bool       // VARS come after the submit file unless they say PREPEND
+	sides        [2][]int32       // of a PARENT statement, for the next one
+	appendVars   bool             // VARS come after the submit file unless they say PREPEND
 
 	problems []problem
 	errors   int

@@ -52,6 +52,7 @@ type Sim struct {
 	profiles   shelf[profile, *profile]
 	tags       shelf[tag, *tag]
 	affinities shelf[affinity, *affinity]
+	pools      shelf[pool, *pool]
 	transfers  map[string]*transfer // by id
 	jobs       []*job               // the oldest first
 	imagesIn   string               // where contents of disks are; empty: nowhere yet
@@ -124,14 +125,36 @@ func (s *Sim) begin(kept []*vm, fresh bool) error {
 	for _, r := range s.model.Rules {
 		s.putRule(r)
 	}
+	defer s.prestart()
 	if fresh {
 		for _, d := range s.model.VMs {
 			s.inherit(d)
+		}
+		for _, d := range s.model.Pools {
+			s.inheritPool(d)
 		}
 		return s.ready()
 	}
 	s.takeUp(kept)
 	return errors.Join(s.sweep(), s.sweepImages())
+}
+
+// inheritPool makes a pool of the model, with machines that are down. s.mu is held.
+func (s *Sim) inheritPool(d Pool) {
+	t := s.templateNamed(d.Template)
+	p := &pool{
+		ID: idOf("vm pool", d.Name), Name: d.Name, Template: t.ID, Cluster: s.clusterNamed(d.Cluster).ID,
+		Size: d.Size, Prestarted: d.Prestarted, MaxPerUser: d.MaxPerUser, Kind: d.Type, Stateful: d.Stateful,
+	}
+	for p.Made < p.Size {
+		p.Made++
+		s.inherit(VM{Name: p.member(), Template: d.Template, Cluster: d.Cluster, Status: Down})
+		s.vms[idOf("vm", p.member())].Pool = p.ID
+	}
+	s.pools.put(s, p)
+	for _, v := range s.poolVMs(p.ID) {
+		s.save(v)
+	}
 }
 
 // inherit makes a machine of the model. s.mu is held.

@@ -29,8 +29,8 @@ func lowerJobs(r jobfile.Request) ([]submit.Spec, error) {
 const opWorkflow = "workflow"
 
 type workflowRead struct {
-	Graph  *dag.Graph `json:"graph"`
-	Rescue int32      `json:"rescue,omitempty"`
+	Graph  []byte `json:"graph"` // packed
+	Rescue int32  `json:"rescue,omitempty"`
 }
 
 // ReadWorkflow reads a workflow's file as its owner, and the newest rescue file beside it,
@@ -38,8 +38,10 @@ type workflowRead struct {
 // a [grid.DiagnosticsError].
 func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *dag.Graph, rescue int32, err error) {
 	var out workflowRead
-	err = d.call(ctx, owner, opWorkflow, path, nil, &out)
-	return out.Graph, out.Rescue, err
+	if err = d.call(ctx, owner, opWorkflow, path, nil, &out); err == nil {
+		g, err = dag.Unpack(out.Graph)
+	}
+	return g, out.Rescue, err
 }
 
 func readWorkflow(path string) (workflowRead, error) {
@@ -50,5 +52,9 @@ func readWorkflow(path string) (workflowRead, error) {
 	if err != nil {
 		return workflowRead{}, err
 	}
-	return workflowRead{g, rescue}, diags.Err()
+	if err := diags.Err(); err != nil {
+		return workflowRead{}, err
+	}
+	blob, err := g.Pack()
+	return workflowRead{blob, rescue}, err
 }

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
 )
@@ -169,8 +170,17 @@ func (c *Client) SubmitDag(ctx context.Context, s DagSubmission) (out DagSubmitt
 	if s.Key == "" {
 		s.Key = NewKey()
 	}
+	if s.Graph.Len() > largeGraph {
+		if s.Packed, err = s.Graph.Pack(); err != nil {
+			return out, err
+		}
+		s.Graph = dag.Graph{}
+	}
 	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/dags", s, &out) })
 }
+
+// largeGraph is how many nodes go as they are: for a person who looks on.
+const largeGraph = 1000
 
 // Dags lists runs of workflows; with past also those that have ended.
 func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {

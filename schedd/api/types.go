@@ -475,10 +475,11 @@ type Stray struct {
 
 // DagSubmission asks for a run of a workflow.
 type DagSubmission struct {
-	Key   string    `json:"key,omitempty" doc:"Made by the client: the same key again gives the same run"`
-	File  string    `json:"file" doc:"Where the workflow was written; full path"`
-	Dir   string    `json:"dir" doc:"Where its nodes' files are found; full path"`
-	Graph dag.Graph `json:"graph"`
+	Key    string    `json:"key,omitempty" doc:"Made by the client: the same key again gives the same run"`
+	File   string    `json:"file" doc:"Where the workflow was written; full path"`
+	Dir    string    `json:"dir" doc:"Where its nodes' files are found; full path"`
+	Graph  dag.Graph `json:"graph,omitzero" required:"false"`
+	Packed []byte    `json:"packed,omitempty" doc:"The graph in gdag's compact form, instead: for large ones"`
 
 	DagLimits
 	Priority   int32 `json:"priority,omitempty" doc:"Is added to that of each node"`

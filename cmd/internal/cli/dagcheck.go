@@ -64,6 +64,7 @@ type linter struct {
 	run         *dag.Run
 	seen        map[string]bool // problems, since many nodes share a file
 	looked      map[string]int  // nodes by job file and names of macros
+	stats       map[string]bool // programs that are there
 	provisioner string
 	within      []string // DAG files that this one is a sub-DAG of
 }
@@ -71,7 +72,7 @@ type linter struct {
 // lint reads the job files of all nodes as they will be read. One that is not there is a
 // mistake, unless a script or a node before could make it.
 func (w *workflow) lint(schedd api.Status) {
-	l := &linter{workflow: w, schedd: schedd, seen: map[string]bool{}, looked: map[string]int{}}
+	l := &linter{workflow: w, schedd: schedd, seen: map[string]bool{}, looked: map[string]int{}, stats: map[string]bool{}}
 	l.all()
 }
 
@@ -140,7 +141,11 @@ func (l *linter) job(i int32, n *dag.Node) {
 		return
 	}
 	r := jobfile.Node(n, l.file, filepath.Dir(l.file))
-	if r.Domain, r.Own = l.schedd.Domain, l.schedd.Commands; n.Submit != "" {
+	r.Domain, r.Own = l.schedd.Domain, l.schedd.Commands
+	if n.Submit != "" {
+		if _, err := os.Stat(r.Dir); os.IsNotExist(err) {
+			l.missing(n, "the directory "+r.Dir)
+		}
 		r.Described(l.graph, n)
 		r.File = fmt.Sprintf("%s (the description %s)", l.file, n.Submit)
 	}
@@ -178,6 +183,7 @@ func (l *linter) subdag(n *dag.Node) {
 			return
 		}
 	}
+	l.subdags = append(l.subdags, at)
 	graph, diags, err := jobfile.Workflow(at, at)
 	switch {
 	case grid.CodeOf(err) == grid.NotFound:
@@ -189,7 +195,8 @@ func (l *linter) subdag(n *dag.Node) {
 	}
 	inner := workflow{file: at, graph: graph}
 	if graph != nil {
-		(&linter{workflow: &inner, schedd: l.schedd, seen: l.seen, looked: map[string]int{}, within: append(l.within, l.file)}).all()
+		(&linter{workflow: &inner, schedd: l.schedd, seen: l.seen, looked: map[string]int{}, stats: l.stats, within: append(l.within, l.file)}).all()
+		l.subdags = append(l.subdags, inner.subdags...)
 	}
 	for _, p := range append(diags, inner.diags...) {
 		// What is before it may still change it.
@@ -210,7 +217,13 @@ func (l *linter) scripts(n *dag.Node) {
 		if !filepath.IsAbs(at) {
 			at = filepath.Join(jobfile.Node(n, l.file, filepath.Dir(l.file)).Dir, at)
 		}
-		if _, err := os.Stat(at); os.IsNotExist(err) {
+		there, looked := l.stats[at]
+		if !looked {
+			_, err := os.Stat(at)
+			there = !os.IsNotExist(err)
+			l.stats[at] = there
+		}
+		if !there {
 			l.problem(grid.Diagnostic{Warning: true, Summary: "node " + n.Name + ": its " + kind + " script " + at + " is not there", File: l.file})
 		}
 	}

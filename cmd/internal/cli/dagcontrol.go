@@ -88,12 +88,12 @@ func (o *workflowOptions) control(verb, said string) func(context.Context, *Deps
 			fmt.Fprintf(d.Out, "Workflow %d: %s.\n", id, limitWords(out.Limit))
 			return nil
 		}
-		fmt.Fprintf(d.Out, "Workflow %d "+said+".\n", append([]any{id}, words(args[1:])...)...)
+		fmt.Fprintf(d.Out, "Workflow %d "+said+".\n", append([]any{id}, anys(args[1:])...)...)
 		return nil
 	}
 }
 
-func words(list []string) (out []any) {
+func anys(list []string) (out []any) {
 	for _, w := range list {
 		out = append(out, grid.Printable(w))
 	}

@@ -31,23 +31,31 @@ func (o *rescueOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.file, "rescue-file", "", "take up where this rescue `file` left off")
 	c.Flags().StringVar(&o.save, "load-save", "", "begin from this `file` of a save point")
 	c.Flags().BoolVar(&o.force, "force", false, "begin anew; rescue files get the ending .old")
-	c.MarkFlagsMutuallyExclusive("do-rescue-from", "rescue-file", "load-save", "force")
+}
+
+// alone refuses options that contradict each other.
+func (o *rescueOptions) alone() error {
+	given := 0
+	for _, is := range []bool{o.from != 0, o.file != "", o.save != "", o.force} {
+		if is {
+			given++
+		}
+	}
+	if given > 1 {
+		return usage("--do-rescue-from, --rescue-file, --load-save and --force exclude each other")
+	}
+	return nil
 }
 
 // choose finds the file to be read behind a DAG file, and those that are then out of date.
 func (o *rescueOptions) choose(file string, several bool) (rescue string, old []string, err error) {
-	entries, err := os.ReadDir(filepath.Dir(file))
+	if err := o.alone(); err != nil {
+		return "", nil, err
+	}
+	numbers, err := rescues(file, several)
 	if err != nil {
-		return "", nil, grid.Errorf(grid.NotFound, "%w", err)
+		return "", nil, err
 	}
-	var numbers []int
-	for _, e := range entries {
-		if n := dagfile.RescueNumber(file, several, e.Name()); n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	behind := 0 // those above it are out of date
 	switch {
 	case o.file != "" || o.save != "":
 		rescue, err = filepath.Abs(o.file + o.save)
@@ -56,19 +64,39 @@ func (o *rescueOptions) choose(file string, several bool) (rescue string, old []
 		if !slices.Contains(numbers, o.from) {
 			return "", nil, grid.Errorf(grid.NotFound, "there is no rescue file %s", dagfile.RescueName(filepath.Base(file), several, o.from))
 		}
-		rescue, behind = dagfile.RescueName(file, several, o.from), o.from
+		rescue = dagfile.RescueName(file, several, o.from)
 	case o.force:
 	case o.auto && len(numbers) > 0:
 		return dagfile.RescueName(file, several, numbers[len(numbers)-1]), nil, nil
 	default:
 		return "", nil, nil
 	}
+	return rescue, o.outOfDate(file, several, numbers), nil
+}
+
+// rescues are the numbers of a DAG file's rescue files, ascending.
+func rescues(file string, several bool) (numbers []int, err error) {
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil {
+		return nil, grid.Errorf(grid.NotFound, "%w", err)
+	}
+	for _, e := range entries {
+		if n := dagfile.RescueNumber(file, several, e.Name()); n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// outOfDate are the rescue files behind the chosen one, or all of them.
+func (o *rescueOptions) outOfDate(file string, several bool, numbers []int) (old []string) {
 	for _, n := range numbers {
-		if n > behind {
+		if n > o.from {
 			old = append(old, dagfile.RescueName(file, several, n))
 		}
 	}
-	return rescue, old, nil
+	return old
 }
 
 func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) error {
@@ -92,6 +120,13 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 		return w.diags.Err()
 	}
 	d.Diagnose(w.diags)
+	if o.rescue.force || o.rescue.from != 0 { // it is meant for sub-DAGs too
+		for _, file := range w.subdags {
+			if numbers, err := rescues(file, false); err == nil {
+				w.old = append(w.old, o.rescue.outOfDate(file, false, numbers)...)
+			}
+		}
+	}
 	// Before the run begins, so that what it leaves is not among them.
 	for _, name := range w.old {
 		if err := os.Rename(name, name+".old"); err != nil {
@@ -134,11 +169,12 @@ func ReadGraph(d *Deps, name string, vars map[string]string) (*dag.Graph, error)
 
 // workflow is one that was read from disk.
 type workflow struct {
-	file   string // its full path, that of the first of several
-	graph  *dag.Graph
-	diags  grid.Diagnostics
-	rescue string   // the file that was read behind it
-	old    []string // rescue files that are out of date
+	file    string // its full path, that of the first of several
+	graph   *dag.Graph
+	diags   grid.Diagnostics
+	rescue  string   // the file that was read behind it
+	old     []string // rescue files that are out of date
+	subdags []string // DAG files of nodes, and of theirs, once lint has looked
 }
 
 // workflow reads files as they are named.
@@ -152,7 +188,10 @@ func (o *workflowOptions) workflow(names []string, rescue rescueOptions) (w work
 		files = append(files, file)
 	}
 	w.file = files[0]
-	if !jobfile.IsHCL(w.file) {
+	switch {
+	case jobfile.IsHCL(w.file) && rescue != (rescueOptions{auto: rescue.auto}):
+		return w, usage("a workflow in HCL has no rescue files")
+	case !jobfile.IsHCL(w.file):
 		if w.rescue, w.old, err = rescue.choose(w.file, len(files) > 1); err != nil {
 			return w, err
 		}

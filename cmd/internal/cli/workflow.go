@@ -73,7 +73,7 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	run("retry ID NODE", "Give a node that has failed one more attempt, while the run goes on", "retry", "tries %s again", 2)
 	run("skip ID NODE", "Let a node count as done whose job does not run", "skip", "counts %s as done", 2)
 	o.limits.flags(run("throttle ID", "Limit how much of a run goes on at a time", "throttle", "", 1))
-	s = sub("abort ID", "The same as remove", cobra.ExactArgs(1), o.remove)
+	sub("abort ID", "The same as remove", cobra.ExactArgs(1), o.remove)
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
 	s = sub("wait ID", "Wait until a run has ended; the exit status is 1 if it has failed", cobra.ExactArgs(1), o.wait)
 	s.Flags().DurationVar(&o.timeout, "timeout", 0, "give up after this `time`")
