@@ -79,11 +79,20 @@ func Build(s Source, diags *grid.Diagnostics) *Table {
 		if slices.ContainsFunc(t.Routes[:i], func(o *Route) bool { return o.Name == r.Name }) {
 			*diags = append(*diags, r.Pos.Problem(false, "there are two routes "+quote(r.Name), "A route's name is its own."))
 		}
-		if i < len(t.Routes)-1 && r.Requirements == nil && t.Source == nil {
-			*diags = append(*diags, r.Pos.Problem(true, "the route "+quote(r.Name)+" takes every job", "Those behind it get jobs only when it is full. Its REQUIREMENTS would say which jobs are for it."))
+		if i < len(t.Routes)-1 && !t.RoundRobin && r.takesAll() {
+			*diags = append(*diags, or1(r.Transform.requires, r.Pos).Problem(true, "the route "+quote(r.Name)+" takes every job", "Those behind it get jobs only when it is full. Put it last, or say by its REQUIREMENTS which jobs are for it."))
 		}
 	}
 	return t
+}
+
+// takesAll reports whether the route says that it wants every job.
+func (r *Route) takesAll() bool {
+	if r.Requirements == nil {
+		return true
+	}
+	v, ok := r.Requirements.Constant()
+	return ok && ad.Truth(v)
 }
 
 // builder makes one route.
@@ -111,7 +120,7 @@ func (b *builder) warn(at grid.Pos, summary, detail string) {
 
 func (b *builder) route(x Text) *Route {
 	tr := ParseTransform(x.Name, x.Pos, x.Lines, b.diags)
-	r := &Route{Name: tr.Name, Requirements: tr.Requirements, Universe: tr.Universe, Transform: tr, Pos: x.Pos, clauses: tr.clauses}
+	r := &Route{Name: x.Name, Requirements: tr.Requirements, Universe: tr.Universe, Transform: tr, Pos: x.Pos, clauses: tr.clauses}
 	b.r = r
 	b.known(tr)
 	r.MaxJobs = b.number("MaxJobs", or0(b.s.MaxPerRoute, DefaultMaxJobs))
@@ -127,6 +136,9 @@ func (b *builder) route(x Text) *Route {
 		r.Universe = b.number("TargetUniverse", defaultUniverse)
 	}
 	if text, at, ok := b.knob("GridResource"); ok {
+		if containsFold(b.vars["gridresource"].text, "$(my.") {
+			b.warn(at, "GridResource is worked out before there is a job: $(MY. ...) is nothing there", "Write it as an edit: SET GridResource ...")
+		}
 		if inner, isQuoted := strings.CutPrefix(text, `"`); isQuoted {
 			text = strings.TrimSuffix(inner, `"`)
 		}
@@ -151,6 +163,12 @@ func (b *builder) route(x Text) *Route {
 		_, at, _ := b.knob("MaxJobs")
 		b.warn(or1(at, r.Pos), "the route "+quote(r.Name)+" takes no job: its MaxJobs is "+strconv.Itoa(r.MaxJobs), "")
 	}
+	if r.Requirements == nil && b.t.Source == nil {
+		b.fail(r.Pos, "the route "+quote(r.Name)+" takes every job there is", "Say which jobs are for it by REQUIREMENTS, or say REQUIREMENTS true. JOB_ROUTER_SOURCE_JOB_CONSTRAINT says it for all routes.")
+	}
+	if r.Requirements != nil && len(r.Requirements.Refs().Target) > 0 {
+		b.warn(tr.requires, "TARGET. is nothing in a route's REQUIREMENTS", "The job's attributes are named without it, or by MY.")
+	}
 	b.unknown(tr)
 	return r
 }
@@ -169,7 +187,11 @@ func (b *builder) known(t *Transform) {
 			})
 		case s.verb == assign && ifs.Active():
 			key := macro.Fold(s.name)
-			b.vars[key] = knob{macro.SelfReplaced(s.text, key, b.vars[key].text), s.at}
+			before, ok := b.vars[key]
+			if !ok {
+				before.text = b.t.macros[key]
+			}
+			b.vars[key] = knob{macro.SelfReplaced(s.text, key, before.text), s.at}
 		}
 	}
 }

@@ -113,12 +113,15 @@ func (t *Table) Explain(job *ad.Ad, load Load, now time.Time) []Choice {
 func (t *Table) look(r *Route, job *ad.Ad, use Use, now time.Time) Verdict {
 	v := Verdict{Route: r.Name}
 	instant := ad.At(now)
-	if c, came := refusal(r.clauses, job, instant); c != nil {
+	if c, came := refusal(r.clauses, job, nil, instant); c != nil {
 		v.Answer, v.Clause, v.Values = Refuses, c.text, c.values(job, instant)
-		if _, isBool := came.Bool(); !isBool {
-			if _, isNumber := came.Number(); !isNumber {
-				v.Answer = Undefined
-			}
+		_, isBool := came.Bool()
+		_, isNumber := came.Number()
+		switch {
+		case came.IsUndefined():
+			v.Answer = Undefined
+		case !isBool && !isNumber:
+			v.Answer, v.Words = Undefined, "has no truth: it comes to "+came.String()
 		}
 		return v
 	}
@@ -164,7 +167,7 @@ func (t *Table) bar(job *ad.Ad, load Load, now ad.Instant) Verdict {
 	case job.Has("StageInStart") && !job.Has("StageInFinish"):
 		return no(NotIdle, "its files are still being handed in")
 	}
-	if c, _ := refusal(t.clauses, job, now); c != nil {
+	if c, _ := refusal(t.clauses, job, job, now); c != nil {
 		return Verdict{Answer: NotSource, Clause: c.text, Values: c.values(job, now)}
 	}
 	if t.MaxJobs >= 0 && load.Jobs >= t.MaxJobs {

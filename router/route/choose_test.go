@@ -56,6 +56,7 @@ JOB_ROUTER_ROUTE_small @=end
   UNIVERSE vanilla
 @end
 JOB_ROUTER_ROUTE_rest @=end
+  REQUIREMENTS true
   GridResource = condor there pool
 @end
 `
@@ -68,25 +69,49 @@ func TestEveryRouteSaysWhyInPlainWords(t *testing.T) {
 		load        Load
 		want        string
 	}{
-		{"the first that matches takes it", "RequestMemory = 100", Load{},
-			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall takes it\nrest would take it, but route small comes first"},
-		{"an attribute that is missing is named", "RequestMemory = 5000", Load{},
+		{
+			"the first that matches takes it", "RequestMemory = 100",
+			Load{},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall takes it\nrest would take it, but route small comes first",
+		},
+		{
+			"an attribute that is missing is named", "RequestMemory = 5000",
+			Load{},
 			"big does not want it: WantBig is undefined: an attribute that it names is not there (WantBig is not there)\n" +
-				"small does not want it: RequestMemory < 4096 is false (RequestMemory is 5000)\nrest takes it"},
-		{"a full route is passed over", "RequestMemory = 100", Load{Routes: map[string]Use{"small": {Jobs: 100}}},
-			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall is full: 100 jobs are on it, and at most 100 may be\nrest takes it"},
-		{"so is one where enough wait", "RequestMemory = 5000\nWantBig = true", Load{Routes: map[string]Use{"big": {Jobs: 5, Idle: 4}}},
-			"big has enough that wait: 4 jobs are there not started yet, and at most 4 may be\nsmall does not want it: RequestMemory < 4096 is false (RequestMemory is 5000)\nrest takes it"},
-		{"or one that is throttled", "RequestMemory = 100", Load{Routes: map[string]Use{"small": {Throttle: closed}}},
+				"small does not want it: RequestMemory < 4096 is false (RequestMemory is 5000)\nrest takes it",
+		},
+		{
+			"a full route is passed over", "RequestMemory = 100",
+			Load{Routes: map[string]Use{"small": {Jobs: 100}}},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall is full: 100 jobs are on it, and at most 100 may be\nrest takes it",
+		},
+		{
+			"so is one where enough wait", "RequestMemory = 5000\nWantBig = true",
+			Load{Routes: map[string]Use{"big": {Jobs: 5, Idle: 4}}},
+			"big has enough that wait: 4 jobs are there not started yet, and at most 4 may be\nsmall does not want it: RequestMemory < 4096 is false (RequestMemory is 5000)\nrest takes it",
+		},
+		{
+			"or one that is throttled", "RequestMemory = 100",
+			Load{Routes: map[string]Use{"small": {Throttle: closed}}},
 			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\n" +
-				"small is throttled until about 12:06 UTC, for too many jobs failed there: 2 of 2 jobs in ten minutes\nrest takes it"},
-		{"or paused, or down", "RequestMemory = 100", Load{Routes: map[string]Use{"small": {Paused: true, Why: "new disks"}, "rest": {Down: "sbatch does not answer"}}},
-			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall is paused: new disks\nrest takes nothing now: sbatch does not answer"},
-		{"a job that came through a route does not come again", "RequestMemory = 100\nRoutePath = \"jobrouter/small, there/x\"", Load{},
+				"small is throttled until about 12:06 UTC, for too many jobs failed there: 2 of 2 jobs in ten minutes\nrest takes it",
+		},
+		{
+			"or paused, or down", "RequestMemory = 100",
+			Load{Routes: map[string]Use{"small": {Paused: true, Why: "new disks"}, "rest": {Down: "sbatch does not answer"}}},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall is paused: new disks\nrest takes nothing now: sbatch does not answer",
+		},
+		{
+			"a job that came through a route does not come again", "RequestMemory = 100\nRoutePath = \"jobrouter/small, there/x\"",
+			Load{},
 			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\n" +
-				"small does not take it again: it came through here already (it came by jobrouter/small, then there/x)\nrest takes it"},
-		{"a copy is not routed again by its router", "RoutedBy = \"jobrouter\"\nRouteName = \"big\"\nRoutedFromJobId = \"6.0\"", Load{},
-			"it is itself a routed job: route big made it of job 6.0"},
+				"small does not take it again: it came through here already (it came by jobrouter/small, then there/x)\nrest takes it",
+		},
+		{
+			"a copy is not routed again by its router", "RoutedBy = \"jobrouter\"\nRouteName = \"big\"\nRoutedFromJobId = \"6.0\"",
+			Load{},
+			"it is itself a routed job: route big made it of job 6.0",
+		},
 		{"nor a job that runs", "JobStatus = 2", Load{}, "only jobs that wait are routed, and this one is running"},
 		{"nor one that another manager has", "Managed = \"External\"\nManagedManager = \"x\"", Load{}, "x has it in hand already"},
 	} {

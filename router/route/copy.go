@@ -22,7 +22,7 @@ const (
 // former are the attributes that belonged to the job's life where it was, and are not
 // the copy's.
 var former = [...]string{
-	"ClusterId", "ProcId", "GlobalJobId", "QDate", "User", "ServerTime",
+	"ClusterId", "ProcId", "GlobalJobId", "QDate", "TotalSubmitProcs", "User", "ServerTime", "ClaimId", "DAGManNodesLog", "DAGManNodesMask",
 	"AutoClusterId", "AutoClusterAttrs", "BufferBlockSize", "BufferSize", "CondorPlatform", "CondorVersion", "CoreSize",
 	"RemoteWallClockTime", "LastRemoteWallClockTime", "StageInStart", "StageInFinish", "SUBMIT_Iwd", "TimerRemove",
 	"Managed", "ManagedManager", RoutedTo,
@@ -43,8 +43,6 @@ var anew = [...]struct {
 	{"ExitBySignal", ad.BoolValue(false)},
 	{"ExitStatus", ad.IntValue(0)},
 	{"LastSuspensionTime", ad.IntValue(0)},
-	{"LocalSysCpu", ad.RealValue(0)},
-	{"LocalUserCpu", ad.RealValue(0)},
 	{"NumCkpts", ad.IntValue(0)},
 	{"NumRestarts", ad.IntValue(0)},
 	{"NumSystemHolds", ad.IntValue(0)},

@@ -292,12 +292,18 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 	if len(attrs) > 0 {
 		r.Pos = or1(attrs[len(attrs)-1].pos, d.pos)
 	}
-	var says, copies, deletes, sets, before, evals, after []Line
+	var says, copies, deletes, sets, evals []Line
 	line := func(to *[]Line, e entry, text string) {
 		*to = append(*to, Line{Text: text, Pos: grid.Pos{File: e.pos.File, Line: e.pos.Line, Source: e.pos.Source}})
 	}
 	slices.SortStableFunc(attrs, func(a, b entry) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
-	helped := map[string]bool{}
+	// What the route says of itself is put in place of its names in expressions.
+	own := ad.New(len(attrs))
+	for _, e := range attrs {
+		if key := strings.ToLower(e.name); key != "requirements" && !strings.HasPrefix(key, "set_") && !strings.HasPrefix(key, "eval_set_") {
+			own.SetExpr(e.name, e.expr)
+		}
+	}
 	for _, e := range attrs {
 		key := strings.ToLower(e.name)
 		cut := func(prefix string) (string, bool) {
@@ -319,18 +325,7 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 			continue
 		}
 		if attr, ok := cut("eval_set_"); ok {
-			line(&evals, e, "EVALSET "+attr+" "+e.expr.Old())
-			// An expression may name attributes of the route: they are there while it is
-			// worked out.
-			for _, ref := range e.expr.Refs().Bare {
-				i := slices.IndexFunc(attrs, func(o entry) bool { return strings.EqualFold(o.name, ref) })
-				if i < 0 || helped[ref] || slices.ContainsFunc(attrs, func(o entry) bool { return strings.EqualFold(o.name, "set_"+ref) }) {
-					continue
-				}
-				helped[ref] = true
-				line(&before, attrs[i], "SET "+attrs[i].name+" "+attrs[i].expr.Old())
-				line(&after, attrs[i], "DELETE "+attrs[i].name)
-			}
+			line(&evals, e, "EVALSET "+attr+" "+e.expr.Inline(own, false).Old())
 			continue
 		}
 		if attr, ok := cut("set_"); ok {
@@ -343,21 +338,21 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 				r.Name, r.Pos = s, e.pos
 			}
 		case "requirements":
-			line(&says, e, "REQUIREMENTS "+e.expr.Old())
+			line(&says, e, "REQUIREMENTS "+e.expr.Inline(own, true).Old())
 		case "overrideroutingentry":
 			r.override = keepEarlier
 			if v, ok := e.expr.Constant(); ok && ad.Truth(v) {
 				r.override = replace
 			}
 		default:
-			text := e.expr.Old()
+			text := e.expr.Inline(own, true).Old()
 			if s, ok := textOf(e.expr); ok {
 				text = s
 			}
 			line(&says, e, e.name+" = "+text)
 		}
 	}
-	r.Lines = slices.Concat(says, copies, deletes, sets, before, evals, after)
+	r.Lines = slices.Concat(says, copies, deletes, sets, evals)
 	if r.Name == "" {
 		if i := slices.IndexFunc(attrs, func(e entry) bool { return strings.EqualFold(e.name, "GridResource") }); i >= 0 {
 			r.Name, _ = textOf(attrs[i].expr)

@@ -17,7 +17,7 @@ import (
 func (e *editing) apply(by string, t *Transform, asks bool) error {
 	e.by, e.text = by, ""
 	if asks {
-		if c, _ := refusal(t.clauses, e.ad, e.now); c != nil {
+		if c, _ := refusal(t.clauses, e.ad, nil, e.now); c != nil {
 			e.steps = append(e.steps, Step{By: by, Text: "left out: " + c.text + " is not true"})
 			return nil
 		}
@@ -62,7 +62,11 @@ func (e *editing) failed(s *statement, err error) error {
 func (e *editing) do(s *statement, x *macro.Expander) error {
 	if s.verb == assign {
 		key := macro.Fold(s.name)
-		e.vars[key] = macro.Meaning{State: macro.Written, Text: macro.SelfReplaced(s.text, key, e.vars[key].Text)}
+		before := e.lookup(key)
+		if before.State == macro.Verbatim {
+			before.Text = macro.Escape(before.Text)
+		}
+		e.vars[key] = macro.Meaning{State: macro.Written, Text: macro.SelfReplaced(s.text, key, before.Text)}
 		return nil
 	}
 	name, err := e.expanded(x, s.name)
@@ -76,7 +80,7 @@ func (e *editing) do(s *statement, x *macro.Expander) error {
 	case remove, copyAttr, rename:
 		return e.move(s, x, name)
 	}
-	if old, ok := e.ad.Literal(name); s.verb == setDefault && (ok && !old.IsUndefined() || !ok && e.ad.Has(name)) {
+	if s.verb == setDefault && e.ad.Has(name) {
 		return nil
 	}
 	expr, src := s.expr, s.text
@@ -96,15 +100,12 @@ func (e *editing) do(s *statement, x *macro.Expander) error {
 	}
 	v := e.now.Eval(expr, e.ad, nil)
 	if s.verb == evalSet {
-		if v.Kind() == ad.Record {
-			return grid.Errorf(grid.Invalid, "%s comes to a record, which no attribute can have", quote(src))
-		}
-		e.set(name, ad.Literal(v))
+		e.set(name, v.Expr())
 		return nil
 	}
 	text, ok := v.Text()
 	if !ok {
-		text = ad.Literal(v).Old()
+		text = v.Expr().Old()
 	}
 	e.vars[macro.Fold(name)] = macro.Meaning{State: macro.Verbatim, Text: text}
 	e.steps = append(e.steps, Step{By: e.by, Text: e.text + " gives " + text})

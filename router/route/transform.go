@@ -16,7 +16,7 @@ import (
 //	NAME = value          a macro: $(NAME) from here on
 //	REQUIREMENTS expr     the transform is for jobs of which this is true, before any change
 //	SET attr expr         the attribute has the expression
-//	DEFAULT attr expr     likewise, if it is not there or undefined
+//	DEFAULT attr expr     likewise, if the job has none of that name
 //	EVALSET attr expr     the attribute has the value that the expression comes to now
 //	EVALMACRO name expr   the macro has that value
 //	COPY attr new         another attribute has the same expression; COPY /regex/ new\1
@@ -34,8 +34,9 @@ type Transform struct {
 	Universe     int      // 0: it does not say
 	Pos          grid.Pos
 
-	clauses []clause
-	lines   []statement
+	clauses  []clause
+	requires grid.Pos // of the Requirements
+	lines    []statement
 }
 
 // Line is a line of a transform, and where it is written.
@@ -225,6 +226,13 @@ func (p *parser) line(text string, pos grid.Pos) (last bool) {
 }
 
 func (p *parser) condition(s statement) {
+	if s.word == macro.If || s.word == macro.Elif {
+		// Whatever the macros come to, the form is wrong.
+		x := macro.Expander{Lookup: func(string) macro.Meaning { return macro.Meaning{State: macro.Verbatim, Text: "1"} }}
+		if _, problem, detail := x.Holds(masked(s.text)); problem != "" {
+			p.fail(s.pos, strings.ReplaceAll(problem, masked(s.text), s.text), detail)
+		}
+	}
 	switch s.word {
 	case macro.If:
 		p.ifs = append(p.ifs, s.pos)
@@ -242,6 +250,30 @@ func (p *parser) condition(s statement) {
 		}
 	}
 	p.t.lines = append(p.t.lines, s)
+}
+
+// masked is the text of a condition with a number in place of each macro.
+func masked(text string) string {
+	if first, _, _ := strings.Cut(strings.TrimLeft(text, "! "), " "); strings.EqualFold(first, "defined") {
+		return text
+	}
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(text, '$')
+		if i < 0 {
+			return b.String() + text
+		}
+		open := strings.IndexByte(text[i:], '(')
+		if open < 0 {
+			return b.String() + text
+		}
+		_, rest, ok := macro.Parenthesized(text[i+open:])
+		if !ok {
+			return b.String() + text
+		}
+		b.WriteString(text[:i] + "1")
+		text = rest
+	}
 }
 
 // verb reads the arguments of a command.
@@ -264,7 +296,7 @@ func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bo
 		p.universe(s)
 		return false
 	case requirements:
-		p.t.Requirements = p.expression(s.text, s.at)
+		p.t.Requirements, p.t.requires = p.expression(s.text, s.at), s.at
 		p.early(s)
 		return false
 	}
@@ -375,7 +407,8 @@ func (p *parser) regex(s *statement, text string, pos grid.Pos, from int) (end i
 	}
 	pattern := strings.ReplaceAll(text[from+1:end], `\/`, "/")
 	options := end + 1
-	_, end = word(text, options)
+	for end = options; end < len(text) && strings.IndexByte(" \t", text[end]) < 0; end++ {
+	}
 	flags := "i"
 	for _, c := range text[options:end] {
 		switch c {

@@ -46,7 +46,7 @@ type Verdict struct {
 	Have   int       // Full, IdleFull, RouterFull: so many
 	Limit  int       // and so many may be
 	Until  time.Time // Throttled: about when it is looked at again
-	Words  string    // Paused, Down, Loop, Broken, Would and the router's: the rest of the reason
+	Words  string    // the rest of the reason
 }
 
 // String is the verdict in plain words.
@@ -59,7 +59,7 @@ func (v Verdict) String() string {
 	case Refuses:
 		return "does not want it: " + v.clause("is false")
 	case Undefined:
-		return "does not want it: " + v.clause("is undefined: an attribute that it names is not there")
+		return "does not want it: " + v.clause(or(v.Words, "is undefined: an attribute that it names is not there"))
 	case Full:
 		return fmt.Sprintf("is full: %s on it, and at most %d may be", jobs(v.Have), v.Limit)
 	case IdleFull:
@@ -158,10 +158,11 @@ func wordByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// refusal is the first clause that is not true for the job, and what it came to.
-func refusal(clauses []clause, job *ad.Ad, now ad.Instant) (c *clause, v ad.Value) {
+// refusal is the first clause that is not true for the job, and what it came to. TARGET is
+// the job too where HTCondor asks so, and nothing otherwise.
+func refusal(clauses []clause, job, target *ad.Ad, now ad.Instant) (c *clause, v ad.Value) {
 	for i := range clauses {
-		if v := now.Eval(clauses[i].expr, job, job); !ad.Truth(v) {
+		if v := now.Eval(clauses[i].expr, job, target); !ad.Truth(v) {
 			return &clauses[i], v
 		}
 	}
