@@ -80,7 +80,7 @@ func Build(s Source, diags *grid.Diagnostics) *Table {
 			*diags = append(*diags, r.Pos.Problem(false, "there are two routes "+quote(r.Name), "A route's name is its own."))
 		}
 		if i < len(t.Routes)-1 && !t.RoundRobin && r.takesAll() {
-			*diags = append(*diags, or1(r.Transform.requires, r.Pos).Problem(true, "the route "+quote(r.Name)+" takes every job", "Those behind it get jobs only when it is full. Put it last, or say by its REQUIREMENTS which jobs are for it."))
+			*diags = append(*diags, or1(r.Transform.requires, r.Pos).Problem(true, "the route "+quote(r.Name)+" takes every job", "Those behind it get jobs only when it is full. Put it last, or say by its Requirements which jobs are for it."))
 		}
 	}
 	return t
@@ -106,8 +106,9 @@ type builder struct {
 
 // knob is a macro of a route, with its place.
 type knob struct {
-	text string
-	at   grid.Pos
+	text  string
+	at    grid.Pos
+	whole bool
 }
 
 func (b *builder) fail(at grid.Pos, summary, detail string) {
@@ -157,14 +158,14 @@ func (b *builder) route(x Text) *Route {
 	}
 	_, _, inPlace := b.knob("EditJobInPlace")
 	if r.Universe == defaultUniverse && r.GridResource == "" && !inPlace {
-		b.fail(r.Pos, "the route "+quote(r.Name)+" leads nowhere", "A route of the grid universe needs GridResource; for another write UNIVERSE, as in: UNIVERSE vanilla")
+		b.fail(r.Pos, "the route "+quote(r.Name)+" leads nowhere", "A route of the grid universe needs a GridResource; any other says its universe, such as vanilla.")
 	}
 	if r.MaxJobs <= 0 {
 		_, at, _ := b.knob("MaxJobs")
 		b.warn(or1(at, r.Pos), "the route "+quote(r.Name)+" takes no job: its MaxJobs is "+strconv.Itoa(r.MaxJobs), "")
 	}
-	if r.Requirements == nil && b.t.Source == nil {
-		b.fail(r.Pos, "the route "+quote(r.Name)+" takes every job there is", "Say which jobs are for it by REQUIREMENTS, or say REQUIREMENTS true. JOB_ROUTER_SOURCE_JOB_CONSTRAINT says it for all routes.")
+	if r.Requirements == nil && tr.requires == (grid.Pos{}) && b.t.Source == nil {
+		b.fail(r.Pos, "the route "+quote(r.Name)+" takes every job there is", "Say by its Requirements which jobs are for it, or that all are: true. The router's constraint says it for all routes.")
 	}
 	if r.Requirements != nil && len(r.Requirements.Refs().Target) > 0 {
 		b.warn(tr.requires, "TARGET. is nothing in a route's REQUIREMENTS", "The job's attributes are named without it, or by MY.")
@@ -191,7 +192,7 @@ func (b *builder) known(t *Transform) {
 			if !ok {
 				before.text = b.t.macros[key]
 			}
-			b.vars[key] = knob{macro.SelfReplaced(s.text, key, before.text), s.at}
+			b.vars[key] = knob{macro.SelfReplaced(s.text, key, before.text), s.at, s.whole}
 		}
 	}
 }
@@ -275,7 +276,8 @@ func (b *builder) expression(name string) *ad.Expr {
 	}
 	x, err := parse(text)
 	if err != nil {
-		b.fail(expressionAt(at, text, err), name+" is no expression: "+reasonOf(err), "")
+		k := b.vars[macro.Fold(name)]
+		b.fail(expressionAt(at, text, err, k.whole || text != strings.TrimSpace(k.text)), name+" is no expression: "+reasonOf(err), "")
 		return nil
 	}
 	return x
@@ -330,4 +332,17 @@ func or1(p, otherwise grid.Pos) grid.Pos {
 		return otherwise
 	}
 	return p
+}
+
+// Over is s on top of another: what s says counts, and what under has comes first.
+func (s Source) Over(under Source) Source {
+	out := under
+	out.Name = or(s.Name, under.Name)
+	if s.Constraint != nil {
+		out.Constraint = s.Constraint
+	}
+	out.MaxJobs, out.MaxPerRoute, out.MaxIdle = or0(s.MaxJobs, under.MaxJobs), or0(s.MaxPerRoute, under.MaxPerRoute), or0(s.MaxIdle, under.MaxIdle)
+	out.RoundRobin, out.HoldStays = s.RoundRobin || under.RoundRobin, s.HoldStays || under.HoldStays
+	out.Pre, out.Routes, out.Post = slices.Concat(under.Pre, s.Pre), slices.Concat(under.Routes, s.Routes), slices.Concat(under.Post, s.Post)
+	return out
 }

@@ -187,7 +187,7 @@ func (c *config) statement(text string, lines []Line) {
 			at = within(at, text, min(from, len(text)), len(text)-min(from, len(text)))
 			lines = []Line{{Text: strings.TrimSpace(text[value:]), Pos: at}}
 		} else {
-			lines = []Line{{Text: strings.TrimSpace(text[value:]), Pos: grid.Pos{File: at.File, Line: at.Line, Source: at.Source}}}
+			lines = []Line{{Text: strings.TrimSpace(text[value:]), Pos: at, Whole: true}}
 		}
 		c.define(name, lines, pos, at)
 		return
@@ -264,7 +264,7 @@ func (c *config) define(name string, lines []Line, pos, at grid.Pos) {
 	if d.text != raw {
 		d.lines = nil
 		for text := range strings.SplitSeq(d.text, "\n") {
-			d.lines = append(d.lines, Line{Text: text, Pos: grid.Pos{File: pos.File, Line: pos.Line, Source: pos.Source}})
+			d.lines = append(d.lines, Line{Text: text, Pos: pos, Whole: true})
 		}
 	}
 	c.names[key] = d

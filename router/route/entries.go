@@ -65,7 +65,7 @@ func (d *definition) placed(text string) []Line {
 	}
 	var out []Line
 	for line := range strings.SplitSeq(text, "\n") {
-		out = append(out, Line{Text: line, Pos: grid.Pos{File: d.pos.File, Line: d.pos.Line, Source: d.pos.Source}})
+		out = append(out, Line{Text: line, Pos: d.pos, Whole: true})
 	}
 	return out
 }
@@ -141,12 +141,18 @@ func (s *scanner) place(offset, length int) grid.Pos {
 		end = begin + i
 	}
 	l := s.lines[line]
+	if l.Whole {
+		return l.Pos
+	}
 	shift := strings.Index(l.Text, strings.TrimSuffix(s.text[begin:end], "\r"))
 	if shift < 0 {
 		return l.Pos
 	}
 	return within(l.Pos, l.Text, min(shift+offset-begin, len(l.Text)), length)
 }
+
+// whole reports whether there are no places within the text.
+func (s *scanner) whole() bool { return len(s.lines) > 0 && s.lines[0].Whole }
 
 // blanks passes white space and comments.
 func (s *scanner) blanks() {
@@ -233,7 +239,7 @@ func (s *scanner) record() (out []entry, ok bool) {
 		src := strings.TrimSpace(s.text[from:end])
 		x, err := ad.Parse(src)
 		if err != nil {
-			s.c.fail(expressionAt(s.place(from, max(len(src), 1)), src, err), "this is no expression: "+reasonOf(err), "The value of "+name+".")
+			s.c.fail(expressionAt(s.place(from, max(len(src), 1)), src, err, s.whole()), "this is no expression: "+reasonOf(err), "The value of "+name+".")
 			x = ad.Literal(ad.UndefinedValue())
 		}
 		out = append(out, entry{name: name, expr: x, pos: s.place(start, len(name))})
@@ -294,7 +300,7 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 	}
 	var says, copies, deletes, sets, evals []Line
 	line := func(to *[]Line, e entry, text string) {
-		*to = append(*to, Line{Text: text, Pos: grid.Pos{File: e.pos.File, Line: e.pos.Line, Source: e.pos.Source}})
+		*to = append(*to, Line{Text: text, Pos: e.pos, Whole: true})
 	}
 	slices.SortStableFunc(attrs, func(a, b entry) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
 	// What the route says of itself is put in place of its names in expressions.

@@ -24,7 +24,7 @@ func ReadSource(name string, src []byte, files Files) (Source, grid.Diagnostics)
 	if text, d, ok := c.value("JOB_ROUTER_SOURCE_JOB_CONSTRAINT"); ok {
 		x, err := parse(text)
 		if err != nil {
-			c.fail(expressionAt(d.at, text, err), d.name+" is no expression: "+reasonOf(err), "")
+			c.fail(expressionAt(d.at, text, err, text != d.text), d.name+" is no expression: "+reasonOf(err), "")
 		}
 		s.Constraint = x
 	}

@@ -260,9 +260,9 @@ func reasonOf(err error) string {
 }
 
 // expressionAt is where in the text at a place an expression stops being one.
-func expressionAt(at grid.Pos, src string, err error) grid.Pos {
+func expressionAt(at grid.Pos, src string, err error, whole bool) grid.Pos {
 	var syntax *ad.SyntaxError
-	if at.Column > 0 && errors.As(err, &syntax) && syntax.Column > 0 && syntax.Source == src {
+	if !whole && errors.As(err, &syntax) && syntax.Column > 0 && syntax.Source == src {
 		at.Column, at.Length = at.Column+min(syntax.Column-1, len(src)), 1
 	}
 	return at

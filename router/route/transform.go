@@ -1,7 +1,9 @@
 package route
 
 import (
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -42,7 +44,9 @@ type Transform struct {
 // Line is a line of a transform, and where it is written.
 type Line struct {
 	Text string
-	Pos  grid.Pos // of its first character; Column 0: there are no places within it
+	Pos  grid.Pos // of its first character
+	// Whole: the text does not stand there as it is, so that there are no places within it.
+	Whole bool
 }
 
 // verb is what a statement does.
@@ -86,6 +90,7 @@ type statement struct {
 	expr  *ad.Expr       // the rest, if it holds no macro and is an expression
 	pos   grid.Pos       // of the line
 	at    grid.Pos       // of the rest
+	whole bool           // there are no places within it
 }
 
 // parser reads the lines of one transform.
@@ -93,6 +98,7 @@ type parser struct {
 	t     *Transform
 	diags *grid.Diagnostics
 	ifs   []grid.Pos // without an endif
+	whole bool       // of the line
 }
 
 // ParseTransform reads a transform. Problems are added to diags; with errors among them
@@ -101,6 +107,7 @@ func ParseTransform(name string, at grid.Pos, lines []Line, diags *grid.Diagnost
 	p := &parser{t: &Transform{Name: name, Pos: at}, diags: diags}
 	for i := 0; i < len(lines); i++ {
 		text, pos := lines[i].Text, lines[i].Pos
+		p.whole = lines[i].Whole
 		trimmed := strings.TrimLeft(text, " \t\r")
 		if trimmed == "" || trimmed[0] == '#' {
 			continue
@@ -127,7 +134,7 @@ func ParseTransform(name string, at grid.Pos, lines []Line, diags *grid.Diagnost
 				body = append(body, l.Text)
 			}
 			i = end
-			p.t.lines = append(p.t.lines, statement{verb: assign, name: tagged, text: strings.Join(body, "\n"), pos: pos, at: pos})
+			p.t.lines = append(p.t.lines, statement{verb: assign, whole: true, name: tagged, text: strings.Join(body, "\n"), pos: pos, at: pos})
 			continue
 		}
 		if p.line(text, pos) {
@@ -151,12 +158,16 @@ func (p *parser) warn(at grid.Pos, summary, detail string) {
 
 // within is a place that lies bytes further in the text of a line.
 func within(pos grid.Pos, text string, offset, length int) grid.Pos {
-	if pos.Column == 0 {
-		return pos
-	}
 	pos.Column += utf8.RuneCountInString(text[:offset])
 	pos.Length = max(utf8.RuneCountInString(text[offset:min(offset+length, len(text))]), 1)
 	return pos
+}
+
+func (p *parser) within(pos grid.Pos, text string, offset, length int) grid.Pos {
+	if p.whole {
+		return pos
+	}
+	return within(pos, text, offset, length)
 }
 
 // cutTagged reads NAME @=tag.
@@ -191,9 +202,9 @@ func (p *parser) line(text string, pos grid.Pos) (last bool) {
 	start, end := word(text, 0)
 	key := strings.ToLower(text[start:end])
 	rest, _ := word(text, end)
-	s := statement{pos: within(pos, text, start, len(strings.TrimRight(text[start:], " \t\r"))), shown: strings.ToUpper(text[start:end])}
+	s := statement{whole: p.whole, pos: p.within(pos, text, start, len(strings.TrimRight(text[start:], " \t\r"))), shown: strings.ToUpper(text[start:end])}
 	s.text = strings.TrimRight(text[rest:], " \t\r")
-	s.at = within(pos, text, rest, len(s.text))
+	s.at = p.within(pos, text, rest, len(s.text))
 	assigns := strings.HasPrefix(s.text, "=")
 	keyword := strings.TrimRight(key, "!:(")
 	if i := strings.IndexAny(key, "!:($"); i >= 0 {
@@ -213,7 +224,7 @@ func (p *parser) line(text string, pos grid.Pos) (last bool) {
 	if name, value, ok := cutAssignment(text); ok {
 		from, _ := word(text, value)
 		s.verb, s.name, s.text = assign, name, strings.TrimSpace(text[value:])
-		s.at = within(pos, text, min(from, len(text)), len(s.text))
+		s.at = p.within(pos, text, min(from, len(text)), len(s.text))
 		p.t.lines = append(p.t.lines, s)
 		return false
 	}
@@ -221,7 +232,7 @@ func (p *parser) line(text string, pos grid.Pos) (last bool) {
 	if near := grid.Nearest(text[start:end], verbNames); near != "" {
 		detail = "Did you mean " + near + "?"
 	}
-	p.fail(within(pos, text, start, end-start), quote(text[start:end])+" is no command of transforms", detail)
+	p.fail(p.within(pos, text, start, end-start), quote(text[start:end])+" is no command of transforms", detail)
 	return false
 }
 
@@ -311,14 +322,14 @@ func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bo
 		_, end := word(whole, rest)
 		s.name = strings.TrimRight(whole[rest:end], ",=")
 		if s.name == "" || !strings.Contains(s.name, "$") && !ad.ValidName(s.name) && (s.verb != evalMacro || !macro.ValidName(s.name)) {
-			p.fail(within(pos, text, rest, end-rest), quote(whole[rest:end])+" is no name for an attribute", "Letters, digits and underscores, not a digit first.")
+			p.fail(p.within(pos, text, rest, end-rest), quote(whole[rest:end])+" is no name for an attribute", "Letters, digits and underscores, not a digit first.")
 			return false
 		}
 		from = end
 	}
 	if s.verb == remove {
 		if start, _ := word(whole, from); start < len(whole) {
-			p.fail(within(pos, text, start, len(whole)-start), "DELETE takes one attribute, or one /regex/", "Write a line for each.")
+			p.fail(p.within(pos, text, start, len(whole)-start), "DELETE takes one attribute, or one /regex/", "Write a line for each.")
 			return false
 		}
 		p.t.lines = append(p.t.lines, s)
@@ -332,7 +343,7 @@ func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bo
 		p.fail(s.pos, s.shown+" "+s.name+": to what?", usageOf(s.verb))
 		return false
 	}
-	s.text, s.at = whole[start:], within(pos, text, start, len(whole)-start)
+	s.text, s.at = whole[start:], p.within(pos, text, start, len(whole)-start)
 	p.settle(s)
 	return false
 }
@@ -386,7 +397,7 @@ func (p *parser) universe(s statement) {
 func (p *parser) expression(src string, at grid.Pos) *ad.Expr {
 	x, err := parse(src)
 	if err != nil {
-		p.fail(expressionAt(at, src, err), "this is no expression: "+reasonOf(err), "")
+		p.fail(expressionAt(at, src, err, p.whole), "this is no expression: "+reasonOf(err), "")
 		return nil
 	}
 	return x
@@ -402,7 +413,7 @@ func (p *parser) regex(s *statement, text string, pos grid.Pos, from int) (end i
 		end++
 	}
 	if end >= len(text) {
-		p.fail(within(pos, text, from, len(text)-from), "this regular expression is not ended", "Write /pattern/.")
+		p.fail(p.within(pos, text, from, len(text)-from), "this regular expression is not ended", "Write /pattern/.")
 		return 0, false
 	}
 	pattern := strings.ReplaceAll(text[from+1:end], `\/`, "/")
@@ -416,17 +427,26 @@ func (p *parser) regex(s *statement, text string, pos grid.Pos, from int) (end i
 		case 'm', 'U':
 			flags += string(c)
 		default:
-			p.fail(within(pos, text, options, end-options), quote(text[options:end])+" are no options of a regular expression", "They are i, m and U.")
+			p.fail(p.within(pos, text, options, end-options), quote(text[options:end])+" are no options of a regular expression", "They are i, m and U.")
 			return 0, false
 		}
 	}
 	re, err := regexp.Compile("(?" + flags + ")" + pattern)
 	if err != nil {
-		p.fail(within(pos, text, from, options-from), "this regular expression cannot be used: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
+		p.fail(p.within(pos, text, from, options-from), "this regular expression cannot be used: "+wrongOf(err), "")
 		return 0, false
 	}
 	s.regex, s.name = re, text[from:end]
 	return end, true
+}
+
+// wrongOf is what is wrong with a regular expression, without its text.
+func wrongOf(err error) string {
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		return wrong.Code.String()
+	}
+	return err.Error()
 }
 
 func usageOf(v verb) string {
