@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"path"
 	"strconv"
 	"strings"
 
@@ -30,12 +31,16 @@ func (r *Router) Table(files route.Files) (*route.Table, grid.Diagnostics) {
 	s := r.source
 	var diags grid.Diagnostics
 	if r.CondorConfig != "" {
-		src, err := files.ReadFile(r.CondorConfig)
+		name := r.CondorConfig
+		if !path.IsAbs(name) { // it is beside ours
+			name = path.Join(path.Dir(r.at.File), name)
+		}
+		src, err := files.ReadFile(name)
 		if err != nil {
 			return nil, grid.Diagnostics{r.at.Problem(false, "HTCondor's configuration cannot be read: "+err.Error(), "")}
 		}
 		var under route.Source
-		if under, diags = route.ReadSource(r.CondorConfig, src, files); !diags.HasErrors() {
+		if under, diags = route.ReadSource(name, src, files); !diags.HasErrors() {
 			s = s.Over(under)
 		}
 	}

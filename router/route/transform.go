@@ -332,6 +332,7 @@ func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bo
 			p.fail(p.within(pos, text, start, len(whole)-start), "DELETE takes one attribute, or one /regex/", "Write a line for each.")
 			return false
 		}
+		s.text = ""
 		p.t.lines = append(p.t.lines, s)
 		return false
 	}
