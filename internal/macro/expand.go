@@ -249,7 +249,8 @@ func cutDefault(body string) (name, otherwise string, ok bool) {
 }
 
 // SelfReplaced replaces $(key) in value by what the macro was before: the one
-// reference that is not left for later.
+// reference that is not left for later. What becomes too long for a value is not grown
+// further: expanding it is an error.
 func SelfReplaced(value, key, before string) string {
 	var b strings.Builder
 	for {
@@ -259,7 +260,7 @@ func SelfReplaced(value, key, before string) string {
 		}
 		body, rest, ok := Parenthesized(value[i+1:])
 		name, otherwise, _ := strings.Cut(body, ":")
-		if !ok || Fold(strings.TrimSpace(name)) != key || i > 0 && value[i-1] == '$' {
+		if !ok || b.Len() > maxText || Fold(strings.TrimSpace(name)) != key || i > 0 && value[i-1] == '$' {
 			b.WriteString(value[:i+2])
 			value = value[i+2:]
 			continue

@@ -69,6 +69,10 @@ func Build(s Source, diags *grid.Diagnostics) *Table {
 	for _, x := range s.Post {
 		t.Post = append(t.Post, ParseTransform(x.Name, x.Pos, x.Lines, diags))
 	}
+	if len(s.Routes) > maxRoutes {
+		*diags = append(*diags, s.Routes[maxRoutes].Pos.Problem(false, "there are more than 1000 routes", ""))
+		return t
+	}
 	for _, x := range s.Routes {
 		b := builder{t: t, s: &s, diags: diags}
 		if r := b.route(x); r != nil {
@@ -102,6 +106,7 @@ type builder struct {
 	diags *grid.Diagnostics
 	r     *Route
 	vars  map[string]knob
+	text  string // of all lines that may use a macro, in small letters
 }
 
 // knob is a macro of a route, with its place.
@@ -294,10 +299,10 @@ func (b *builder) unknown(t *Transform) {
 			b.warn(s.pos, s.name+" has no effect here", "HTCondor knows this setting; it is not served.")
 			continue
 		}
-		if slices.ContainsFunc(knobs, func(n string) bool { return strings.EqualFold(n, s.name) }) || b.mentioned(t, s.name) {
+		if slices.ContainsFunc(knobs, func(n string) bool { return strings.EqualFold(n, s.name) }) {
 			continue
 		}
-		if near := grid.Nearest(s.name, append(knobs, verbNames...)); near != "" {
+		if near := grid.Nearest(s.name, knobs); near != "" && !b.mentioned(t, s.name) {
 			b.warn(s.pos, "nothing uses "+s.name, "Did you mean "+near+"?")
 		}
 	}
@@ -305,15 +310,19 @@ func (b *builder) unknown(t *Transform) {
 
 // mentioned reports whether a macro may be used: by the route, or by any transform.
 func (b *builder) mentioned(t *Transform, name string) bool {
-	all := append(append([]*Transform{t}, b.t.Pre...), b.t.Post...)
-	for _, x := range all {
-		for i := range x.lines {
-			if s := &x.lines[i]; containsFold(s.text, name) || containsFold(s.name, "$("+name) {
-				return true
+	if b.text == "" {
+		var text strings.Builder
+		for _, x := range slices.Concat([]*Transform{t}, b.t.Pre, b.t.Post) {
+			for i := range x.lines {
+				text.WriteString(strings.ToLower(x.lines[i].text + "\n"))
+				if n := x.lines[i].name; strings.Contains(n, "$(") {
+					text.WriteString(strings.ToLower(n + "\n"))
+				}
 			}
 		}
+		b.text = text.String()
 	}
-	return false
+	return strings.Contains(b.text, strings.ToLower(name))
 }
 
 func containsFold(text, part string) bool {

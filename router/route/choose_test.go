@@ -161,3 +161,24 @@ func TestRoutesTakeTurns(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func BenchmarkChoose(b *testing.B) {
+	table, diags := Read("x", []byte(threeRoutes), nil)
+	if diags.HasErrors() {
+		b.Fatal(diags)
+	}
+	text := "ClusterId = 7\nProcId = 1\nOwner = \"ada\"\nJobStatus = 1\nJobUniverse = 5\nRequestMemory = 5000\n"
+	for i := range 80 {
+		text += fmt.Sprintf("Attr%d = Foo + %d\n", i, i)
+	}
+	a, err := ad.ParseLong(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if table.Choose(a, Load{}, noon).Route == nil {
+			b.Fatal("it has no route")
+		}
+	}
+}

@@ -16,8 +16,10 @@ type Files interface {
 }
 
 const (
-	maxFile    = 4 << 20 // bytes of one file
+	maxFile    = 1 << 20 // bytes of one file
 	maxInclude = 16      // files within files
+	maxLines   = 10_000  // of one route or transform
+	maxRoutes  = 1000
 )
 
 // config is HTCondor's configuration, as far as it is read for routes: what its names
@@ -58,7 +60,7 @@ func (c *config) warn(at grid.Pos, summary, detail string) {
 func (c *config) read(name string, src []byte) {
 	switch {
 	case len(src) > maxFile:
-		c.fail(grid.Pos{File: name}, "the file is longer than 4 MiB", "")
+		c.fail(grid.Pos{File: name}, "the file is longer than 1 MiB", "")
 		return
 	case !utf8.Valid(src):
 		c.fail(grid.Pos{File: name}, "the file is not UTF-8 text", "Save it as UTF-8.")

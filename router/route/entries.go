@@ -126,19 +126,22 @@ type scanner struct {
 	c     *config
 	text  string
 	lines []Line
+	ends  []int // where the text's lines end
 	at    int
 }
 
 // place is where a byte of the text is written.
 func (s *scanner) place(offset, length int) grid.Pos {
-	line := strings.Count(s.text[:offset], "\n")
-	begin := strings.LastIndexByte(s.text[:offset], '\n') + 1
+	line, _ := slices.BinarySearch(s.ends, offset)
 	if line >= len(s.lines) {
 		return grid.Pos{}
 	}
-	end := len(s.text)
-	if i := strings.IndexByte(s.text[begin:], '\n'); i >= 0 {
-		end = begin + i
+	begin, end := 0, len(s.text)
+	if line > 0 {
+		begin = s.ends[line-1] + 1
+	}
+	if line < len(s.ends) {
+		end = s.ends[line]
 	}
 	l := s.lines[line]
 	if l.Whole {
@@ -180,6 +183,11 @@ func (s *scanner) blanks() {
 // records are the ads that a text lists, commas or blanks between them.
 func (c *config) records(d *definition, text string, lines []Line) [][]entry {
 	s := scanner{c: c, text: text, lines: lines}
+	for i := range len(text) {
+		if text[i] == '\n' {
+			s.ends = append(s.ends, i)
+		}
+	}
 	var out [][]entry
 	for {
 		s.blanks()
@@ -192,6 +200,10 @@ func (c *config) records(d *definition, text string, lines []Line) [][]entry {
 		}
 		if s.text[s.at] != '[' {
 			c.fail(or1(s.place(s.at, 1), d.pos), "a route of the old syntax begins with [", `As in: [ Name = "A"; GridResource = "batch slurm"; ]`)
+			return out
+		}
+		if len(out) == maxRoutes {
+			c.fail(s.place(s.at, 1), "there are more than 1000 routes", "")
 			return out
 		}
 		record, ok := s.record()
@@ -217,6 +229,10 @@ func (s *scanner) record() (out []entry, ok bool) {
 		case s.text[s.at] == ';':
 			s.at++
 			continue
+		}
+		if len(out) == maxRoutes {
+			s.c.fail(s.place(s.at, 1), "a route of more than 1000 attributes", "")
+			return nil, false
 		}
 		start := s.at
 		for s.at < len(s.text) && wordByte(s.text[s.at]) {

@@ -173,7 +173,7 @@ func (c *config) misspelt() {
 		case strings.HasPrefix(key, "job_router_transform_"):
 			c.warn(d.pos, "the transform "+quote(d.name[len("JOB_ROUTER_TRANSFORM_"):])+" is off", "No list of transforms names it.")
 		default:
-			if near := grid.Nearest(d.name, served); near != "" {
+			if near := grid.Nearest(d.name, served); near != "" && !strings.EqualFold(near, d.name) {
 				c.warn(d.pos, d.name+" means nothing here", "Did you mean "+near+"?")
 			}
 		}

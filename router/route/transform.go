@@ -105,6 +105,10 @@ type parser struct {
 // it is not to be used.
 func ParseTransform(name string, at grid.Pos, lines []Line, diags *grid.Diagnostics) *Transform {
 	p := &parser{t: &Transform{Name: name, Pos: at}, diags: diags}
+	if len(lines) > maxLines {
+		p.fail(at, "these are more than 10000 lines", "")
+		return p.t
+	}
 	for i := 0; i < len(lines); i++ {
 		text, pos := lines[i].Text, lines[i].Pos
 		p.whole = lines[i].Whole
@@ -389,6 +393,7 @@ func (p *parser) universe(s statement) {
 			detail = "Did you mean " + near + "?"
 		}
 		p.fail(s.at, quote(s.text)+" is no universe", detail)
+		p.t.Universe = universes["vanilla"] // which lacks nothing else
 		return
 	}
 	p.t.Universe = n
