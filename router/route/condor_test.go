@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +18,9 @@ import (
 
 // What HTCondor's own tools make of the routes, transforms and jobs in testdata was
 // written down by .ci/routes: condor_job_router_info and condor_transform_ads 23.9.6.
+
+// ROUTES_CASES=DIR has another directory of that form judged, written by .ci/routes too.
+var cases = cmp.Or(os.Getenv("ROUTES_CASES"), "testdata")
 
 // differ are the places where we mean something else than HTCondor, and why.
 var differ = map[string]string{
@@ -53,7 +57,7 @@ func differs(t *testing.T, where string, same bool) bool {
 
 func lines(t *testing.T, name string) []string {
 	t.Helper()
-	src, err := os.ReadFile(filepath.Join("testdata", name))
+	src, err := os.ReadFile(filepath.Join(cases, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +110,8 @@ func compared(t *testing.T, where string, ours, condors *ad.Ad) {
 // A38: each command of the transform language, with its forms.
 func TestTransformsAreHTCondors(t *testing.T) {
 	jobs := adsOf(t, lines(t, "transforms/jobs.ad"))
-	files, err := filepath.Glob("testdata/transforms/*.xform")
-	if err != nil || len(files) < 25 {
+	files, err := filepath.Glob(cases + "/transforms/*.xform")
+	if err != nil || cases == "testdata" && len(files) < 25 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
@@ -195,8 +199,8 @@ func isNumber(s string) bool {
 
 // A37: the same four routes, and more, choose for the same jobs, and make the same copies.
 func TestRoutesAreHTCondors(t *testing.T) {
-	files, err := filepath.Glob("testdata/routes/*.config")
-	if err != nil || len(files) < 10 {
+	files, err := filepath.Glob(cases + "/routes/*.config")
+	if err != nil || cases == "testdata" && len(files) < 10 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
@@ -216,7 +220,7 @@ func TestRoutesAreHTCondors(t *testing.T) {
 			}
 			sameRoutes(t, table, condor.routes)
 			jobs := lines(t, "routes/jobs.ad")
-			if _, err := os.Stat(filepath.Join("testdata", name+".jobs")); err == nil {
+			if _, err := os.Stat(filepath.Join(cases, name+".jobs")); err == nil {
 				jobs = lines(t, name+".jobs")
 			}
 			load := Load{Routes: map[string]Use{}}
@@ -255,7 +259,7 @@ func TestRoutesAreHTCondors(t *testing.T) {
 				}
 				compared(t, name+" "+id, c.Ad, theirAd)
 			}
-			if routed == 0 {
+			if routed == 0 && cases == "testdata" {
 				t.Error("no job was routed")
 			}
 		})

@@ -39,6 +39,7 @@ var badConfigs = []struct{ name, src string }{
 	{"the job in a resource", one("  REQUIREMENTS true\n  GridResource = condor $(MY.Pool)\n")},
 	{"commands without what they need", one("  REQUIREMENTS\n  UNIVERSE local\n  SET\n  SET Foo\n  COPY Foo\n  RENAME /x/\n  DELETE A B\n  EVALMACRO\n")},
 	{"names that are none", one("  REQUIREMENTS true\n  UNIVERSE local\n  SET 5x 3\n  COPY Foo a-b\n  DELETE /x\n  DELETE /x/g\n  SET true 3\n")},
+	{"groups that are none", one("  REQUIREMENTS true\n  UNIVERSE local\n  COPY /^(Foo)(.*)/ A\\1\\2\n  RENAME /^Foo/ A\\1\n  EVALSET A regexp(\"a\\.b\", Foo)\n")},
 	{"conditions", one("  REQUIREMENTS true\n  UNIVERSE local\n  if $(MY.Foo) > 3\n  else\n  if defined 5 5\n  endif\n")},
 	{"conditions without their beginning", one("  REQUIREMENTS true\n  UNIVERSE local\n  endif\n  else\n")},
 	{"a condition around requirements", one("  UNIVERSE local\n  if true\n    REQUIREMENTS Foo\n  endif\n")},

@@ -88,7 +88,7 @@ func (e *editing) do(s *statement, x *macro.Expander) error {
 		if src, err = e.expanded(x, s.text); err != nil {
 			return err
 		}
-		if expr, err = parse(src); err != nil {
+		if expr, _, err = s.verb.parse(src); err != nil {
 			return grid.Errorf(grid.Invalid, "%s is no expression: %s", quote(src), reasonOf(err))
 		}
 	}
@@ -247,8 +247,48 @@ func automatic(key string) macro.Meaning {
 	return macro.Meaning{}
 }
 
-// parse reads an expression in the old syntax.
+// parse reads an expression in the old syntax, in which a backslash stands for itself.
 func parse(src string) (*ad.Expr, error) { return ad.ParseOld(src) }
+
+// parse reads the expression of a statement. HTCondor reads those that are worked out at
+// once in the new syntax, and takes a backslash that begins no escape for nothing.
+func (v verb) parse(src string) (x *ad.Expr, odd bool, err error) {
+	if v != evalSet && v != evalMacro {
+		x, err = parse(src)
+		return x, false, err
+	}
+	if x, err = ad.Parse(src); err == nil {
+		return x, false, nil
+	}
+	if plain := withoutOddEscapes(src); plain != src {
+		if x, again := ad.Parse(plain); again == nil {
+			return x, true, nil
+		}
+	}
+	return nil, false, err
+}
+
+// withoutOddEscapes is an expression's text without the backslashes in its strings that
+// begin no escape.
+func withoutOddEscapes(src string) string {
+	var b strings.Builder
+	inside := false
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		switch {
+		case c == '"':
+			inside = !inside
+		case c == '\\' && inside && i+1 < len(src):
+			i++
+			if strings.IndexByte(`abfnrtv"'\?01234567`, src[i]) >= 0 {
+				b.WriteByte(c)
+			}
+			c = src[i]
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
 
 // reasonOf is what is wrong with an expression, without its text.
 func reasonOf(err error) string {

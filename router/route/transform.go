@@ -359,11 +359,25 @@ func (p *parser) settle(s statement) {
 	switch s.verb {
 	case set, setDefault, evalSet, evalMacro:
 		if plain {
-			if s.expr = p.expression(s.text, s.at); s.expr == nil {
+			x, odd, err := s.verb.parse(s.text)
+			if err != nil {
+				p.fail(expressionAt(s.at, s.text, err, p.whole), "this is no expression: "+reasonOf(err), "")
 				return
 			}
+			if odd {
+				p.warn(s.at, "a backslash here begins no escape, and is left out", s.shown+` reads \n, \" and \\ as escapes, unlike SET: write \\ for a backslash.`)
+			}
+			s.expr = x
 		}
 	default:
+		if s.regex != nil {
+			for i := 0; i+1 < len(s.text); i++ {
+				if s.text[i] == '\\' && s.text[i+1] >= '0' && s.text[i+1] <= '9' && int(s.text[i+1]-'0') > s.regex.NumSubexp() {
+					p.fail(p.within(s.at, s.text, i, 2), s.text[i:i+2]+" is nothing: "+s.name+" has "+groups(s.regex.NumSubexp()), "What stands in parentheses is a group; \\0 is all that matched.")
+					return
+				}
+			}
+		}
 		if plain && s.regex == nil && !ad.ValidName(s.text) {
 			p.fail(s.at, quote(s.text)+" is no name for an attribute", "Letters, digits and underscores, not a digit first.")
 			return
@@ -453,6 +467,13 @@ func wrongOf(err error) string {
 		return wrong.Code.String()
 	}
 	return err.Error()
+}
+
+func groups(n int) string {
+	if n == 1 {
+		return "1 group"
+	}
+	return strconv.Itoa(n) + " groups"
 }
 
 func usageOf(v verb) string {
