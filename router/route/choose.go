@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,10 @@ func (c *Choice) take(t *Table, r *Route, job *ad.Ad, now time.Time, v *Verdict)
 		*v = Verdict{Route: r.Name, Answer: Broken, Words: "wants it, but cannot make of it what it should become: " + grid.MessageOf(err)}
 		return
 	}
+	if c.InPlace && !slices.ContainsFunc(steps, func(s Step) bool { return s.Attr != "" }) {
+		*v = Verdict{Route: r.Name, Answer: Loop, Words: "has edited it already: it would change nothing"}
+		return
+	}
 	c.Route, c.Ad = r, out
 	*v = Verdict{Route: r.Name, Answer: Takes}
 }
@@ -125,7 +130,7 @@ func (t *Table) look(r *Route, job *ad.Ad, use Use, now time.Time) Verdict {
 		}
 		return v
 	}
-	if at := t.passed(job, r); at != "" {
+	if at := t.passed(job, r); at != "" && !holds(r.EditInPlace, job, instant) {
 		v.Answer, v.Words = Loop, "does not take it again: it came through here already ("+at+")"
 		return v
 	}

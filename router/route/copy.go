@@ -77,7 +77,11 @@ type editing struct {
 func (t *Table) transform(r *Route, job *ad.Ad, inPlace, sandboxed bool, now ad.Instant) (*ad.Ad, []Step, error) {
 	from := grid.JobID{Cluster: int32(job.Int("ClusterId", 0)), Proc: int32(job.Int("ProcId", 0))}.String()
 	e := &editing{table: t, ad: job.Flat(), id: from, vars: map[string]macro.Meaning{}, now: now}
-	path := strings.Join(append(waysOf(job), t.Name+"/"+r.Name), wayBetween)
+	ways := waysOf(job)
+	if way := t.Name + "/" + r.Name; !slices.Contains(ways, way) {
+		ways = append(ways, way)
+	}
+	path := strings.Join(ways, wayBetween)
 	if !inPlace {
 		e.by = "copy"
 		e.copied(r, sandboxed)

@@ -148,12 +148,22 @@ func TestALoopEndsWhereItBegan(t *testing.T) {
 	if fourth := arrived(c, 9); said(here.Choose(fourth, Load{}, noon)) != "it is itself a routed job: route C made it of job 8.0" {
 		t.Error(said(here.Choose(fourth, Load{}, noon)))
 	}
-	in := table(t, one(" REQUIREMENTS true\n UNIVERSE vanilla\n EditJobInPlace = true\n SET Foo 3\n"))
-	edited := in.Choose(first, Load{}, noon)
-	if !edited.InPlace || edited.Ad.Int("Foo", 0) != 3 || edited.Ad.Int("ClusterId", 0) != 7 {
-		t.Fatal(said(edited))
+}
+
+func TestAJobIsEditedInPlaceAsLongAsThatChangesIt(t *testing.T) {
+	table := table(t, one(" REQUIREMENTS Count < 3\n UNIVERSE vanilla\n EditJobInPlace = true\n SET Foo 3\n if defined MY.Counted\n  EVALSET Count Count + 1\n endif\n"))
+	c := table.Choose(job(t, "Count = 0"), Load{}, noon)
+	if !c.InPlace || c.Ad.Int("Foo", 0) != 3 || c.Ad.Int("ClusterId", 0) != 7 || c.Ad.Has(RoutedBy) {
+		t.Fatal(said(c))
 	}
-	if got := said(in.Choose(edited.Ad, Load{}, noon)); !strings.Contains(got, "does not take it again") {
+	if got := said(table.Choose(c.Ad, Load{}, noon)); got != "a has edited it already: it would change nothing" {
+		t.Error(got)
+	}
+	c = table.Choose(job(t, "Count = 0\nCounted = true"), Load{}, noon)
+	for c.Route != nil {
+		c = table.Choose(c.Ad, Load{}, noon)
+	}
+	if got := said(c); got != "a does not want it: Count < 3 is false (Count is 3)" {
 		t.Error(got)
 	}
 }

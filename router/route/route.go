@@ -67,7 +67,8 @@ func (t *Table) Route(name string) *Route {
 // Failed reports whether a job that came to its end on the route counts as a failure.
 func (r *Route) Failed(job *ad.Ad, now ad.Instant) bool { return holds(r.FailureTest, job, now) }
 
-// holds reports whether an expression of a job's ad is true. None is not.
+// holds reports whether an expression of a job's ad is true. None is not. TARGET is the job
+// too: HTCondor's manual writes it so.
 func holds(x *ad.Expr, job *ad.Ad, now ad.Instant) bool {
-	return x != nil && ad.Truth(now.Eval(x, job, nil))
+	return x != nil && ad.Truth(now.Eval(x, job, job))
 }
