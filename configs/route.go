@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"path"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,7 @@ type Router struct {
 }
 
 // Table is the routes, with those of HTCondor's configuration, which is read through
-// files; nil of no Router. With errors among the diagnostics it is not to be used.
+// files, to which names go as they are written; nil of no Router. With errors among the diagnostics it is not to be used.
 func (r *Router) Table(files route.Files) (*route.Table, grid.Diagnostics) {
 	if r == nil {
 		return nil, nil
@@ -31,16 +30,12 @@ func (r *Router) Table(files route.Files) (*route.Table, grid.Diagnostics) {
 	s := r.source
 	var diags grid.Diagnostics
 	if r.CondorConfig != "" {
-		name := r.CondorConfig
-		if !path.IsAbs(name) { // it is beside ours
-			name = path.Join(path.Dir(r.at.File), name)
-		}
-		src, err := files.ReadFile(name)
+		src, err := files.ReadFile(r.CondorConfig)
 		if err != nil {
 			return nil, grid.Diagnostics{r.at.Problem(false, "HTCondor's configuration cannot be read: "+err.Error(), "")}
 		}
 		var under route.Source
-		if under, diags = route.ReadSource(name, src, files); !diags.HasErrors() {
+		if under, diags = route.ReadSource(r.CondorConfig, src, files); !diags.HasErrors() {
 			s = s.Over(under)
 		}
 	}

@@ -102,7 +102,7 @@ func (o *routeOptions) table(d *Deps) (*route.Table, string, error) {
 		c, found := configs.ReadSchedd(name, src)
 		if diags = found; !diags.HasErrors() {
 			var more grid.Diagnostics
-			t, more = c.Router.Table(jobfile.OS{})
+			t, more = c.Router.Table(besideFiles{filepath.Dir(name)})
 			if c.Router != nil && c.Router.CondorConfig != "" { // else they were told already
 				diags = append(diags, more...)
 			}
@@ -118,6 +118,16 @@ func (o *routeOptions) table(d *Deps) (*route.Table, string, error) {
 		return nil, "", grid.Errorf(grid.NotFound, "%s has no routes", name)
 	}
 	return t, name, nil
+}
+
+// besideFiles are files that are named as seen from a directory.
+type besideFiles struct{ dir string }
+
+func (f besideFiles) ReadFile(name string) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(f.dir, name)
+	}
+	return jobfile.OS{}.ReadFile(name)
 }
 
 // jobs are those that the routes are tried on.
