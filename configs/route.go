@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/router/route"
 
@@ -135,17 +136,19 @@ func (l *lines) part(set func(e hclsyntax.Expression, add func(e hclsyntax.Expre
 	}}
 }
 
-// source is a value as the source of a ClassAd expression: a string is source, a number
-// or a truth itself.
-func (l *lines) source(e hclsyntax.Expression) (src string, ok bool) {
-	if len(e.Variables()) == 0 && !isCall(e) {
-		switch v, diags := e.Value(nil); {
-		case diags.HasErrors() || v.IsNull():
-		case v.Type() == cty.Number:
-			return v.AsBigFloat().Text('g', -1), true
-		case v.Type() == cty.Bool:
-			return strconv.FormatBool(v.True()), true
-		}
+// source is a value as the source of a ClassAd expression, in the new syntax or, as most
+// lines have it, the old: a string is source, a number or a truth itself, and an expression
+// of my.X is lowered as in a job file.
+func (l *lines) source(e hclsyntax.Expression, new bool) (src string, ok bool) {
+	if _, isText := e.(*hclsyntax.TemplateExpr); !isText && (len(e.Variables()) > 0 || isCall(e)) {
+		return l.lowered(e, new)
+	}
+	switch v, diags := e.Value(nil); {
+	case diags.HasErrors() || v.IsNull():
+	case v.Type() == cty.Number:
+		return v.AsBigFloat().Text('g', -1), true
+	case v.Type() == cty.Bool:
+		return strconv.FormatBool(v.True()), true
 	}
 	v, ok := l.f.constantOf(e, cty.String, "an expression in quotes, a number, true or false")
 	if !ok {
@@ -159,9 +162,33 @@ func (l *lines) source(e hclsyntax.Expression) (src string, ok bool) {
 	return src, true
 }
 
+// lowered is an expression in HCL as source.
+func (l *lines) lowered(e hclsyntax.Expression, new bool) (src string, ok bool) {
+	for _, t := range e.Variables() {
+		if root := t.RootName(); root != "my" && root != "target" {
+			l.f.fail(t.SourceRange(), quote(root)+" is nothing here", "An expression of a route names attributes of the job: my."+root)
+			return "", false
+		}
+	}
+	down := &lowering{file: l.f, vars: newVariables(l.f)}
+	src = down.source(e)
+	if down.bad {
+		return "", false
+	}
+	x, err := ad.Parse(src)
+	if err != nil {
+		l.f.fail(e.Range(), "this is no expression: "+grid.MessageOf(err), "")
+		return "", false
+	}
+	if new {
+		return x.String(), true
+	}
+	return x.Old(), true
+}
+
 func (l *lines) expr(begin string) setter {
 	return l.part(func(e hclsyntax.Expression, add func(hclsyntax.Expression, string)) {
-		if src, ok := l.source(e); ok {
+		if src, ok := l.source(e, false); ok {
 			add(e, begin+src)
 		}
 	})
@@ -241,7 +268,7 @@ func (l *lines) pairs(line func(name, text string) string) setter {
 func (l *lines) sources(begin string) setter {
 	return l.part(func(e hclsyntax.Expression, add func(hclsyntax.Expression, string)) {
 		l.items(e, func(name string, value hclsyntax.Expression) {
-			if src, ok := l.source(value); ok {
+			if src, ok := l.source(value, begin == "EVALSET "); ok {
 				add(value, begin+name+" "+src)
 			}
 		})

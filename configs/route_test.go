@@ -22,7 +22,7 @@ transform "base" {
   delete = ["WantRoute"]
 }
 route "big" {
-  requirements           = "RequestMemory > 1000"
+  requirements           = my.RequestMemory > 1000
   grid_resource          = "batch slurm"
   max_jobs               = 7
   max_idle_jobs          = 3
@@ -33,7 +33,7 @@ route "big" {
   delete                 = ["/^Periodic/"]
   default                = { Queue = "\"long\"" }
   set                    = { Cpus = 2, Text = "\"at $(site)\"" }
-  eval_set               = { Twice = "RequestMemory * 2" }
+  eval_set               = { Twice = my.RequestMemory * 2, Slash = strcat("a\\b", my.Owner) }
   steps = <<-END
     if defined MY.Foo
       SET HasFoo true
@@ -52,7 +52,7 @@ JOB_ROUTER_TRANSFORM_base @=end
 @end
 JOB_ROUTER_ROUTE_NAMES = big rest
 JOB_ROUTER_ROUTE_big @=end
-  REQUIREMENTS RequestMemory > 1000
+  REQUIREMENTS MY.RequestMemory > 1000
   GridResource = batch slurm
   MaxJobs = 7
   MaxIdleJobs = 3
@@ -64,7 +64,8 @@ JOB_ROUTER_ROUTE_big @=end
   DEFAULT Queue "long"
   SET Cpus 2
   SET Text "at $(site)"
-  EVALSET Twice RequestMemory * 2
+  EVALSET Twice MY.RequestMemory * 2
+  EVALSET Slash strcat("a\\b",MY.Owner)
   if defined MY.Foo
     SET HasFoo true
   endif
