@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -50,6 +51,7 @@ type Schedd struct {
 	Crons        []Cron
 	Policies     []Policy
 	Requirements []Requirement
+	Commands     []submit.OwnCommand
 
 	Router *Router // nil: no jobs are routed
 }
@@ -168,6 +170,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `submit_requirement "NAME"`) && f.single(seen, b, "submit_requirement "+quote(b.Labels[0])) {
 				c.Requirements = append(c.Requirements, f.requirement(b))
 			}
+		case "submit_command":
+			if f.labels(b, `submit_command "NAME"`) && f.single(seen, b, "submit_command "+quote(b.Labels[0])) {
+				c.Commands = append(c.Commands, f.command(b))
+			}
 		case "job_router":
 			if f.labels(b, "job_router") && f.single(seen, b, "job_router") {
 				f.router(b, c.routing())
@@ -181,7 +187,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				f.transform(b, c.routing())
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "job_router", "route", "transform"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
 		}
 	}
 	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {

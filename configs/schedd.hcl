@@ -119,6 +119,15 @@ limits {
 #   warning = false
 # }
 
+# A submit command of your own, in both tongues: it becomes the attribute of its name.
+# type is string, strings (a list), file (a path), int, unsigned, bool, expression, or
+# refused: then the command, also one of every schedd's, must not be used. What jobs must
+# not get past in another way is a submit_requirement.
+#
+# submit_command "LongJob" {
+#   type = "bool"
+# }
+
 # Jobs that leave the pool: which, where to, and as what. See docs/routes.md.
 #
 # job_router {

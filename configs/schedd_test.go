@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gridburst/schedd/submit"
 )
 
 // whole is a configuration with every key that there is.
@@ -99,6 +101,9 @@ submit_requirement "r" {
   reason = "strcat(Name, Name)"
   warning = true
 }
+submit_command "LongJob" {
+  type = "bool"
+}
 job_router {
   condor_config = "/etc/condor/router.config"
   name = "mine"
@@ -162,7 +167,8 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	}
 	got.Policies, got.Requirements, got.Router = nil, nil, nil // which TestRouteBlocksAreHTCondorsRoutes looks at
 	want := Schedd{
-		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
+		Commands: []submit.OwnCommand{{Name: "LongJob", Type: "bool"}},
+		Dir:      "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour, KeepHistory: 5 * time.Hour, VerifyEvery: 6 * time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},

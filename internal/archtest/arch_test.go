@@ -79,7 +79,9 @@ var testOnly = map[string]string{
 	"gahp/conform":        "a test suite",
 	"gahp/ovirtsim":       "an engine of its own: only its command serves it",
 	"gahp/ovirtsim/guest": "a stand-in for a machine",
-	"internal/sim":        "a stand-in for the world",
+
+	"gahp/ovirtsim/cassette": "a stand-in for an engine's past",
+	"internal/sim":           "a stand-in for the world",
 }
 
 type file struct {

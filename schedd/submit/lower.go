@@ -106,6 +106,7 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 		l.setServicePorts,
 		l.setVirtualMachine,
 		l.setPlainCommands,
+		l.setOwnCommands,
 		l.setCustom,
 		l.setRequirements,
 	} {
@@ -172,7 +173,7 @@ func (l *lowering) setCustom() {
 // command is a command's value, under the first of its names that is set. Empty text
 // counts as not set, as in HTCondor.
 func (l *lowering) command(name string) (Value, bool) {
-	c, ok := CommandNamed(name)
+	c, ok := l.site.Command(name)
 	if !ok {
 		panic("submit: no command " + name)
 	}

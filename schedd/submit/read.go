@@ -409,7 +409,7 @@ func (r *reading) reportUnused() {
 			continue
 		}
 		detail := ""
-		if near := grid.Nearest(d.name, CommandNames()); near != "" {
+		if near := grid.Nearest(d.name, r.site.CommandNames()); near != "" {
 			detail = "Did you mean " + quote(near) + "?"
 		}
 		r.warn(d.pos, "the line '"+d.name+" = "+shown(d.value)+"' was not used: is it a typing error?", detail)

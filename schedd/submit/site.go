@@ -27,6 +27,9 @@ type Site struct {
 	// sets a job attribute.
 	Vars []Var
 
+	// Own are the commands that the site has beside those of every site.
+	Own []OwnCommand
+
 	// Explain is told of each section, in the order of their jobs, where its attributes
 	// came from; it may be nil.
 	Explain func(Origins)
