@@ -132,7 +132,7 @@ func continued(lines []Line) string {
 			}
 		}
 		if i < len(lines)-1 {
-			text = strings.TrimSuffix(strings.TrimRight(text, " \t"), `\`)
+			text = strings.TrimSuffix(strings.TrimRight(text, " \t\r"), `\`)
 		}
 		b.WriteString(text)
 	}

@@ -8,6 +8,7 @@ import (
 // A configuration of the largest size is read in a moment, whatever is in it.
 func TestLargeConfigurationsAreReadInAMoment(t *testing.T) {
 	for name, src := range map[string]string{
+		"long lines":   one(strings.Repeat(" SET A 3 + \\\n", 9_990) + " 3\n"),
 		"doubling":     strings.Repeat("A = $(A)$(A)x\n", 64),
 		"settings":     strings.Repeat("A = $(A) x\n", 4_000),
 		"old routes":   "JOB_ROUTER_ENTRIES @=e\n" + strings.Repeat("[ Name = \"a\"; GridResource = \"x\"; Requirements = Foo; OverrideRoutingEntry = true; ]\n", 9_000) + "@e\n",

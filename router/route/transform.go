@@ -116,9 +116,13 @@ func ParseTransform(name string, at grid.Pos, lines []Line, diags *grid.Diagnost
 		if trimmed == "" || trimmed[0] == '#' {
 			continue
 		}
-		for strings.HasSuffix(strings.TrimRight(text, " \t\r"), `\`) && i+1 < len(lines) {
-			i++
-			text = strings.TrimSuffix(strings.TrimRight(text, " \t\r"), `\`) + strings.TrimLeft(lines[i].Text, " \t")
+		last := i
+		for last+1 < len(lines) && strings.HasSuffix(strings.TrimRight(lines[last].Text, " \t\r"), `\`) {
+			last++
+		}
+		if last > i {
+			text = continued(lines[i : last+1])
+			i = last
 		}
 		if !utf8.ValidString(text) {
 			p.fail(pos, "this line is not UTF-8 text", "Save the file as UTF-8.")

@@ -28,6 +28,8 @@ type routeOptions struct {
 	each     bool
 	ads, all bool
 	json     bool
+
+	own []submit.OwnCommand // of the configuration
 }
 
 // Routes is groute.
@@ -100,7 +102,7 @@ func (o *routeOptions) table(d *Deps) (*route.Table, string, error) {
 	var diags grid.Diagnostics
 	if strings.EqualFold(filepath.Ext(name), ".hcl") {
 		c, found := configs.ReadSchedd(name, src)
-		if diags = found; !diags.HasErrors() {
+		if diags, o.own = found, c.Commands; !diags.HasErrors() {
 			var more grid.Diagnostics
 			t, more = c.Router.Table(besideFiles{filepath.Dir(name)})
 			if c.Router != nil && c.Router.CondorConfig != "" { // else they were told already
@@ -161,7 +163,7 @@ func (o *routeOptions) fromFile(d *Deps, file string) ([]*ad.Ad, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := here(d, api.Status{})
+	site, err := here(d, api.Status{Commands: o.own})
 	if err != nil {
 		return nil, err
 	}
