@@ -17,8 +17,8 @@ import (
 	"gridburst/schedd/submit"
 )
 
-// lines parts blocks that are written in one line, which HCL has only of one key.
-var lines = strings.NewReplacer("{ ", "{\n", " }", "\n}")
+// parted has blocks of one line in several: HCL has only those of one key in one.
+var parted = strings.NewReplacer("{ ", "{\n", " }", "\n}")
 
 // shelf is files in memory.
 type shelf map[string]string
@@ -28,7 +28,7 @@ func (s shelf) ReadFile(name string) ([]byte, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return []byte(lines.Replace(text)), nil
+	return []byte(parted.Replace(text)), nil
 }
 
 func (s shelf) Glob(pattern string) (names []string, err error) {
@@ -45,7 +45,7 @@ func (s shelf) Glob(pattern string) (names []string, err error) {
 
 func flowOf(t *testing.T, src string, outside Outside) *dag.Graph {
 	t.Helper()
-	g, diags := Workflow("wf.hcl", []byte(lines.Replace(src)), outside)
+	g, diags := Workflow("wf.hcl", []byte(parted.Replace(src)), outside)
 	if diags.HasErrors() {
 		t.Fatalf("%s\n%s", src, diags)
 	}
@@ -380,7 +380,7 @@ func TestFlowsThatAreWrong(t *testing.T) {
 		`env { got = 1 }`:                                                             `there is no key "got"`,
 		`status_file {}`:                                                              `file`,
 	} {
-		_, diags := Workflow("wf.hcl", []byte(lines.Replace("workflow \"w\" { "+src+"\nnode \"n\" { file = \"n.sub\" }\n}")), Outside{Files: files})
+		_, diags := Workflow("wf.hcl", []byte(parted.Replace("workflow \"w\" { "+src+"\nnode \"n\" { file = \"n.sub\" }\n}")), Outside{Files: files})
 		if text := said(diags); !diags.HasErrors() || !strings.Contains(text, want) {
 			t.Errorf("%s\nis said to be wrong by\n%s\nnot by %s", src, text, want)
 		}
