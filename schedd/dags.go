@@ -106,6 +106,10 @@ func (g *dags) run(ctx context.Context) error {
 				return ignoreEnd(ctx, err)
 			}
 		case f := <-g.asks:
+			// What was answered before it was asked is known by now.
+			if err := g.follow(ctx); err != nil {
+				return ignoreEnd(ctx, err)
+			}
 			if err := f(ctx); err != nil {
 				return ignoreEnd(ctx, err)
 			}

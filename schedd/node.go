@@ -28,7 +28,7 @@ type nodeSubmission struct {
 
 // submitNode reads the node's job file, as its owner, and submits what it says. again
 // means that the files or the queue do not answer now; no happening and not again, that
-// the attempt is not wanted any more.
+// nobody waits for one.
 func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happening, again bool) {
 	v := d.ledger.View()
 	run, ok := v.Dag(n.run)
@@ -50,7 +50,9 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 	case ctx.Err() != nil:
 		return nil, false
 	case code == grid.Conflict:
-		return nil, false
+		// The run goes on no more, and waits for this answer. One of an attempt that is past
+		// is not heard.
+		return dag.SubmitFailed{Node: n.node, Attempt: n.attempt, Reason: "the run goes on no more"}, false
 	case code == grid.Unavailable, code == grid.Unknown, code == grid.NoSpace, errors.Is(err, errQuota):
 		d.log.WithError(err).WithFields(map[string]any{"dag": n.run, "node": n.graph.Name}).Warn("a node cannot be submitted now")
 		return nil, true
