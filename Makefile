@@ -47,6 +47,7 @@ soak: build
 	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos engines --faults 300 --vms 200 --foreign 100 $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
+	$(BIN)/gchaos dags $(if $(SEED),--seed $(SEED))
 	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 

@@ -38,9 +38,11 @@ type Schedd struct {
 
 	MaxRunning         int // attempts at one time
 	MaxRunningPerOwner int // of one user
-	PolicyInterval     time.Duration
-	TimeZone           string // of jobs' timetables
-	MaxReleases        int    // a policy releases no job that was held so often
+
+	DagJobs, DagIdle, DagPre, DagPost, DagHold int // of one workflow: nodes with a job, jobs that wait, scripts
+	PolicyInterval                             time.Duration
+	TimeZone                                   string // of jobs' timetables
+	MaxReleases                                int    // a policy releases no job that was held so often
 
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
@@ -52,6 +54,8 @@ type Schedd struct {
 	Policies     []Policy
 	Requirements []Requirement
 	Commands     []submit.OwnCommand
+
+	Router *Router // nil: no jobs are routed
 }
 
 // EventLog is a log of the events of all jobs.
@@ -172,11 +176,35 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `submit_command "NAME"`) && f.single(seen, b, "submit_command "+quote(b.Labels[0])) {
 				c.Commands = append(c.Commands, f.command(b))
 			}
+		case "job_router":
+			if f.labels(b, "job_router") && f.single(seen, b, "job_router") {
+				f.router(b, c.routing())
+			}
+		case "route":
+			if f.labels(b, `route "NAME"`) && f.single(seen, b, "route "+quote(b.Labels[0])) {
+				f.route(b, c.routing())
+			}
+		case "transform":
+			if f.labels(b, `transform "NAME"`) && f.single(seen, b, "transform "+quote(b.Labels[0])) {
+				f.transform(b, c.routing())
+			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
 		}
 	}
+	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {
+		_, diags := c.Router.Table(nil)
+		f.diags = append(f.diags, diags...)
+	}
 	return c, f.diags
+}
+
+// routing is c's Router, from the first block of one on.
+func (c *Schedd) routing() *Router {
+	if c.Router == nil {
+		c.Router = &Router{}
+	}
+	return c.Router
 }
 
 func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
@@ -199,6 +227,11 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"verify_every", span(&c.VerifyEvery)},
 		{"max_running", count(&c.MaxRunning)},
 		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
+		{"max_dag_jobs", count(&c.DagJobs)},
+		{"max_dag_idle", count(&c.DagIdle)},
+		{"max_dag_pre", count(&c.DagPre)},
+		{"max_dag_post", count(&c.DagPost)},
+		{"max_dag_hold", count(&c.DagHold)},
 		{"policy_interval", span(&c.PolicyInterval)},
 		{"time_zone", text(&c.TimeZone)},
 		{"max_releases", count(&c.MaxReleases)},

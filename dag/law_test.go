@@ -222,7 +222,7 @@ func (w *world) same(other *Run, what string) {
 func (w *world) limits() {
 	active, narrow, pres, posts := 0, 0, 0, 0
 	for i := range int32(w.g.Len()) {
-		if n := w.run.nodes[i]; n.active() {
+		if n := w.run.nodes[i]; n.active() && w.g.Nodes[i].Kind != ServiceNode && w.g.Nodes[i].Kind != ProvisionerNode {
 			active++
 			if w.g.Nodes[i].Category == "narrow" {
 				narrow++

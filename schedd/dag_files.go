@@ -24,6 +24,7 @@ type dagFiles struct {
 	watch bool       // a change is about to be written
 	next  time.Time  // not before
 	dots  int        // drawings that were written
+	head  string     // what comes first in them
 	lines *lineFile  // its jobstate log; nil: none
 	seqs  map[nodeTry]int
 	last  int // of seqs
@@ -70,8 +71,26 @@ func (g *dags) openFiles(ctx context.Context, r *dagRun, rec ledger.Dag) {
 			g.line(ctx, r, account.Internal(now, "RECOVERY_STARTED")+account.Internal(now, "RECOVERY_FINISHED"))
 		}
 	}
+	if d := graph.Dot; d != nil && d.Include != "" {
+		f.watch = true // until that is there
+		owner, path := desk.Owner(r.owner), r.path(d.Include)
+		g.wg.Go(func() {
+			text, err := g.d.desks.ReadFile(ctx, owner, path, maxDotHead)
+			if err != nil && ctx.Err() == nil {
+				g.d.log.WithError(err).WithField("dag", r.id).Warn("what a drawing begins with cannot be read")
+			}
+			g.tell(ctx, told{run: r.id, after: func() {
+				f.head, f.watch = string(text), false
+				g.changed(ctx, r)
+			}})
+		})
+		return
+	}
 	g.changed(ctx, r)
 }
+
+// maxDotHead bounds what a drawing begins with.
+const maxDotHead = 64 << 10
 
 // changed has the files written that follow a run, when their time has come.
 func (g *dags) changed(ctx context.Context, r *dagRun) {
@@ -147,7 +166,7 @@ func (g *dags) following(r *dagRun, next time.Duration) (out []written) {
 			name = fmt.Sprintf("%s.%d", name, r.files.dots)
 		}
 		r.files.dots++
-		out = append(out, written{name, account.Dot(r.run, now, "")})
+		out = append(out, written{name, account.Dot(r.run, now, r.files.head)})
 	}
 	return out
 }

@@ -150,7 +150,7 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.
 	}
 	out.Dag = d.dagInfo(v, id, &rec, who)
 	out.Done, out.Failed, out.Fares = run.Count(grid.NodeDone), run.Count(grid.NodeFailed), int(run.Fares())
-	out.Limit = api.DagLimits(run.Limits())
+	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]
 		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: kindWord(g)}

@@ -546,6 +546,7 @@ type Dag struct {
 type DagDetail struct {
 	Dag
 	Limit  DagLimits `json:"limit"`
+	Attrs  []dag.Var `json:"attrs,omitempty" doc:"Of the run itself: SET_JOB_ATTR"`
 	Detail []DagNode `json:"detail"`
 }
 

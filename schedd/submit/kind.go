@@ -9,6 +9,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // Kind is how a command's text becomes an attribute's value. It is the only place
@@ -86,7 +87,7 @@ func (c Column) value(text string, list []string) (Attr, error) {
 		}
 		return quoted(c.Attr, strings.Join(list, ",")), nil
 	case KindNames:
-		return quoted(c.Attr, strings.Join(listItems(text), ",")), nil
+		return quoted(c.Attr, strings.Join(macro.ListItems(text), ",")), nil
 	case KindExpr:
 		expr, err = newExpr(text)
 	case KindInt:
@@ -196,7 +197,7 @@ func wholeNumber(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, ok := ad.Instant(0).EvalWithin(maxSteps, e, nil, nil).Number()
+	f, ok := ad.Instant(0).EvalWithin(macro.MaxSteps, e, nil, nil).Number()
 	if !ok || math.Abs(f) > 1<<53 {
 		return "", grid.Errorf(grid.Invalid, "%q is not a whole number", text)
 	}
@@ -244,7 +245,7 @@ func truth(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, ok := ad.Instant(0).EvalWithin(maxSteps, e, nil, nil).Bool()
+	b, ok := ad.Instant(0).EvalWithin(macro.MaxSteps, e, nil, nil).Bool()
 	if !ok {
 		return "", grid.Errorf(grid.Invalid, "%q is neither true nor false", text)
 	}

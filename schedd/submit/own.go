@@ -6,6 +6,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // OwnCommand is a submit command of one site: its administrator has added it, and it
@@ -32,7 +33,7 @@ func (o OwnCommand) Check() error {
 	switch {
 	case !known:
 		return grid.Errorf(grid.Invalid, "%q is no type of a submit command: it is one of string, strings, file, int, unsigned, bool, expression, refused", o.Type)
-	case o.Type == refused && (taken || validMacro(o.Name)):
+	case o.Type == refused && (taken || macro.ValidName(o.Name)):
 		return nil
 	case taken:
 		return grid.Errorf(grid.Invalid, "%s is a submit command already; it can only be %q", o.Name, refused)

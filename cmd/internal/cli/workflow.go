@@ -107,7 +107,7 @@ func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) er
 	for _, n := range detail.Detail {
 		name = max(name, len(n.Name))
 	}
-	fmt.Fprintf(d.Out, "Workflow %d (%s of %s) is %s.\n\n%-*s %-10s %7s %8s %5s\n", id, grid.Printable(detail.Name), grid.Printable(detail.Owner), detail.Status, name, "Node", "State", "Attempt", "Cluster", "Exit")
+	fmt.Fprintf(d.Out, "Workflow %d (%s of %s) is %s.\n\n%-*s %-10s %7s %8s %5s\n", id, grid.Printable(detail.Name), grid.Printable(detail.Owner), stands(&detail.Dag), name, "Node", "State", "Attempt", "Cluster", "Exit")
 	counts := map[string]int{}
 	for _, n := range detail.Detail {
 		counts[n.State]++
@@ -119,11 +119,22 @@ func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) er
 		fmt.Fprintln(d.Out, d.paint(colour, d.cut(fmt.Sprintf("%-*s %-10s %7d %8s %5d", name, grid.Printable(n.Name), n.State, n.Attempt, cluster, n.Exit))))
 	}
 	var totals []string
-	for _, s := range []string{"done", "submitted", "ready", "waiting", "failed", "futile"} {
+	for _, s := range []string{"done", "pre", "submitted", "post", "ready", "waiting", "failed", "futile"} {
+		if counts[s] == 0 && (s == "pre" || s == "post") {
+			continue // few workflows have scripts
+		}
 		totals = append(totals, fmt.Sprintf("%d %s", counts[s], s))
 	}
 	fmt.Fprintf(d.Out, "\nTotal: %d nodes; %s\n", len(detail.Detail), strings.Join(totals, ", "))
 	return nil
+}
+
+// stands is how a run stands.
+func stands(g *api.Dag) string {
+	if g.Halt != "" && g.Ended == 0 {
+		return g.Status + " (" + g.Halt + ")"
+	}
+	return g.Status
 }
 
 func (o *workflowOptions) list(ctx context.Context, d *Deps, client *api.Client) error {
