@@ -7,7 +7,7 @@ import "cmp"
 // best, among equals the one that it fills most. A job that finds nothing does not
 // hold up those behind it.
 func Cycle(in *Input, m *Matcher) Plan {
-	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}}
+	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}, limits: in.Limits.Clone()}
 	c.sortSlots()
 	c.sortQueues()
 	for {
@@ -26,6 +26,7 @@ type cycle struct {
 	kinds  []*kind
 	byKind map[kindKey]*kind
 	owners []*owner
+	limits Limits
 }
 
 // kind is slots that nothing tells apart now: one class, the same free resources.
@@ -126,13 +127,13 @@ func (c *cycle) serve(o *owner) {
 	}
 	q := o.queues[at]
 	group := c.in.Queues[q.index].Group
-	slot, part, ok := c.place(group)
+	slot, part, uses, ok := c.place(group)
 	if ok {
-		c.plan.Assign = append(c.plan.Assign, Assignment{Job: q.jobs[0], Owner: o.id, Group: group.ID, Slot: slot, Part: part})
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: q.jobs[0], Owner: o.id, Group: group.ID, Slot: slot, Part: part, Uses: uses})
 		q.jobs = q.jobs[1:]
 		o.usage += part.Cpus
 	} else {
-		// What is free only becomes less: the rest of the group finds nothing too.
+		// What is free, and left of limits, only becomes less: the rest of the group finds nothing too.
 		c.plan.Left[q.index] = len(q.jobs)
 		q.jobs = nil
 	}
@@ -149,9 +150,10 @@ func before(a, b Job) bool {
 }
 
 // place takes a part of the best slot for the group.
-func (c *cycle) place(g *Group) (slot int, part Resources, ok bool) {
+func (c *cycle) place(g *Group) (slot int, part Resources, text string, ok bool) {
 	var best *kind
 	var bestFit Fit
+	var bestUses []Use
 	for _, k := range c.kinds {
 		if len(k.slots) == 0 {
 			continue
@@ -160,18 +162,23 @@ func (c *cycle) place(g *Group) (slot int, part Resources, ok bool) {
 		if !fit.OK {
 			continue
 		}
+		uses, of := c.uses(g, k)
+		if _, blocked := c.limits.Blocks(uses); blocked {
+			continue
+		}
 		if best == nil || fit.Rank > bestFit.Rank || fit.Rank == bestFit.Rank && tighter(k.free.Minus(fit.Part), best.free.Minus(bestFit.Part)) {
-			best, bestFit = k, fit
+			best, bestFit, bestUses, text = k, fit, uses, of
 		}
 	}
 	if best == nil {
-		return 0, part, false
+		return 0, part, "", false
 	}
+	c.limits.Take(bestUses)
 	last := len(best.slots) - 1
 	slot = best.slots[last]
 	best.slots = best.slots[:last]
 	c.put(slot, best.class, best.free.Minus(bestFit.Part))
-	return slot, bestFit.Part, true
+	return slot, bestFit.Part, text, true
 }
 
 // tighter: what is left over of a is less than what is left of b.

@@ -113,6 +113,12 @@ type Config struct {
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
 
+	// Budget is what the machines of all resources together may cost.
+	Budget []Allowance
+
+	// Concurrency bounds what runs of the jobs that name a limit (concurrency_limits).
+	Concurrency []ConcurrencyLimit
+
 	// Crons are timetables that start workflows.
 	Crons []Cron
 
@@ -149,6 +155,9 @@ func (c *Config) complete() error {
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	if c.Telemetry == nil {
 		c.Telemetry = telemetry.New(c.Version)
+	}
+	if err := completeBudget(c.Budget); err != nil {
+		return err
 	}
 	names := map[string]bool{}
 	for i := range c.Resources {

@@ -36,6 +36,7 @@ type View struct {
 	dags      table[Dag]        // not ended
 	nodes     table[*nodes]     // of these
 	crons     map[string]int64  // watermarks of triggers; replaced, never changed
+	steered   map[string]Steering // pools that somebody steers; replaced, never changed
 	removals  []removal         // not carried out whole, oldest first; replaced, never changed
 }
 
