@@ -120,17 +120,14 @@ func (o *owner) before(p *owner) bool {
 func (c *cycle) serve(o *owner) {
 	at := 0
 	for i, q := range o.queues {
-		if before(q.jobs[0], o.queues[at].jobs[0]) {
+		if q.jobs[0].Compare(o.queues[at].jobs[0]) < 0 {
 			at = i
 		}
 	}
 	q := o.queues[at]
 	group := c.in.Queues[q.index].Group
-	slot, part, ok := c.place(group)
-	if ok {
-		c.plan.Assign = append(c.plan.Assign, Assignment{Job: q.jobs[0], Owner: o.id, Group: group.ID, Slot: slot, Part: part})
+	if c.placeAll(o, q.jobs[0], group) {
 		q.jobs = q.jobs[1:]
-		o.usage += part.Cpus
 	} else {
 		// What is free only becomes less: the rest of the group finds nothing too.
 		c.plan.Left[q.index] = len(q.jobs)
@@ -141,15 +138,40 @@ func (c *cycle) serve(o *owner) {
 	}
 }
 
-func before(a, b Job) bool {
-	if a.Prio != b.Prio {
-		return a.Prio > b.Prio
+// placeAll gives a job as many parts as it takes nodes, or none.
+func (c *cycle) placeAll(o *owner, j Job, g *Group) bool {
+	before, usage := len(c.plan.Assign), o.usage
+	var taken []*kind
+	for range max(g.Nodes, 1) {
+		slot, part, from := c.place(g)
+		if from == nil {
+			for i := len(taken) - 1; i >= 0; i-- {
+				c.putBack(taken[i], &c.plan.Assign[before+i])
+			}
+			c.plan.Assign, o.usage = c.plan.Assign[:before], usage
+			return false
+		}
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part})
+		o.usage += part.Cpus
+		if g.Nodes > 1 {
+			taken = append(taken, from)
+		}
 	}
-	return a.ID.Key() < b.ID.Key()
+	return true
 }
 
-// place takes a part of the best slot for the group.
-func (c *cycle) place(g *Group) (slot int, part Resources, ok bool) {
+// putBack undoes a place. The last is undone first, so that what was put is where it was
+// put.
+func (c *cycle) putBack(from *kind, a *Assignment) {
+	if k := c.byKind[kindKey{from.class.ID, from.free.Minus(a.Part)}]; k != nil {
+		k.slots = k.slots[:len(k.slots)-1]
+	}
+	from.slots = append(from.slots, a.Slot)
+}
+
+// place takes a part of the best slot for the group. from is what kind it was; nil: there
+// is none.
+func (c *cycle) place(g *Group) (slot int, part Resources, from *kind) {
 	var best *kind
 	var bestFit Fit
 	for _, k := range c.kinds {
@@ -165,13 +187,13 @@ func (c *cycle) place(g *Group) (slot int, part Resources, ok bool) {
 		}
 	}
 	if best == nil {
-		return 0, part, false
+		return 0, part, nil
 	}
 	last := len(best.slots) - 1
 	slot = best.slots[last]
 	best.slots = best.slots[:last]
 	c.put(slot, best.class, best.free.Minus(bestFit.Part))
-	return slot, bestFit.Part, true
+	return slot, bestFit.Part, best
 }
 
 // tighter: what is left over of a is less than what is left of b.
