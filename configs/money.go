@@ -81,4 +81,3 @@ func price(amount *float64, currency *string) setter {
 		*amount, *currency = n, unit
 	}}
 }
-

@@ -121,17 +121,14 @@ func (o *owner) before(p *owner) bool {
 func (c *cycle) serve(o *owner) {
 	at := 0
 	for i, q := range o.queues {
-		if before(q.jobs[0], o.queues[at].jobs[0]) {
+		if q.jobs[0].Compare(o.queues[at].jobs[0]) < 0 {
 			at = i
 		}
 	}
 	q := o.queues[at]
 	group := c.in.Queues[q.index].Group
-	slot, part, uses, ok := c.place(group)
-	if ok {
-		c.plan.Assign = append(c.plan.Assign, Assignment{Job: q.jobs[0], Owner: o.id, Group: group.ID, Slot: slot, Part: part, Uses: uses})
+	if c.placeAll(o, q.jobs[0], group) {
 		q.jobs = q.jobs[1:]
-		o.usage += part.Cpus
 	} else {
 		// What is free, and left of limits, only becomes less: the rest of the group finds nothing too.
 		c.plan.Left[q.index] = len(q.jobs)
@@ -142,15 +139,41 @@ func (c *cycle) serve(o *owner) {
 	}
 }
 
-func before(a, b Job) bool {
-	if a.Prio != b.Prio {
-		return a.Prio > b.Prio
+// placeAll gives a job as many parts as it takes nodes, or none.
+func (c *cycle) placeAll(o *owner, j Job, g *Group) bool {
+	before, usage := len(c.plan.Assign), o.usage
+	var taken []*kind
+	for range max(g.Nodes, 1) {
+		slot, part, uses, from := c.place(g)
+		if from == nil {
+			for i := len(taken) - 1; i >= 0; i-- {
+				c.putBack(taken[i], &c.plan.Assign[before+i])
+			}
+			c.plan.Assign, o.usage = c.plan.Assign[:before], usage
+			return false
+		}
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part, Uses: uses})
+		o.usage += part.Cpus
+		if g.Nodes > 1 {
+			taken = append(taken, from)
+		}
 	}
-	return a.ID.Key() < b.ID.Key()
+	return true
 }
 
-// place takes a part of the best slot for the group.
-func (c *cycle) place(g *Group) (slot int, part Resources, text string, ok bool) {
+// putBack undoes a place. The last is undone first, so that what was put is where it was
+// put.
+func (c *cycle) putBack(from *kind, a *Assignment) {
+	if k := c.byKind[kindKey{from.class.ID, from.free.Minus(a.Part)}]; k != nil {
+		k.slots = k.slots[:len(k.slots)-1]
+	}
+	from.slots = append(from.slots, a.Slot)
+	c.limits.giveBack(ParseUses(a.Uses))
+}
+
+// place takes a part of the best slot for the group. from is what kind it was; nil: there
+// is none.
+func (c *cycle) place(g *Group) (slot int, part Resources, text string, from *kind) {
 	var best *kind
 	var bestFit Fit
 	var bestUses []Use
@@ -171,14 +194,14 @@ func (c *cycle) place(g *Group) (slot int, part Resources, text string, ok bool)
 		}
 	}
 	if best == nil {
-		return 0, part, "", false
+		return 0, part, "", nil
 	}
 	c.limits.Take(bestUses)
 	last := len(best.slots) - 1
 	slot = best.slots[last]
 	best.slots = best.slots[:last]
 	c.put(slot, best.class, best.free.Minus(bestFit.Part))
-	return slot, bestFit.Part, text, true
+	return slot, bestFit.Part, text, best
 }
 
 // tighter: what is left over of a is less than what is left of b.

@@ -72,6 +72,12 @@ func (l *Limits) Take(uses []Use) {
 	}
 }
 
+func (l *Limits) giveBack(uses []Use) {
+	for _, u := range uses {
+		l.Used[u.Name] -= u.Weight
+	}
+}
+
 // Clone is limits of which can be taken for a trial.
 func (l *Limits) Clone() Limits {
 	used := maps.Clone(l.Used)

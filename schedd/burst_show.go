@@ -307,4 +307,3 @@ func (d *Daemon) claimsFor(run grid.Run) (map[uint32]bool, error) {
 	})
 	return out, err
 }
-

@@ -119,4 +119,3 @@ func (c *Tell) decode(d *dec) {
 		c.Notes = append(c.Notes, d.note())
 	}
 }
-

@@ -4,8 +4,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-
-	"gridburst/internal/grid"
 )
 
 // SteerMode is what somebody has said about the machines of a pool.
@@ -96,4 +94,3 @@ func (v *View) Steered() iter.Seq2[string, Steering] {
 		}
 	}
 }
-

@@ -20,8 +20,8 @@ type Pool struct {
 	workers map[uint32]*worker
 	classes map[string]*router.Class
 	next    uint32
-	looks   map[string]bool // slot attributes that jobs look at
-	changed chan struct{}   // has one element after a change
+	looks   map[string]bool    // slot attributes that jobs look at
+	changed chan struct{}      // has one element after a change
 	uses    map[string]float64 // of limits, by all attempts
 }
 

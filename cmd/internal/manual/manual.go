@@ -30,6 +30,7 @@ type Command struct {
 // Commands are all of them, by name.
 var Commands = []Command{
 	{"gadm", 8, adm.Command},
+	{"gburst", 8, cli.Burst},
 	{"gconfig", 8, daemon.Config},
 	{"gcontinue", 1, cli.Continue},
 	{"gcorpus", 8, corpus.Command},
