@@ -30,7 +30,7 @@ type bursts struct {
 
 	answers map[answerKey]string // why waiting jobs get no machine, as it was told last; nil: not recalled yet
 	last    *planned             // what was decided on last; nil: nothing yet
-	refused []refusal            // and what stood against more
+	refused []denial            // and what stood against more
 }
 
 // rest keeps a resource from being asked again at once after machines of it came to
@@ -76,6 +76,9 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 		delete(b.rests, b.breaker(&c, e.ID))
 	case to == grid.ClaimFailed && from != grid.ClaimWanted,
 		to == grid.ClaimStopping && (from == grid.ClaimLaunching || from == grid.ClaimBooting):
+		if e.Text == notNeeded {
+			return
+		}
 		k := b.breaker(&c, e.ID)
 		p := b.rests[k]
 		p.tries++
@@ -141,7 +144,7 @@ type planned struct {
 	view      *ledger.View
 	in        burst.Input
 	resources []*Resource // of the shapes
-	bounds    [][]bound   // of the shapes
+	bounds    [][]curb   // of the shapes
 	purses    []purse     // as in the input
 	waiting   int         // jobs
 }
@@ -381,40 +384,92 @@ func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
 	}
 }
 
-// carryOut proposes what was decided.
-func (b *bursts) carryOut(ctx context.Context, pl *planned, d burst.Decision) error {
-	v := pl.view
-	move := func(id uint32, verb grid.ClaimVerb, why string) error {
-		c, _ := v.Claim(id)
-		_, err := b.p.d.propose(ctx, &ledger.Move{Claim: id, Version: c.Version, Verb: verb, Reason: why})
-		switch grid.CodeOf(err) {
-		case "":
-			b.p.d.pool.Drain(c.Worker, verb == grid.ClaimDrain)
-			b.p.d.claims.poke(id)
-			return nil
-		case grid.Conflict, grid.NotFound, grid.Refused:
-			return nil // it has changed: the next plan sees it
-		}
-		return err
+// move is a line of a claim's table that a decision comes to.
+type claimMove struct {
+	claim uint32
+	verb  grid.ClaimVerb
+	why   string
+}
+
+// notNeeded is why a machine on its way is given up that nobody waits for any more. It is no
+// failure of its template.
+const notNeeded = "nobody needs it any more"
+
+// moves are what becomes of machines that are there or on their way.
+func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
+	mode := func(id uint32) ledger.SteerMode {
+		c, _ := pl.view.Claim(id)
+		return pl.view.Steering(c.Resource).Mode
 	}
 	for _, id := range d.Undrain {
-		if c, _ := v.Claim(id); v.Steering(c.Resource).Mode == ledger.Draining {
-			continue
-		}
-		if err := move(id, grid.ClaimUndrain, "jobs wait again"); err != nil {
-			return err
+		if mode(id) != ledger.Draining {
+			out = append(out, claimMove{id, grid.ClaimUndrain, "jobs wait again"})
 		}
 	}
+	drained := map[uint32]bool{}
 	for _, id := range d.Drain {
-		if c, _ := v.Claim(id); b.p.d.blind(c.Resource) != nil {
+		c, _ := pl.view.Claim(id)
+		if b.p.d.blind(c.Resource) != nil {
 			continue // while nothing is known of machines, none is let go
 		}
-		if err := move(id, grid.ClaimDrain, "it has had nothing to do"); err != nil {
-			return err
+		why := "it has had nothing to do"
+		if r := b.p.d.resource(c.Resource); r != nil && b.broke(pl, r) {
+			why = "it has nothing to do, and the budget is spent"
+		}
+		drained[id] = true
+		out = append(out, claimMove{id, grid.ClaimDrain, why})
+	}
+	for i := range pl.in.Members {
+		m := &pl.in.Members[i]
+		switch {
+		case m.Draining || drained[m.Claim]:
+		case m.Shape < 0:
+			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is not configured any more"})
+		case mode(m.Claim) == ledger.Draining:
+			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is drained"})
 		}
 	}
-	for _, id := range b.drained(pl, d) {
-		if err := move(id, grid.ClaimDrain, "its pool is drained"); err != nil {
+	cancelled := map[uint32]bool{}
+	for _, id := range d.Cancel {
+		cancelled[id] = true
+		out = append(out, claimMove{id, b.giveUp(pl, id), notNeeded})
+	}
+	for i := range pl.in.Starting {
+		if id := pl.in.Starting[i].Claim; !cancelled[id] && mode(id) == ledger.Draining {
+			out = append(out, claimMove{id, b.giveUp(pl, id), "its pool is drained"})
+		}
+	}
+	return out
+}
+
+// broke reports whether a purse of the resource does not cover one more machine.
+func (b *bursts) broke(pl *planned, r *Resource) bool {
+	return slices.ContainsFunc(pl.purses, func(m purse) bool {
+		return m.Owner == 0 && (m.Resource == r.Name || m.Resource == "" && r.Price > 0) && m.left < r.terms().First()
+	})
+}
+
+// giveUp is how a claim on its way ends.
+func (b *bursts) giveUp(pl *planned, id uint32) grid.ClaimVerb {
+	if c, _ := pl.view.Claim(id); c.State == grid.ClaimWanted {
+		return grid.ClaimFail
+	}
+	return grid.ClaimStop
+}
+
+// carryOut proposes what was decided.
+func (b *bursts) carryOut(ctx context.Context, pl *planned, d burst.Decision) error {
+	for _, m := range b.moves(pl, &d) {
+		c, _ := pl.view.Claim(m.claim)
+		_, err := b.p.d.propose(ctx, &ledger.Move{Claim: m.claim, Version: c.Version, Verb: m.verb, Reason: m.why})
+		switch grid.CodeOf(err) {
+		case "":
+			if c.Worker != 0 {
+				b.p.d.pool.Drain(c.Worker, m.verb == grid.ClaimDrain)
+			}
+			b.p.d.claims.poke(m.claim)
+		case grid.Conflict, grid.NotFound, grid.Refused: // it has changed: the next plan sees it
+		default:
 			return err
 		}
 	}
@@ -431,19 +486,6 @@ func (b *bursts) carryOut(ctx context.Context, pl *planned, d burst.Decision) er
 	return nil
 }
 
-// drained are the machines that serve of pools that somebody has drained, or that are not
-// configured any more.
-func (b *bursts) drained(pl *planned, d burst.Decision) (ids []uint32) {
-	for i := range pl.in.Members {
-		m := &pl.in.Members[i]
-		c, _ := pl.view.Claim(m.Claim)
-		if !m.Draining && !slices.Contains(d.Drain, m.Claim) && (m.Shape < 0 || pl.view.Steering(c.Resource).Mode == ledger.Draining) {
-			ids = append(ids, m.Claim)
-		}
-	}
-	return ids
-}
-
 func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 	r, jobs := pl.resources[w.Shape], w.Jobs
 	size := r.Burst.size()
@@ -453,11 +495,8 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 	}
 	c := &ledger.Want{
 		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), PerHour: uint32(r.MaxVMsPerHour), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
-		Where: "a machine of " + r.Name, Reason: "jobs wait that the pool cannot run soon",
+		Where: "a machine of " + r.Name, Reason: whyWanted(len(jobs)),
 		Told: true, Terms: r.terms(), Owner: w.Owner, Purses: purses, Inputs: b.inputs(pl, w.Shape, len(jobs)),
-	}
-	if len(jobs) == 0 {
-		c.Reason = "min_vms machines are to be there before anybody needs them"
 	}
 	ids := make([]grid.JobID, len(jobs))
 	for i, j := range jobs {
@@ -478,6 +517,14 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 	}
 	b.bound[res.Value.(uint32)] = ids
 	return nil
+}
+
+// whyWanted is why a machine is wished for.
+func whyWanted(jobs int) string {
+	if jobs == 0 {
+		return "min_vms machines are to be there before anybody needs them"
+	}
+	return "jobs wait that the pool cannot run soon"
 }
 
 func (b *bursts) bind(ctx context.Context, claim uint32, jobs []router.Job) error {

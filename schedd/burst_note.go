@@ -18,32 +18,32 @@ type answerKey struct {
 }
 
 // refusals are what stands between waiting jobs and machines, in words.
-func (b *bursts) refusals(pl *planned, d *burst.Decision) (out []refusal) {
+func (b *bursts) refusals(pl *planned, d *burst.Decision) (out []denial) {
 	for _, r := range d.Refused {
 		of := pl.resources[r.Shape]
-		x := refusal{pool: of.Name, owner: r.Owner, jobs: r.Jobs}
+		x := denial{pool: of.Name, owner: r.Owner, jobs: r.Jobs}
 		switch {
 		case r.Why == burst.NoMoney:
 			m := &pl.purses[r.Purse]
-			x.bound, x.own = spentText(of, &m.money), m.Owner != 0
+			x.curb, x.own = spentText(of, &m.money), m.Owner != 0
 		case len(pl.bounds[r.Shape]) > 0:
-			x.bound = pl.bounds[r.Shape][0]
+			x.curb = pl.bounds[r.Shape][0]
 		}
 		out = append(out, x)
 	}
 	return out
 }
 
-// refusal is why waiting jobs of an owner get no machine of a pool.
-type refusal struct {
+// denial is why waiting jobs of an owner get no machine of a pool.
+type denial struct {
 	pool  string
 	owner uint32
 	own   bool // it is the owner's alone
 	jobs  int
-	bound
+	curb
 }
 
-func (r *refusal) key() answerKey {
+func (r *denial) key() answerKey {
 	if r.own {
 		return answerKey{r.pool, r.owner}
 	}
@@ -53,7 +53,7 @@ func (r *refusal) key() answerKey {
 // tell writes into the journal which answers have changed since it was last told.
 func (b *bursts) tell(ctx context.Context, pl *planned, d *burst.Decision) error {
 	b.recall()
-	now := map[answerKey]*refusal{}
+	now := map[answerKey]*denial{}
 	var order []answerKey
 	all := b.refusals(pl, d)
 	for i := range all {

@@ -13,8 +13,8 @@ import (
 	"gridburst/schedd/ledger"
 )
 
-// bound is one thing that bounds the machines of a resource, in words.
-type bound struct {
+// curb is one thing that bounds the machines of a resource, in words.
+type curb struct {
 	reason string // a word that is the same as long as the answer is
 	left   int    // how many more there may be by it
 	text   string // what is the matter, when nothing is left; a sentence
@@ -37,7 +37,7 @@ const (
 
 // bounds are all that bound the machines of a resource now but for money, the tightest
 // first.
-func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []bound {
+func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []curb {
 	open, overflow := 0, 0
 	for _, c := range v.Claims() {
 		if c.Resource == r.Name {
@@ -47,9 +47,9 @@ func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []bound {
 			}
 		}
 	}
-	var out []bound
+	var out []curb
 	add := func(reason string, left int, help, text string, args ...any) {
-		out = append(out, bound{reason, max(left, 0), fmt.Sprintf(text, args...), help})
+		out = append(out, curb{reason, max(left, 0), fmt.Sprintf(text, args...), help})
 	}
 	name := grid.Printable(r.Name)
 	s := v.Steering(r.Name)
@@ -78,12 +78,12 @@ func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []bound {
 	if p, ok := b.rests[breakerOf(r)]; ok {
 		out = append(out, p.bound(r, now))
 	}
-	slices.SortStableFunc(out, func(a, b bound) int { return a.left - b.left })
+	slices.SortStableFunc(out, func(a, b curb) int { return a.left - b.left })
 	return out
 }
 
 // room is how many more machines there may be by all bounds.
-func room(all []bound) int {
+func room(all []curb) int {
 	n := math.MaxInt
 	for i := range all {
 		n = min(n, all[i].left)
@@ -98,9 +98,9 @@ func breakerOf(r *Resource) breakerKey { return breakerKey{r.Name, r.Burst.Templ
 
 // bound is what a breaker that is open means; half open, it lets one machine through, to
 // show whether it goes again.
-func (p *rest) bound(r *Resource, now time.Time) bound {
+func (p *rest) bound(r *Resource, now time.Time) curb {
 	name, when := grid.Printable(r.Name), p.until.Format(time.TimeOnly)
-	out := bound{reason: reasonBreaker}
+	out := curb{reason: reasonBreaker}
 	if !now.Before(p.until) {
 		out.reason, out.left = reasonSuspected, 1
 		out.text = "Machines of " + name + " came to nothing lately (" + p.why + "); one is tried now."
@@ -129,7 +129,7 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// kindOfReason is the kind of engine's refusal that a claim's reason begins with, as
+// kindOfReason is the kind of engine's denial that a claim's reason begins with, as
 // [gahp.Error] writes it; empty of any other.
 func kindOfReason(reason string) gahp.Kind {
 	word, _, _ := strings.Cut(reason, ": ")
@@ -160,22 +160,22 @@ func (d *Daemon) asker(v *ledger.View, by string) string {
 }
 
 // spentText is a purse that does not cover one more machine, in words.
-func spentText(r *Resource, m *money) bound {
+func spentText(r *Resource, m *money) curb {
 	cost := r.terms().First()
 	help := "It would help to raise " + strings.TrimPrefix(m.Name, "the ") + " in the configuration"
 	if m.Burst {
 		help += ", or to wait until this burst is over: a new one begins when all its machines are gone."
 	} else {
-		help += ", or to wait: what was billed longer ago than " + span(m.Window) + " does not count any more."
+		help += ", or to wait: what was billed longer ago than " + windowText(m.Window) + " does not count any more."
 	}
-	return bound{
+	return curb{
 		reason: reasonBudget, left: int(max(min(m.left/max(cost, 1), math.MaxInt32), 0)), help: help,
 		text: fmt.Sprintf("The money for machines of %s is spent: %s is %s, %s of it are spent or promised, and one more machine costs %s at least.",
 			grid.Printable(r.Name), m.Name, bill.Text(m.Limit, m.Unit), bill.Text(m.Limit-m.left, m.Unit), bill.Text(cost, m.Unit)),
 	}
 }
 
-func span(ms int64) string {
+func windowText(ms int64) string {
 	if ms == 24*time.Hour.Milliseconds() {
 		return "a day"
 	}

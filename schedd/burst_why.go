@@ -126,17 +126,17 @@ func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group) (w verdict) 
 
 // stop is what keeps a pool from having one more machine for an owner's jobs, as of the
 // last decision.
-func (b *bursts) stop(r *Resource, owner uint32) bound {
+func (b *bursts) stop(r *Resource, owner uint32) curb {
 	for i := range b.refused {
 		if x := &b.refused[i]; x.pool == r.Name && (!x.own || x.owner == owner) {
-			return x.bound
+			return x.curb
 		}
 	}
 	// Nothing was refused, for nobody has asked since: a breaker is told all the same.
 	if p, ok := b.rests[breakerOf(r)]; ok {
 		return p.bound(r, time.Now())
 	}
-	return bound{}
+	return curb{}
 }
 
 // seconds is a time that need not be exact.
