@@ -30,7 +30,7 @@ type bursts struct {
 
 	answers map[answerKey]string // why waiting jobs get no machine, as it was told last; nil: not recalled yet
 	last    *planned             // what was decided on last; nil: nothing yet
-	refused []denial            // and what stood against more
+	refused []denial             // and what stood against more
 }
 
 // rest keeps a resource from being asked again at once after machines of it came to
@@ -142,9 +142,10 @@ func average(old, d time.Duration) time.Duration {
 // planned is what a decision is made of, and what it is told by.
 type planned struct {
 	view      *ledger.View
+	at        time.Time
 	in        burst.Input
 	resources []*Resource // of the shapes
-	bounds    [][]curb   // of the shapes
+	bounds    [][]curb    // of the shapes
 	purses    []purse     // as in the input
 	waiting   int         // jobs
 }
@@ -169,16 +170,16 @@ func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
 	}
 	d := burst.Decide(&pl.in, b.p.matcher)
 	b.last, b.refused = pl, b.refusals(pl, &d)
-	if err := b.tell(ctx, pl, &d); err != nil {
+	if err := b.carryOut(ctx, pl, d); err != nil {
 		return err
 	}
-	return b.carryOut(ctx, pl, d)
+	return b.tell(ctx, pl, b.refused)
 }
 
 // planned works out what a decision rests on. It changes nothing.
 func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error) {
 	v := b.p.d.ledger.View()
-	pl := &planned{view: v, in: burst.Input{Now: ad.At(now), Usage: b.p.d.pool.Usage()}}
+	pl := &planned{view: v, at: now, in: burst.Input{Now: ad.At(now), Usage: b.p.d.pool.Usage()}}
 	if err := b.shapes(pl, now); err != nil {
 		return nil, err
 	}
@@ -220,7 +221,7 @@ func (b *bursts) shapes(pl *planned, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		bounds, terms := b.bounds(pl.view, r, now), r.terms()
+		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
 		shape := burst.Shape{
 			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: r.Burst.MinVMs, Idle: r.Burst.Idle, Boot: b.bootOf(r),
 			Cost: terms.First(), Price: terms.Price, Period: r.BillingPeriod,
@@ -257,7 +258,7 @@ func (b *bursts) money(pl *planned) error {
 			return err
 		}
 		for _, m := range left {
-			if m.Owner == 0 && m.left < pl.in.Shapes[i].Cost {
+			if m.Owner == 0 && m.starts(r) == 0 {
 				pl.in.Shapes[i].Idle, pl.in.Shapes[i].Min = 1, 0
 			}
 			key := m.Name + " " + strconv.Itoa(int(m.Owner))
@@ -265,7 +266,7 @@ func (b *bursts) money(pl *planned) error {
 				continue // it is of all resources
 			}
 			seen[key] = true
-			in := burst.Purse{Name: m.Name, Owner: m.Owner, HasOwner: m.Owner != 0, Left: m.left}
+			in := burst.Purse{Name: m.Name, Owner: m.Owner, HasOwner: m.Owner != 0, Left: m.starts(r) * pl.in.Shapes[i].Cost}
 			for k, o := range pl.resources {
 				if m.Resource == o.Name || m.Resource == "" && o.Price > 0 {
 					in.Shapes = append(in.Shapes, k)
@@ -445,7 +446,7 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 // broke reports whether a purse of the resource does not cover one more machine.
 func (b *bursts) broke(pl *planned, r *Resource) bool {
 	return slices.ContainsFunc(pl.purses, func(m purse) bool {
-		return m.Owner == 0 && (m.Resource == r.Name || m.Resource == "" && r.Price > 0) && m.left < r.terms().First()
+		return m.Owner == 0 && (m.Resource == r.Name || m.Resource == "" && r.Price > 0) && m.starts(r) == 0
 	})
 }
 

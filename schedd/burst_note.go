@@ -17,17 +17,31 @@ type answerKey struct {
 	owner uint32
 }
 
-// refusals are what stands between waiting jobs and machines, in words.
+// refusals are what stands between waiting jobs and machines, in words, when what was
+// decided is carried out.
 func (b *bursts) refusals(pl *planned, d *burst.Decision) (out []denial) {
+	more := make([]int, len(pl.resources))
+	spent := make([]int64, len(pl.purses))
+	for _, w := range d.Want {
+		more[w.Shape]++
+		for i := range pl.purses {
+			if m, r := &pl.purses[i], pl.resources[w.Shape]; (m.Resource == "" || m.Resource == r.Name) && (m.Owner == 0 || m.Owner == w.Owner) {
+				spent[i] += m.Start(r.terms())
+			}
+		}
+	}
 	for _, r := range d.Refused {
 		of := pl.resources[r.Shape]
 		x := denial{pool: of.Name, owner: r.Owner, jobs: r.Jobs}
 		switch {
 		case r.Why == burst.NoMoney:
-			m := &pl.purses[r.Purse]
-			x.curb, x.own = spentText(of, &m.money), m.Owner != 0
-		case len(pl.bounds[r.Shape]) > 0:
-			x.curb = pl.bounds[r.Shape][0]
+			m := pl.purses[r.Purse].money
+			m.left -= spent[r.Purse]
+			x.curb, x.own = spentText(of, &m), m.Owner != 0
+		default:
+			if all := b.bounds(pl.view, of, pl.at, more[r.Shape]); len(all) > 0 {
+				x.curb = all[0]
+			}
 		}
 		out = append(out, x)
 	}
@@ -51,11 +65,10 @@ func (r *denial) key() answerKey {
 }
 
 // tell writes into the journal which answers have changed since it was last told.
-func (b *bursts) tell(ctx context.Context, pl *planned, d *burst.Decision) error {
+func (b *bursts) tell(ctx context.Context, pl *planned, all []denial) error {
 	b.recall()
 	now := map[answerKey]*denial{}
 	var order []answerKey
-	all := b.refusals(pl, d)
 	for i := range all {
 		r := &all[i]
 		if old := now[r.key()]; old != nil {

@@ -36,9 +36,9 @@ const (
 )
 
 // bounds are all that bound the machines of a resource now but for money, the tightest
-// first.
-func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []curb {
-	open, overflow := 0, 0
+// first; more machines are counted as if they were there.
+func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time, more int) []curb {
+	open, overflow := more, more
 	for _, c := range v.Claims() {
 		if c.Resource == r.Name {
 			open++
@@ -61,19 +61,19 @@ func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time) []curb {
 	}
 	if s.Capped {
 		add(reasonCapped, int(s.Cap)-overflow, "It would help to raise the cap (gburst cap "+name+" N) or to lift it (gburst cap "+name+" none).",
-			"Pool %s has %d machines, and %s has capped it at %d%s.", name, overflow, b.p.d.asker(v, s.By), s.Cap, because(s.Why))
+			"Pool %s has %s, and %s has capped it at %d%s.", name, machinesText(overflow), b.p.d.asker(v, s.By), s.Cap, because(s.Why))
 	}
 	if r.MaxVMs > 0 {
 		add(reasonFull, r.MaxVMs-open, "It would help to wait until one is gone (gvm), or to raise max_vms in the configuration.",
-			"Resource %s has %d machines of ours, and there may be %d: there may be no more of them now.", name, open, r.MaxVMs)
+			"Resource %s has %s of ours, and there may be %d: there may be no more of them now.", name, machinesText(open), r.MaxVMs)
 	}
 	if r.Burst.MaxVMs > 0 {
 		add(reasonFull, r.Burst.MaxVMs-overflow, "It would help to wait until one is gone (gvm), or to raise max_vms of its burst in the configuration.",
-			"Pool %s has %d machines for jobs, and there may be %d: there may be no more of them now.", name, overflow, r.Burst.MaxVMs)
+			"Pool %s has %s for jobs, and there may be %d: there may be no more of them now.", name, machinesText(overflow), r.Burst.MaxVMs)
 	}
 	if left := b.p.d.hourLeft(v, r); left < math.MaxInt {
-		add(reasonHour, left, "It helps to wait, or to raise max_vms_per_hour in the configuration.",
-			"Within an hour %d machines of %s were started, as many as may be: there may be no more of them now.", r.MaxVMsPerHour, name)
+		add(reasonHour, left-more, "It helps to wait, or to raise max_vms_per_hour in the configuration.",
+			"Within an hour %s of %s were started, as many as may be: there may be no more of them now.", machinesText(r.MaxVMsPerHour), name)
 	}
 	if p, ok := b.rests[breakerOf(r)]; ok {
 		out = append(out, p.bound(r, now))
@@ -122,6 +122,13 @@ func (p *rest) bound(r *Resource, now time.Time) curb {
 	return out
 }
 
+func machinesText(n int) string {
+	if n == 1 {
+		return "1 machine"
+	}
+	return fmt.Sprintf("%d machines", n)
+}
+
 func times(n int) string {
 	if n == 1 {
 		return "once"
@@ -161,17 +168,21 @@ func (d *Daemon) asker(v *ledger.View, by string) string {
 
 // spentText is a purse that does not cover one more machine, in words.
 func spentText(r *Resource, m *money) curb {
-	cost := r.terms().First()
-	help := "It would help to raise " + strings.TrimPrefix(m.Name, "the ") + " in the configuration"
+	cost := m.Start(r.terms())
+	help := "It would help to raise " + m.Name + " in the configuration"
 	if m.Burst {
 		help += ", or to wait until this burst is over: a new one begins when all its machines are gone."
 	} else {
 		help += ", or to wait: what was billed longer ago than " + windowText(m.Window) + " does not count any more."
 	}
+	whose := ""
+	if m.Owner != 0 {
+		whose = " for jobs of this user"
+	}
 	return curb{
-		reason: reasonBudget, left: int(max(min(m.left/max(cost, 1), math.MaxInt32), 0)), help: help,
-		text: fmt.Sprintf("The money for machines of %s is spent: %s is %s, %s of it are spent or promised, and one more machine costs %s at least.",
-			grid.Printable(r.Name), m.Name, bill.Text(m.Limit, m.Unit), bill.Text(m.Limit-m.left, m.Unit), bill.Text(cost, m.Unit)),
+		reason: reasonBudget, left: int(min(m.starts(r), math.MaxInt32)), help: help,
+		text: fmt.Sprintf("The money for machines of %s%s is spent: %s is %s, %s of it are spent or promised, and one more machine costs %s at least.",
+			grid.Printable(r.Name), whose, m.Name, bill.Text(m.Limit, m.Unit), bill.Text(m.Limit-m.left, m.Unit), bill.Text(cost, m.Unit)),
 	}
 }
 

@@ -30,7 +30,7 @@ func (p *dispatcher) stands(v *ledger.View, id grid.JobID, j *ledger.Job, g *rou
 	name := p.d.ownerName(v, c.Owner)
 	if most := p.d.config().MaxRunningPerOwner; most > 0 && p.running[c.Owner] >= most {
 		return verdict{
-			reason: "owner_limit", matter: fmt.Sprintf("%s has %d jobs on slots, as many as one user may have (max_running_per_owner = %d).", name, p.running[c.Owner], most),
+			reason: "owner_limit", matter: fmt.Sprintf("%s has %s on slots, as many as one user may have (max_running_per_owner = %d).", name, jobsText(p.running[c.Owner]), most),
 			help: "It helps to wait until one of them ends, or to have the limit raised by who runs this schedd.",
 		}
 	}
@@ -85,10 +85,10 @@ func (b *bursts) comes(v *ledger.View, claim uint32, now time.Time) verdict {
 	if left := took - gone; left > 0 {
 		w.help = fmt.Sprintf("Nothing need be done: machines of %s take about %s from the wish until they serve, so it is expected in %s.", c.Resource, seconds(took), seconds(left))
 	} else {
+		if waits := b.p.d.claims.waits(claim); waits != "" {
+			w.also = append(w.also, "The machine waits: "+waits+".")
+		}
 		w.help = fmt.Sprintf("It takes longer than the %s that machines of %s take otherwise: gvm shows what it waits for, and after %s it is given up for another.", seconds(took), c.Resource, r.Burst.JoinTimeout)
-	}
-	if waits := b.p.d.claims.waits(claim); waits != "" {
-		w.also = append(w.also, "The machine waits: "+waits+".")
 	}
 	return w
 }
@@ -147,5 +147,11 @@ func seconds(d time.Duration) string {
 	if d < 10*time.Second {
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
 	}
-	return d.Round(time.Second).String()
+	text := d.Round(time.Second).String()
+	for _, zero := range []string{"0s", "0m"} {
+		if short, ok := strings.CutSuffix(text, zero); ok && strings.ContainsAny(short[len(short)-1:], "mh") {
+			text = short
+		}
+	}
+	return text
 }

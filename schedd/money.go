@@ -32,7 +32,7 @@ func (d *Daemon) purses(r *Resource, owner uint32, burst bool) (out []ledger.Pur
 			p := ledger.Purse{Name: "the budget per_" + a.Per + " of " + of, Unit: a.Currency, Resource: resource, Limit: a.Limit}
 			switch a.Per {
 			case "hour":
-				p.Window = time.Hour.Milliseconds()
+				p.Window, p.Ahead = time.Hour.Milliseconds(), true
 			case "day":
 				p.Window = 24 * time.Hour.Milliseconds()
 			case "burst":
@@ -73,11 +73,16 @@ func (d *Daemon) left(v *ledger.View, r *Resource, purses []ledger.Purse) (out [
 	return out, err
 }
 
+// starts is how many more machines of a resource the purse covers.
+func (m *money) starts(r *Resource) int64 {
+	return max(m.left, 0) / max(m.Start(r.terms()), 1)
+}
+
 // broke says which of the purses does not cover one more machine; empty: all do.
 func (r *Resource) broke(all []money) string {
-	cost := r.terms().First()
 	for i := range all {
-		if m := &all[i]; m.left < cost {
+		if m := &all[i]; m.starts(r) == 0 {
+			cost := m.Start(r.terms())
 			return m.String() + ", of which " + bill.Text(m.Limit-m.left, m.Unit) + " are spent or promised; one more machine costs " + bill.Text(cost, m.Unit) + " at least"
 		}
 	}

@@ -74,16 +74,26 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 	for _, also := range w.also {
 		b.WriteString(also + "\n")
 	}
-	if details = strings.TrimSuffix(details, "\n"); details != "" && w.reason != "no_slot" {
-		b.WriteString("\nThe slots of the pool:\n")
-	}
-	for _, line := range strings.Split(details, "\n") {
-		if line != "" && !strings.Contains(w.matter+w.help, line) {
-			b.WriteString("  " + line + "\n")
-		}
-	}
+	b.WriteString(slotsText(details, &w))
 	out.Text = grid.Printable(b.String())
 	return out, nil
+}
+
+// slotsText is what the slots of the pool say of a job, without what was said already.
+func slotsText(details string, w *verdict) string {
+	out := ""
+	for line := range strings.Lines(details) {
+		if text := strings.TrimSpace(line); text != "" && !strings.Contains(w.matter+w.help, text) {
+			if w.reason != "next" { // something else stands in its way
+				line = strings.Replace(line, ": it is about to start, or others go first.", ".", 1)
+			}
+			out += "  " + line
+		}
+	}
+	if out != "" {
+		out = "The slots of the pool:\n" + out
+	}
+	return out
 }
 
 // verdict is what stands between a job and its start.
@@ -120,8 +130,14 @@ func verdictOf(e *router.Explanation) verdict {
 		w.reason, w.help = "busy", "It helps to wait, or to add a slot."
 	case e.BadRequest != "":
 		w.reason = "bad_request"
-	case undefined(e.Clauses) || undefined(e.SlotClauses):
+	case undefined(e.Clauses):
 		w.reason = "undefined"
+		for _, c := range e.Clauses {
+			if c.Undefined > 0 {
+				w.matter = "No slot takes it, for its Requirements name something that slots do not have: " + c.Text + " is undefined there."
+				break
+			}
+		}
 	}
 	return w
 }

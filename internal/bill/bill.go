@@ -38,10 +38,10 @@ func (t Terms) first() int64 {
 }
 
 // First is what a start costs, whatever becomes of the machine.
-func (t Terms) First() int64 { return t.of(t.first()) }
+func (t Terms) First() int64 { return t.For(t.first()) }
 
-// of is the price of so many ms, rounded up.
-func (t Terms) of(ms int64) int64 {
+// For is the price of so many ms, rounded up.
+func (t Terms) For(ms int64) int64 {
 	if t.Price <= 0 || ms <= 0 {
 		return 0
 	}
@@ -65,7 +65,7 @@ func (t Terms) Billed(start, now int64) int64 {
 	if over := now - start - ms; over >= 0 {
 		ms += (over/t.period() + 1) * t.period()
 	}
-	return t.of(ms)
+	return t.For(ms)
 }
 
 // Between is what is billed for a machine after one instant and up to another. end is when

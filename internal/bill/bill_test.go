@@ -61,7 +61,7 @@ func TestBillsAddUp(t *testing.T) {
 		if of.Billed(start, b) < of.Billed(start, a) {
 			t.Fatal("it was billed more before")
 		}
-		if b >= start && of.Billed(start, b) < of.of(b-start) {
+		if b >= start && of.Billed(start, b) < of.For(b-start) {
 			t.Fatalf("%d for %d ms", of.Billed(start, b), b-start)
 		}
 		if b >= start && (of.Until(start, b) <= b || of.Billed(start, of.Until(start, b)-1) != of.Billed(start, b)) {

@@ -52,8 +52,8 @@ func (c *Want) apply(t *txn) (any, error) {
 	}
 	for i := range c.Purses {
 		p := &c.Purses[i]
-		if spent := p.spent(&t.v, t.bucket(bBilled).Cursor(), burst, began, t.at); c.Terms.Price > 0 && spent+c.Terms.First() > p.Limit {
-			return nil, grid.Errorf(grid.Refused, "%s, of which %s are spent or promised, and a start costs %s", p, bill.Text(spent, p.Unit), bill.Text(c.Terms.First(), p.Unit))
+		if spent := p.spent(&t.v, t.bucket(bBilled).Cursor(), burst, began, t.at); c.Terms.Price > 0 && (spent > p.Limit || p.Start(c.Terms) > p.Limit-spent) {
+			return nil, grid.Errorf(grid.Refused, "%s, of which %s are spent or promised, and a start costs %s", p, bill.Text(spent, p.Unit), bill.Text(p.Start(c.Terms), p.Unit))
 		}
 	}
 	var s Stretch

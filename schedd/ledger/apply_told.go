@@ -18,10 +18,15 @@ func (p *Purse) spent(v *View, past cursor, burst uint32, began, at int64) (sum 
 		after = began - 1
 	}
 	add := func(s *stay) {
-		if p.counts(s, burst) {
-			if sum += s.Terms.Between(s.Start, s.End, after, at); sum < 0 {
-				sum = 1<<63 - 1
-			}
+		if !p.counts(s, burst) {
+			return
+		}
+		n := s.Terms.Between(s.Start, s.End, after, at)
+		if p.Ahead && s.End == 0 {
+			n = max(n, s.Terms.For(p.Window))
+		}
+		if sum += n; sum < 0 {
+			sum = 1<<63 - 1
 		}
 	}
 	for _, c := range v.claims.from(0) {

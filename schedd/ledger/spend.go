@@ -18,6 +18,18 @@ type Purse struct {
 	Burst    bool   // only those of the same burst
 	Window   int64  // ms: what was billed within it; 0: ever
 	Limit    int64  // in millionths
+
+	// Ahead: a machine that is there, or on its way, counts as if it ran for the whole
+	// window, so that the purse is not exceeded although all of them run on.
+	Ahead bool
+}
+
+// Start is what one more machine takes from the purse.
+func (p *Purse) Start(t bill.Terms) int64 {
+	if p.Ahead {
+		return max(t.First(), t.For(p.Window))
+	}
+	return t.First()
 }
 
 func (e *enc) purses(list []Purse) {
@@ -31,12 +43,13 @@ func (e *enc) purses(list []Purse) {
 		e.bool(p.Burst)
 		e.i(p.Window)
 		e.i(p.Limit)
+		e.bool(p.Ahead)
 	}
 }
 
 func (d *dec) purses() (list []Purse) {
-	for range d.count(7) {
-		list = append(list, Purse{Name: d.str(), Unit: d.str(), Resource: d.str(), Owner: d.u32(), Burst: d.bool(), Window: d.i(), Limit: d.i()})
+	for range d.count(8) {
+		list = append(list, Purse{Name: d.str(), Unit: d.str(), Resource: d.str(), Owner: d.u32(), Burst: d.bool(), Window: d.i(), Limit: d.i(), Ahead: d.bool()})
 	}
 	return list
 }
