@@ -196,6 +196,10 @@ func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error)
 	return pl, nil
 }
 
+// toGo is how long a machine that is let go may take until it is gone. One that is paid for
+// is kept until then, idle or not, where that makes a difference.
+const toGo = 90 * time.Second
+
 // some are a few of the jobs of an owner that wait.
 func (pl *planned) some(owner uint32) (ids []grid.JobID) {
 	const few = 16
@@ -224,7 +228,10 @@ func (b *bursts) shapes(pl *planned, now time.Time) error {
 		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
 		shape := burst.Shape{
 			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: r.Burst.MinVMs, Idle: r.Burst.Idle, Boot: b.bootOf(r),
-			Cost: terms.First(), Price: terms.Price, Period: r.BillingPeriod,
+			Cost: terms.First(), Price: terms.Price,
+		}
+		if r.Price > 0 && r.BillingPeriod > 2*toGo {
+			shape.Period, shape.Stop = r.BillingPeriod, toGo
 		}
 		if s := pl.view.Steering(r.Name); s.Mode != ledger.Steered {
 			shape.Min = 0
