@@ -119,6 +119,13 @@ type Config struct {
 	// Concurrency bounds what runs of the jobs that name a limit (concurrency_limits).
 	Concurrency []ConcurrencyLimit
 
+	// File is the configuration file, and Parse makes a configuration of its text. With
+	// both, another configuration can take the place of this one while the daemon runs. An
+	// error of Parse is told to whoever asks. File empty: there is none.
+	File  string
+	Text  string // that this is made of
+	Parse func(text string) (Config, error)
+
 	// Crons are timetables that start workflows.
 	Crons []Cron
 

@@ -51,6 +51,7 @@ type Daemon struct {
 	vms     *vmJobs
 	dags    *dags
 	intake  *intake
+	reload  reloads
 	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
@@ -157,6 +158,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	failpoint.Hit("daemon.begun")
+	d.remember()
 	part("dispatch", d.dispatch.run)
 	part("reports", d.reports.run)
 	part("logs", d.logs.run)
@@ -175,9 +177,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if len(d.c.crons) > 0 {
 		part("crons", (&crons{d: d, list: d.c.crons}).run)
 	}
-	if len(d.config().Resources) > 0 {
-		part("sweep", d.sweep)
-	}
+	part("sweep", d.sweep)
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
 	if port != nil {
 		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })

@@ -44,6 +44,8 @@ type Resource struct {
 	Borrow    []string      // names, as shell patterns, of machines that jobs may borrow
 
 	Burst *Burst // machines for jobs that the pool cannot run soon; nil: none
+
+	retired bool // it is not configured any more, and machines of it are there
 }
 
 // Burst is the machines that a resource gives to the pool.

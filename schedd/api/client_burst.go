@@ -38,6 +38,16 @@ func (c *Client) Journal(ctx context.Context, q JournalQuery) (out Journal, err 
 	return out, c.do(ctx, "GET", "/v1/bursts/log?"+v.Encode(), nil, &out)
 }
 
+// Configuration is the configuration that is in force, or an earlier version.
+func (c *Client) Configuration(ctx context.Context, version int) (out Configuration, err error) {
+	return out, c.do(ctx, "GET", "/v1/config?version="+strconv.Itoa(version), nil, &out)
+}
+
+// Configure puts a configuration in force.
+func (c *Client) Configure(ctx context.Context, q Configure) (out Configured, err error) {
+	return out, c.do(ctx, "POST", "/v1/config", q, &out)
+}
+
 // BurstReceipts tells what bursts have used and cost.
 func (c *Client) BurstReceipts(ctx context.Context, q ReceiptsQuery) (out BurstReceipts, err error) {
 	v := url.Values{}

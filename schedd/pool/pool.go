@@ -68,6 +68,9 @@ func New() *Pool {
 // Changed receives after something that matters to the router has changed.
 func (p *Pool) Changed() <-chan struct{} { return p.changed }
 
+// Wake has everybody look who waits for a change.
+func (p *Pool) Wake() { p.wake() }
+
 func (p *Pool) wake() {
 	select {
 	case p.changed <- struct{}{}:

@@ -40,6 +40,8 @@ type Backend interface {
 	SteerBurst(ctx context.Context, who Identity, pool, verb string, s api.Steer) error
 	Journal(context.Context, Identity, api.JournalQuery) (api.Journal, error)
 	BurstReceipts(context.Context, Identity, api.ReceiptsQuery) (api.BurstReceipts, error)
+	Configuration(ctx context.Context, who Identity, version int) (api.Configuration, error)
+	Configure(context.Context, Identity, api.Configure) (api.Configured, error)
 	ActOnClaim(ctx context.Context, who Identity, id uint32, verb string) error
 	Strays(ctx context.Context, who Identity) (api.Strays, error)
 	ActOnStrays(ctx context.Context, who Identity, verb string) error

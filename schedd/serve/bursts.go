@@ -29,6 +29,14 @@ func (s *Server) registerBursts() {
 		func(ctx context.Context, id Identity, q *api.ReceiptsQuery) (api.BurstReceipts, error) {
 			return b.BurstReceipts(ctx, id, *q)
 		})
+	get(s, "/v1/config", "configuration", "The configuration that is in force, and those before", admin,
+		func(ctx context.Context, id Identity, q *api.ConfigQuery) (api.Configuration, error) {
+			return b.Configuration(ctx, id, q.Version)
+		})
+	post(s, "/v1/config", "configure", "Put a configuration in force, whole or not at all", admin, maxBody,
+		func(ctx context.Context, id Identity, in *body[api.Configure]) (api.Configured, error) {
+			return b.Configure(ctx, id, in.Body)
+		})
 	post(s, "/v1/bursts/{pool}/{verb}", "steer-burst", "Pause, drain or cap a pool, or let it go on", admin, maxBody,
 		func(ctx context.Context, id Identity, in *steerPath) (nothing, error) {
 			return nothing{}, b.SteerBurst(ctx, id, in.Pool, in.Verb, in.Body)
