@@ -50,7 +50,7 @@ func newBursts(p *dispatcher) *bursts {
 
 // configured reports whether there is any resource to burst to, or anything of one.
 func (b *bursts) configured() bool {
-	return slices.ContainsFunc(b.p.d.config().Resources, func(r Resource) bool { return r.Burst != nil })
+	return slices.ContainsFunc(b.p.d.config().Resources, func(r Resource) bool { return r.Burst != nil || r.retired })
 }
 
 // hear takes in what events say about times and failures.

@@ -229,9 +229,14 @@ func (d *Daemon) force(c *Config) {
 	d.pool.Wake()
 }
 
-// remember finds resources in earlier versions whose machines are there, and which the
-// configuration that this daemon has begun with does not have.
+// remember keeps the configuration that this daemon has begun with as a version, and finds in
+// earlier ones the resources whose machines are there, and which it does not have.
 func (d *Daemon) remember() {
+	if text := d.c.Text; text != "" {
+		if _, err := d.keepVersion(text, "", "found at a start"); err != nil {
+			d.log.WithError(err).Warn("the configuration is not kept as a version")
+		}
+	}
 	missing := map[string]bool{}
 	for _, c := range d.ledger.View().Claims() {
 		if d.resource(c.Resource) == nil {
