@@ -21,6 +21,7 @@ func (d *decision) open() {
 	for i := range d.in.Purses {
 		d.left = append(d.left, max(d.in.Purses[i].Left, 0))
 	}
+	d.patience = d.wait()
 	d.broke, d.held, d.aside = map[account]bool{}, map[uint32]bool{}, map[uint32]bool{}
 }
 

@@ -1,0 +1,275 @@
+package replay
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"gridburst/router"
+	"gridburst/router/burst"
+)
+
+// decide asks the policy what to bring up and let go, and does it.
+func (w *world) decide() {
+	if !w.due {
+		return
+	}
+	if w.now < w.next {
+		w.wakeAt(w.next)
+		return
+	}
+	w.due = false
+	w.next = w.now + w.policy.Every()
+	in := w.input()
+	d := w.policy.Decide(in, w.m)
+	w.carryOut(&d)
+	if d.Again > 0 {
+		w.wakeAt(w.now + max(d.Again, time.Millisecond))
+	}
+}
+
+// wakeAt has it decided at a time, if it will not be before.
+func (w *world) wakeAt(at time.Duration) {
+	if w.wake == 0 || at < w.wake {
+		w.wake = at
+		w.at(at, decides, nil, 0)
+	}
+}
+
+// maxQueue is how many jobs of a queue are decided on at once, as a schedd has it.
+const maxQueue = 1000
+
+func (w *world) input() *burst.Input {
+	in := &burst.Input{Now: w.instant(), Clock: w.now, Usage: w.usage}
+	open := make([]int, len(w.set.Shapes))
+	for _, v := range w.vms {
+		open[v.shape]++
+	}
+	for i := range w.set.Shapes {
+		s := &w.set.Shapes[i]
+		price := int64(math.Ceil(s.Price * 1e6))
+		in.Shapes = append(in.Shapes, burst.Shape{
+			Class: w.classes[i], Offer: w.offers[i], Room: w.cap(i) - open[i], Min: s.Min, Idle: s.Idle, Boot: s.Boot, Late: late(s.Boot),
+			Price: price, Period: s.Period, Stop: lookTakes + stopTakes,
+		})
+	}
+	for _, q := range w.queues {
+		if len(q.Jobs) == q.bound {
+			continue
+		}
+		out := q.Queue
+		out.Jobs = make([]router.Job, 0, min(len(q.Jobs)-q.bound, maxQueue))
+		for _, j := range q.Jobs[:min(len(q.Jobs), maxQueue)] {
+			if w.tasks[w.task(j.ID)].bound == nil {
+				out.Jobs = append(out.Jobs, j)
+			}
+		}
+		if len(out.Jobs) > 0 {
+			in.Queues = append(in.Queues, out)
+		}
+	}
+	for _, v := range w.vms {
+		switch v.state {
+		case booting:
+			in.Starting = append(in.Starting, burst.Starting{Claim: v.claim, Shape: v.shape, Free: v.free, Load: float64(len(v.bound))})
+		case serves:
+			m := burst.Member{
+				Claim: v.claim, Shape: v.shape, Draining: v.drains, Up: w.now - v.asked, Load: v.load,
+				Slot: router.Slot{ID: v.claim, Class: w.classes[v.shape], Total: w.offers[v.shape], Free: v.free},
+			}
+			if v.jobs == 0 {
+				m.Idle = max(w.now-v.idle, 1)
+			} else if !v.drains {
+				in.Busy = append(in.Busy, w.busy(v, &m.Slot))
+			}
+			in.Members = append(in.Members, m)
+		}
+	}
+	if w.trace.Graph {
+		in.Soon = w.outlook()
+	}
+	return in
+}
+
+// busy is a machine with work, and when that is expected to end.
+func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
+	b := burst.Busy{Slot: *s, Claim: v.claim}
+	for _, n := range v.tasks {
+		t := &w.tasks[n]
+		j := &w.trace.Jobs[t.job]
+		ran := w.now - t.start
+		boot := w.set.Shapes[v.shape].Boot
+		left, ok := w.runs.Awaits(j.Class, ran, boot, worth)
+		if by := j.Estimate - ran; by > 0 && by < boot {
+			left, ok = by, true
+		}
+		switch {
+		case ok:
+			b.Due = append(b.Due, burst.Due{In: left, Part: t.part})
+		case w.trace.Graph:
+			b.Due = append(b.Due, burst.Due{In: w.runs.Guess(j.Class, ran, boot), Part: t.part, Unsure: true})
+		}
+	}
+	return b
+}
+
+var worth = 5.0
+
+// cap is how many machines of a shape there may be now: fewer in a bad hour.
+func (w *world) cap(shape int) int {
+	most := w.set.Shapes[shape].Max
+	if !w.set.Faults {
+		return most
+	}
+	day := uint64(w.now / quotaDay)
+	hours := uint64(quotaDay / quotaHour)
+	if bad := rand.New(rand.NewPCG(w.set.Seed, day)).Uint64N(hours); uint64(w.now%quotaDay/quotaHour) == bad {
+		return int(float64(most) * quotaPart)
+	}
+	return most
+}
+
+func (w *world) carryOut(d *burst.Decision) {
+	for _, id := range d.Undrain {
+		if v := w.claim(id); v != nil && v.state == serves {
+			v.drains = false
+			w.due = true // it takes jobs
+		}
+	}
+	for _, b := range d.Bind {
+		if v := w.claim(b.Claim); v != nil && v.state == booting {
+			w.bind(v, b.Jobs, b.Parts)
+		}
+	}
+	for i := range d.Want {
+		want := &d.Want[i]
+		v := w.boot(want.Shape)
+		w.bind(v, want.Jobs, want.Parts)
+	}
+	for _, id := range d.Drain {
+		if v := w.claim(id); v != nil && v.state == serves && !v.drains {
+			v.drains = true
+			if v.jobs == 0 {
+				w.at(w.now+lookTakes, looks, v, 0)
+			}
+		}
+	}
+	for _, id := range d.Cancel {
+		if v := w.claim(id); v != nil && v.state == booting {
+			w.stop(v)
+		}
+	}
+	if len(d.Undrain) > 0 {
+		w.place()
+	}
+}
+
+func (w *world) claim(id uint32) *vm {
+	for _, v := range w.vms {
+		if v.claim == id {
+			return v
+		}
+	}
+	return nil
+}
+
+// bind has tasks wait for a machine. A job of several nodes waits for none in particular.
+func (w *world) bind(v *vm, jobs []router.Job, parts []router.Resources) {
+	for i, j := range jobs {
+		n := w.task(j.ID)
+		t := &w.tasks[n]
+		q := w.queue(&w.trace.Jobs[t.job])
+		if t.state != waiting || t.bound != nil || q.Group.Nodes > 1 {
+			continue
+		}
+		t.bound, t.part = v, parts[i]
+		v.bound = append(v.bound, n)
+		v.free = v.free.Minus(parts[i])
+		q.bound++
+	}
+}
+
+// boot asks for a machine.
+func (w *world) boot(shape int) *vm {
+	w.claims++
+	v := &vm{claim: w.claims, shape: shape, free: w.offers[shape]}
+	w.called = max(w.now, w.called+createEvery)
+	v.asked = w.called
+	w.vms = append(w.vms, v)
+	w.rec.asked(w, v)
+	// What becomes of a machine rests on its number alone: policies meet the same engine.
+	r := rand.New(rand.NewPCG(w.set.Seed, uint64(v.claim)))
+	takes := time.Duration(float64(w.set.Shapes[shape].Boot) * math.Exp(bootSpread*r.NormFloat64()))
+	if w.set.Faults {
+		switch u := r.Float64(); {
+		case u < lostShare:
+			w.at(v.asked+giveUp, fails, v, 0)
+			return v
+		case u < lostShare+blindRate:
+			takes += blindFor
+		case u < lostShare+blindRate+slowShare:
+			takes *= slowTimes
+		}
+		if takes > giveUp {
+			w.at(v.asked+giveUp, fails, v, 0)
+			return v
+		}
+	}
+	w.at(v.asked+createTakes+takes, joins, v, 0)
+	return v
+}
+
+// late is within which nine of ten machines are there: what a schedd learns from those it
+// had.
+func late(boot time.Duration) time.Duration {
+	return time.Duration(float64(boot) * math.Exp(bootSpread*1.28))
+}
+
+// horizon is how far ahead workflows and timetables are looked at.
+const horizon = time.Hour
+
+// outlook is what workflows that have begun say of what will come, and those that a
+// timetable will begin.
+func (w *world) outlook() []burst.Soon {
+	jobs := w.trace.Jobs
+	var nodes []burst.Node
+	for from := 0; from < len(jobs); from += w.trace.Period {
+		to := from + w.trace.Period
+		if jobs[from].Submit > w.now+horizon || jobs[from].Submit > w.now && !w.trace.Timed {
+			break
+		}
+		over := true
+		base := len(nodes)
+		for i := from; i < to; i++ {
+			j, t := &jobs[i], &w.tasks[w.first[i]]
+			n := burst.Node{Owner: j.Owner, Group: w.group(j), Class: j.Class, State: burst.Later}
+			for _, p := range j.Parents {
+				n.Parents = append(n.Parents, base+p-from)
+			}
+			switch t.state {
+			case done:
+				n.State = burst.Over
+			case running:
+				n.State, n.Ran = burst.Runs, w.now-t.start
+			case waiting:
+				n.State, n.Starts = burst.Waits, w.starts(t)
+			default:
+				n.Starts = max(j.Submit-w.now, 0)
+			}
+			over = over && t.state == done
+			nodes = append(nodes, n)
+		}
+		if over {
+			nodes = nodes[:base]
+		}
+	}
+	return w.runs.Outlook(nodes, w.set.Shapes[0].Boot, horizon)
+}
+
+// starts is in how long a waiting task is expected to begin: when its machine is there.
+func (w *world) starts(t *task) time.Duration {
+	if t.bound == nil {
+		return 0
+	}
+	return max(t.bound.asked+w.set.Shapes[t.bound.shape].Boot-w.now, 0)
+}

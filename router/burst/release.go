@@ -1,0 +1,142 @@
+package burst
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// count works out how many machines of each shape are needed: they have work, or are to
+// have it.
+func (d *decision) count() {
+	n := len(d.in.Shapes)
+	d.out.Need, d.out.Load = make([]int, n), make([]float64, n)
+	load := make([]float64, n)
+	for i := range d.in.Members {
+		m := &d.in.Members[i]
+		if m.Shape >= 0 && d.needed(m) {
+			d.out.Need[m.Shape]++
+			load[m.Shape] += m.Load
+		}
+	}
+	for i := range d.in.Starting {
+		s := &d.in.Starting[i]
+		if s.Shape >= 0 && d.awaited(s) {
+			d.out.Need[s.Shape]++
+			load[s.Shape] += s.Load
+		}
+	}
+	for _, w := range d.out.Want {
+		if w.HasOwner {
+			d.out.Need[w.Shape]++
+			load[w.Shape] += float64(len(w.Jobs))
+		}
+	}
+	for i := range load {
+		if d.out.Need[i] > 0 {
+			d.out.Load[i] = load[i] / float64(d.out.Need[i])
+		}
+	}
+}
+
+func (d *decision) needed(m *Member) bool {
+	return m.Idle <= 0 && !m.Draining || d.held[m.Claim] || m.Draining && slices.Contains(d.out.Undrain, m.Claim)
+}
+
+// awaited: jobs wait for it.
+func (d *decision) awaited(s *Starting) bool {
+	return s.Free != d.in.Shapes[s.Shape].Offer || d.aside[s.Claim] ||
+		slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == s.Claim })
+}
+
+// release lets go what is not needed and not worth its keep, beyond what is to be there
+// anyway. Of those that serve the ones go first that have been idle for the longest; what
+// is only on its way goes before any that serves.
+func (d *decision) release() {
+	for i := range d.in.Members {
+		if m := &d.in.Members[i]; m.Shape < 0 && m.Idle > 0 && !m.Draining {
+			d.out.Drain = append(d.out.Drain, m.Claim)
+		}
+	}
+	for i := range d.in.Shapes {
+		d.releaseOf(i)
+	}
+}
+
+func (d *decision) releaseOf(shape int) {
+	s := &d.in.Shapes[shape]
+	up := 0
+	var idle []*Member
+	for i := range d.in.Members {
+		m := &d.in.Members[i]
+		if m.Shape != shape || !d.serves(m) {
+			continue
+		}
+		up++
+		if m.Idle > 0 && !m.Draining && !d.held[m.Claim] {
+			idle = append(idle, m)
+		}
+	}
+	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
+	keep := func(k int) time.Duration { // of the machine k beyond what is needed
+		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, s.Boot, time.Duration(d.in.Worth*float64(s.Boot)))
+	}
+	spare := len(idle)
+	if s.Levels != nil {
+		kept := 0
+		for k := range idle {
+			if left := keep(k); left > 0 {
+				kept++
+				d.again(left)
+			}
+		}
+		spare = len(idle) - kept
+	}
+	for k := len(idle) - 1; k >= 0 && up > s.Min; k-- {
+		m := idle[k]
+		if s.Levels == nil {
+			if left := s.Idle - m.Idle; left > 0 {
+				d.again(left)
+				continue
+			}
+		} else if spare == 0 {
+			break
+		}
+		if left := s.paid(m); left > 0 {
+			d.again(left)
+			continue
+		}
+		d.out.Drain = append(d.out.Drain, m.Claim)
+		up--
+		spare--
+	}
+	if s.Levels == nil {
+		return
+	}
+	var early []uint32
+	for i := range d.in.Starting {
+		if st := &d.in.Starting[i]; st.Shape == shape {
+			up++
+			if !d.awaited(st) {
+				early = append(early, st.Claim)
+			}
+		}
+	}
+	for k, id := range early {
+		if left := keep(len(idle) + k); left > 0 {
+			d.again(left)
+		} else if up > s.Min {
+			d.out.Cancel = append(d.out.Cancel, id)
+			up--
+		}
+	}
+}
+
+// paid is for how long an idle machine costs nothing more: until it could only just be gone
+// when the period ends that is paid for.
+func (s *Shape) paid(m *Member) time.Duration {
+	if s.Period <= 0 {
+		return 0
+	}
+	return s.Period - m.Up%s.Period - s.Stop
+}
