@@ -18,6 +18,9 @@ func (w *world) decide() {
 		w.wakeAt(w.next)
 		return
 	}
+	if p, ok := w.policy.(*static); ok {
+		p.over = w.left == 0
+	}
 	w.due = false
 	w.next = w.now + w.policy.Every()
 	in := w.input()
@@ -47,9 +50,13 @@ func (w *world) input() *burst.Input {
 	}
 	for i := range w.set.Shapes {
 		s := &w.set.Shapes[i]
+		least := s.Min
+		if w.left == 0 {
+			least = 0 // the trace is over, and its clock ends with the last machine
+		}
 		price := int64(math.Ceil(s.Price * 1e6))
 		in.Shapes = append(in.Shapes, burst.Shape{
-			Class: w.classes[i], Offer: w.offers[i], Room: w.cap(i) - open[i], Min: s.Min, Idle: s.Idle, Boot: s.Boot, Late: late(s.Boot),
+			Class: w.classes[i], Offer: w.offers[i], Room: w.cap(i) - open[i], Min: least, Idle: s.Idle, Boot: s.Boot, Late: late(s.Boot),
 			Price: price, Period: s.Period, Stop: lookTakes + stopTakes,
 		})
 	}
@@ -99,7 +106,7 @@ func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
 		j := &w.trace.Jobs[t.job]
 		ran := w.now - t.start
 		boot := w.set.Shapes[v.shape].Boot
-		left, ok := w.runs.Awaits(j.Class, ran, boot, worth)
+		left, ok := w.runs.Awaits(j.Class, ran, boot)
 		if by := j.Estimate - ran; by > 0 && by < boot {
 			left, ok = by, true
 		}
@@ -112,8 +119,6 @@ func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
 	}
 	return b
 }
-
-var worth = 5.0
 
 // cap is how many machines of a shape there may be now: fewer in a bad hour.
 func (w *world) cap(shape int) int {

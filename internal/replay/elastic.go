@@ -54,3 +54,16 @@ func sign(n int) int {
 	}
 	return 0
 }
+
+// result is the measures, where there may be so many machines at most.
+func (e *elastic) result(most int) Elastic {
+	if e.total <= 0 || most == 0 {
+		return Elastic{}
+	}
+	all := e.total.Seconds() * float64(most)
+	share := func(d time.Duration) float64 { return 100 * d.Seconds() / e.total.Seconds() }
+	return Elastic{
+		Under: 100 * e.under / all, Over: 100 * e.over / all, UnderTime: share(e.underTime), OverTime: share(e.overTime),
+		Instability: 100 * float64(e.unstable) / float64(max(e.steps, 1)), Jitter: float64(e.moveS-e.moveD) / e.total.Hours(),
+	}
+}

@@ -10,34 +10,25 @@ import (
 type recorder struct {
 	never int // tasks that no machine could run
 
-	need    need
-	ready   int // machines that serve and are not being let go
-	busy    int
-	booting int
-	idle    int
-	held    int // by engine: all that are billed
+	need  need
+	ready int // machines that serve and are not being let go
+	idle  int
 
 	starts, unused, again int
 	bootTime, idleTime    time.Duration // of all machines
-	busyTime, stopTime    time.Duration
 	lostTime              time.Duration // of machines that never served
 	billed                []time.Duration
 	money                 float64
 	lastStop              []time.Duration // by shape
 	peak, over            int
 
-	waits []wait
+	waits []time.Duration
 	slow  float64 // sum of bounded slowdowns
 	work  time.Duration
-	end   time.Duration
+	done  time.Duration // when the last task ended
 
 	elastic elastic
 	points  []Point
-}
-
-// wait is how long tasks waited.
-type wait struct {
-	d time.Duration
 }
 
 // need is how many machines jobs that run or wait would fill.
@@ -76,11 +67,13 @@ func (r *recorder) pass(w *world, to time.Duration) {
 		r.points = append(r.points, Point{w.now, demand, r.ready})
 	}
 	r.idleTime += d * time.Duration(r.idle)
-	r.busyTime += d * time.Duration(r.busy)
 }
 
 // demand takes in tasks that came, or one that ended.
 func (r *recorder) demand(w *world, j *trace.Job, n int) {
+	if n < 0 {
+		r.done = w.now
+	}
 	if nodes := nodesOf(j.Cpus, w.widest()); nodes > 1 {
 		r.need.nodes += int64(nodes * n)
 	} else {
@@ -90,7 +83,6 @@ func (r *recorder) demand(w *world, j *trace.Job, n int) {
 
 func (r *recorder) asked(w *world, v *vm) {
 	r.starts++
-	r.booting++
 	open := 0
 	for _, o := range w.vms {
 		if o.shape == v.shape {
@@ -105,20 +97,19 @@ func (r *recorder) asked(w *world, v *vm) {
 }
 
 func (r *recorder) joined(w *world, v *vm) {
-	r.booting--
 	r.ready++
 	r.idle++
 	r.bootTime += w.now - v.asked
 }
 
-func (r *recorder) works(w *world, v *vm) { r.idle--; r.busy++ }
-func (r *recorder) rests(w *world, v *vm) { r.busy--; r.idle++ }
+func (r *recorder) works() { r.idle-- }
+
+func (r *recorder) rests() { r.idle++ }
 
 // stopped: a machine is stopped that has nothing to do.
 func (r *recorder) stopped(w *world, v *vm) {
 	r.lastStop[v.shape] = w.now
 	if v.state == booting {
-		r.booting--
 		r.lostTime += max(w.now-v.asked, 0)
 	} else {
 		r.ready--
@@ -132,7 +123,6 @@ func (r *recorder) stopped(w *world, v *vm) {
 func (r *recorder) left(w *world, v *vm) {
 	b := max(w.now-v.asked, 0)
 	r.billed[v.shape] += b
-	r.stopTime += stopTakes
 	s := &w.set.Shapes[v.shape]
 	if s.Period > 0 {
 		b = (b + s.Period - 1) / s.Period * s.Period
@@ -142,13 +132,12 @@ func (r *recorder) left(w *world, v *vm) {
 
 func (r *recorder) started(w *world, t *task) {
 	d := t.start - t.ready
-	r.waits = append(r.waits, wait{d})
+	r.waits = append(r.waits, d)
 	run := max(w.trace.Jobs[t.job].Run, time.Millisecond)
 	r.slow += max(1, float64(d+run)/float64(max(run, 10*time.Second)))
 	r.work += run * time.Duration(w.trace.Jobs[t.job].Cpus)
 }
 
 func (r *recorder) finish(w *world) {
-	r.end = w.now
 	r.points = append(r.points, Point{w.now, 0, 0})
 }

@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"cmp"
 	"time"
 
+	"gridburst/configs"
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/router"
@@ -15,7 +17,7 @@ type Shape struct {
 	MemoryMB int64
 	Max      int           // at one time
 	Min      int           // kept though nobody needs them
-	Idle     time.Duration // before one is let go, where the policy has no opinion; negative: the policy decides
+	Idle     time.Duration // before one is let go; 0: the policy decides
 	Boot     time.Duration // half of the machines take no longer until they serve
 	Price    float64       // of an hour; 0: none
 	Period   time.Duration // what is begun of it is paid for; 0: by the second
@@ -27,13 +29,33 @@ type Setup struct {
 	Currency string
 	Seed     uint64
 	Faults   bool // machines that take ten times as long or never come, answers that are lost, quotas that are hit
-	Windows  []Window
 }
 
-// Window is a time at which a timetable begins something, of which earlier times have shown
-// what it needs.
-type Window struct {
-	Every, First time.Duration
+// noBound is the most machines where a configuration has no bound.
+const noBound = 10_000
+
+// SetupOf is what a configuration says of machines for the pool.
+func SetupOf(file *configs.Schedd, seed uint64, faults bool) (*Setup, error) {
+	set := &Setup{Seed: seed, Faults: faults}
+	for i := range file.Resources {
+		r := &file.Resources[i]
+		b := r.Burst
+		if b == nil {
+			continue
+		}
+		most := cmp.Or(b.MaxVMs, r.MaxVMs, noBound)
+		if r.MaxVMs > 0 {
+			most = min(most, r.MaxVMs)
+		}
+		set.Shapes = append(set.Shapes, Shape{
+			Name: r.Name, Cpus: int64(b.Cores), MemoryMB: b.MemoryMB - b.MemoryMB/16, Max: most, Min: b.MinVMs, Idle: b.IdleTime, Boot: b.BootTime, Price: r.Price,
+		})
+		if r.Currency != "" && set.Currency != "" && r.Currency != set.Currency {
+			return nil, grid.Errorf(grid.Invalid, "machines of %s cost %s and others %s: costs in two currencies are not compared", r.Name, r.Currency, set.Currency)
+		}
+		set.Currency = cmp.Or(r.Currency, set.Currency)
+	}
+	return set, set.check()
 }
 
 // What an engine is like. The spread is of the logarithm of a boot; the rest is only there

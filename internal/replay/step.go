@@ -7,8 +7,12 @@ import (
 	"gridburst/router"
 )
 
-// patience is how long a world goes on in which nothing but decisions happens.
-const patience = 14 * 24 * time.Hour
+// patience is how long a world goes on in which nothing but decisions happens, and overtime
+// how long after the last job came and could have ended.
+const (
+	patience = 14 * 24 * time.Hour
+	overtime = 60 * 24 * time.Hour
+)
 
 // run lets the trace happen until all jobs are done and all machines gone.
 func (w *world) run() error {
@@ -28,6 +32,9 @@ func (w *world) run() error {
 		if happened {
 			moved = w.now
 		} else if w.now-moved > patience {
+			return errStuck
+		}
+		if w.now > w.last+overtime {
 			return errStuck
 		}
 		w.place()
@@ -117,7 +124,7 @@ func (w *world) end(n int32) {
 		v.tasks = slices.DeleteFunc(v.tasks, func(o int32) bool { return o == n })
 		if v.jobs--; v.jobs == 0 {
 			v.idle = w.now
-			w.rec.rests(w, v)
+			w.rec.rests()
 			if v.drains {
 				w.at(w.now+lookTakes, looks, v, 0)
 			}
@@ -186,7 +193,7 @@ func (w *world) start(a *router.Assignment, v *vm) {
 	w.usage[a.Owner] += a.Part.Cpus
 	v.free = v.free.Minus(a.Part)
 	if v.jobs == 0 {
-		w.rec.works(w, v)
+		w.rec.works()
 	}
 	v.jobs++
 	v.tasks = append(v.tasks, n)

@@ -39,6 +39,7 @@ type world struct {
 	wake   time.Duration // when there will be one though nothing happens; 0: never
 	due    bool
 
+	last time.Duration  // when the last job came, and would have ended
 	runs burst.Runtimes // what those that have ended show
 	left int            // tasks that are not done
 	rec  recorder
@@ -138,6 +139,7 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 			continue
 		}
 		w.left += j.Count
+		w.last = max(w.last, j.Submit+j.Run)
 		for _, p := range j.Parents {
 			w.waits[i] += int32(t.Jobs[p].Count)
 			w.kids[p] = append(w.kids[p], int32(i))

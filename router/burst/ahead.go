@@ -197,7 +197,7 @@ func (o *outlook) keep(slot, n int, s *Soon) {
 		return
 	}
 	shape := &d.in.Shapes[k.shape]
-	if !shape.holds(s, n, d.in.Worth) {
+	if !shape.holds(s, n) {
 		d.again(max(s.In-shape.late(), time.Second))
 		return
 	}
@@ -214,9 +214,9 @@ func (s *Shape) late() time.Duration { return max(s.Late, s.Boot) }
 // holds reports whether an idle machine is to wait for n jobs. When it is known when they
 // come, one that is let go and booted anew by then costs a boot. When it is not, they would
 // wait for that boot.
-func (s *Shape) holds(soon *Soon, n int, worth float64) bool {
+func (s *Shape) holds(soon *Soon, n int) bool {
 	if soon.Unsure {
-		return soon.In <= s.Boot+time.Duration(worth*float64(n)*float64(s.Boot))
+		return soon.In <= time.Duration(1+Worth*n)*s.Boot
 	}
 	return soon.In <= s.late()+s.Stop
 }
@@ -226,7 +226,7 @@ func (s *Shape) holds(soon *Soon, n int, worth float64) bool {
 // costs to have it idle.
 func (d *decision) early(s *Shape, n int, soon *Soon) bool {
 	if soon.Unsure {
-		return soon.In <= time.Duration(d.in.Worth*float64(n)*float64(s.Boot))
+		return soon.In <= time.Duration(Worth*n)*s.Boot
 	}
 	if soon.In > s.late() {
 		d.again(soon.In - s.late())

@@ -7,11 +7,18 @@ import (
 	"gridburst/router"
 )
 
+// Worth is what a second for which a job waits is worth, in seconds of a machine. Machines
+// are kept for longer, and started for less, the more it is. The jobs of a machine count as
+// one: those that come together are mostly one user's, and wait together.
+//
+// Five is a choice: at twenty an idle machine is kept for most of an hour, at one it goes
+// with its work, and people wait for nearly every boot. Nothing is tuned to it.
+const Worth = 5
+
 // Input is all that a decision looks at.
 type Input struct {
 	Now      ad.Instant
 	Clock    time.Duration    // since any beginning; it does not go back
-	Worth    float64          // what a second that a job waits is worth, in seconds of a machine
 	Queues   []router.Queue   // jobs that wait, that nothing free takes, that are bound to no claim
 	Usage    map[uint32]int64 // by owner: cpus in use
 	Busy     []Busy

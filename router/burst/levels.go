@@ -70,7 +70,7 @@ var prior = [...]float64{1.0 / 15, 3.0 / 13, 5.0 / 11, 7.0 / 9, 9.0 / 7, 11.0 / 
 // for a job beside that, both in machine time. The best time is the one for which the gaps
 // that were seen, of those that were at least as long as this one is already, would have
 // cost the least.
-func (l *Levels) Keep(now time.Duration, k int, boot, worth time.Duration) time.Duration {
+func (l *Levels) Keep(now time.Duration, k int, boot time.Duration) time.Duration {
 	v := level{since: now}
 	if k < len(l.by) {
 		v = l.by[k]
@@ -81,7 +81,7 @@ func (l *Levels) Keep(now time.Duration, k int, boot, worth time.Duration) time.
 	left := 0.0 // of the weight
 	for _, g := range v.gaps {
 		if g.long > gone {
-			all = append(all, sample{(g.long - gone).Seconds(), boot.Seconds() + worth.Seconds()*min(g.load, 1), 1})
+			all = append(all, sample{(g.long - gone).Seconds(), boot.Seconds() * (1 + Worth*min(g.load, 1)), 1})
 			left++
 		}
 	}

@@ -79,7 +79,7 @@ func (d *decision) releaseOf(shape int) {
 	}
 	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
 	keep := func(k int) time.Duration { // of the machine k beyond what is needed
-		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, s.Boot, time.Duration(d.in.Worth*float64(s.Boot)))
+		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, s.Boot)
 	}
 	spare := len(idle)
 	if s.Levels != nil {

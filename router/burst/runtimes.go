@@ -50,7 +50,7 @@ func (r *Runtimes) Observe(class string, run time.Duration) {
 // one costs what it boots until the job has ended after all. Beside what was seen the job
 // may run for as long again and a boot. It is false when too few have run for longer to
 // tell.
-func (r *Runtimes) Awaits(class string, ran, boot time.Duration, worth float64) (in time.Duration, ok bool) {
+func (r *Runtimes) Awaits(class string, ran, boot time.Duration) (in time.Duration, ok bool) {
 	c := r.by[class]
 	if c == nil || len(c.sorted) < enoughRuns {
 		return 0, false
@@ -65,7 +65,7 @@ func (r *Runtimes) Awaits(class string, ran, boot time.Duration, worth float64) 
 		over += max(l-ran-boot, 0)
 		within += min(l-ran, boot)
 	}
-	if worth*float64(over) > float64(within) {
+	if Worth*over > within {
 		return 0, false
 	}
 	return within / time.Duration(len(longer)+1), true

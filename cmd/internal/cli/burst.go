@@ -13,5 +13,6 @@ func Burst(d *Deps) *cobra.Command {
 and which are let go.
 ` + ExitHelp,
 	}
+	c.AddCommand(replayCommand(d))
 	return c
 }
