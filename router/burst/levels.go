@@ -69,9 +69,9 @@ var prior = [...]float64{1.0 / 15, 3.0 / 13, 5.0 / 11, 7.0 / 9, 9.0 / 7, 11.0 / 
 // all. It would cost a boot to have it again, and worth is what the wait for a boot is worth
 // for a job beside that, both in machine time. The best time is the one for which the gaps
 // that were seen, of those that were at least as long as this one is already, would have
-// cost the least.
-func (l *Levels) Keep(now time.Duration, k int, boot time.Duration) time.Duration {
-	v := level{since: now}
+// cost the least. Of a level that was never needed it counts how long its machine is idle.
+func (l *Levels) Keep(now time.Duration, k int, idle, boot time.Duration) time.Duration {
+	v := level{since: now - idle} // it was never needed
 	if k < len(l.by) {
 		v = l.by[k]
 	}

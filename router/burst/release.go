@@ -78,14 +78,13 @@ func (d *decision) releaseOf(shape int) {
 		}
 	}
 	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
-	keep := func(k int) time.Duration { // of the machine k beyond what is needed
-		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, s.Boot)
+	keep := func(k int, idle time.Duration) time.Duration { // of the machine k beyond what is needed
+		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, idle, s.Boot)
 	}
-	spare := len(idle)
+	spare, kept := len(idle), 0
 	if s.Levels != nil {
-		kept := 0
-		for k := range idle {
-			if left := keep(k); left > 0 {
+		for k, m := range idle {
+			if left := keep(k, m.Idle); left > 0 {
 				kept++
 				d.again(left)
 			}
@@ -122,9 +121,10 @@ func (d *decision) releaseOf(shape int) {
 			}
 		}
 	}
-	for k, id := range early {
-		if left := keep(len(idle) + k); left > 0 {
+	for _, id := range early {
+		if left := keep(kept, 0); left > 0 {
 			d.again(left)
+			kept++
 		} else if up > s.Min {
 			d.out.Cancel = append(d.out.Cancel, id)
 			up--
