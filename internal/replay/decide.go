@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"gridburst/router"
@@ -43,7 +45,12 @@ func (w *world) wakeAt(at time.Duration) {
 const maxQueue = 1000
 
 func (w *world) input() *burst.Input {
-	in := &burst.Input{Now: w.instant(), Clock: w.now, Usage: w.usage}
+	// What is decided keeps nothing of its input, so its memory serves for the next.
+	in := &w.in
+	*in = burst.Input{
+		Now: w.instant(), Clock: w.now, Usage: w.usage,
+		Queues: in.Queues[:0], Busy: in.Busy[:0], Shapes: in.Shapes[:0], Starting: in.Starting[:0], Members: in.Members[:0],
+	}
 	open := make([]int, len(w.set.Shapes))
 	for _, v := range w.vms {
 		open[v.shape]++
@@ -65,10 +72,13 @@ func (w *world) input() *burst.Input {
 			continue
 		}
 		out := q.Queue
-		out.Jobs = make([]router.Job, 0, min(len(q.Jobs)-q.bound, maxQueue))
-		for _, j := range q.Jobs[:min(len(q.Jobs), maxQueue)] {
-			if w.tasks[w.task(j.ID)].bound == nil {
-				out.Jobs = append(out.Jobs, j)
+		out.Jobs = q.Jobs[:min(len(q.Jobs), maxQueue)]
+		if q.bound > 0 {
+			out.Jobs = make([]router.Job, 0, min(len(q.Jobs)-q.bound, maxQueue))
+			for _, j := range q.Jobs[:min(len(q.Jobs), maxQueue)] {
+				if w.tasks[w.task(j.ID)].bound == nil {
+					out.Jobs = append(out.Jobs, j)
+				}
 			}
 		}
 		if len(out.Jobs) > 0 {
@@ -100,7 +110,7 @@ func (w *world) input() *burst.Input {
 
 // busy is a machine with work, and when that is expected to end.
 func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
-	b := burst.Busy{Slot: *s, Claim: v.claim}
+	b := burst.Busy{Slot: *s, Claim: v.claim, Due: v.due[:0]}
 	for _, n := range v.tasks {
 		t := &w.tasks[n]
 		j := &w.trace.Jobs[t.job]
@@ -117,6 +127,7 @@ func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
 			b.Due = append(b.Due, burst.Due{In: w.runs.Guess(j.Class, ran, boot), Part: t.part, Unsure: true})
 		}
 	}
+	v.due = b.Due
 	return b
 }
 
@@ -235,40 +246,46 @@ const horizon = time.Hour
 
 // outlook is what workflows that have begun say of what will come, and those that a
 // timetable will begin.
-func (w *world) outlook() []burst.Soon {
+func (w *world) outlook() (out []burst.Soon) {
 	jobs := w.trace.Jobs
-	var nodes []burst.Node
 	for from := 0; from < len(jobs); from += w.trace.Period {
 		to := from + w.trace.Period
 		if jobs[from].Submit > w.now+horizon || jobs[from].Submit > w.now && !w.trace.Timed {
 			break
 		}
-		over := true
-		base := len(nodes)
-		for i := from; i < to; i++ {
-			j, t := &jobs[i], &w.tasks[w.first[i]]
-			n := burst.Node{Owner: j.Owner, Group: w.group(j), Class: j.Class, State: burst.Later}
-			for _, p := range j.Parents {
-				n.Parents = append(n.Parents, base+p-from)
-			}
-			switch t.state {
-			case done:
-				n.State = burst.Over
-			case running:
-				n.State, n.Ran = burst.Runs, w.now-t.start
-			case waiting:
-				n.State, n.Starts = burst.Waits, w.starts(t)
-			default:
-				n.Starts = max(j.Submit-w.now, 0)
-			}
-			over = over && t.state == done
-			nodes = append(nodes, n)
-		}
-		if over {
-			nodes = nodes[:base]
+		if w.flow(from, to) {
+			out = append(out, w.runs.Outlook(w.nodes[from:to], w.set.Shapes[0].Boot, horizon)...)
 		}
 	}
-	return w.runs.Outlook(nodes, w.set.Shapes[0].Boot, horizon)
+	slices.SortStableFunc(out, func(a, b burst.Soon) int { return cmp.Compare(a.In, b.In) })
+	return out
+}
+
+// flow brings the nodes of a workflow up to date. It is false when all are over.
+func (w *world) flow(from, to int) (goes bool) {
+	if w.nodes == nil {
+		w.nodes = make([]burst.Node, len(w.trace.Jobs))
+	}
+	for i := from; i < to; i++ {
+		j, t, n := &w.trace.Jobs[i], &w.tasks[w.first[i]], &w.nodes[i]
+		if n.Group == nil {
+			*n = burst.Node{Owner: j.Owner, Group: w.group(j), Class: j.Class}
+			for _, p := range j.Parents {
+				n.Parents = append(n.Parents, p-from)
+			}
+		}
+		n.State, n.Ran, n.Starts = burst.Later, 0, max(j.Submit-w.now, 0)
+		switch t.state {
+		case done:
+			n.State = burst.Over
+		case running:
+			n.State, n.Ran = burst.Runs, w.now-t.start
+		case waiting:
+			n.State, n.Starts = burst.Waits, w.starts(t)
+		}
+		goes = goes || t.state != done
+	}
+	return goes
 }
 
 // starts is in how long a waiting task is expected to begin: when its machine is there.

@@ -35,6 +35,8 @@ type world struct {
 	vms    []*vm // open ones, by claim
 	claims uint32
 	called time.Duration // when the last machine was asked for
+	in     burst.Input
+	nodes  []burst.Node  // of a trace of workflows
 	next   time.Duration // there is no decision before it
 	wake   time.Duration // when there will be one though nothing happens; 0: never
 	due    bool
@@ -89,6 +91,7 @@ type vm struct {
 	bound  []int32 // tasks that wait for it
 	jobs   int     // that run on it
 	tasks  []int32 // those
+	due    []burst.Due
 	ran    int     // that it has run
 	load   float64 // jobs that run on it; of one of several nodes its part
 	drains bool
@@ -122,7 +125,7 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 	}
 	w := &world{
 		set: set, trace: t, policy: p, m: router.NewMatcher(), byKey: map[queueKey]*queue{}, groups: map[groupKey]*router.Group{},
-		usage: map[uint32]int64{}, waits: make([]int32, len(t.Jobs)), kids: make([][]int32, len(t.Jobs)),
+		usage: map[uint32]int64{}, called: -createEvery, waits: make([]int32, len(t.Jobs)), kids: make([][]int32, len(t.Jobs)),
 	}
 	for i := range set.Shapes {
 		w.classes = append(w.classes, set.Shapes[i].class(uint32(i+1)))

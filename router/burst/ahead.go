@@ -18,9 +18,14 @@ func (d *decision) lookAhead() {
 	}
 	o := newOutlook(d)
 	soon := d.in.Soon
+	grain := d.patience / 16 // nobody knows better
 	for len(soon) > 0 {
+		if d.far(&soon[0]) {
+			soon = soon[1:]
+			continue
+		}
 		n := 1
-		for n < len(soon) && soon[n].In == soon[0].In && soon[n].Unsure == soon[0].Unsure {
+		for n < len(soon) && soon[n].In <= soon[0].In+grain && soon[n].known() <= soon[0].known()+grain && soon[n].known() >= soon[0].known()-grain {
 			n++
 		}
 		o.serve(soon[:n])
@@ -56,13 +61,13 @@ func newOutlook(d *decision) *outlook {
 	o := &outlook{d: d}
 	busy := map[uint32]*Busy{}
 	for i := range d.in.Busy {
-		b := &d.in.Busy[i]
-		slices.SortFunc(b.Due, func(a, c Due) int { return cmp.Compare(a.In, c.In) })
+		b := d.in.Busy[i]
+		b.Due = slices.SortedFunc(slices.Values(b.Due), func(a, c Due) int { return cmp.Compare(a.In, c.In) })
 		if b.Claim == 0 {
 			o.slots = append(o.slots, b.Slot)
-			o.kinds = append(o.kinds, coming{-1, -1, -1, b, 0})
+			o.kinds = append(o.kinds, coming{-1, -1, -1, &b, 0})
 		} else {
-			busy[b.Claim] = b
+			busy[b.Claim] = &b
 		}
 	}
 	for i := range d.in.Members {
@@ -189,6 +194,18 @@ func (o *outlook) take(slot int, part router.Resources, in, run time.Duration) {
 	o.taken = append(o.taken, taken{slot, part, until})
 }
 
+// far reports whether it is too early for anything to be done about it, and has it looked
+// at again.
+func (d *decision) far(s *Soon) bool {
+	for i := range d.in.Shapes {
+		if shape := &d.in.Shapes[i]; s.known() <= 2*shape.late()+shape.Stop {
+			return false
+		}
+	}
+	d.again(s.known() / 2)
+	return true
+}
+
 // keep has a machine kept that n jobs will need, unless to let it go and have it again in
 // time is cheaper.
 func (o *outlook) keep(slot, n int, s *Soon) {
@@ -198,7 +215,7 @@ func (o *outlook) keep(slot, n int, s *Soon) {
 	}
 	shape := &d.in.Shapes[k.shape]
 	if !shape.holds(s, n) {
-		d.again(max(s.In-shape.late(), time.Second))
+		d.again(max(s.known()-shape.late(), time.Second))
 		return
 	}
 	switch {
@@ -211,26 +228,23 @@ func (o *outlook) keep(slot, n int, s *Soon) {
 
 func (s *Shape) late() time.Duration { return max(s.Late, s.Boot) }
 
-// holds reports whether an idle machine is to wait for n jobs. When it is known when they
-// come, one that is let go and booted anew by then costs a boot. When it is not, they would
-// wait for that boot.
+// known is how long it takes at least until it comes.
+func (s *Soon) known() time.Duration { return s.In - s.Guess }
+
+// holds reports whether an idle machine is to wait for n jobs. When they are known to come
+// later than one boots, it is let go and booted anew by then. When it is not known, they
+// would wait for that boot.
 func (s *Shape) holds(soon *Soon, n int) bool {
-	if soon.Unsure {
-		return soon.In <= time.Duration(1+Worth*n)*s.Boot
-	}
-	return soon.In <= s.late()+s.Stop
+	return soon.known() <= s.late()+s.Stop && soon.Guess <= time.Duration(1+Worth*n)*s.Boot
 }
 
 // early reports whether the time has come to bring a machine up for n jobs. When it is not
-// known when they come, it is worth while as long as they are more likely to come than it
-// costs to have it idle.
+// known when they come, it has as long as they are more likely to come than it costs to have
+// it idle.
 func (d *decision) early(s *Shape, n int, soon *Soon) bool {
-	if soon.Unsure {
-		return soon.In <= time.Duration(Worth*n)*s.Boot
-	}
-	if soon.In > s.late() {
-		d.again(soon.In - s.late())
+	if left := soon.known() - s.late(); left > 0 {
+		d.again(left)
 		return false
 	}
-	return true
+	return soon.Guess <= time.Duration(Worth*n)*s.Boot
 }

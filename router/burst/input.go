@@ -49,11 +49,11 @@ type Due struct {
 
 // Soon is a job that will wait after a while: a workflow or a timetable says so.
 type Soon struct {
-	Owner  uint32
-	Group  *router.Group
-	In     time.Duration
-	Unsure bool          // In is a guess
-	Run    time.Duration // how long it is expected to run; 0: nobody knows
+	Owner uint32
+	Group *router.Group
+	In    time.Duration
+	Guess time.Duration // so much of In is only guessed; 0: In is known
+	Run   time.Duration // how long it is expected to run; 0: nobody knows
 }
 
 // Shape is a kind of machine that can be wanted.

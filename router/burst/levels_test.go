@@ -176,8 +176,8 @@ func TestAnOutlookFollowsTheGraph(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	for i := range want {
-		if got[i].In != want[i].in || got[i].Unsure != want[i].unsure {
-			t.Errorf("%d: in %v (%v), want %v", i, got[i].In, got[i].Unsure, want[i])
+		if got[i].In != want[i].in || (got[i].Guess > 0) != want[i].unsure {
+			t.Errorf("%d: in %v (%v of it guessed), want %v", i, got[i].In, got[i].Guess, want[i])
 		}
 	}
 	if far := r.Outlook(nodes, boot, time.Minute); len(far) != 1 {
@@ -188,7 +188,11 @@ func TestAnOutlookFollowsTheGraph(t *testing.T) {
 func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 	soon := func(in *Input, n int, after time.Duration, unsure bool) {
 		for range n {
-			in.Soon = append(in.Soon, Soon{Owner: 1, Group: in.Queues[0].Group, In: after, Unsure: unsure})
+			s := Soon{Owner: 1, Group: in.Queues[0].Group, In: after}
+			if unsure {
+				s.Guess = after
+			}
+			in.Soon = append(in.Soon, s)
 		}
 	}
 	for _, c := range []struct {
@@ -201,6 +205,9 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 		{"it is early", func(in *Input) { soon(in, 4, time.Hour, false) }, 0, 0, true},
 		{"nobody knows when, and it is likely", func(in *Input) { soon(in, 4, 4*boot, true) }, 2, 0, false},
 		{"nobody knows when, and it may be long", func(in *Input) { soon(in, 4, 100*boot, true) }, 0, 0, false},
+		{"it is known to be early, and not how early", func(in *Input) {
+			in.Soon = []Soon{{Owner: 1, Group: in.Queues[0].Group, In: time.Hour + boot, Guess: boot}}
+		}, 0, 0, true},
 		{"an idle machine is kept for them", func(in *Input) {
 			soon(in, 2, time.Minute, false)
 			in.Members = []Member{{Claim: 1, Idle: time.Hour, Slot: router.Slot{Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer, Free: in.Shapes[0].Offer}}}

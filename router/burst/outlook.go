@@ -30,17 +30,23 @@ const (
 	Over
 )
 
-// end is when a node is expected to be over.
+// end is when a node is expected to be over: known to be not before one time, and guessed
+// for another.
 type end struct {
-	in      time.Duration
-	unknown int // run times on the way there that nobody knows
+	known, in time.Duration
+	unknown   int // run times on the way there that nobody knows
 }
 
-func (e end) then(run time.Duration, known bool, boot time.Duration) end {
+func (e *end) after(o end) {
+	e.known, e.in, e.unknown = max(e.known, o.known), max(e.in, o.in), max(e.unknown, o.unknown)
+}
+
+// then is when what begins at the end e is over. run is a guess if it is not known.
+func (e end) then(run time.Duration, known bool) end {
 	if !known {
-		return end{e.in + boot, e.unknown + 1}
+		return end{e.known, e.in + run, e.unknown + 1}
 	}
-	return end{e.in + run, e.unknown}
+	return end{e.known + run, e.in + run, e.unknown}
 }
 
 // Outlook lists the jobs that nodes will be, and when, as far ahead as the horizon. A run
@@ -53,11 +59,10 @@ func (r *Runtimes) Outlook(nodes []Node, boot, horizon time.Duration) (out []Soo
 		n := &nodes[i]
 		var ready end
 		for _, p := range n.Parents {
-			e := ends[p]
-			ready.in, ready.unknown = max(ready.in, e.in), max(ready.unknown, e.unknown)
+			ready.after(ends[p])
 		}
 		if len(n.Parents) == 0 || n.State == Waits {
-			ready.in = n.Starts
+			ready.known, ready.in = n.Starts, n.Starts
 		}
 		switch n.State {
 		case Over:
@@ -65,20 +70,23 @@ func (r *Runtimes) Outlook(nodes []Node, boot, horizon time.Duration) (out []Soo
 		case Runs:
 			left, known := r.left(n.Class, n.Ran)
 			if !known {
-				left = n.Ran
+				left = n.Ran + boot
 			}
-			ends[i] = end{}.then(left, known, boot+left)
+			ends[i] = end{}.then(left, known)
 			continue
 		case Later:
-			if ready.unknown > 1 || ready.in > horizon {
-				ends[i] = end{horizon + 1, 2}
+			if ready.unknown > 1 || ready.known > horizon {
+				ends[i] = end{horizon + 1, horizon + 1, 2}
 				continue
 			}
 			run, _ := r.left(n.Class, 0)
-			out = append(out, Soon{n.Owner, n.Group, ready.in, ready.unknown > 0, run})
+			out = append(out, Soon{n.Owner, n.Group, ready.in, ready.in - ready.known, run})
 		}
 		run, known := r.left(n.Class, 0)
-		ends[i] = ready.then(run, known, boot)
+		if !known {
+			run = boot
+		}
+		ends[i] = ready.then(run, known)
 	}
 	slices.SortStableFunc(out, func(a, b Soon) int { return cmp.Compare(a.In, b.In) })
 	return out
