@@ -110,23 +110,13 @@ func (w *world) input() *burst.Input {
 
 // busy is a machine with work, and when that is expected to end.
 func (w *world) busy(v *vm, s *router.Slot) burst.Busy {
-	b := burst.Busy{Slot: *s, Claim: v.claim, Due: v.due[:0]}
+	w.jobs = w.jobs[:0]
 	for _, n := range v.tasks {
 		t := &w.tasks[n]
 		j := &w.trace.Jobs[t.job]
-		ran := w.now - t.start
-		boot := w.set.Shapes[v.shape].Boot
-		left, ok := w.runs.Awaits(j.Class, ran, boot)
-		if by := j.Estimate - ran; by > 0 && by < boot {
-			left, ok = by, true
-		}
-		switch {
-		case ok:
-			b.Due = append(b.Due, burst.Due{In: left, Part: t.part})
-		case w.trace.Graph:
-			b.Due = append(b.Due, burst.Due{In: w.runs.Guess(j.Class, ran, boot), Part: t.part, Unsure: true})
-		}
+		w.jobs = append(w.jobs, burst.Running{Class: j.Class, Ran: w.now - t.start, Estimate: j.Estimate, Part: t.part})
 	}
+	b := w.runs.Busy(*s, v.claim, w.jobs, w.set.Shapes[v.shape].Boot, v.due)
 	v.due = b.Due
 	return b
 }

@@ -103,13 +103,8 @@ func (p *standard) Decide(in *burst.Input, m *router.Matcher) burst.Decision {
 		p.levels = make([]burst.Levels, len(in.Shapes))
 	}
 	for i := range in.Shapes {
-		if in.Shapes[i].Idle == 0 { // none is configured
-			in.Shapes[i].Levels = &p.levels[i]
-		}
+		in.Shapes[i].Levels = &p.levels[i]
 	}
-	d := burst.Decide(in, m)
-	for i := range in.Shapes {
-		p.levels[i].Observe(in.Clock, d.Need[i], d.Load[i])
-	}
-	return d
+	in.Observe()
+	return burst.Decide(in, m)
 }

@@ -36,6 +36,7 @@ type world struct {
 	claims uint32
 	called time.Duration // when the last machine was asked for
 	in     burst.Input
+	jobs   []burst.Running
 	nodes  []burst.Node  // of a trace of workflows
 	next   time.Duration // there is no decision before it
 	wake   time.Duration // when there will be one though nothing happens; 0: never

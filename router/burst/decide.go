@@ -28,6 +28,7 @@ type decision struct {
 	m        *router.Matcher
 	queues   []router.Queue
 	room     []int              // by shape
+	need     []int              // by shape: machines that have work or are to have it
 	left     []int64            // by purse
 	broke    map[account]bool   // who cannot pay for one more machine
 	held     map[uint32]bool    // members that a job of several nodes waits with

@@ -116,10 +116,8 @@ func (h *hour) decide() {
 		}
 		in.Queues = append(in.Queues, out)
 	}
+	in.Observe()
 	d := Decide(&in, h.m)
-	for i := range h.levels {
-		h.levels[i].Observe(h.now, d.Need[i], d.Load[i])
-	}
 	for _, w := range d.Want {
 		h.next++
 		c := &hourClaim{shape: w.Shape, owner: w.Owner, forJobs: w.HasOwner, state: "launching", since: h.now, bound: w.Jobs, parts: w.Parts}

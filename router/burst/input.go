@@ -62,7 +62,7 @@ type Shape struct {
 	Offer router.Resources // of a machine with nothing to do
 	Room  int              // how many more there may be, by every cap
 	Min   int              // how many there are to be although nobody needs them
-	Idle  time.Duration    // how long a machine is idle before it is drained, where Levels is nil
+	Idle  time.Duration    // how long a machine is idle before it is drained
 	Boot  time.Duration    // how long one is expected to take until it serves
 	Late  time.Duration    // within which nearly all do; 0: Boot
 
@@ -72,8 +72,8 @@ type Shape struct {
 	Period      time.Duration // what is begun of it is paid for; 0: by the second
 	Stop        time.Duration // how long before a period's end a machine must be let go to be gone by then
 
-	// Levels is how the need for it has come and gone, by Input.Clock; then each machine is
-	// kept for as long as that makes worth while.
+	// Levels is how the need for it has come and gone, by Input.Clock: where Idle is 0 each
+	// machine is kept for as long as that makes worth while.
 	Levels *Levels
 
 	Silent int // machines that serve, and are not heard now
@@ -104,6 +104,7 @@ type Member struct {
 	Slot     router.Slot
 	Idle     time.Duration // how long it has had nothing to do; 0: it has, or is not heard
 	Up       time.Duration // how long ago it was started
+	Paid     time.Duration // for how long from its start it is paid for by now; 0: until Shape.Period ends
 	Load     float64       // jobs that it runs; of one of several nodes its part
 	Draining bool
 }
@@ -117,11 +118,6 @@ type Decision struct {
 	Cancel  []uint32 // claims that are on their way, and that nobody needs any more
 	Unmet   int      // jobs that a machine could run, were there room and money for one
 	Refused []Refusal
-
-	// Need is how many machines of each shape are needed now, whether they are there or
-	// not, and Load how many jobs each has on average: for [Levels.Observe].
-	Need []int
-	Load []float64
 
 	// Again is after how long it is to be decided anew though nothing happens; 0: never.
 	Again time.Duration

@@ -68,7 +68,7 @@ func TestTheEndOfAKeepStaysWhereItIs(t *testing.T) {
 // What was started and never needed goes too: the memory is lost with its daemon.
 func TestAMachineOfWhichNothingIsKnownGoes(t *testing.T) {
 	in := world(t, 0, 9)
-	in.Shapes[0].Boot, in.Shapes[0].Levels = boot, &Levels{}
+	in.Shapes[0].Idle, in.Shapes[0].Boot, in.Shapes[0].Levels = 0, boot, &Levels{}
 	in.Members = []Member{{Claim: 1, Idle: time.Second}}
 	if d := Decide(in, router.NewMatcher()); len(d.Drain) > 0 || d.Again <= 0 {
 		t.Errorf("%+v", d)
@@ -91,7 +91,7 @@ func TestAClockThatGoesBackKeeps(t *testing.T) {
 
 func TestWhatIsLearntDecides(t *testing.T) {
 	in := world(t, 0, 9)
-	in.Shapes[0].Boot = boot
+	in.Shapes[0].Boot, in.Shapes[0].Idle = boot, 0
 	for _, gap := range []time.Duration{3 * time.Minute, 5 * time.Hour} {
 		l := &Levels{}
 		now := time.Duration(0)

@@ -9,32 +9,43 @@ import (
 // count works out how many machines of each shape are needed: they have work, or are to
 // have it.
 func (d *decision) count() {
-	n := len(d.in.Shapes)
-	d.out.Need, d.out.Load = make([]int, n), make([]float64, n)
-	load := make([]float64, n)
+	d.need = make([]int, len(d.in.Shapes))
 	for i := range d.in.Members {
-		m := &d.in.Members[i]
-		if m.Shape >= 0 && d.needed(m) {
-			d.out.Need[m.Shape]++
-			load[m.Shape] += m.Load
+		if m := &d.in.Members[i]; m.Shape >= 0 && d.needed(m) {
+			d.need[m.Shape]++
 		}
 	}
 	for i := range d.in.Starting {
-		s := &d.in.Starting[i]
-		if s.Shape >= 0 && d.awaited(s) {
-			d.out.Need[s.Shape]++
-			load[s.Shape] += s.Load
+		if s := &d.in.Starting[i]; s.Shape >= 0 && d.awaited(s) {
+			d.need[s.Shape]++
 		}
 	}
 	for _, w := range d.out.Want {
 		if w.HasOwner {
-			d.out.Need[w.Shape]++
-			load[w.Shape] += float64(len(w.Jobs))
+			d.need[w.Shape]++
 		}
 	}
-	for i := range load {
-		if d.out.Need[i] > 0 {
-			d.out.Load[i] = load[i] / float64(d.out.Need[i])
+}
+
+// Observe tells each shape's Levels how many of its machines are needed now. It is for the
+// caller, before it has it decided.
+func (in *Input) Observe() {
+	need, load := make([]int, len(in.Shapes)), make([]float64, len(in.Shapes))
+	add := func(shape int, l float64) {
+		if shape >= 0 && l > 0 {
+			need[shape]++
+			load[shape] += l
+		}
+	}
+	for i := range in.Members {
+		add(in.Members[i].Shape, in.Members[i].Load)
+	}
+	for i := range in.Starting {
+		add(in.Starting[i].Shape, in.Starting[i].Load)
+	}
+	for i := range in.Shapes {
+		if in.Shapes[i].Levels != nil {
+			in.Shapes[i].Levels.Observe(in.Clock, need[i], load[i]/float64(max(need[i], 1)))
 		}
 	}
 }
@@ -79,10 +90,10 @@ func (d *decision) releaseOf(shape int) {
 	}
 	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
 	keep := func(k int, idle time.Duration) time.Duration { // of the machine k beyond what is needed
-		return s.Levels.Keep(d.in.Clock, d.out.Need[shape]+k, idle, s.Boot)
+		return s.Levels.Keep(d.in.Clock, d.need[shape]+k, idle, s.Boot)
 	}
 	spare, kept := len(idle), 0
-	if s.Levels != nil {
+	if s.learns() {
 		for k, m := range idle {
 			if left := keep(k, m.Idle); left > 0 {
 				kept++
@@ -93,7 +104,7 @@ func (d *decision) releaseOf(shape int) {
 	}
 	for k := len(idle) - 1; k >= 0 && up > s.Min; k-- {
 		m := idle[k]
-		if s.Levels == nil {
+		if !s.learns() {
 			if left := s.Idle - m.Idle; left > 0 {
 				d.again(left)
 				continue
@@ -109,7 +120,7 @@ func (d *decision) releaseOf(shape int) {
 		up--
 		spare--
 	}
-	if s.Levels == nil {
+	if !s.learns() {
 		return
 	}
 	var early []uint32
@@ -135,8 +146,14 @@ func (d *decision) releaseOf(shape int) {
 // paid is for how long an idle machine costs nothing more: until it could only just be gone
 // when the period ends that is paid for.
 func (s *Shape) paid(m *Member) time.Duration {
-	if s.Period <= 0 {
+	switch {
+	case s.Period <= 0:
 		return 0
+	case m.Paid > 0:
+		return m.Paid - m.Up - s.Stop
 	}
 	return s.Period - m.Up%s.Period - s.Stop
 }
+
+// learns: how long its machines are kept is learnt.
+func (s *Shape) learns() bool { return s.Levels != nil && s.Idle <= 0 }

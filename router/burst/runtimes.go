@@ -3,6 +3,8 @@ package burst
 import (
 	"slices"
 	"time"
+
+	"gridburst/router"
 )
 
 // Runtimes is how long jobs have run, by classes whose jobs run for about as long: those of one
@@ -71,10 +73,31 @@ func (r *Runtimes) Awaits(class string, ran, boot time.Duration) (in time.Durati
 	return within / time.Duration(len(longer)+1), true
 }
 
-// Guess is how much longer a job of the class will run, as [Runtimes.Outlook] takes it.
-func (r *Runtimes) Guess(class string, ran, boot time.Duration) time.Duration {
-	if left, known := r.left(class, ran); known {
-		return left
+// Running is a job that runs.
+type Running struct {
+	Class    string
+	Ran      time.Duration
+	Estimate time.Duration // at most so long it runs, as its owner said; 0: nothing
+	Part     router.Resources
+}
+
+// Busy says of a slot that runs jobs when it will have what free. claim is that of its
+// machine; 0: it has none.
+func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot time.Duration, due []Due) Busy {
+	b := Busy{Slot: slot, Claim: claim, Due: due[:0]}
+	for i := range jobs {
+		j := &jobs[i]
+		left, ok := r.Awaits(j.Class, j.Ran, boot)
+		if by := j.Estimate - j.Ran; by > 0 && by < boot {
+			left, ok = by, true
+		}
+		if !ok {
+			if left, ok = r.left(j.Class, j.Ran); !ok {
+				left = j.Ran + boot
+			}
+			ok = false
+		}
+		b.Due = append(b.Due, Due{In: left, Part: j.Part, Unsure: !ok})
 	}
-	return ran + boot
+	return b
 }
