@@ -106,7 +106,7 @@ type Burst struct {
 	Schedd      string        // where guests find the schedd; empty: the first of names
 	MaxVMs      int           // 0: as the resource
 	MinVMs      int           // kept though nobody needs them
-	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
+	IdleTime    time.Duration // a worker without jobs goes after this; 0: after as long as is worth while
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
 	BootTime    time.Duration // from the wish to its worker, until machines have shown it; default 60s
 	Wait        time.Duration // how long a job must have been unservable before it is demand
@@ -275,7 +275,7 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 }
 
 func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
-	u := Burst{IdleTime: time.Minute, BootTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
+	u := Burst{BootTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
 	f.keys(b, []key{
 		{"template", required(text(&u.Template))},
 		{"cluster", text(&u.Cluster)},

@@ -35,7 +35,7 @@ var floors = []struct {
 		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
 	}},
 	{"daemons", "they tie decisions to mechanisms", []string{"schedd", "schedd/serve", "internal/worker"}},
-	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},
+	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/replay", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},
 }
 
 // beside lists imports within a floor, or words among words, each with its reason.

@@ -16,22 +16,26 @@ func Decide(in *Input, m *router.Matcher) Decision {
 	d.takeBack()
 	d.bind()
 	d.want()
+	d.lookAhead()
 	d.ahead()
+	d.count()
 	d.release()
 	return d.out
 }
 
 type decision struct {
-	in     *Input
-	m      *router.Matcher
-	queues []router.Queue
-	room   []int              // by shape
-	left   []int64            // by purse
-	broke  map[account]bool   // who cannot pay for one more machine
-	held   map[uint32]bool    // members that a job of several nodes waits with
-	aside  map[uint32]bool    // those on their way that it gets
-	spare  []router.Resources // of the machines that are wanted for jobs, what is left over
-	out    Decision
+	in       *Input
+	m        *router.Matcher
+	queues   []router.Queue
+	room     []int              // by shape
+	need     []int              // by shape: machines that have work or are to have it
+	left     []int64            // by purse
+	broke    map[account]bool   // who cannot pay for one more machine
+	held     map[uint32]bool    // members that a job of several nodes waits with
+	aside    map[uint32]bool    // those on their way that it gets
+	patience time.Duration      // how long a job may wait for a slot in use
+	spare    []router.Resources // of the machines that are wanted for jobs, what is left over
+	out      Decision
 }
 
 // given is what a slot got.
@@ -71,22 +75,6 @@ func (d *decision) take(assign []router.Assignment) {
 	for i := range d.queues {
 		q := &d.queues[i]
 		q.Jobs = slices.DeleteFunc(slices.Clone(q.Jobs), func(j router.Job) bool { return taken[j.ID.Key()] })
-	}
-}
-
-// soon takes out the jobs that slots in use will serve before a machine could be up.
-func (d *decision) soon() {
-	for turn, left := 1, -1; d.jobs() != left; turn++ { // what a turn does not place, no later one does
-		var slots []router.Slot
-		for _, b := range d.in.Busy {
-			if b.Turns >= turn {
-				s := b.Slot
-				s.Free = s.Total
-				slots = append(slots, s)
-			}
-		}
-		left = d.jobs()
-		d.match(slots)
 	}
 }
 
@@ -170,48 +158,9 @@ func (d *decision) jobs() (n int) {
 	return n
 }
 
-// release drains what has been idle for long enough, beyond what is kept.
-func (d *decision) release() {
-	up := make([]int, len(d.in.Shapes))
-	for _, m := range d.in.Members {
-		if m.Shape >= 0 && d.serves(&m) {
-			up[m.Shape]++
-		}
-	}
-	for _, m := range d.in.Members {
-		if m.Draining || m.Idle <= 0 || d.held[m.Claim] {
-			continue
-		}
-		if m.Shape < 0 {
-			d.out.Drain = append(d.out.Drain, m.Claim)
-			continue
-		}
-		if up[m.Shape] <= d.in.Shapes[m.Shape].Min {
-			continue
-		}
-		if left := d.keep(&m); left > 0 {
-			d.again(left)
-			continue
-		}
-		d.out.Drain = append(d.out.Drain, m.Claim)
-		up[m.Shape]--
-	}
-}
-
 // again has it decided anew after a while.
 func (d *decision) again(after time.Duration) {
 	if d.out.Again == 0 || after < d.out.Again {
 		d.out.Again = after
 	}
-}
-
-// keep is for how much longer an idle machine is kept at least. One that is paid for until
-// its period ends is kept until it could only just be gone by then.
-func (d *decision) keep(m *Member) time.Duration {
-	shape := &d.in.Shapes[m.Shape]
-	left := shape.Idle - m.Idle
-	if shape.Period > 0 && left <= shape.Period {
-		left = max(left, shape.Period-m.Up%shape.Period-shape.Stop)
-	}
-	return left
 }

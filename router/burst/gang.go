@@ -57,6 +57,7 @@ type places struct {
 	idle    []int // indexes into Members
 	drained []int
 	coming  []int // indexes into Starting
+	soon    []int // indexes into Busy: those that will be idle before a machine is up
 }
 
 func newPlaces(d *decision) *places {
@@ -73,6 +74,19 @@ func newPlaces(d *decision) *places {
 	for i := range d.in.Starting {
 		if s := &d.in.Starting[i]; s.Shape >= 0 && s.Free == d.in.Shapes[s.Shape].Offer {
 			p.coming = append(p.coming, i)
+		}
+	}
+	for i := range d.in.Busy {
+		if b := &d.in.Busy[i]; b.Claim != 0 && b.Turns == 0 {
+			free := b.Free
+			for _, due := range b.Due {
+				if due.In <= d.patience && !due.Unsure {
+					free = free.Plus(due.Part)
+				}
+			}
+			if free == b.Total {
+				p.soon = append(p.soon, i)
+			}
 		}
 	}
 	return p
@@ -98,6 +112,10 @@ func (p *places) set(g *gang) bool {
 		s := &d.in.Shapes[d.in.Starting[i].Shape]
 		return d.m.Fit(d.in.Now, q.Group, s.Class, s.Offer).OK
 	})
+	soon := pick(p.soon, func(i int) bool {
+		b := &d.in.Busy[i]
+		return d.m.Fit(d.in.Now, q.Group, b.Class, b.Total).OK
+	})
 	if need > 0 && !d.wantAll(g, need) {
 		return false
 	}
@@ -110,6 +128,10 @@ func (p *places) set(g *gang) bool {
 	for _, i := range coming {
 		d.aside[d.in.Starting[i].Claim] = true
 	}
+	for _, i := range soon {
+		d.aside[d.in.Busy[i].Claim] = true
+	}
+	p.soon = without(p.soon, soon)
 	p.idle, p.drained, p.coming = without(p.idle, idle), without(p.drained, drained), without(p.coming, coming)
 	return true
 }

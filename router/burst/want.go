@@ -21,6 +21,7 @@ func (d *decision) open() {
 	for i := range d.in.Purses {
 		d.left = append(d.left, max(d.in.Purses[i].Left, 0))
 	}
+	d.patience = d.wait()
 	d.broke, d.held, d.aside = map[account]bool{}, map[uint32]bool{}, map[uint32]bool{}
 }
 
@@ -35,14 +36,14 @@ const (
 	full = -2 // there is no room
 )
 
-// stops says what stands against one more machine: a purse's index, full, or paid for
+// stops says what stands against n more machines: a purse's index, full, or paid for
 // nothing.
-func (d *decision) stops(shape int, owner uint32, forJobs bool) int {
-	if d.room[shape] <= 0 {
+func (d *decision) stops(shape int, owner uint32, forJobs bool, n int) int {
+	if d.room[shape] < n {
 		return full
 	}
 	for i := range d.in.Purses {
-		if d.in.Purses[i].in(shape, owner, forJobs) && d.left[i] < d.in.Shapes[shape].Cost {
+		if d.in.Purses[i].in(shape, owner, forJobs) && d.left[i]/int64(n) < d.in.Shapes[shape].Cost {
 			return i
 		}
 	}
@@ -51,7 +52,7 @@ func (d *decision) stops(shape int, owner uint32, forJobs bool) int {
 
 // pay takes one more machine from every purse and cap that it is in, or from none.
 func (d *decision) pay(shape int, owner uint32, forJobs bool) bool {
-	if d.stops(shape, owner, forJobs) != paid {
+	if d.stops(shape, owner, forJobs, 1) != paid {
 		return false
 	}
 	d.room[shape]--
@@ -233,7 +234,7 @@ func (d *decision) refuse() {
 			}
 			could = true
 			r := Refusal{Shape: i, Owner: q.Owner}
-			switch p := d.stops(i, q.Owner, true); p {
+			switch p := d.stops(i, q.Owner, true, max(q.Group.Nodes, 1)); p {
 			case paid:
 				continue
 			case full:

@@ -14,5 +14,6 @@ the pool cannot run soon, and let go again.
 ` + ExitHelp,
 	}
 	c.AddCommand(burstCommands(d)...)
+	c.AddCommand(replayCommand(d))
 	return c
 }
