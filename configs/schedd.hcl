@@ -88,7 +88,7 @@ limits {
 #   price_per_hour = "0.12 EUR"                 # of a machine; not said
 #   billing_period = "1m"                       # what is begun of it is paid for, in advance
 #   min_bill      = "10m"                       # and so long at least; one period
-#   budget {                                    # what machines may cost; no bound. See docs/bursts.md
+#   budget {                                    # what machines may cost; no bound. See docs/budgets.md
 #     per_hour    = "2 EUR"                     # billed within an hour
 #     per_day     = "20 EUR"                    # billed within 24 hours
 #     per_owner   = "10 EUR"                    # within 24 hours, for the jobs of one user

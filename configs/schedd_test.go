@@ -187,7 +187,7 @@ cron "c" {
 	want := Schedd{
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
-			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
+			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
 		}},
 		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
 	}
