@@ -230,7 +230,8 @@ func (s *script) want(v *View) *Want {
 		if rapid.Bool().Draw(s.t, "bounded by money") {
 			c.Purses = []Purse{
 				{Name: "per_hour", Unit: "EUR", Resource: c.Resource, Window: 20_000, Limit: rapid.Int64Range(0, 50_000).Draw(s.t, "limit")},
-				{Name: "per_burst", Burst: true, Resource: c.Resource, Limit: 100_000}, {Name: "per_owner", Owner: c.Owner, Window: 60_000, Limit: 60_000},
+				{Name: "per_burst", Burst: true, Resource: c.Resource, Limit: 100_000},
+				{Name: "per_owner", Owner: c.Owner, Window: 60_000, Limit: 60_000},
 			}
 		}
 	}

@@ -86,7 +86,11 @@ func (d *dec) note() (n Note) {
 // Notes yields the journal, the newest first.
 func (r *Reader) Notes() iter.Seq[Note] {
 	return func(yield func(Note) bool) {
-		c := r.bucket(bJournal).Cursor()
+		b := r.bucket(bJournal)
+		if b == nil {
+			return // an older file, which is only read
+		}
+		c := b.Cursor()
 		for k, v := c.Last(); k != nil; k, v = c.Prev() {
 			body, err := unseal(k, v)
 			if err != nil {

@@ -112,6 +112,9 @@ func decodeStay(k, v []byte) (s stay, err error) {
 // be less than nothing, for what runs goes on.
 func (r *Reader) Left(v *View, p *Purse, resource string, now int64) int64 {
 	burst, began := r.began(v, resource)
+	if r.bucket(bBilled) == nil {
+		return p.Limit // an older file, which is only read
+	}
 	return p.Limit - p.spent(v, r.bucket(bBilled).Cursor(), burst, began, max(now, v.At))
 }
 

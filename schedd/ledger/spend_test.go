@@ -31,8 +31,10 @@ func writeTold(t *testing.T, path string) {
 			For: Overflow, Resource: "lab", Cpus: 1, MemoryMB: 512, Where: "a machine", Reason: "jobs wait", Told: true, Owner: 1,
 			Terms: bill.Terms{Price: 3_600_000, Period: 60_000, Min: 120_000}, Inputs: "1 job waits",
 			Purses: []Purse{
-				{Name: "per_hour of lab", Unit: "EUR", Resource: "lab", Window: 3_600_000, Limit: limit}, {Name: "per_burst of lab", Unit: "EUR", Resource: "lab", Burst: true, Limit: limit},
+				{Name: "per_hour of lab", Unit: "EUR", Resource: "lab", Window: 3_600_000, Limit: limit},
+				{Name: "per_burst of lab", Unit: "EUR", Resource: "lab", Burst: true, Limit: limit},
 				{Name: "per_owner of lab", Unit: "EUR", Resource: "lab", Owner: 1, Window: 86_400_000, Limit: limit},
+				{Name: "per_hour of all", Unit: "EUR", Window: 3_600_000, Limit: 100 * limit, Ahead: true},
 			},
 		})
 	}
