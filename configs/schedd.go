@@ -1,9 +1,7 @@
 package configs
 
 import (
-	"math"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +47,8 @@ type Schedd struct {
 	Sendmail    []string // the command that sends mail; empty: none is sent
 
 	Limits       Limits
+	Concurrency  []ConcurrencyLimit
+	Budget       []Allowance // of the machines of all resources together
 	Resources    []Resource
 	Crons        []Cron
 	Policies     []Policy
@@ -87,6 +87,9 @@ type Resource struct {
 	GAHP         []string // the command that talks to it; empty: the one beside the schedd
 	Price        float64  // of a machine for an hour, in Currency; 0: not said
 	Currency     string
+	Period       time.Duration // billing_period: what is begun of it is paid for; default 1m
+	MinBill      time.Duration // a machine is paid for so long at least
+	Budget       []Allowance
 
 	MaxVMs     int           // of ours at one time, whatever they are for; default 10
 	MaxPerUser int           // open ones of jobs of one user; 0: no bound
@@ -109,7 +112,7 @@ type Burst struct {
 	Schedd      string        // where guests find the schedd; empty: the first of names
 	MaxVMs      int           // 0: as the resource
 	MinVMs      int           // kept though nobody needs them
-	IdleTime    time.Duration // a worker without jobs goes after this; default 60s
+	IdleTime    time.Duration // a worker without jobs goes after this; 0: after as long as is worth while
 	JoinTimeout time.Duration // a machine whose worker has not come by then is given up; default 10m
 	BootTime    time.Duration // from the wish to its worker, until machines have shown it; default 60s
 	Wait        time.Duration // how long a job must have been unservable before it is demand
@@ -134,6 +137,11 @@ type Cron struct {
 	StartDeadline time.Duration
 }
 
+// scheddBlocks are the blocks of a schedd's configuration.
+var scheddBlocks = []string{
+	"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
+}
+
 // ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
 // not to be used.
 func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
@@ -146,6 +154,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 		f.fail(a.NameRange, quote(a.Name)+" stands outside of a block", "As in: schedd { "+a.Name+" = ... }")
 	}
 	seen := map[string]bool{}
+	var budget *hclsyntax.Block
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "schedd":
@@ -159,6 +168,15 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 		case "resource":
 			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
 				c.Resources = append(c.Resources, f.resource(b))
+			}
+		case "budget":
+			if f.labels(b, "budget") && f.single(seen, b, "budget") {
+				c.Budget = f.budget(b, false)
+				budget = b
+			}
+		case "concurrency_limit":
+			if f.labels(b, `concurrency_limit "NAME"`) && f.single(seen, b, "concurrency_limit "+quote(strings.ToLower(b.Labels[0]))) {
+				c.Concurrency = append(c.Concurrency, f.concurrency(b))
 			}
 		case "cron":
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
@@ -189,12 +207,15 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				f.transform(b, c.routing())
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
+			f.unknown(b.TypeRange, "block", b.Type, scheddBlocks)
 		}
 	}
 	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {
 		_, diags := c.Router.Table(nil)
 		f.diags = append(f.diags, diags...)
+	}
+	if budget != nil {
+		f.oneCurrency(budget, &c)
 	}
 	return c, f.diags
 }
@@ -276,6 +297,16 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 		{"ca_file", text(&r.CAFile)},
 		{"gahp", texts(&r.GAHP)},
 		{"price_per_hour", price(&r.Price, &r.Currency)},
+		{"billing_period", span(&r.Period)},
+		{"min_bill", span(&r.MinBill)},
+		{"budget", inner(func(b *hclsyntax.Block) {
+			if r.Budget = f.budget(b, true); r.Currency == "" {
+				f.fail(b.TypeRange, "a budget needs a price: nobody knows what a machine of this resource costs", `As in: price_per_hour = "0.12 EUR"`)
+			}
+			for _, a := range r.Budget {
+				f.sameCurrency(b, a, r.Currency, "price_per_hour")
+			}
+		})},
 		{"max_vms", count(&r.MaxVMs)},
 		{"max_vms_per_user", count(&r.MaxPerUser)},
 		{"max_vms_per_hour", count(&r.MaxPerHour)},
@@ -288,7 +319,7 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 }
 
 func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
-	u := Burst{IdleTime: time.Minute, BootTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
+	u := Burst{BootTime: time.Minute, JoinTimeout: 10 * time.Minute, DiskKB: 10 << 20}
 	f.keys(b, []key{
 		{"template", required(text(&u.Template))},
 		{"cluster", text(&u.Cluster)},
@@ -331,24 +362,6 @@ func (f *file) cron(b *hclsyntax.Block) Cron {
 		{"start_deadline", span(&c.StartDeadline)},
 	})
 	return c
-}
-
-// price is an amount and its currency: "0.12 EUR".
-func price(amount *float64, currency *string) setter {
-	var s string
-	return setter{set: func(f *file, e hclsyntax.Expression) {
-		text(&s).set(f, e)
-		if s == "" {
-			return
-		}
-		number, unit, ok := strings.Cut(s, " ")
-		n, err := strconv.ParseFloat(number, 64)
-		if unit = strings.TrimSpace(unit); err != nil || !ok || unit == "" || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			f.fail(e.Range(), quote(s)+" is no price", `As in: "0.12 EUR"`)
-			return
-		}
-		*amount, *currency = n, unit
-	}}
 }
 
 // address is host:port, where the host may be left out.

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"cmp"
+
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
@@ -32,6 +34,10 @@ type Group struct {
 	ID   uint32 // another ad never has the same
 	Ad   *ad.Ad // one of theirs, at least everything that matching looks at
 	Nice bool   // they give way to all others, whosever these are (nice_user)
+
+	// Nodes is how many slots each of them takes at once, a part of each, all or none; 0
+	// is one.
+	Nodes int
 }
 
 // Class is slots that match alike, but for what is free of them.
@@ -55,6 +61,11 @@ type Job struct {
 	Prio    int32
 }
 
+// Compare orders jobs as they are served: by priority, then by age.
+func (j Job) Compare(o Job) int {
+	return cmp.Or(cmp.Compare(o.Prio, j.Prio), cmp.Compare(j.ID.Key(), o.ID.Key()))
+}
+
 // Queue is jobs of one owner and group, larger Prio first, then older first. It need
 // not hold more than could be started.
 type Queue struct {
@@ -69,15 +80,18 @@ type Input struct {
 	Slots  []Slot
 	Queues []Queue
 	Usage  map[uint32]int64 // by owner: cpus in use
+	Limits Limits           // what jobs that name limits may still take
 }
 
-// Assignment gives a job its part of a slot.
+// Assignment gives a job its part of a slot. A job of several nodes has as many, one after
+// the other.
 type Assignment struct {
 	Job   Job
 	Owner uint32
 	Group uint32
 	Slot  int // index into Input.Slots
 	Part  Resources
+	Uses  string // what it takes of limits; empty: of none
 }
 
 // Plan is what a cycle proposes.

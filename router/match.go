@@ -6,9 +6,17 @@ import (
 
 // Matcher works out verdicts and remembers them. It belongs to one goroutine.
 type Matcher struct {
-	fits    map[fitKey]Fit
+	fits    map[fitKey]Fit // that hold whenever it is
+	passing map[fitKey]Fit // that hold now
+	still   map[side]bool  // ads that do not look at the time
 	scratch ad.Ad
 	at      ad.Instant
+}
+
+// side is the ad of a group or of a class.
+type side struct {
+	id    uint32
+	class bool
 }
 
 type fitKey struct {
@@ -39,27 +47,53 @@ const (
 const remember = 100_000
 
 // NewMatcher makes a matcher that knows nothing yet.
-func NewMatcher() *Matcher { return &Matcher{fits: map[fitKey]Fit{}} }
+func NewMatcher() *Matcher {
+	return &Matcher{fits: map[fitKey]Fit{}, passing: map[fitKey]Fit{}, still: map[side]bool{}}
+}
 
 // Fit says whether a slot of the class with that much free takes a job of the group.
 // An ad that asks for the time is asked again every second.
 func (m *Matcher) Fit(now ad.Instant, g *Group, c *Class, free Resources) Fit {
-	if m.at != now {
-		// Verdicts may rest on time(); to know which is not worth it: a second's
-		// verdicts are made anew in a few milliseconds.
-		m.at = now
-		clear(m.fits)
-	}
 	key := fitKey{g.ID, c.ID, free}
-	fit, ok := m.fits[key]
-	if !ok {
-		if len(m.fits) >= remember {
-			clear(m.fits)
-		}
-		fit = m.fit(now, g, c, free)
-		m.fits[key] = fit
+	if fit, ok := m.fits[key]; ok {
+		return fit
 	}
+	if m.at != now {
+		m.at = now
+		clear(m.passing)
+	}
+	if fit, ok := m.passing[key]; ok {
+		return fit
+	}
+	fit := m.fit(now, g, c, free)
+	kept := m.passing
+	if m.stands(side{id: g.ID}, g.Ad) && m.stands(side{c.ID, true}, c.Ad) {
+		kept = m.fits
+	}
+	if len(kept) >= remember {
+		clear(kept)
+	}
+	kept[key] = fit
 	return fit
+}
+
+// stands reports whether what the ad says is the same at any time.
+func (m *Matcher) stands(s side, a *ad.Ad) bool {
+	still, known := m.still[s]
+	if !known {
+		still = true
+		for _, n := range a.Names() {
+			if e, ok := a.Expr(n); ok {
+				refs := e.Refs()
+				still = still && !refs.Fleeting && !refs.Opaque
+			}
+		}
+		if len(m.still) >= remember {
+			clear(m.still)
+		}
+		m.still[s] = still
+	}
+	return still
 }
 
 func (m *Matcher) fit(now ad.Instant, g *Group, c *Class, free Resources) Fit {

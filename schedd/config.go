@@ -121,6 +121,19 @@ type Config struct {
 	// wait, 20 scripts of each kind, and no bound of the nodes with a job.
 	DagLimits dag.Limits
 
+	// Budget is what the machines of all resources together may cost.
+	Budget []Allowance
+
+	// Concurrency bounds what runs of the jobs that name a limit (concurrency_limits).
+	Concurrency []ConcurrencyLimit
+
+	// File is the configuration file, and Parse makes a configuration of its text. With
+	// both, another configuration can take the place of this one while the daemon runs. An
+	// error of Parse is told to whoever asks. File empty: there is none.
+	File  string
+	Text  string // that this is made of
+	Parse func(text string) (Config, error)
+
 	// Crons are timetables that start workflows.
 	Crons []Cron
 
@@ -159,6 +172,9 @@ func (c *Config) complete() error {
 	l.MaxIdle, l.MaxPre, l.MaxPost, l.MaxHold = cmp.Or(l.MaxIdle, 1000), cmp.Or(l.MaxPre, 20), cmp.Or(l.MaxPost, 20), cmp.Or(l.MaxHold, 20)
 	if c.Telemetry == nil {
 		c.Telemetry = telemetry.New(c.Version)
+	}
+	if err := completeBudget(c.Budget); err != nil {
+		return err
 	}
 	names := map[string]bool{}
 	for i := range c.Resources {

@@ -61,6 +61,9 @@ type Refs struct {
 	Bare   []string // x: of my ad if it has x, else of the other
 	// Opaque: the expression calls eval(), so it may reach more than is listed.
 	Opaque bool
+	// Fleeting: the expression looks at the time or draws a number, so its value may
+	// change though no attribute does.
+	Fleeting bool
 }
 
 // Refs lists the attributes that e names itself; what their own expressions name is
@@ -75,9 +78,18 @@ func (e *Expr) Refs() Refs {
 				sets[n.scope] = map[string]struct{}{}
 			}
 			sets[n.scope][n.key] = struct{}{}
+			refs.Fleeting = refs.Fleeting || n.key == "currenttime"
 		case *callNode:
-			if n.fn != nil && n.fn.name == "eval" {
+			if n.fn == nil {
+				return
+			}
+			switch n.fn.name {
+			case "eval":
 				refs.Opaque = true
+			case "time", "dayTime", "random":
+				refs.Fleeting = true
+			case "absTime", "formatTime":
+				refs.Fleeting = refs.Fleeting || len(n.args) == 0
 			}
 		}
 	})

@@ -22,7 +22,7 @@ var floors = []struct {
 	packages []string
 }{
 	{"words", "everything rests on them, so they rest on nothing", []string{
-		"internal/grid", "internal/ad", "internal/macro", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole",
+		"internal/grid", "internal/ad", "internal/macro", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole", "internal/bill",
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
 		"router", "router/burst", "dag", "dag/account", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire", "router/route",
@@ -35,7 +35,7 @@ var floors = []struct {
 		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
 	}},
 	{"daemons", "they tie decisions to mechanisms", []string{"schedd", "schedd/serve", "internal/worker"}},
-	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},
+	{"wiring", "it parses, wires and exits", []string{"cmd", "internal/sim", "internal/replay", "internal/rig", "internal/chaos", "internal/bench", "internal/archtest"}},
 }
 
 // beside lists imports within a floor, or words among words, each with its reason.

@@ -32,6 +32,7 @@ type Command struct {
 var Commands = []Command{
 	{"gadm", 8, adm.Command},
 	{"gchirp", 1, cli.Chirp},
+	{"gburst", 8, cli.Burst},
 	{"gconfig", 8, daemon.Config},
 	{"gcontinue", 1, cli.Continue},
 	{"gcorpus", 8, corpus.Command},

@@ -1,0 +1,159 @@
+package burst
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// count works out how many machines of each shape are needed: they have work, or are to
+// have it.
+func (d *decision) count() {
+	d.need = make([]int, len(d.in.Shapes))
+	for i := range d.in.Members {
+		if m := &d.in.Members[i]; m.Shape >= 0 && d.needed(m) {
+			d.need[m.Shape]++
+		}
+	}
+	for i := range d.in.Starting {
+		if s := &d.in.Starting[i]; s.Shape >= 0 && d.awaited(s) {
+			d.need[s.Shape]++
+		}
+	}
+	for _, w := range d.out.Want {
+		if w.HasOwner {
+			d.need[w.Shape]++
+		}
+	}
+}
+
+// Observe tells each shape's Levels how many of its machines are needed now. It is for the
+// caller, before it has it decided.
+func (in *Input) Observe() {
+	need, load := make([]int, len(in.Shapes)), make([]float64, len(in.Shapes))
+	add := func(shape int, l float64) {
+		if shape >= 0 && l > 0 {
+			need[shape]++
+			load[shape] += l
+		}
+	}
+	for i := range in.Members {
+		add(in.Members[i].Shape, in.Members[i].Load)
+	}
+	for i := range in.Starting {
+		add(in.Starting[i].Shape, in.Starting[i].Load)
+	}
+	for i := range in.Shapes {
+		if in.Shapes[i].Levels != nil {
+			in.Shapes[i].Levels.Observe(in.Clock, need[i], load[i]/float64(max(need[i], 1)))
+		}
+	}
+}
+
+func (d *decision) needed(m *Member) bool {
+	return m.Idle <= 0 && !m.Draining || d.held[m.Claim] || m.Draining && slices.Contains(d.out.Undrain, m.Claim)
+}
+
+// awaited: jobs wait for it.
+func (d *decision) awaited(s *Starting) bool {
+	return s.Free != d.in.Shapes[s.Shape].Offer || d.aside[s.Claim] ||
+		slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == s.Claim })
+}
+
+// release lets go what is not needed and not worth its keep, beyond what is to be there
+// anyway. Of those that serve the ones go first that have been idle for the longest; what
+// is only on its way goes before any that serves.
+func (d *decision) release() {
+	for i := range d.in.Members {
+		if m := &d.in.Members[i]; m.Shape < 0 && m.Idle > 0 && !m.Draining {
+			d.out.Drain = append(d.out.Drain, m.Claim)
+		}
+	}
+	for i := range d.in.Shapes {
+		d.releaseOf(i)
+	}
+}
+
+func (d *decision) releaseOf(shape int) {
+	s := &d.in.Shapes[shape]
+	up := 0
+	var idle []*Member
+	for i := range d.in.Members {
+		m := &d.in.Members[i]
+		if m.Shape != shape || !d.serves(m) {
+			continue
+		}
+		up++
+		if m.Idle > 0 && !m.Draining && !d.held[m.Claim] {
+			idle = append(idle, m)
+		}
+	}
+	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
+	keep := func(k int, idle time.Duration) time.Duration { // of the machine k beyond what is needed
+		return s.Levels.Keep(d.in.Clock, d.need[shape]+k, idle, s.Boot)
+	}
+	spare, kept := len(idle), 0
+	if s.learns() {
+		for k, m := range idle {
+			if left := keep(k, m.Idle); left > 0 {
+				kept++
+				d.again(left)
+			}
+		}
+		spare = len(idle) - kept
+	}
+	for k := len(idle) - 1; k >= 0 && up > s.Min; k-- {
+		m := idle[k]
+		if !s.learns() {
+			if left := s.Idle - m.Idle; left > 0 {
+				d.again(left)
+				continue
+			}
+		} else if spare == 0 {
+			break
+		}
+		if left := s.paid(m); left > 0 {
+			d.again(left)
+			continue
+		}
+		d.out.Drain = append(d.out.Drain, m.Claim)
+		up--
+		spare--
+	}
+	if !s.learns() {
+		return
+	}
+	var early []uint32
+	for i := range d.in.Starting {
+		if st := &d.in.Starting[i]; st.Shape == shape {
+			up++
+			if !d.awaited(st) {
+				early = append(early, st.Claim)
+			}
+		}
+	}
+	for _, id := range early {
+		if left := keep(kept, 0); left > 0 {
+			d.again(left)
+			kept++
+		} else if up > s.Min {
+			d.out.Cancel = append(d.out.Cancel, id)
+			up--
+		}
+	}
+}
+
+// paid is for how long an idle machine costs nothing more: until it could only just be gone
+// when the period ends that is paid for.
+func (s *Shape) paid(m *Member) time.Duration {
+	switch {
+	case s.Period <= 0:
+		return 0
+	case m.Paid > 0:
+		return m.Paid - m.Up - s.Stop
+	}
+	return s.Period - m.Up%s.Period - s.Stop
+}
+
+// learns: how long its machines are kept is learnt.
+func (s *Shape) learns() bool { return s.Levels != nil && s.Idle <= 0 }

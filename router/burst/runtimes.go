@@ -1,0 +1,103 @@
+package burst
+
+import (
+	"slices"
+	"time"
+
+	"gridburst/router"
+)
+
+// Runtimes is how long jobs have run, by classes whose jobs run for about as long: those of one
+// template, or one kind of node. The zero Runtimes knows nothing yet. It is a value of its
+// caller's.
+type Runtimes struct {
+	by map[string]*runs
+}
+
+// runs are the latest run times of a class, as they came and in order.
+type runs struct {
+	last, sorted []time.Duration
+}
+
+// Of a class so many run times are remembered, and so many are believed.
+const (
+	maxRuns    = 32
+	enoughRuns = 3
+	maxClasses = 10_000
+)
+
+// Observe takes in how long a job has run.
+func (r *Runtimes) Observe(class string, run time.Duration) {
+	if r.by == nil || len(r.by) >= maxClasses {
+		r.by = map[string]*runs{}
+	}
+	c := r.by[class]
+	if c == nil {
+		c = &runs{}
+		r.by[class] = c
+	}
+	if len(c.last) == maxRuns {
+		at, _ := slices.BinarySearch(c.sorted, c.last[0])
+		c.sorted = slices.Delete(c.sorted, at, at+1)
+		c.last = slices.Delete(c.last, 0, 1)
+	}
+	c.last = append(c.last, run)
+	at, _ := slices.BinarySearch(c.sorted, run)
+	c.sorted = slices.Insert(c.sorted, at, run)
+}
+
+// Awaits reports whether to wait for the end of a job of the class, which has run for so
+// long, is better than a machine that boots, and in how long it is expected then. A wait
+// for longer than the boot is worth that many seconds of a machine each second; to start
+// one costs what it boots until the job has ended after all. Beside what was seen the job
+// may run for as long again and a boot. It is false when too few have run for longer to
+// tell.
+func (r *Runtimes) Awaits(class string, ran, boot time.Duration) (in time.Duration, ok bool) {
+	c := r.by[class]
+	if c == nil || len(c.sorted) < enoughRuns {
+		return 0, false
+	}
+	at, _ := slices.BinarySearch(c.sorted, ran+1)
+	longer := c.sorted[at:]
+	if len(longer) == 0 {
+		return 0, false
+	}
+	over, within := ran, boot
+	for _, l := range longer {
+		over += max(l-ran-boot, 0)
+		within += min(l-ran, boot)
+	}
+	if Worth*over > within {
+		return 0, false
+	}
+	return within / time.Duration(len(longer)+1), true
+}
+
+// Running is a job that runs.
+type Running struct {
+	Class    string
+	Ran      time.Duration
+	Estimate time.Duration // at most so long it runs, as its owner said; 0: nothing
+	Part     router.Resources
+}
+
+// Busy says of a slot that runs jobs when it will have what free. claim is that of its
+// machine; 0: it has none.
+func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot time.Duration, due []Due) Busy {
+	b := Busy{Slot: slot, Claim: claim, Due: due[:0]}
+	for i := range jobs {
+		j := &jobs[i]
+		left, ok := r.Awaits(j.Class, j.Ran, boot)
+		if by := j.Estimate - j.Ran; by > 0 && by < boot {
+			left, ok = by, true
+		}
+		if !ok {
+			if left, ok = r.left(j.Class, j.Ran); !ok {
+				left = j.Ran + boot
+			}
+			ok = false
+		}
+		b.Due = append(b.Due, Due{In: left, Part: j.Part, Unsure: !ok})
+	}
+	return b
+}
