@@ -49,6 +49,7 @@ type Schedd struct {
 	Limits       Limits
 	Resources    []Resource
 	Crons        []Cron
+	Windows      []Window
 	Policies     []Policy
 	Requirements []Requirement
 	Commands     []submit.OwnCommand
@@ -120,18 +121,6 @@ type Burst struct {
 	Tags           []string
 }
 
-// Cron is a timetable that starts a DAG: cron "NAME".
-type Cron struct {
-	Name          string
-	Schedule      string
-	TimeZone      string // empty: the machine's
-	Owner         string // the user whose it is
-	Dag           string // path of a DAG file or workflow
-	Missed        string // what becomes of instants while the schedd was away: skip (default), once, all
-	Overlap       string // what becomes of one while the last run goes on: skip (default), allow
-	StartDeadline time.Duration
-}
-
 // ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
 // not to be used.
 func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
@@ -162,6 +151,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
 				c.Crons = append(c.Crons, f.cron(b))
 			}
+		case "burst":
+			if f.labels(b, `burst "NAME"`) && f.single(seen, b, "burst "+quote(b.Labels[0])) {
+				c.Windows = append(c.Windows, f.window(b))
+			}
 		case "policy":
 			if f.labels(b, `policy "hold" "NAME"`) && f.single(seen, b, "policy "+quote(b.Labels[0])+" "+quote(b.Labels[1])) {
 				c.Policies = append(c.Policies, f.policy(b))
@@ -187,7 +180,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				f.transform(b, c.routing())
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "burst", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
 		}
 	}
 	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {
@@ -310,20 +303,6 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 		f.fail(a.Expr.Range(), "min_vms is more than max_vms", "")
 	}
 	return &u
-}
-
-func (f *file) cron(b *hclsyntax.Block) Cron {
-	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip"}
-	f.keys(b, []key{
-		{"schedule", required(text(&c.Schedule))},
-		{"time_zone", text(&c.TimeZone)},
-		{"owner", required(text(&c.Owner))},
-		{"dag", required(text(&c.Dag))},
-		{"missed", choice(&c.Missed, "skip", "once", "all")},
-		{"overlap", choice(&c.Overlap, "skip", "allow")},
-		{"start_deadline", span(&c.StartDeadline)},
-	})
-	return c
 }
 
 // price is an amount and its currency: "0.12 EUR".

@@ -100,8 +100,10 @@ func (w *workflow) read(b *hclsyntax.Block) {
 			w.instances(inner)
 		case "category":
 			w.category(inner)
+		case "cron":
+			w.workflowCron(label(b), inner) // for gcron; here it is only looked through
 		default:
-			w.unknown(inner.TypeRange, "block", inner.Type, []string{"node", "category"})
+			w.unknown(inner.TypeRange, "block", inner.Type, []string{"node", "category", "cron"})
 		}
 	}
 	if len(w.nodes) == 0 && !w.diags.HasErrors() {

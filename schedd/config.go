@@ -116,10 +116,14 @@ type Config struct {
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
 
-	// Crons are timetables that start workflows.
-	Crons []Cron
+	// Crons are timetables that start workflows, Windows bursts by the clock. Now is the
+	// wall clock that they go by; nil: the machine's.
+	Crons   []Cron
+	Windows []Window
+	Now     func() time.Time
 
-	crons []*cron
+	crons   []*cron
+	windows []*window
 }
 
 func (c *Config) complete() error {
@@ -178,6 +182,20 @@ func (c *Config) complete() error {
 		}
 		known[k.Name] = true
 		c.crons = append(c.crons, k)
+	}
+	for i := range c.Windows {
+		w, err := c.Windows[i].parse(c.Resources)
+		if err != nil {
+			return err
+		}
+		if known[w.key] {
+			return grid.Errorf(grid.Invalid, "two bursts are named %s", w.Name)
+		}
+		known[w.key] = true
+		c.windows = append(c.windows, w)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ type Daemon struct {
 	claims  *claims
 	vms     *vmJobs
 	dags    *dags
+	crons   *crons
 	intake  *intake
 	joins   *rate.Limiter // of workers that want a certificate
 
@@ -160,9 +161,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)
-	if len(d.c.crons) > 0 {
-		part("crons", (&crons{d: d, list: d.c.crons}).run)
-	}
+	part("crons", d.crons.run)
 	if len(d.c.Resources) > 0 {
 		part("sweep", d.sweep)
 	}
@@ -229,6 +228,7 @@ func (d *Daemon) open() error {
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
 	d.dags = newDags(d)
+	d.crons = newCrons(d)
 	d.intake = newIntake(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
@@ -251,6 +251,9 @@ func (d *Daemon) begin(ctx context.Context) error {
 	if restored {
 		d.log.Warn("the queue was restored from a backup")
 		failpoint.Hit("daemon.restored")
+		if err := d.restoreCrons(ctx); err != nil {
+			return err // the mark is there still: the next start does it
+		}
 		now := time.Now()
 		return errors.Join(os.Chtimes(mark, now, now), os.Rename(mark, filepath.Join(d.spool(), restoredLately)))
 	}

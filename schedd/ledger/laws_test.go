@@ -198,6 +198,10 @@ func describe(v *View) map[string]any {
 		}
 	}
 	out["crons"] = fmt.Sprint(v.crons)
+	for _, name := range v.Timetables() {
+		t, _ := v.Timetable(name)
+		out["timetable "+name] = fmt.Sprintf("%+v", t)
+	}
 	return out
 }
 

@@ -59,6 +59,7 @@ const (
 	bFactory                     // cluster(4), of those in the queue whose jobs are made little by little
 	bInstance                    // cluster(4) proc(4) epoch(4), executions that have ended
 	bReceipt                     // claim(4) -> receipt, of claims open and closed
+	bTimetable                   // name; name, 0, slot(4) -> occurrence
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -78,7 +79,7 @@ var stateBuckets = [...][]byte{
 	bKey: []byte("key"), bKeyAge: []byte("key_age"), bStage: []byte("stage"), bLogPosition: []byte("log_position"),
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
-	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
+	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"), bTimetable: []byte("timetable"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
