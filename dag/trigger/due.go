@@ -52,6 +52,7 @@ const (
 	TooLate    = "its start deadline had passed"
 	WasMissed  = "it was missed"
 	Superseded = "a later one is started in its place"
+	BeyondMost = "more were missed than are made up for"
 )
 
 // maxListed bounds the occurrences of a plan.
@@ -80,10 +81,11 @@ func Due(s *Schedule, watermark, now time.Time, p Policy) Plan {
 		watermark = now
 	}
 	plan := Plan{Watermark: watermark}
-	limit := maxListed
+	most := maxListed // that are started
 	if p.Limit > 0 && p.Missed == MissedAll {
-		limit = p.Limit
+		most = p.Limit
 	}
+	limit := max(most, maxListed)
 	// Those that wait for their jitter come last: no more than one does, but where the
 	// clock is changed.
 	due, more := s.newest(watermark, now, limit+1)
@@ -99,7 +101,11 @@ func Due(s *Schedule, watermark, now time.Time, p Policy) Plan {
 	}
 	plan.More = more
 	for i, at := range due {
-		if why := p.refuses(at, now.Add(-s.Delay(at)), i == len(due)-1); why != "" {
+		why := p.refuses(at, now.Add(-s.Delay(at)), i == len(due)-1)
+		if why == "" && len(due)-i > most {
+			why = BeyondMost
+		}
+		if why != "" {
 			plan.Skipped = append(plan.Skipped, Skip{at, why})
 		} else {
 			plan.Start = append(plan.Start, at)
