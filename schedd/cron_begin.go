@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gridburst/dag"
@@ -93,7 +94,9 @@ func cronVars(v *ledger.View, id uint32, run *ledger.Dag, n *dag.Node) (vars []s
 			p, _ := strconv.Atoi(a.Expr)
 			a.Expr = strconv.Itoa(p + n.Priority)
 		}
-		vars = append(vars, submit.Var{Name: a.Name, Value: a.Expr})
+		// What is asked for counts before what the file says; what is told does not.
+		given := a.Name != priorityVar && !strings.HasPrefix(a.Name, "cron_")
+		vars = append(vars, submit.Var{Name: a.Name, Value: a.Expr, Append: given})
 	}
 	return vars
 }
