@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"gridburst/internal/ad"
@@ -176,7 +175,7 @@ func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*R
 		} else if p.tries > 0 {
 			room = min(room, 1) // one shows whether it goes again
 		}
-		in.Shapes = append(in.Shapes, burst.Shape{Class: class, Offer: r.Burst.size(), Room: room, Min: max(r.Burst.MinVMs, b.windowed(v, r)), Idle: r.Burst.Idle})
+		in.Shapes = append(in.Shapes, burst.Shape{Class: class, Offer: r.Burst.size(), Room: room, Min: max(r.Burst.MinVMs, b.windowed(r)), Idle: r.Burst.Idle})
 		of = append(of, r)
 	}
 	return of, nil
@@ -344,7 +343,7 @@ func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error
 		b.makeEarly(ctx, r)
 	}
 	failpoint.Hit("claim.want.before")
-	res, err := b.p.d.propose(ctx, b.forWindow(r, c))
+	res, err := b.p.d.propose(ctx, forWindow(b.p.d.ledger, c, b.p.d.c.Now()))
 	failpoint.Hit("claim.want.after")
 	if code := grid.CodeOf(err); code == grid.Refused || code == grid.NoSpace {
 		return nil
@@ -357,29 +356,12 @@ func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error
 }
 
 // windowed is how many machines the windows of a resource are to have.
-func (b *bursts) windowed(v *ledger.View, r *Resource) int {
-	_, _, most := b.p.d.windowOf(v, r.Name, b.p.d.c.Now())
+func (b *bursts) windowed(r *Resource) int {
+	_, _, most, err := windowOf(b.p.d.ledger, r.Name, b.p.d.c.Now())
+	if err != nil {
+		b.p.d.log.WithError(err).WithField("resource", r.Name).Warn("what a window's machines have taken cannot be read")
+	}
 	return most
-}
-
-// forWindow makes a wish one of the resource's open window, if that lacks a machine.
-func (b *bursts) forWindow(r *Resource, c *ledger.Want) ledger.Body {
-	v := b.p.d.ledger.View()
-	name, due, most := b.p.d.windowOf(v, r.Name, b.p.d.c.Now())
-	t, _ := v.Timetable(name)
-	open := 0
-	for _, id := range t.Window.Claims {
-		if _, ok := v.Claim(id); ok {
-			open++
-		}
-	}
-	if open >= most {
-		return c
-	}
-	if len(c.Bind) == 0 {
-		c.Reason = strings.TrimPrefix(name, windowKey("")) + " is a burst by the clock: its machines are to be there at the hour"
-	}
-	return &ledger.WantFor{Name: name, Due: due, Want: *c}
 }
 
 func (b *bursts) bind(ctx context.Context, claim uint32, jobs []router.Job) error {

@@ -13,6 +13,7 @@ import (
 
 	"gridburst/dag/trigger"
 	"gridburst/internal/grid"
+	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
 
@@ -150,7 +151,12 @@ type crons struct {
 	fixed   []*cron // the configuration's
 	parsed  map[string]*cron
 	windows []*window
-	d       *Daemon // for windows
+
+	// Of windows: how long before its hour one is opened, a change of a claim, what a closed
+	// one had.
+	lead    func(*window) (lead time.Duration, learned bool)
+	move    func(ctx context.Context, id uint32, c *ledger.Claim, verb grid.ClaimVerb, why string) error
+	receipt func(*ledger.Window) (*api.WindowReceipt, error)
 
 	poked   chan struct{}
 	told    map[string]bool // what need not be said again
@@ -179,7 +185,7 @@ type occasion struct {
 func newCrons(d *Daemon) *crons {
 	return &crons{
 		ledger: d.ledger, now: d.c.Now, propose: d.propose, begin: d.beginOccurrence, end: d.endRun, log: d.log, trouble: d.trouble.add,
-		fixed: d.c.crons, windows: d.c.windows, d: d, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
+		fixed: d.c.crons, windows: d.c.windows, lead: d.lead, move: d.moveClaim, receipt: d.windowReceipt, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
 	}
 }
 

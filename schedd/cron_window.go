@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"gridburst/dag/trigger"
@@ -126,17 +127,18 @@ func (c *crons) followWindow(ctx context.Context, w *window) (time.Time, error) 
 		return c.tend(ctx, w, &t.Window)
 	}
 	// An hour is due as long before it as machines take.
-	lead, _ := c.d.lead(w)
+	lead, _ := c.lead(w)
 	plan := trigger.Due(w.schedule, time.UnixMilli(mark), now.Add(lead), trigger.Policy{
 		Missed: trigger.MissedOnce, StartDeadline: lead + w.Hold, Paused: pausedBy(&t.Pause),
 	})
 	passed := &ledger.Settle{Name: w.key}
 	for _, s := range inOrder(&plan) {
 		if s.Why != "" {
+			o := ledger.Occurrence{Due: s.At.UnixMilli(), Kind: ledger.Windowed, Outcome: outcomeOf(s.Why), Why: s.Why}
 			if s.Why == trigger.TooLate {
-				s.Why = "its hour and the time for which it holds had passed"
+				o.Why = "its hour and the time for which it holds had passed"
 			}
-			passed.Add(ledger.Occurrence{Due: s.At.UnixMilli(), Kind: ledger.Windowed, Outcome: outcomeOf(s.Why), Why: s.Why})
+			passed.Add(o)
 			continue
 		}
 		if err := c.settle(ctx, passed); err != nil {
@@ -231,14 +233,14 @@ func (c *crons) tend(ctx context.Context, w *window, win *ledger.Window) (time.T
 		if verb == "" {
 			continue
 		}
-		if err := c.d.moveClaim(ctx, id, &claim, verb, why); err != nil {
+		if err := c.move(ctx, id, &claim, verb, why); err != nil {
 			return now, err
 		}
 	}
 	if open > 0 {
 		return now.Add(windowLook), nil
 	}
-	receipt, err := c.d.windowReceipt(win)
+	receipt, err := c.receipt(win)
 	if err != nil {
 		return now, err
 	}
@@ -279,48 +281,75 @@ func (d *Daemon) moveClaim(ctx context.Context, id uint32, c *ledger.Claim, verb
 }
 
 // windowOf is the open window of a resource that may still ask for machines, and how many
-// it may have.
-func (d *Daemon) windowOf(v *ledger.View, resource string, now time.Time) (name string, due int64, most int) {
-	for key, w := range v.Windows {
+// it may have. What cannot be read is an error: then none is asked for.
+func windowOf(l cronLedger, resource string, now time.Time) (name string, due int64, most int, err error) {
+	for key, w := range l.View().Windows {
 		if w.Resource != resource || now.UnixMilli() >= w.Drain {
 			continue
 		}
 		used := time.Duration(0)
 		if w.Budget > 0 {
-			used = d.windowUsed(w, now)
+			if used, err = windowUsed(l, w, now); err != nil {
+				return "", 0, 0, err
+			}
 		}
 		if n := allowed(w, used, now); n > most {
 			name, due, most = key, w.Due, n
 		}
 	}
-	return name, due, most
+	return name, due, most, nil
 }
 
-// windowUsed is the time that a window's machines have taken.
-func (d *Daemon) windowUsed(w *ledger.Window, now time.Time) (used time.Duration) {
-	err := d.ledger.Read(func(r *ledger.Reader) error {
+// forWindow makes a wish one of the resource's open window, if that lacks a machine.
+func forWindow(l cronLedger, c *ledger.Want, now time.Time) ledger.Body {
+	v := l.View()
+	name, due, most, err := windowOf(l, c.Resource, now)
+	if err != nil {
+		return c // its resource's own demand is not the window's
+	}
+	t, _ := v.Timetable(name)
+	open := 0
+	for _, id := range t.Window.Claims {
+		if _, ok := v.Claim(id); ok {
+			open++
+		}
+	}
+	if open >= most {
+		return c
+	}
+	if len(c.Bind) == 0 {
+		c.Reason = strings.TrimPrefix(name, windowKey("")) + " is a burst by the clock: its machines are to be there at the hour"
+	}
+	return &ledger.WantFor{Name: name, Due: due, Want: *c}
+}
+
+// windowUsed is the time that a window's machines have taken. One that is on its way
+// counts from the wish on: when its engine has started it is not known before it is.
+func windowUsed(l cronLedger, w *ledger.Window, now time.Time) (used time.Duration, err error) {
+	v := l.View()
+	return used, l.Read(func(r *ledger.Reader) error {
 		for _, id := range w.Claims {
 			rec, err := r.Receipt(id)
 			if err != nil {
 				return err
 			}
-			end := now.UnixMilli()
-			if c, ok, err := r.PastClaim(id); err != nil {
-				return err
-			} else if ok {
-				end = c.Entered
+			from, to := rec.Started, now.UnixMilli()
+			c, open := v.Claim(id)
+			if !open {
+				if c, _, err = r.PastClaim(id); err != nil {
+					return err
+				}
+				to = c.Entered
 			}
-			if rec.Started > 0 {
-				used += time.Duration(max(end-rec.Started, 0)) * time.Millisecond
+			if from == 0 && open {
+				from = c.Wanted
+			}
+			if from > 0 {
+				used += time.Duration(max(to-from, 0)) * time.Millisecond
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		d.log.WithError(err).Warn("what a window's machines have taken cannot be read")
-		return time.Duration(w.Budget) * time.Millisecond // then it asks for none
-	}
-	return used
 }
 
 // closing are the claims whose windows are over: nothing is begun on their machines, and
