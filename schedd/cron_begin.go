@@ -132,6 +132,7 @@ func (d *Daemon) personOf(name string) (ledger.Owner, error) {
 // not know of its timetables' last hours may have been, and is not done again.
 func (d *Daemon) restoreCrons(ctx context.Context) error {
 	_, err := d.propose(ctx, &ledger.RestoreTimetables{
+		Until:  d.cronsNow(),
 		Reason: "the queue was restored from a backup: whether it had run since is not known; gcron backfill runs it again",
 	})
 	return err

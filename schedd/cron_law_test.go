@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -453,5 +454,58 @@ func TestARestoredQueueBeginsNothingTwice(t *testing.T) {
 	}
 	if begun < 50 {
 		t.Errorf("%d were begun at all", begun)
+	}
+}
+
+// A daemon whose queue comes from a backup begins nothing of the time that this does not
+// know, and says so; one that dies while it does that does it again.
+func TestARestoredDaemonPassesOverWhatMayHaveBeen(t *testing.T) {
+	t.Parallel()
+	me, err := currentUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := &wall{t: time.Now().Add(time.Hour).Truncate(time.Hour)}
+	p := newPlace(t, func(c *Config) {
+		c.Now = clock.now
+		c.Crons = []Cron{{Name: "hourly", Schedule: "@hourly", Owner: me, Dag: "/nowhere/w.dag", Missed: "all"}}
+	})
+	p.live.d.crons.poke()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	late := time.After(patience)
+	for p.live.d.ledger.View().Cron("hourly") == 0 {
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatal("the timetable does not begin")
+		}
+	}
+	p.stop()
+	if err := os.WriteFile(filepath.Join(p.c.Dir, SpoolName, ledger.RestoredMark), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Five hours that the copy does not know of.
+	clock.mu.Lock()
+	clock.t = clock.t.Add(5*time.Hour + time.Minute)
+	clock.mu.Unlock()
+	p.start()
+	p.live.d.crons.poke()
+	for {
+		out, err := p.CronHistory(t.Context(), "hourly", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(out.Occurrences); n > 0 {
+			if o := out.Occurrences[n-1]; o.Outcome != "missed" || !strings.Contains(o.Why, "restored from a backup") || n != 1 {
+				t.Errorf("%+v", out.Occurrences)
+			}
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatal("nothing is said of the restore")
+		}
 	}
 }

@@ -326,8 +326,8 @@ func (d *Daemon) SubmitCron(ctx context.Context, who serve.Identity, t api.Timet
 	if err != nil {
 		return out, err
 	}
-	_, err = d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.cronsNow(), Body: &ledger.SetTimetable{
-		Name: out.Name, Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, Spec: spec, Most: maxTimetables,
+	_, err = d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.SetTimetable{
+		Name: out.Name, Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, Spec: spec, Begin: d.cronsNow(), Most: maxTimetables,
 	}})
 	if err != nil {
 		return out, err
@@ -339,7 +339,7 @@ func (d *Daemon) SubmitCron(ctx context.Context, who serve.Identity, t api.Timet
 	return out, nil
 }
 
-// cronsNow is the time of commands that timetables begin with: by their own clock.
+// cronsNow is the time by the timetables' own clock, ms since 1970.
 func (d *Daemon) cronsNow() int64 { return d.c.Now().UnixMilli() }
 
 // RemoveCron implements [serve.Backend].

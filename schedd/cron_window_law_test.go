@@ -250,3 +250,22 @@ func TestABudgetBoundsAWindow(t *testing.T) {
 		}
 	}
 }
+
+func TestAMachineIsUsedOnceByJobsSideBySide(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spans []stay
+		want  time.Duration
+	}{
+		{"none", nil, 0},
+		{"one", []stay{{20, 30}}, 10},
+		{"side by side, and one within another", []stay{{25, 40}, {20, 30}, {26, 28}}, 20},
+		{"apart", []stay{{30, 40}, {10, 20}}, 20},
+		{"beyond its time", []stay{{0, 15}, {95, 200}}, 10},
+		{"outside", []stay{{0, 5}, {150, 200}}, 0},
+	} {
+		if got := union(c.spans, stay{10, 100}); got != c.want*time.Millisecond {
+			t.Errorf("%s: %s, want %dms", c.name, got, c.want)
+		}
+	}
+}

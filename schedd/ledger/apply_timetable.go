@@ -84,7 +84,7 @@ func (c *SetTimetable) apply(t *txn) (any, error) {
 	tt := t.timetable(c.Name)
 	tt.Spec, tt.Owner = c.Spec, t.owner(c.Owner)
 	if t.v.crons[c.Name] == 0 {
-		t.mark(c.Name, t.at) // it begins now
+		t.mark(c.Name, max(c.Begin, t.at))
 	}
 	t.putTimetable(c.Name, &tt)
 	return nil, nil
@@ -316,9 +316,9 @@ func (c *RestoreTimetables) apply(t *txn) (any, error) {
 			t.note(name, &tt, Occurrence{Due: tt.Backfills[i].Done + 1, Kind: Backfilled, Backfill: tt.Backfills[i].ID, Outcome: OccurrenceMissed, Why: c.Reason})
 		}
 		tt.Queue, tt.Backfills = nil, nil
-		if mark < t.at {
-			t.mark(name, t.at)
-			t.note(name, &tt, Occurrence{Due: t.at, Kind: Scheduled, Outcome: OccurrenceMissed, Why: c.Reason})
+		if until := max(c.Until, t.at); mark < until {
+			t.mark(name, until)
+			t.note(name, &tt, Occurrence{Due: until, Kind: Scheduled, Outcome: OccurrenceMissed, Why: c.Reason})
 		}
 		t.putTimetable(name, &tt)
 	}

@@ -264,6 +264,7 @@ type SetTimetable struct {
 	Name  string
 	Owner Owner
 	Spec  []byte
+	Begin int64  // a new one's watermark, ms since 1970, unless the ledger's time is later
 	Most  uint32 // refused when its owner has so many already; 0: no bound
 }
 
@@ -272,11 +273,12 @@ func (c *SetTimetable) encode(e *enc) {
 	e.str(c.Name)
 	e.owner(c.Owner)
 	e.bytes(c.Spec)
+	e.i(c.Begin)
 	e.u(uint64(c.Most))
 }
 
 func (c *SetTimetable) decode(d *dec) {
-	*c = SetTimetable{Name: d.str(), Owner: d.owner(), Spec: d.bytes(), Most: d.u32()}
+	*c = SetTimetable{Name: d.str(), Owner: d.owner(), Spec: d.bytes(), Begin: d.i(), Most: d.u32()}
 }
 
 // Settle notes what became of occurrences that begin no run, and moves the watermark to
@@ -424,11 +426,14 @@ func (c *WantFor) decode(d *dec) {
 
 // RestoreTimetables is for a state that comes from a backup. What lies between that and
 // now may have run: nothing of it is begun, nor what waited, nor what was being filled in.
-type RestoreTimetables struct{ Reason string }
+type RestoreTimetables struct {
+	Until  int64 // ms since 1970; the ledger's time if that is later
+	Reason string
+}
 
 func (*RestoreTimetables) Kind() Kind      { return KindRestoreTimetables }
-func (c *RestoreTimetables) encode(e *enc) { e.str(c.Reason) }
-func (c *RestoreTimetables) decode(d *dec) { c.Reason = d.str() }
+func (c *RestoreTimetables) encode(e *enc) { e.i(c.Until); e.str(c.Reason) }
+func (c *RestoreTimetables) decode(d *dec) { *c = RestoreTimetables{Until: d.i(), Reason: d.str()} }
 
 // Timetable is what is remembered of the one of that name; false when nothing is.
 func (v *View) Timetable(name string) (Timetable, bool) {
