@@ -500,7 +500,7 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 	if err != nil {
 		return err
 	}
-	if diags = append(diags, lint(g, file, status.Domain)...); diags.HasErrors() {
+	if diags = append(diags, lint(g, file, status)...); diags.HasErrors() {
 		return diags.Err()
 	}
 	d.Diagnose(diags)
