@@ -13,6 +13,7 @@ import (
 
 	"gridburst/dag/trigger"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
@@ -185,23 +186,32 @@ type occasion struct {
 func newCrons(d *Daemon) *crons {
 	return &crons{
 		ledger: d.ledger, now: d.c.Now, propose: d.propose, begin: d.beginOccurrence, end: d.endRun, log: d.log, trouble: d.trouble.add,
-		fixed: d.c.crons, windows: d.c.windows, lead: d.lead, move: d.moveClaim, receipt: d.windowReceipt, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
+		fixed: d.c.crons, windows: d.c.windows, lead: rarely(d.lead), move: d.moveClaim, receipt: d.windowReceipt, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
 	}
 }
 
-// cronLook bounds how long the loop sleeps: a wall clock may be set.
-const cronLook = 30 * time.Second
+// cronLook bounds how long the loop sleeps: a wall clock may be set. cronGap is the least
+// time between two looks, though runs end all the time.
+const (
+	cronLook = 30 * time.Second
+	cronGap  = 20 * time.Millisecond
+)
 
 func (c *crons) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-c.poked:
+			if pause.For(ctx, cronGap-time.Since(looked)) != nil {
+				return nil
+			}
 		case <-timer.C:
 		}
+		looked = time.Now()
 		next, err := c.look(ctx)
 		if err != nil {
 			return ignoreEnd(ctx, err)
@@ -238,7 +248,8 @@ func (c *crons) look(ctx context.Context) (next time.Time, err error) {
 		}
 		next = earlier(next, at)
 	}
-	return next, nil
+	at, err := c.closeForgotten(ctx)
+	return earlier(next, at), err
 }
 
 // earlier is the first of two times; the zero one is never.

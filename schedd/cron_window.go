@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +112,28 @@ func (d *Daemon) lead(w *window) (lead time.Duration, learned bool) {
 	return min(lead+leadMargin, maxLead), learned
 }
 
+// leadLook is for how long a lead that was learnt is good.
+const leadLook = 30 * time.Second
+
+// rarely asks for a lead again only after a while: it is learnt from many claims.
+func rarely(ask func(*window) (time.Duration, bool)) func(*window) (time.Duration, bool) {
+	type answer struct {
+		lead    time.Duration
+		learned bool
+		at      time.Time
+	}
+	known := map[string]answer{}
+	return func(w *window) (time.Duration, bool) {
+		a := known[w.key]
+		if a.at.IsZero() || time.Since(a.at) > leadLook {
+			a.lead, a.learned = ask(w)
+			a.at = time.Now()
+			known[w.key] = a
+		}
+		return a.lead, a.learned
+	}
+}
+
 // windowLook is how often an open window is looked at.
 const windowLook = time.Second
 
@@ -201,6 +224,33 @@ func allowed(w *ledger.Window, used time.Duration, now time.Time) int {
 		return 0
 	}
 	return int(min(int64(w.Count), max(0, (w.Budget-used.Milliseconds())/max(left.Milliseconds(), 1))))
+}
+
+// closeForgotten tends open windows of bursts that the configuration has no more: they are
+// over now.
+func (c *crons) closeForgotten(ctx context.Context) (next time.Time, err error) {
+	now := c.now()
+	for key, win := range c.ledger.View().Windows {
+		if slices.ContainsFunc(c.windows, func(w *window) bool { return w.key == key }) {
+			continue
+		}
+		w := &window{Window: Window{Name: strings.TrimPrefix(key, windowKey(""))}, key: key}
+		if now.UnixMilli() < win.Drain {
+			over := *win
+			over.Drain = now.UnixMilli()
+			if _, err := c.propose(ctx, &ledger.SetWindow{Name: key, Window: over}); err != nil && grid.CodeOf(err) != grid.Conflict {
+				return now, err
+			}
+			c.log.WithField("burst", w.Name).Warn("window is over: the configuration has no such burst any more")
+			return now, nil
+		}
+		at, err := c.tend(ctx, w, win)
+		if err != nil {
+			return now, err
+		}
+		next = earlier(next, at)
+	}
+	return next, nil
 }
 
 // tend drains a window's machines when it has been held for long enough, stops those that

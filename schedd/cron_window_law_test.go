@@ -269,3 +269,29 @@ func TestAMachineIsUsedOnceByJobsSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// A burst that the configuration has no more, in the midst of its window, keeps no machine.
+func TestAWindowWhoseBurstIsNotConfiguredAnyMoreIsClosed(t *testing.T) {
+	t.Parallel()
+	w := newWindowWorld(t, 7)
+	for len(w.opened) == 0 || len(w.asked) == 0 {
+		w.tick()
+	}
+	w.c.windows = nil
+	for n := 0; ; n++ {
+		v := w.l.View()
+		tt, _ := v.Timetable(w.w.key)
+		open := 0
+		for range v.Claims() {
+			open++
+		}
+		if open == 0 && tt.Window.Due == 0 {
+			break
+		}
+		if n > 5000 {
+			t.Fatalf("%d claims are open, and the window of %d", open, tt.Window.Due)
+		}
+		w.tick()
+		w.c.windows = nil
+	}
+}
