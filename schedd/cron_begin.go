@@ -47,7 +47,7 @@ func (d *Daemon) beginOccurrence(ctx context.Context, k *cron, o *occasion) (uin
 	}
 	start := ledger.StartDag{Owner: owner, File: k.Dag, Dir: filepath.Dir(k.Dag), Cron: k.Name, Due: o.due.UnixMilli()}
 	by := "cron"
-	if o.key != "" {
+	if o.kind == ledger.Manual {
 		by = byUser(o.uid)
 	}
 	if err := d.prepareDag(ctx, by, &start, read.Graph); err != nil {
