@@ -48,6 +48,8 @@ soak: build
 	$(BIN)/gchaos engines --faults 300 --vms 200 --foreign 100 $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos dags $(if $(SEED),--seed $(SEED))
+	$(GO) test -count=1 -timeout 1h ./schedd -run 'TestOccurrencesUnder|TestWindowsUnder|TestARestoredQueueBegins' -cron-instants 1000000
+	$(GO) test -count=1 -timeout 1h ./dag/trigger -run TestDaysOfChangeOfFortyZones -zone-rounds 100
 	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 

@@ -17,7 +17,7 @@ import (
 // workflowKeys and workflowBlocks are what a workflow block may hold.
 var (
 	workflowKeys   = []string{"max_jobs", "attributes", "state_log"}
-	workflowBlocks = []string{"node", "final", "provisioner", "service", "category", "module", "env", "status_file", "dot"}
+	workflowBlocks = []string{"node", "final", "provisioner", "service", "category", "module", "cron", "env", "status_file", "dot"}
 )
 
 // whole takes what is said of the workflow as a whole. Of a module it has no effect.

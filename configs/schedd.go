@@ -51,6 +51,7 @@ type Schedd struct {
 	Budget       []Allowance // of the machines of all resources together
 	Resources    []Resource
 	Crons        []Cron
+	Windows      []Window
 	Policies     []Policy
 	Requirements []Requirement
 	Commands     []submit.OwnCommand
@@ -125,21 +126,9 @@ type Burst struct {
 	Tags           []string
 }
 
-// Cron is a timetable that starts a DAG: cron "NAME".
-type Cron struct {
-	Name          string
-	Schedule      string
-	TimeZone      string // empty: the machine's
-	Owner         string // the user whose it is
-	Dag           string // path of a DAG file or workflow
-	Missed        string // what becomes of instants while the schedd was away: skip (default), once, all
-	Overlap       string // what becomes of one while the last run goes on: skip (default), allow
-	StartDeadline time.Duration
-}
-
 // scheddBlocks are the blocks of a schedd's configuration.
 var scheddBlocks = []string{
-	"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
+	"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "burst", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
 }
 
 // ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
@@ -181,6 +170,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 		case "cron":
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
 				c.Crons = append(c.Crons, f.cron(b))
+			}
+		case "burst":
+			if f.labels(b, `burst "NAME"`) && f.single(seen, b, "burst "+quote(b.Labels[0])) {
+				c.Windows = append(c.Windows, f.window(b))
 			}
 		case "policy":
 			if f.labels(b, `policy "hold" "NAME"`) && f.single(seen, b, "policy "+quote(b.Labels[0])+" "+quote(b.Labels[1])) {
@@ -348,20 +341,6 @@ func (f *file) burst(b *hclsyntax.Block, most int) *Burst {
 		f.fail(a.Expr.Range(), "min_vms is more than max_vms", "")
 	}
 	return &u
-}
-
-func (f *file) cron(b *hclsyntax.Block) Cron {
-	c := Cron{Name: b.Labels[0], Missed: "skip", Overlap: "skip"}
-	f.keys(b, []key{
-		{"schedule", required(text(&c.Schedule))},
-		{"time_zone", text(&c.TimeZone)},
-		{"owner", required(text(&c.Owner))},
-		{"dag", required(text(&c.Dag))},
-		{"missed", choice(&c.Missed, "skip", "once", "all")},
-		{"overlap", choice(&c.Overlap, "skip", "allow")},
-		{"start_deadline", span(&c.StartDeadline)},
-	})
-	return c
 }
 
 // address is host:port, where the host may be left out.

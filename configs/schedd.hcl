@@ -197,14 +197,36 @@ limits {
 #   # steps = lines of HTCondor's transform language
 # }
 
-# A timetable that starts a DAG.
+# A timetable that starts a workflow.
 #
 # cron "nightly" {
-#   schedule       = "30 2 * * *"
+#   schedule       = "30 2 * * *" # or a list of expressions
 #   time_zone      = "Europe/Paris"
 #   owner          = "ada"
 #   dag            = "/home/ada/nightly.dag"
-#   missed         = "skip"   # skip, once, all
-#   overlap        = "skip"   # skip, allow
+#   missed         = "none"   # none, last, all
+#   missed_limit   = 0        # of all: the newest so many; 0: 100
+#   overlap        = "forbid" # forbid, allow, queue, replace
 #   start_deadline = "0s"     # 0s: none
+#   jitter         = "0s"     # begun later by up to this
+#   except         = ["2026-12-24", "2026-12-31..2027-01-01"]
+#   begin          = "2026-01-01T00:00:00+01:00"
+#   end            = "2027-01-01T00:00:00+01:00"
+#   dst {
+#     gap     = "run"    # a time that the clock skips: run, skip
+#     overlap = "first"  # one that it shows twice: first, last, both
+#   }
+# }
+
+# A burst by the clock: machines that are there at an hour, and gone when it is over.
+#
+# burst "night" {
+#   schedule  = "0 2 * * *"
+#   time_zone = "Europe/Paris"
+#   resource  = "main"       # its burst block says what the machines are
+#   count     = 10
+#   lead      = "learned"    # how long before the hour they are asked for, or a duration
+#   hold      = "4h"         # from the hour on
+#   drain     = "10m"        # and then, for the jobs that run
+#   budget    = "50h"        # of all machines together; or "12 EUR"
 # }

@@ -160,13 +160,47 @@ route "slurm" {
   END
 }
 cron "nightly" {
-  schedule = "* * * * *"
+  schedule = ["* * * * *", "@daily"]
   time_zone = "UTC"
   owner = "me"
   dag = "/x.dag"
   missed = "once"
+  missed_limit = 9
   overlap = "allow"
   start_deadline = "5m"
+  jitter = "3s"
+  dst {
+    gap = "skip"
+    overlap = "both"
+  }
+  except = ["2026-12-24"]
+  begin = "2026-01-01T00:00:00Z"
+  end = "2027-01-01T00:00:00Z"
+}
+burst "night" {
+  schedule = ["0 2 * * *", "0 3 * * sun"]
+  time_zone = "Europe/Paris"
+  resource = "main"
+  count = 4
+  lead = "5m"
+  hold = "2h"
+  drain = "20m"
+  budget = "40h"
+  dst {
+    gap = "skip"
+    overlap = "last"
+  }
+  except = ["2026-12-24"]
+  begin = "2026-01-01T00:00:00Z"
+  end = "2027-01-01T00:00:00Z"
+}
+burst "paid" {
+  schedule = ["0 2 * * *"]
+  resource = "main"
+  count = 4
+  lead = "learned"
+  hold = "2h"
+  budget = "5 EUR"
 }
 `
 
@@ -206,7 +240,13 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		}},
 		Crons: []Cron{{
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
+			MissedLimit: 9, Jitter: 3 * time.Second,
+			Clock: Clock{Also: []string{"@daily"}, Gap: "skip", Repeat: "both", Except: []string{"2026-12-24"}, Begin: "2026-01-01T00:00:00Z", End: "2027-01-01T00:00:00Z"},
 		}},
+		Windows: []Window{{
+			Name: "night", Schedule: "0 2 * * *", TimeZone: "Europe/Paris", Resource: "main", Count: 4, Lead: 5 * time.Minute, Hold: 2 * time.Hour, Drain: 20 * time.Minute, Budget: 40 * time.Hour,
+			Clock: Clock{Also: []string{"0 3 * * sun"}, Gap: "skip", Repeat: "last", Except: []string{"2026-12-24"}, Begin: "2026-01-01T00:00:00Z", End: "2027-01-01T00:00:00Z"},
+		}, {Name: "paid", Schedule: "0 2 * * *", Resource: "main", Count: 4, Hold: 2 * time.Hour, Drain: 10 * time.Minute, Price: 5, Currency: "EUR"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -236,7 +276,7 @@ cron "c" {
 			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
 			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
 		}},
-		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
+		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "none", Overlap: "forbid"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -273,7 +313,15 @@ func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
 		case v.Kind() == reflect.Pointer:
 			zero(path, v.Elem())
 		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
-			zero(path, v.Index(0))
+			for i := range v.Type().Elem().NumField() { // any of them may show a field
+				shows := 0
+				for k := range v.Len() {
+					if !v.Index(k).Field(i).IsZero() {
+						shows = k
+					}
+				}
+				zero(path+"."+v.Type().Elem().Field(i).Name, v.Index(shows).Field(i))
+			}
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
 				zero(path+"."+v.Type().Field(i).Name, v.Field(i))
@@ -314,6 +362,8 @@ var badConfigs = []struct{ name, src string }{
 	{"a budget without a price", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  budget {\n    per_day = \"5 USD\"\n  }\n}"},
 	{"a concurrency limit without a number", "concurrency_limit \"db\" {\n}\nconcurrency_limit \"DB\" {\n  max = 1\n}"},
 	{"a word that is none", "cron \"c\" {\n  schedule = \"s\"\n  owner = \"o\"\n  dag = \"d\"\n  missed = \"onec\"\n}"},
+	{"a burst by the clock that lacks everything", "burst \"b\" {\n  dst {\n    gap = \"jump\"\n  }\n}"},
+	{"a budget that is none", "burst \"b\" {\n  schedule = []\n  resource = \"r\"\n  count = 1\n  hold = \"1h\"\n  budget = \"five EUR\"\n  lead = \"early\"\n}"},
 	{"syntax", "schedd {\n  name = \n}"},
 	{"a route that leads nowhere", "route \"a\" {\n  requirements = true\n}"},
 	{"a route for everything", "route \"a\" {\n  grid_resource = \"batch slurm\"\n}"},

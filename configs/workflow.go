@@ -145,6 +145,8 @@ func (w *workflow) read(b *hclsyntax.Block) {
 			w.category(inner)
 		case inner.Type == "module":
 			w.module(inner)
+		case inner.Type == "cron":
+			w.workflowCron(label(b), inner) // for gcron; here it is only looked through
 		}
 	}
 	if len(w.nodes)+len(w.modules) == 0 && !w.diags.HasErrors() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"gridburst/dag"
 	"gridburst/dag/dagfile"
@@ -322,4 +323,47 @@ func FuzzWorkflow(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestAWorkflowSaysWhenItIsToRun(t *testing.T) {
+	src := []byte(`workflow "night" {
+  cron {
+    schedule       = ["0 2 * * *", "0 12 * * sun"]
+    time_zone      = "Europe/Berlin"
+    missed         = "all"
+    missed_limit   = 3
+    overlap        = "queue"
+    start_deadline = "1h"
+    jitter         = "5m"
+    dst { gap = "skip" }
+  }
+  node "a" {}
+}
+job "a" { executable = "/bin/true" }
+`)
+	want := Cron{
+		Name: "night", Schedule: "0 2 * * *", TimeZone: "Europe/Berlin", Missed: "all", MissedLimit: 3, Overlap: "queue", StartDeadline: time.Hour, Jitter: 5 * time.Minute,
+		Clock: Clock{Also: []string{"0 12 * * sun"}, Gap: "skip"},
+	}
+	c, found, diags := WorkflowCron("w.hcl", src)
+	if d := cmp.Diff(want, c); d != "" || !found || len(diags) > 0 {
+		t.Errorf("%v %v %s", found, diags, d)
+	}
+	if _, diags := Workflow("w.hcl", src, Outside{}); len(diags) > 0 {
+		t.Errorf("the workflow itself: %v", diags)
+	}
+	if _, found, _ := WorkflowCron("w.hcl", []byte("workflow \"x\" {\n node \"a\" {}\n}\n")); found {
+		t.Error("a timetable was found where none is")
+	}
+	for name, src := range map[string]string{
+		"an owner":        "workflow \"x\" {\n cron {\n  schedule = \"@daily\"\n  owner = \"root\"\n }\n}\n",
+		"no schedule":     "workflow \"x\" {\n cron {\n }\n}\n",
+		"two blocks":      "workflow \"x\" {\n cron {\n  schedule = \"@daily\"\n }\n cron {\n  schedule = \"@daily\"\n }\n}\n",
+		"a name":          "workflow \"x\" {\n cron \"y\" {\n  schedule = \"@daily\"\n }\n}\n",
+		"an unknown word": "workflow \"x\" {\n cron {\n  schedule = \"@daily\"\n  overlap = \"first\"\n }\n}\n",
+	} {
+		if _, _, diags := WorkflowCron("w.hcl", []byte(src)); !diags.HasErrors() {
+			t.Errorf("%s: nothing is said", name)
+		}
+	}
 }

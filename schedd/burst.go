@@ -213,7 +213,7 @@ func (b *bursts) shapes(pl *planned, now time.Time) error {
 		}
 		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
 		shape := burst.Shape{
-			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: r.Burst.MinVMs, Idle: r.Burst.Idle, Boot: b.bootOf(r),
+			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: max(r.Burst.MinVMs, b.windowed(r)), Idle: r.Burst.Idle, Boot: b.bootOf(r),
 			Cost: terms.First(), Price: terms.Price,
 		}
 		if r.Price > 0 && r.BillingPeriod > 2*toGo {
@@ -291,8 +291,9 @@ func (b *Burst) size() router.Resources {
 
 // members sorts the open overflow claims into those on their way and those that serve.
 func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now time.Time) {
+	over := closing(v, b.p.d.c.Now())
 	for id, c := range v.Claims() {
-		if c.Kind != ledger.Overflow {
+		if c.Kind != ledger.Overflow || over[id] {
 			continue
 		}
 		shape := slices.IndexFunc(of, func(r *Resource) bool { return r.Name == c.Resource })
@@ -503,7 +504,7 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 		b.makeEarly(ctx, r)
 	}
 	failpoint.Hit("claim.want.before")
-	res, err := b.p.d.propose(ctx, c)
+	res, err := b.p.d.propose(ctx, forWindow(b.p.d.ledger, c, b.p.d.c.Now()))
 	failpoint.Hit("claim.want.after")
 	if code := grid.CodeOf(err); code == grid.Refused || code == grid.NoSpace {
 		return nil
@@ -521,6 +522,15 @@ func whyWanted(jobs int) string {
 		return "min_vms machines are to be there before anybody needs them"
 	}
 	return "jobs wait that the pool cannot run soon"
+}
+
+// windowed is how many machines the windows of a resource are to have.
+func (b *bursts) windowed(r *Resource) int {
+	_, _, most, err := windowOf(b.p.d.ledger, r.Name, b.p.d.c.Now())
+	if err != nil {
+		b.p.d.log.WithError(err).WithField("resource", r.Name).Warn("what a window's machines have taken cannot be read")
+	}
+	return most
 }
 
 func (b *bursts) bind(ctx context.Context, claim uint32, jobs []router.Job) error {

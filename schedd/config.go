@@ -134,10 +134,14 @@ type Config struct {
 	Text  string // that this is made of
 	Parse func(text string) (Config, error)
 
-	// Crons are timetables that start workflows.
-	Crons []Cron
+	// Crons are timetables that start workflows, Windows bursts by the clock. Now is the
+	// wall clock that they go by; nil: the machine's.
+	Crons   []Cron
+	Windows []Window
+	Now     func() time.Time
 
-	crons []*cron
+	crons   []*cron
+	windows []*window
 }
 
 func (c *Config) complete() error {
@@ -201,6 +205,20 @@ func (c *Config) complete() error {
 		}
 		known[k.Name] = true
 		c.crons = append(c.crons, k)
+	}
+	for i := range c.Windows {
+		w, err := c.Windows[i].parse(c.Resources)
+		if err != nil {
+			return err
+		}
+		if known[w.key] {
+			return grid.Errorf(grid.Invalid, "two bursts are named %s", w.Name)
+		}
+		known[w.key] = true
+		c.windows = append(c.windows, w)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ type Daemon struct {
 	claims  *claims
 	vms     *vmJobs
 	dags    *dags
+	crons   *crons
 	intake  *intake
 	reload  reloads
 	joins   *rate.Limiter // of workers that want a certificate
@@ -174,9 +175,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("dags", d.dags.run)
-	if len(d.c.crons) > 0 {
-		part("crons", (&crons{d: d, list: d.c.crons}).run)
-	}
+	part("crons", d.crons.run)
 	part("sweep", d.sweep)
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
 	if port != nil {
@@ -241,6 +240,7 @@ func (d *Daemon) open() error {
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
 	d.dags = newDags(d)
+	d.crons = newCrons(d)
 	d.intake = newIntake(d)
 	d.joins = rate.NewLimiter(20, 100)
 	d.dispatch.init(d)
@@ -263,6 +263,9 @@ func (d *Daemon) begin(ctx context.Context) error {
 	if restored {
 		d.log.Warn("the queue was restored from a backup")
 		failpoint.Hit("daemon.restored")
+		if err := d.restoreCrons(ctx); err != nil {
+			return err // the mark is there still: the next start does it
+		}
 		now := time.Now()
 		return errors.Join(os.Chtimes(mark, now, now), os.Rename(mark, filepath.Join(d.spool(), restoredLately)))
 	}

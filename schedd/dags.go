@@ -382,6 +382,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 	}
 	if r.run.Status.Ended() {
 		delete(g.runs, r.id)
+		g.d.crons.poke()
 		g.d.log.WithFields(logrus.Fields{"dag": r.id, "status": r.run.Status.String()}).Info("workflow has ended")
 	}
 	return nil

@@ -44,29 +44,8 @@ func (d *Daemon) SubmitDag(ctx context.Context, who serve.Identity, s api.DagSub
 
 // startDag proposes a run of a graph. The command says who asks and under which key.
 func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.StartDag, g *dag.Graph) (uint32, error) {
-	if !filepath.IsAbs(c.File) || !filepath.IsAbs(c.Dir) {
-		return 0, grid.Errorf(grid.Invalid, "a workflow comes with the full paths of its file and directory")
-	}
-	// A graph that no run can be opened of must not get in.
-	if err := g.Check(); err != nil {
+	if err := d.prepareDag(ctx, cmd.By, c, g); err != nil {
 		return 0, err
-	}
-	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
-		return 0, err
-	}
-	c.Header = g.Begins(c.Header)
-	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
-	blob, err := g.Pack()
-	if err != nil {
-		return 0, err
-	}
-	c.Name, c.Nodes = g.Name, int32(g.Len())
-	c.Graph = slices.Collect(slices.Chunk(blob, ledger.MaxChunk))
-	if len(blob) > ledger.MaxEntry/2 {
-		if c.Stage, err = d.stageChunks(ctx, cmd.By, c.Graph); err != nil {
-			return 0, err
-		}
-		c.Graph = nil
 	}
 	cmd.At, cmd.Body = d.now(), c
 	r, err := d.ledger.Propose(ctx, cmd)
@@ -74,6 +53,35 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 		return 0, err
 	}
 	return r.Value.(uint32), nil
+}
+
+// prepareDag puts a graph into the command that begins a run of it.
+func (d *Daemon) prepareDag(ctx context.Context, by string, c *ledger.StartDag, g *dag.Graph) error {
+	if !filepath.IsAbs(c.File) || !filepath.IsAbs(c.Dir) {
+		return grid.Errorf(grid.Invalid, "a workflow comes with the full paths of its file and directory")
+	}
+	// A graph that no run can be opened of must not get in.
+	if err := g.Check(); err != nil {
+		return err
+	}
+	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
+		return err
+	}
+	c.Header = g.Begins(c.Header)
+	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
+	blob, err := g.Pack()
+	if err != nil {
+		return err
+	}
+	c.Name, c.Nodes = g.Name, int32(g.Len())
+	c.Graph = slices.Collect(slices.Chunk(blob, ledger.MaxChunk))
+	if len(blob) > ledger.MaxEntry/2 {
+		if c.Stage, err = d.stageChunks(ctx, by, c.Graph); err != nil {
+			return err
+		}
+		c.Graph = nil
+	}
+	return nil
 }
 
 // Dags implements [serve.Backend].

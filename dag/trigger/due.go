@@ -17,17 +17,18 @@ const (
 	MissedAll  Missed = 2 // every one, oldest first
 )
 
-// ParseMissed reads skip, once or all; nothing is skip.
+// ParseMissed reads none, last or all, of which the first two are called skip and once
+// too; nothing is none.
 func ParseMissed(s string) (Missed, error) {
 	switch s {
-	case "", "skip":
+	case "", "skip", "none":
 		return MissedSkip, nil
-	case "once":
+	case "once", "last":
 		return MissedOnce, nil
 	case "all":
 		return MissedAll, nil
 	}
-	return 0, grid.Errorf(grid.Invalid, "%q says nothing about missed runs: write skip, once or all", s)
+	return 0, grid.Errorf(grid.Invalid, "%q says nothing about missed runs: write none, last or all", s)
 }
 
 // Policy is how late an occurrence may be.
@@ -41,6 +42,9 @@ type Policy struct {
 	Grace time.Duration
 	// Limit bounds what MissedAll makes up for, to the newest; 0: 100.
 	Limit int
+	// Paused says why an occurrence is passed over though it is due; empty: it is not.
+	// nil: none is.
+	Paused func(at time.Time) string
 }
 
 // Reasons for which an occurrence is not started.
@@ -48,6 +52,7 @@ const (
 	TooLate    = "its start deadline had passed"
 	WasMissed  = "it was missed"
 	Superseded = "a later one is started in its place"
+	BeyondMost = "more were missed than are made up for"
 )
 
 // maxListed bounds the occurrences of a plan.
@@ -76,14 +81,31 @@ func Due(s *Schedule, watermark, now time.Time, p Policy) Plan {
 		watermark = now
 	}
 	plan := Plan{Watermark: watermark}
-	limit := maxListed
+	most := maxListed // that are started
 	if p.Limit > 0 && p.Missed == MissedAll {
-		limit = p.Limit
+		most = p.Limit
 	}
-	due, more := s.newest(watermark, now, limit)
+	limit := max(most, maxListed)
+	// Those that wait for their jitter come last: no more than one does, but where the
+	// clock is changed.
+	due, more := s.newest(watermark, now, limit+1)
+	var waits time.Time // the first that has not come
+	for i, at := range due {
+		if from := at.Add(s.Delay(at)); from.After(now) {
+			due, waits = due[:i], from
+			break
+		}
+	}
+	if over := len(due) - limit; over > 0 {
+		due, more = due[over:], true
+	}
 	plan.More = more
 	for i, at := range due {
-		if why := p.refuses(at, now, i == len(due)-1); why != "" {
+		why := p.refuses(at, now.Add(-s.Delay(at)), i == len(due)-1)
+		if why == "" && len(due)-i > most {
+			why = BeyondMost
+		}
+		if why != "" {
 			plan.Skipped = append(plan.Skipped, Skip{at, why})
 		} else {
 			plan.Start = append(plan.Start, at)
@@ -97,7 +119,11 @@ func Due(s *Schedule, watermark, now time.Time, p Policy) Plan {
 	if now.After(from) {
 		from = now
 	}
-	plan.Next = s.Next(from)
+	if plan.Next = waits; waits.IsZero() {
+		if plan.Next = s.Next(from); !plan.Next.IsZero() {
+			plan.Next = plan.Next.Add(s.Delay(plan.Next))
+		}
+	}
 	return plan
 }
 
@@ -107,6 +133,11 @@ func (p *Policy) refuses(at, now time.Time, newest bool) string {
 	grace := p.Grace
 	if grace <= 0 {
 		grace = max(time.Minute, p.StartDeadline)
+	}
+	if p.Paused != nil {
+		if why := p.Paused(at); why != "" {
+			return why
+		}
 	}
 	switch {
 	case p.StartDeadline > 0 && late > p.StartDeadline:

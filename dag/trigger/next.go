@@ -5,6 +5,37 @@ import "time"
 // Next is the first occurrence after a time, in the schedule's zone. It is the zero
 // time when there is none for 40 years.
 func (s *Schedule) Next(after time.Time) time.Time {
+	if !s.Begin.IsZero() && after.Before(s.Begin) {
+		after = s.Begin.Add(-time.Second)
+	}
+	for {
+		at := s.unbounded(after)
+		if at.IsZero() || !s.End.IsZero() && !at.Before(s.End) {
+			return time.Time{}
+		}
+		end, out := s.excepted(at)
+		if !out {
+			return at
+		}
+		after = end.Add(-time.Second)
+	}
+}
+
+// unbounded is the next of any of the expressions.
+func (s *Schedule) unbounded(after time.Time) time.Time {
+	at := s.next(after)
+	for _, a := range s.also {
+		o := *a
+		o.Gap, o.Overlap = s.Gap, s.Overlap
+		if n := o.next(after); at.IsZero() || !n.IsZero() && n.Before(at) {
+			at = n
+		}
+	}
+	return at
+}
+
+// next is that of its own expression.
+func (s *Schedule) next(after time.Time) time.Time {
 	if s.every > 0 {
 		d := int64(s.every / time.Second)
 		n := after.Unix()

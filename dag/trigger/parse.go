@@ -18,6 +18,18 @@ type Schedule struct {
 	Gap     Gap
 	Overlap Overlap
 
+	// Begin and End bound it, End itself left out; zero: they do not. Except are days on
+	// which nothing happens, as [ParseDays] reads them.
+	Begin, End time.Time
+	Except     []Days
+
+	// Jitter spreads what many timetables would begin at once: an occurrence is begun up to
+	// so much later, by as much as Name and the instant say, which is the same each time
+	// anybody asks. It is what it was, and is called so, by the instant of the expression.
+	Jitter time.Duration
+	Name   string
+
+	also  []*Schedule // further expressions
 	spec  string
 	zone  *time.Location
 	every time.Duration // 0: cron

@@ -246,7 +246,7 @@ func TestWhatIsDue(t *testing.T) {
 		{"one for all, too late", hourly, "2026-11-20 12:00", "2026-11-20 15:30", Policy{Missed: MissedOnce, StartDeadline: 10 * time.Minute}, "skip 13:00 late, 14:00 late, 15:00 late next 16:00 watermark 15:00"},
 		{"every one", hourly, "2026-11-20 12:00", "2026-11-20 15:30", Policy{Missed: MissedAll}, "start 13:00, 14:00, 15:00 next 16:00 watermark 15:00"},
 		{"every one in time", hourly, "2026-11-20 12:00", "2026-11-20 15:30", Policy{Missed: MissedAll, StartDeadline: 2 * time.Hour}, "start 14:00, 15:00 skip 13:00 late next 16:00 watermark 15:00"},
-		{"every one up to a limit", hourly, "2026-11-20 02:00", "2026-11-20 15:30", Policy{Missed: MissedAll, Limit: 2}, "start 14:00, 15:00 and more next 16:00 watermark 15:00"},
+		{"every one up to a limit", hourly, "2026-11-20 12:00", "2026-11-20 15:30", Policy{Missed: MissedAll, Limit: 2}, "start 14:00, 15:00 skip 13:00 beyond next 16:00 watermark 15:00"},
 		{"a grace of one's own", hourly, "2026-11-20 12:00", "2026-11-20 13:30", Policy{Grace: time.Hour}, "start 13:00 next 14:00 watermark 13:00"},
 		{"a deadline is a grace", hourly, "2026-11-20 12:00", "2026-11-20 13:30", Policy{StartDeadline: time.Hour}, "start 13:00 next 14:00 watermark 13:00"},
 	} {
@@ -270,7 +270,7 @@ func show(p Plan) string {
 		starts = append(starts, t.Format(clock))
 	}
 	for _, s := range p.Skipped {
-		why := map[string]string{TooLate: "late", WasMissed: "missed", Superseded: "superseded"}[s.Why]
+		why := map[string]string{TooLate: "late", WasMissed: "missed", Superseded: "superseded", BeyondMost: "beyond"}[s.Why]
 		skips = append(skips, s.At.Format(clock)+" "+why)
 	}
 	if len(starts) > 0 {

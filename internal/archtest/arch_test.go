@@ -69,7 +69,6 @@ var owners = map[string]struct {
 	"github.com/containerd/cgroups":       {[]string{"internal/worker/sandbox"}, "job containment is one room's work"},
 	"github.com/danielgtaylor/huma":       {[]string{"schedd/serve"}, "the contract's types stay plain"},
 	"github.com/prometheus/client_golang": {[]string{"internal/telemetry"}, "what is counted is plain to the rest of the house"},
-	"github.com/goccy/go-graphviz":        {[]string{"cmd/internal/draw"}, "no other command carries what lays out graphs"},
 	"github.com/spf13/cobra":              {[]string{"cmd"}, "only commands parse flags"},
 	"go.yaml.in/yaml":                     {[]string{"gahp/ovirtsim", "schedd/cloudconfig"}, "only a guest reads cloud-config, and who adds to one"},
 	"github.com/kdomanski/iso9660":        {[]string{"gahp/ovirtsim/guest"}, "only a guest has a config drive"},

@@ -117,7 +117,7 @@ func (d *Desks) request(ctx context.Context, owner Owner, op string, args any, f
 
 // onlyReads: of a request that has no effect nothing can be unknown. It is asked again.
 func onlyReads(op string) bool {
-	return op == opRead || op == opNewer || op == opLower || op == opWorkflow || op == opPack
+	return op == opRead || op == opNewer || op == opLower || op == opWorkflow || op == opTimetable || op == opPack
 }
 
 func (r response) into(result any) error {

@@ -2,7 +2,9 @@ package desk
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
@@ -58,3 +60,40 @@ func readWorkflow(path string) (workflowRead, error) {
 	blob, err := g.Pack()
 	return workflowRead{blob, rescue}, err
 }
+
+const opTimetable = "timetable"
+
+// ReadTimetable is [Desks.ReadWorkflow] for a timetable's occurrence: it says what was
+// read, and with which environment, too.
+func (d *Desks) ReadTimetable(ctx context.Context, owner Owner, path string) (r TimetableRead, err error) {
+	return r, d.call(ctx, owner, opTimetable, path, nil, &r)
+}
+
+// TimetableRead is a workflow with what it was made of.
+type TimetableRead struct {
+	Graph *dag.Graph
+	Files []jobfile.Sum
+	Env   []string
+}
+
+func readTimetable(path string) (r TimetableRead, err error) {
+	if !filepath.IsAbs(path) {
+		return r, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+	}
+	g, files, diags, err := jobfile.Traced(path, path)
+	if err == nil {
+		err = diags.Err()
+	}
+	if err != nil {
+		return r, err
+	}
+	r = TimetableRead{Graph: g, Files: files}
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GRIDBURST_FAILPOINT") && len(r.Env) < maxEnv {
+			r.Env = append(r.Env, v)
+		}
+	}
+	return r, nil
+}
+
+const maxEnv = 50

@@ -24,19 +24,20 @@ const socketFD = 3
 type operation func(args json.RawMessage, file *os.File) (any, error)
 
 var operations = map[string]operation{
-	opSync:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, syncLogs) },
-	opNewer:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, upToDate) },
-	opRead:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
-	opWorkflow: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
-	opLower:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },
-	opPack:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
-	opStage:    func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
-	opCommit:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
-	opWrite:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, replaceFile) },
-	opRescue:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepRescue) },
-	opSave:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
-	opLines:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
-	opDrop:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
+	opSync:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, syncLogs) },
+	opNewer:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, upToDate) },
+	opRead:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
+	opWorkflow:  func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
+	opLower:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },
+	opPack:      func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
+	opStage:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
+	opCommit:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
+	opWrite:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, replaceFile) },
+	opRescue:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepRescue) },
+	opSave:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
+	opLines:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
+	opDrop:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
+	opTimetable: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readTimetable) },
 }
 
 func with[A, R any](args json.RawMessage, do func(A) (R, error)) (any, error) {

@@ -1,6 +1,8 @@
 package jobfile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path/filepath"
 	"strings"
 
@@ -20,17 +22,23 @@ func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
 // Workflows reads several DAG files that are to be one run, and behind them a rescue file,
 // if one is named. vars are values of an HCL workflow's variables.
 func Workflows(files, names []string, rescue string, vars map[string]string) (*dag.Graph, grid.Diagnostics, error) {
+	return workflows(files, names, rescue, vars, func(string, []byte) {})
+}
+
+// workflows reads files, and tells saw of each.
+func workflows(files, names []string, rescue string, vars map[string]string, saw func(path string, src []byte)) (*dag.Graph, grid.Diagnostics, error) {
 	var dags []dagfile.File
 	for k, file := range files {
 		src, err := readFile(file)
 		if err != nil {
 			return nil, nil, err
 		}
+		saw(file, src)
 		if IsHCL(file) {
 			if len(files) > 1 || rescue != "" {
 				return nil, nil, grid.Errorf(grid.Invalid, "%s is no DAG file: a workflow in HCL is one file, and has no rescue files", names[k])
 			}
-			g, diags := configs.Workflow(names[k], src, configs.Outside{Vars: vars, Files: below{filepath.Dir(file)}})
+			g, diags := configs.Workflow(names[k], src, configs.Outside{Vars: vars, Files: below{filepath.Dir(file), saw}})
 			return g, diags, nil
 		}
 		if len(vars) > 0 {
@@ -53,18 +61,65 @@ func Workflows(files, names []string, rescue string, vars map[string]string) (*d
 		}
 		o.Rescue = &dagfile.File{Name: filepath.Base(rescue), Text: src}
 	}
-	g, diags := dagfile.ReadAll(dags, below{filepath.Dir(files[0])}, o)
+	g, diags := dagfile.ReadAll(dags, below{filepath.Dir(files[0]), saw}, o)
 	return g, diags, nil
 }
 
 // below opens what a workflow file names beside itself.
-type below struct{ dir string }
+type below struct {
+	dir string
+	saw func(path string, src []byte)
+}
 
 func (b below) ReadFile(name string) ([]byte, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(b.dir, name)
 	}
-	return OS{}.ReadFile(name)
+	src, err := OS{}.ReadFile(name)
+	if err == nil {
+		b.saw(name, src)
+	}
+	return src, err
+}
+
+// Sum is a file as it was read.
+type Sum struct {
+	Path   string
+	SHA256 string // in hexadecimal digits
+}
+
+// maxSums bounds the files whose sums are told.
+const maxSums = 100
+
+// Traced is [Workflow], with the sums of the files that it was read from and of its nodes'
+// job files as they are now: at most 100. A job file that is not there yet has none.
+func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
+	var sums []Sum
+	seen := map[string]bool{}
+	saw := func(path string, src []byte) {
+		if !seen[path] && len(sums) < maxSums {
+			sum := sha256.Sum256(src)
+			sums = append(sums, Sum{path, hex.EncodeToString(sum[:])})
+		}
+		seen[path] = true
+	}
+	g, diags, err := workflows([]string{file}, []string{name}, "", nil, saw)
+	if g == nil || err != nil {
+		return g, sums, diags, err
+	}
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.File != "" && len(sums) < maxSums {
+			path := Node(n, file, filepath.Dir(file)).File
+			if seen[path] {
+				continue
+			}
+			if src, err := (OS{}).ReadFile(path); err == nil {
+				saw(path, src)
+			}
+			seen[path] = true
+		}
+	}
+	return g, sums, diags, err
 }
 
 // Glob lists names as the pattern is written: relative ones stay relative.

@@ -9,8 +9,8 @@ import (
 const maxNodes = 1_000_000
 
 func (c *StartDag) apply(t *txn) (any, error) {
-	if c.Nodes < 1 || c.Nodes > maxNodes {
-		return nil, grid.Errorf(grid.TooLarge, "a workflow of %d nodes: 1 to %d", c.Nodes, maxNodes)
+	if err := c.fits(); err != nil {
+		return nil, err
 	}
 	if c.Cron != "" && c.Due <= t.v.crons[c.Cron] {
 		return nil, grid.Errorf(grid.Conflict, "trigger %s has fired or passed over this occurrence", c.Cron)
@@ -20,12 +20,36 @@ func (c *StartDag) apply(t *txn) (any, error) {
 			return nil, err
 		}
 	}
+	id, err := c.begin(t)
+	if err != nil {
+		return nil, err
+	}
+	if c.Cron != "" {
+		t.mark(c.Cron, c.Due)
+		t.emit(Event{Type: CronFired, ID: id, Text: c.Cron})
+	}
+	return id, nil
+}
+
+// fits refuses a workflow of no size.
+func (c *StartDag) fits() error {
+	if c.Nodes < 1 || c.Nodes > maxNodes {
+		return grid.Errorf(grid.TooLarge, "a workflow of %d nodes: 1 to %d", c.Nodes, maxNodes)
+	}
+	return nil
+}
+
+// begin adds the run.
+func (c *StartDag) begin(t *txn) (uint32, error) {
+	if err := c.fits(); err != nil {
+		return 0, err
+	}
 	if c.Header.Status != dag.RunNew || c.Header.Version != 0 {
-		return nil, grid.Errorf(grid.Invalid, "a workflow begins as a new one")
+		return 0, grid.Errorf(grid.Invalid, "a workflow begins as a new one")
 	}
 	chunks, err := t.staged(c.Stage)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	t.v.counters.Dag++
 	id := t.v.counters.Dag
@@ -41,10 +65,6 @@ func (c *StartDag) apply(t *txn) (any, error) {
 		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue,
 	}
 	t.emit(Event{Type: DagMoved, ID: id, To: uint8(dag.RunNew), Text: c.Name})
-	if c.Cron != "" {
-		t.mark(c.Cron, c.Due)
-		t.emit(Event{Type: CronFired, ID: id, Text: c.Cron})
-	}
 	t.putDag(id, &g)
 	return id, nil
 }

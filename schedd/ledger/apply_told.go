@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"maps"
-
 	"gridburst/internal/grid"
 )
 
@@ -142,13 +140,6 @@ func (c *Steer) apply(t *txn) (any, error) {
 	t.note(Note{What: NoteSteer, Pool: c.Pool, Reason: s.Mode.String(), Text: c.Text, By: t.by})
 	t.emit(Event{Type: PoolTold, Code: int32(NoteSteer), Text: c.Text})
 	return nil, nil
-}
-
-// without is m without a key; views that have m keep it as it is.
-func without[K comparable, V any](m map[K]V, k K) map[K]V {
-	c := maps.Clone(m)
-	delete(c, k)
-	return c
 }
 
 // refuses says why a pool may have no more machines by what was said about it; nil: it may.

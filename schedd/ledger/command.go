@@ -37,6 +37,15 @@ const (
 	KindReuse       Kind = 36
 	KindSteer       Kind = 50
 	KindTell        Kind = 51
+
+	KindSetTimetable      Kind = 60
+	KindSettle            Kind = 61
+	KindFire              Kind = 62
+	KindPauseTimetable    Kind = 63
+	KindBackfill          Kind = 64
+	KindSetWindow         Kind = 65
+	KindWantFor           Kind = 66
+	KindRestoreTimetables Kind = 67
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -86,6 +95,15 @@ var kinds = map[Kind]struct {
 	KindReuse:       {"reuse", func() Body { return new(Reuse) }, false},
 	KindSteer:       {"steer", func() Body { return new(Steer) }, false},
 	KindTell:        {"tell", func() Body { return new(Tell) }, true},
+
+	KindSetTimetable:      {"set_timetable", func() Body { return new(SetTimetable) }, true},
+	KindSettle:            {"settle", func() Body { return new(Settle) }, false},
+	KindFire:              {"fire", func() Body { return new(Fire) }, true},
+	KindPauseTimetable:    {"pause_timetable", func() Body { return new(PauseTimetable) }, false},
+	KindBackfill:          {"backfill", func() Body { return new(BeginBackfill) }, true},
+	KindSetWindow:         {"set_window", func() Body { return new(SetWindow) }, false},
+	KindWantFor:           {"want_for", func() Body { return new(WantFor) }, true},
+	KindRestoreTimetables: {"restore_timetables", func() Body { return new(RestoreTimetables) }, false},
 }
 
 func (k Kind) String() string {

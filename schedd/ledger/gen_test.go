@@ -25,7 +25,9 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 36).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 39).Draw(s.t, "kind") {
+	case 37, 38, 39:
+		c.Body = s.timetable(v)
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -358,4 +360,56 @@ func digestOf(t failer, m *Machine) Digest {
 		t.Fatalf("%v", err)
 	}
 	return d
+}
+
+// timetable draws commands about timetables, of which there are two by hand and one of
+// the configuration.
+func (s *script) timetable(v *View) Body {
+	name := rapid.SampledFrom([]string{"nightly", "alice/t", "burst:b", ""}).Draw(s.t, "timetable")
+	due := rapid.Int64Range(1, 9).Draw(s.t, "instant")
+	owner := rapid.SampledFrom([]Owner{{"alice", 1000, 100}, {"bob", 1001, 100}}).Draw(s.t, "whose")
+	t, _ := v.Timetable(name)
+	fill := uint32(0)
+	if len(t.Backfills) > 0 {
+		fill = t.Backfills[0].ID
+	}
+	occurrence := func() Occurrence {
+		return Occurrence{
+			Due: rapid.Int64Range(1, 9).Draw(s.t, "due"), Kind: OccurrenceKind(rapid.IntRange(1, 4).Draw(s.t, "why")),
+			Outcome: Outcome(rapid.IntRange(1, 6).Draw(s.t, "outcome")), Why: "so it went", Details: []byte("x"),
+		}
+	}
+	switch rapid.IntRange(0, 9).Draw(s.t, "of a timetable") {
+	case 0:
+		return &SetTimetable{Name: name, Owner: owner, Spec: []byte(rapid.SampledFrom([]string{"", "spec", "spec"}).Draw(s.t, "spec")), Most: 1}
+	case 1, 2:
+		c := &Settle{Name: name, Mark: rapid.SampledFrom([]int64{0, due}).Draw(s.t, "to"), Replace: rapid.Bool().Draw(s.t, "replace")}
+		for range rapid.IntRange(0, 3).Draw(s.t, "settled") {
+			c.List = append(c.List, occurrence())
+		}
+		if rapid.Bool().Draw(s.t, "fills") {
+			c.Backfill, c.Ends = fill, rapid.Bool().Draw(s.t, "ends")
+		}
+		return c
+	case 3, 4:
+		if len(t.Queue) > 0 && rapid.Bool().Draw(s.t, "queued") {
+			due = t.Queue[0]
+		}
+		return &Fire{
+			Start: StartDag{Owner: owner, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")}, Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Cron: name, Due: due},
+			As:    OccurrenceKind(rapid.IntRange(0, 4).Draw(s.t, "as")), Fill: fill, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte("y"),
+		}
+	case 5:
+		return &PauseTimetable{Name: name, Pause: Pause{From: due, Until: due + 2, Reason: "because", By: "alice"}}
+	case 6:
+		return &BeginBackfill{Name: name, Fill: Backfill{From: due, To: 8, AtOnce: rapid.Uint32Range(0, 2).Draw(s.t, "at once"), Prio: -10}, End: rapid.SampledFrom([]uint32{0, 0, fill}).Draw(s.t, "end")}
+	case 7:
+		return &SetWindow{
+			Name: name, Close: rapid.Bool().Draw(s.t, "close"), Note: occurrence(),
+			Window: Window{Due: rapid.SampledFrom([]int64{due, t.Window.Due}).Draw(s.t, "hour"), Drain: s.at + 3000, End: s.at + 5000, Resource: "lab", Count: 2, Budget: 9},
+		}
+	case 8:
+		return &WantFor{Name: name, Due: t.Window.Due, Want: *s.want(v)}
+	}
+	return &RestoreTimetables{Reason: "it was restored"}
 }

@@ -201,6 +201,10 @@ func describe(v *View) map[string]any {
 	for name, s := range v.Steered() {
 		out["pool "+name] = s
 	}
+	for _, name := range v.Timetables() {
+		t, _ := v.Timetable(name)
+		out["timetable "+name] = fmt.Sprintf("%+v", t)
+	}
 	return out
 }
 

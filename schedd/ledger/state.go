@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -95,6 +96,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bDag, l.dag)
 	l.each(bNode, l.node)
 	l.each(bCron, l.cron)
+	l.each(bTimetable, l.timetable)
 	l.each(bRemoval, l.removal)
 	l.each(bSteer, l.steering)
 	l.tally()
@@ -206,6 +208,18 @@ func (l *loader) cron(k, v []byte) error {
 		return err
 	}
 	l.v.crons = with(l.v.crons, string(k), at)
+	return nil
+}
+
+func (l *loader) timetable(k, v []byte) error {
+	if bytes.IndexByte(k, 0) >= 0 {
+		return nil // an occurrence, which stays on disk
+	}
+	c, err := decodeTimetable(k, v)
+	if err != nil {
+		return err
+	}
+	l.v.timetables = with(l.v.timetables, string(k), &c)
 	return nil
 }
 

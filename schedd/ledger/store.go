@@ -62,6 +62,7 @@ const (
 	bBilled                      // ms of the end(8) claim(4) -> stay, of closed claims that cost something
 	bJournal                     // seq(8) -> note
 	bSteer                       // pool's name -> steering, of those that somebody steers
+	bTimetable                   // name; name, 0, slot(4) -> occurrence
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -83,6 +84,7 @@ var stateBuckets = [...][]byte{
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
 	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
 	bBilled: []byte("billed"), bJournal: []byte("journal"), bSteer: []byte("steer"),
+	bTimetable: []byte("timetable"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are

@@ -359,3 +359,10 @@ func with[K comparable, V any](m map[K]V, k K, v V) map[K]V {
 	c[k] = v
 	return c
 }
+
+// without is m without a pair.
+func without[K comparable, V any](m map[K]V, k K) map[K]V {
+	c := maps.Clone(m)
+	delete(c, k)
+	return c
+}

@@ -21,23 +21,24 @@ type View struct {
 	Checkpoint     uint64 // the newest checkpoint's entry; 0: none, the log is whole
 	CheckpointName string // its file, in the spool directory
 
-	rules     uint32 // by which entries are applied: see [Rules]
-	counters  counters
-	sums      sums
-	clusters  table[Cluster]
-	procs     table[*procs] // of clusters with more than one
-	factories table[Factory]
-	owners    table[Owner]
-	ownerOf   map[uint32]uint32 // uid -> owner; replaced, never changed
-	workers   table[Worker]
-	workerOf  map[string]uint32   // name -> worker; replaced, never changed
-	tallies   table[Tally]        // by owner
-	claims    table[Claim]        // open ones
-	dags      table[Dag]          // not ended
-	nodes     table[*nodes]       // of these
-	crons     map[string]int64    // watermarks of triggers; replaced, never changed
-	steered   map[string]Steering // pools that somebody steers; replaced, never changed
-	removals  []removal           // not carried out whole, oldest first; replaced, never changed
+	rules      uint32 // by which entries are applied: see [Rules]
+	counters   counters
+	sums       sums
+	clusters   table[Cluster]
+	procs      table[*procs] // of clusters with more than one
+	factories  table[Factory]
+	owners     table[Owner]
+	ownerOf    map[uint32]uint32 // uid -> owner; replaced, never changed
+	workers    table[Worker]
+	workerOf   map[string]uint32     // name -> worker; replaced, never changed
+	tallies    table[Tally]          // by owner
+	claims     table[Claim]          // open ones
+	dags       table[Dag]            // not ended
+	nodes      table[*nodes]         // of these
+	crons      map[string]int64      // watermarks of triggers; replaced, never changed
+	steered    map[string]Steering   // pools that somebody steers; replaced, never changed
+	timetables map[string]*Timetable // what is pointed to is never changed; replaced, never changed
+	removals   []removal             // not carried out whole, oldest first; replaced, never changed
 }
 
 // counters give the next durable ids.

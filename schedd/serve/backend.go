@@ -50,6 +50,15 @@ type Backend interface {
 	Dag(ctx context.Context, who Identity, id uint32, edges bool) (api.DagDetail, error)
 	ControlDag(ctx context.Context, who Identity, id uint32, what api.DagControl) (api.DagControlled, error)
 	RemoveDag(ctx context.Context, who Identity, id uint32) error
+	Crons(context.Context, Identity) (api.Crons, error)
+	CronNext(ctx context.Context, who Identity, name string, n int, from int64) (api.Instants, error)
+	CronHistory(ctx context.Context, who Identity, name string, most int) (api.Occurrences, error)
+	SubmitCron(context.Context, Identity, api.Timetable) (api.CronAnswer, error)
+	RunCron(context.Context, Identity, api.CronRun) (api.CronAnswer, error)
+	PauseCron(context.Context, Identity, api.CronPause) (api.CronAnswer, error)
+	ResumeCron(context.Context, Identity, api.CronName) (api.CronAnswer, error)
+	RemoveCron(context.Context, Identity, api.CronName) (api.CronAnswer, error)
+	BackfillCron(context.Context, Identity, api.CronBackfill) (api.CronAnswer, error)
 	Invite(context.Context, Identity, api.Invite) (api.Invitation, error)
 
 	// Events are those of entries after an index that who may see; next is the index

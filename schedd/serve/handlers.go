@@ -131,6 +131,7 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, in *dagPath) (nothing, error) {
 			return nothing{}, b.RemoveDag(ctx, id, in.Dag)
 		})
+	s.registerCrons()
 
 	integer := &huma.Schema{Type: huma.TypeInteger}
 	s.stream("/v1/events", "events", "What happens, as server-sent events; a stream resumes behind an index", "text/event-stream", anybody,

@@ -74,6 +74,9 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	for i := range file.Crons {
 		c.Crons = append(c.Crons, cron(&file.Crons[i], p.config))
 	}
+	for i := range file.Windows {
+		c.Windows = append(c.Windows, window(&file.Windows[i]))
+	}
 	if o.dir != "" || c.Dir == "" {
 		c.Dir = p.dir
 	}
@@ -125,7 +128,15 @@ func sibling(name string, args ...string) []string {
 func cron(k *configs.Cron, config string) schedd.Cron {
 	return schedd.Cron{
 		Name: k.Name, Schedule: k.Schedule, TimeZone: k.TimeZone, Owner: k.Owner, Dag: beside(config, k.Dag),
-		Missed: k.Missed, Overlap: k.Overlap, StartDeadline: k.StartDeadline,
+		Missed: k.Missed, Overlap: k.Overlap, StartDeadline: k.StartDeadline, MissedLimit: k.MissedLimit, Jitter: k.Jitter, Clock: schedd.Clock(k.Clock),
+	}
+}
+
+// window says a burst by the clock in the schedd's words.
+func window(w *configs.Window) schedd.Window {
+	return schedd.Window{
+		Name: w.Name, Schedule: w.Schedule, TimeZone: w.TimeZone, Resource: w.Resource, Count: w.Count, Lead: w.Lead, Hold: w.Hold, Drain: w.Drain,
+		Budget: w.Budget, Price: w.Price, Currency: w.Currency, Clock: schedd.Clock(w.Clock),
 	}
 }
 

@@ -3,13 +3,14 @@ package draw
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"html"
 	"os"
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-graphviz"
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
@@ -35,8 +36,14 @@ type options struct {
 	vars     map[string]string
 }
 
-// Command is gdag draw.
-func Command(d *cli.Deps) *cobra.Command {
+// Workflow is gdag, which draws too.
+func Workflow(d *cli.Deps) *cobra.Command {
+	c := cli.Workflow(d)
+	c.AddCommand(command(d))
+	return c
+}
+
+func command(d *cli.Deps) *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "draw RUN|FILE",
@@ -70,7 +77,7 @@ func (o *options) run(ctx context.Context, d *cli.Deps, what string) error {
 		}
 	}
 	if o.svg != "" {
-		svg, err := p.svg(ctx, dot)
+		svg, err := p.svg()
 		if err != nil {
 			return err
 		}
@@ -155,7 +162,8 @@ func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(grid.Printable(s)) + `"`
 }
 
-func (p *picture) svg(ctx context.Context, dot []byte) ([]byte, error) {
+// svg is the drawing itself: boxes in layers, lines between them.
+func (p *picture) svg() ([]byte, error) {
 	edges := 0
 	for _, n := range p.nodes {
 		edges += len(n.Parents)
@@ -163,27 +171,29 @@ func (p *picture) svg(ctx context.Context, dot []byte) ([]byte, error) {
 	if len(p.nodes)+edges > most {
 		return nil, grid.Errorf(grid.Refused, "%d nodes and %d edges are too many for a drawing that anybody could read; --dot writes them for other programs", len(p.nodes), edges)
 	}
-	g, err := graphviz.New(ctx)
-	if err != nil {
-		return nil, grid.Errorf(grid.Internal, "graphviz: %w", err)
-	}
-	defer g.Close()
-	graph, err := graphviz.ParseBytes(dot)
-	if err != nil {
-		return nil, grid.Errorf(grid.Internal, "graphviz: %w", err)
-	}
-	defer graph.Close()
+	at, width, height := p.layout()
 	var b bytes.Buffer
-	if err := g.Render(ctx, graph, graphviz.SVG, &b); err != nil {
-		return nil, grid.Errorf(grid.Internal, "graphviz: %w", err)
+	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" font-family=\"monospace\" font-size=\"12\">\n<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", width, height, html.EscapeString(grid.Printable(p.name)))
+	for i, n := range p.nodes {
+		for _, q := range n.Parents {
+			dashes := ""
+			if q < 0 {
+				q, dashes = -1-q, " stroke-dasharray=\"2 3\""
+			}
+			from, to := at[q], at[i]
+			y1, y2 := from.y+boxHigh/2, to.y-boxHigh/2
+			fmt.Fprintf(&b, "<path d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" fill=\"none\" stroke=\"#666\"%s/>\n", from.x, y1, from.x, (y1+y2)/2, to.x, (y1+y2)/2, to.x, y2, dashes)
+		}
 	}
+	for i, n := range p.nodes {
+		fill, round := cmp.Or(colours[n.State], "white"), 2
+		if n.Kind != "" {
+			round = 14
+		}
+		name := html.EscapeString(grid.Printable(n.Name))
+		fmt.Fprintf(&b, "<g><title>%s: %s</title><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" rx=\"%d\" fill=\"%s\" stroke=\"#333\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text></g>\n",
+			name, n.State, at[i].x-at[i].width/2, at[i].y-boxHigh/2, at[i].width, boxHigh, round, fill, at[i].x, at[i].y+4, name)
+	}
+	b.WriteString("</svg>\n")
 	return b.Bytes(), nil
-}
-
-// Workflow is gdag with draw. It stands here so that no other command carries the library
-// that lays out graphs.
-func Workflow(d *cli.Deps) *cobra.Command {
-	c := cli.Workflow(d)
-	c.AddCommand(Command(d))
-	return c
 }

@@ -36,6 +36,7 @@ var Commands = []Command{
 	{"gconfig", 8, daemon.Config},
 	{"gcontinue", 1, cli.Continue},
 	{"gcorpus", 8, corpus.Command},
+	{"gcron", 1, cli.Cron},
 	{"gdag", 1, draw.Workflow},
 	{"ghistory", 1, cli.History},
 	{"ghold", 1, cli.Hold},
