@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
@@ -205,12 +204,11 @@ func (l *linter) subdag(n *dag.Node) {
 	}
 }
 
-// scripts warns of programs that are not there. One without a directory may be found
-// elsewhere.
+// scripts warns of programs that are not there.
 func (l *linter) scripts(n *dag.Node) {
 	for k, s := range []*dag.Script{n.Pre, n.Post, n.Hold} {
 		kind := []string{"PRE", "POST", "HOLD"}[k]
-		if s == nil || !strings.Contains(s.Program, "/") {
+		if s == nil {
 			continue
 		}
 		at := s.Program
