@@ -200,6 +200,13 @@ func (s *step) ended(i int32, exit int32, why string) {
 		why = fmt.Sprintf("exit code %d of this node ends the run", exit)
 	}
 	n.Script, n.Exit = ScriptNone, exit
+	if n.State == grid.NodeReady && g.RetryWait > 0 {
+		n.Script = ScriptDeferred
+		n.Try++
+		wait := s.deferral(i, &n)
+		why += fmt.Sprintf(", after %v", wait.For)
+		s.act(wait)
+	}
 	s.say(i, why)
 	s.put(i, n)
 	if n.State.Final() {

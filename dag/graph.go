@@ -49,6 +49,7 @@ type Node struct {
 	Pre       *Script    `json:"pre,omitempty"`       // before the job
 	Post      *Script    `json:"post,omitempty"`      // after the job
 	Hold      *Script    `json:"hold,omitempty"`      // whenever a job of it is held
+	RetryWait int        `json:"retrywait,omitempty"` // seconds before its second attempt; before each further one twice as many, up to an hour
 	PreSkip   int        `json:"preskip,omitempty"`   // an exit code of Pre with which the node is done without a job; 0: none
 	Tolerance *Tolerance `json:"tolerance,omitempty"` // nil: the first proc that fails decides
 	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
@@ -65,6 +66,14 @@ const (
 	ProvisionerNode          // brings up what the others need; they wait until it says that it is there
 	ServiceNode              // runs beside the others, and is removed when they have ended
 )
+
+// KindWord is what the node is to the run, in a word; empty: a job.
+func (n *Node) KindWord() string {
+	if n.Subdag {
+		return "subdag"
+	}
+	return [...]string{JobNode: "", FinalNode: "final", ProvisionerNode: "provisioner", ServiceNode: "service"}[n.Kind]
+}
 
 // Script is a program that is run where the schedd is, as the owner.
 type Script struct {
@@ -186,6 +195,19 @@ func (g *Graph) Parents(i int32) []int32 {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Weakly reports whether node i only waits for the end of its parent p, however that is.
+func (g *Graph) Weakly(i, p int32) bool {
+	for _, q := range g.Nodes[i].Parents {
+		switch join := &g.Nodes[q]; {
+		case q == p:
+			return slices.Contains(g.Nodes[i].Weak, p)
+		case join.Join && slices.Contains(join.Parents, p) && !slices.Contains(join.Weak, p):
+			return false
+		}
+	}
+	return true
 }
 
 // parentNames is the names of node i's parents, as DAGMan gives them to its job.

@@ -2,6 +2,7 @@ package dag
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -472,4 +473,30 @@ func TestArgumentsOfScripts(t *testing.T) {
 	got := strings.Join(r.Args(2, grid.NodePost, 7, Ends{Exits: []int32{0, 5, ExitRemoved, 0}}), " ")
 	equal(t, got, "c 2 4 7 2 4 0 1 1 1 12.3 12 4 1 false 5 -1002,0,5 0,5,-1002,0 -1002:1,0:2,5:1 0 $OTHER x$NODE")
 	equal(t, strings.Join(r.Args(2, grid.NodePre, 7, Ends{}), " "), "c $RETURN")
+}
+
+// A node waits between its attempts, longer each time; a restart waits as long again.
+func TestAttemptsAreApart(t *testing.T) {
+	g := made(t, func(n *Node) { n.Retries, n.RetryWait = 4, 1000 }, "a", "b")
+	s, acts := begin(t, g, Header{})
+	equal(t, acts, "a1 b1")
+	for k, want := range []string{"a wait 16m40s", "a wait 33m20s", "a wait 1h0m0s", "a wait 1h0m0s"} {
+		equal(t, s.ran("a", 3), want)
+		equal(t, s.tell(Look{}), "")
+		if acts := s.tell(Resume{}); !strings.Contains(acts, want) {
+			t.Errorf("after a restart: %s", acts)
+		}
+		n := s.run.Record(0)
+		equal(t, s.tell(Waited{Node: 0, Attempt: n.Attempt, Try: n.Try + 1}), "")
+		equal(t, s.tell(Waited{Node: 0, Attempt: n.Attempt, Try: n.Try}), "a"+strconv.Itoa(k+2))
+		equal(t, s.tell(Waited{Node: 0, Attempt: n.Attempt, Try: n.Try}), "")
+	}
+	equal(t, s.ran("a", 3), "")
+	equal(t, s.states(), "a:failed b:ready")
+	// One that waits is removed with the run.
+	s, _ = begin(t, g, Header{})
+	s.ran("a", 3)
+	s.submitted("b", 1)
+	equal(t, s.tell(Remove{}), "-b")
+	equal(t, s.left("b", ExitRemoved), "removed(2)")
 }

@@ -96,7 +96,7 @@ const (
 	ScriptNone     Stage = iota
 	ScriptWaits          // for as few as may to run at a time
 	ScriptRuns           // it was asked for
-	ScriptDeferred       // it has ended as if it had not run, and is run again later
+	ScriptDeferred       // it has ended as if it had not run, and is run again later; of a node that is ready: its next attempt is put off
 	ScriptOver           // a PRE script that let its node go on
 )
 

@@ -198,7 +198,7 @@ func (r *Run) order(a, b int32) int {
 // wants is what node i waits for that is for [step.admit] to give, as rec says.
 func (r *Run) wants(i int32, rec *Record) want {
 	switch {
-	case rec.Asked:
+	case rec.Asked, rec.State == grid.NodeReady && rec.Script == ScriptDeferred:
 	case rec.State == grid.NodeReady && r.Graph.Nodes[i].Pre != nil:
 		return wantPre
 	case rec.State == grid.NodeReady, rec.State == grid.NodePre && rec.Script == ScriptOver:

@@ -77,8 +77,12 @@ func (s *step) preEnded(i int32, exit int32, why string) {
 	}
 }
 
-// deferral is how long a script is put off.
+// deferral is how long a script is put off, or a node's next attempt.
 func (s *step) deferral(i int32, n *node) Wait {
+	if n.State == grid.NodeReady {
+		wait := time.Duration(s.Graph.Nodes[i].RetryWait) * time.Second << min(n.Attempt-1, 12)
+		return Wait{i, n.Attempt, n.Try, min(wait, max(time.Hour, time.Duration(s.Graph.Nodes[i].RetryWait)*time.Second))}
+	}
 	script := s.Graph.Nodes[i].Pre
 	if n.State == grid.NodePost {
 		script = s.Graph.Nodes[i].Post
@@ -92,6 +96,9 @@ func (h Waited) happen(s *step) error {
 		return err
 	}
 	switch {
+	case n.Script == ScriptDeferred && n.State == grid.NodeReady:
+		n.Script = ScriptNone
+		s.put(h.Node, n)
 	case n.Script == ScriptDeferred:
 		n.Script = ScriptWaits
 		s.put(h.Node, n)

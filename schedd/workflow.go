@@ -115,7 +115,7 @@ func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag, who serve.Ide
 }
 
 // Dag implements [serve.Backend].
-func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.DagDetail, err error) {
+func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges bool) (out api.DagDetail, err error) {
 	v := d.ledger.View()
 	rec, live := v.Dag(id)
 	var records map[int32]dag.Record
@@ -153,20 +153,36 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.
 	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]
-		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: kindWord(g)}
+		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord()}
 		if g.Subdag {
 			x.Cluster, x.Run = 0, uint32(n.Cluster)
 		}
+		if edges {
+			x.Category, x.Retries, x.Parents = g.Category, g.Retries, parentsOf(graph, i)
+		}
 		out.Detail = append(out.Detail, x)
+	}
+	for i := range graph.Categories {
+		if c := &graph.Categories[i]; edges && c.MaxJobs > 0 {
+			if out.Categories == nil {
+				out.Categories = map[string]int{}
+			}
+			out.Categories[c.Name] = c.MaxJobs
+		}
 	}
 	return out, nil
 }
 
-func kindWord(n *dag.Node) string {
-	if n.Subdag {
-		return "subdag"
+// parentsOf are the nodes that a node waits for, as the API says them.
+func parentsOf(g *dag.Graph, i int32) []int32 {
+	var out []int32
+	for _, p := range g.Parents(i) {
+		if g.Weakly(i, p) {
+			p = -1 - p
+		}
+		out = append(out, p)
 	}
-	return [...]string{dag.JobNode: "", dag.FinalNode: "final", dag.ProvisionerNode: "provisioner", dag.ServiceNode: "service"}[n.Kind]
+	return out
 }
 
 // RemoveDag implements [serve.Backend].

@@ -42,7 +42,7 @@ func Resumed(file, name string) (g *dag.Graph, rescue int32, diags grid.Diagnost
 			path = dagfile.RescueName(file, false, int(rescue))
 		}
 	}
-	g, diags, err = Workflows([]string{file}, []string{name}, path)
+	g, diags, err = Workflows([]string{file}, []string{name}, path, nil)
 	return g, rescue, diags, err
 }
 

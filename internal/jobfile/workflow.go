@@ -14,12 +14,12 @@ import (
 // is a full path; name is what diagnostics call it. With errors among the diagnostics
 // there is no graph.
 func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
-	return Workflows([]string{file}, []string{name}, "")
+	return Workflows([]string{file}, []string{name}, "", nil)
 }
 
 // Workflows reads several DAG files that are to be one run, and behind them a rescue file,
-// if one is named.
-func Workflows(files, names []string, rescue string) (*dag.Graph, grid.Diagnostics, error) {
+// if one is named. vars are values of an HCL workflow's variables.
+func Workflows(files, names []string, rescue string, vars map[string]string) (*dag.Graph, grid.Diagnostics, error) {
 	var dags []dagfile.File
 	for k, file := range files {
 		src, err := readFile(file)
@@ -30,8 +30,11 @@ func Workflows(files, names []string, rescue string) (*dag.Graph, grid.Diagnosti
 			if len(files) > 1 || rescue != "" {
 				return nil, nil, grid.Errorf(grid.Invalid, "%s is no DAG file: a workflow in HCL is one file, and has no rescue files", names[k])
 			}
-			g, diags := configs.Workflow(names[k], src)
+			g, diags := configs.Workflow(names[k], src, configs.Outside{Vars: vars, Files: below{filepath.Dir(file)}})
 			return g, diags, nil
+		}
+		if len(vars) > 0 {
+			return nil, nil, grid.Errorf(grid.Invalid, "%s has no variables: they belong to workflows in HCL; in a DAG file there is VARS ALL_NODES", names[k])
 		}
 		dir, err := filepath.Rel(filepath.Dir(files[0]), filepath.Dir(file))
 		if err != nil {
@@ -62,6 +65,20 @@ func (b below) ReadFile(name string) ([]byte, error) {
 		name = filepath.Join(b.dir, name)
 	}
 	return OS{}.ReadFile(name)
+}
+
+// Glob lists names as the pattern is written: relative ones stay relative.
+func (b below) Glob(pattern string) ([]string, error) {
+	if filepath.IsAbs(pattern) {
+		return OS{}.Glob(pattern)
+	}
+	names, err := OS{}.Glob(filepath.Join(b.dir, pattern))
+	for i, n := range names {
+		if r, err := filepath.Rel(b.dir, n); err == nil {
+			names[i] = r
+		}
+	}
+	return names, err
 }
 
 // Node is where a node's job is written. file is the workflow's own, dir where its

@@ -192,6 +192,11 @@ func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) 
 	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
 }
 
+// DagEdges is a run with its nodes and what each waits for.
+func (c *Client) DagEdges(ctx context.Context, id uint32) (out DagDetail, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d?edges=true", id), nil, &out)
+}
+
 // ControlDag halts a run, pauses it, lets it go on, limits it, or does something to a node.
 func (c *Client) ControlDag(ctx context.Context, id uint32, what DagControl) (out DagControlled, err error) {
 	return out, c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/control", id), what, &out)

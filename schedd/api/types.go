@@ -548,6 +548,8 @@ type DagDetail struct {
 	Limit  DagLimits `json:"limit"`
 	Attrs  []dag.Var `json:"attrs,omitempty" doc:"Of the run itself: SET_JOB_ATTR"`
 	Detail []DagNode `json:"detail"`
+
+	Categories map[string]int `json:"categories,omitempty" doc:"With edges: how many nodes of each may have a job"`
 }
 
 // DagNode is a node of a run.
@@ -559,4 +561,8 @@ type DagNode struct {
 	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed, or of the script that decided"`
 	Kind    string `json:"kind,omitempty" enum:"final,provisioner,service,subdag" doc:"Empty: a job"`
 	Run     uint32 `json:"run,omitempty" doc:"Of a sub-DAG: its run"`
+
+	Category string  `json:"category,omitempty" doc:"With edges alone, as the following"`
+	Retries  int     `json:"retries,omitempty" doc:"Attempts after the first"`
+	Parents  []int32 `json:"parents,omitempty" doc:"By their places in the list; below zero, -1 minus the place: they need only have ended"`
 }

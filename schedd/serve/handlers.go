@@ -44,6 +44,11 @@ type dagPath struct {
 	Dag uint32 `path:"dag"`
 }
 
+type dagQuery struct {
+	Dag   uint32 `path:"dag"`
+	Edges bool   `query:"edges" doc:"Also what each node waits for"`
+}
+
 type body[T any] struct{ Body T }
 
 // register is the table of all routes.
@@ -114,8 +119,8 @@ func (s *Server) register() {
 			return b.Dags(ctx, id, in.Past)
 		})
 	get(s, "/v1/dags/{dag}", "dag", "A run and its nodes", anybody,
-		func(ctx context.Context, id Identity, in *dagPath) (api.DagDetail, error) {
-			return b.Dag(ctx, id, in.Dag)
+		func(ctx context.Context, id Identity, in *dagQuery) (api.DagDetail, error) {
+			return b.Dag(ctx, id, in.Dag, in.Edges)
 		})
 	post(s, "/v1/dags/{dag}/control", "control-dag", "Halt a run, pause it, let it go on, limit it, or do something to a node", anybody, maxBody,
 		func(ctx context.Context, id Identity, in *dagControl) (api.DagControlled, error) {

@@ -153,6 +153,20 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	return nil
 }
 
+// ReadGraph reads a workflow's file, and says what is wrong with it.
+func ReadGraph(d *Deps, name string, vars map[string]string) (*dag.Graph, error) {
+	o := workflowOptions{vars: vars}
+	w, err := o.workflow([]string{name}, rescueOptions{})
+	if err == nil {
+		err = w.diags.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.Diagnose(w.diags)
+	return w.graph, nil
+}
+
 // workflow is one that was read from disk.
 type workflow struct {
 	file    string // its full path, that of the first of several
@@ -182,6 +196,6 @@ func (o *workflowOptions) workflow(names []string, rescue rescueOptions) (w work
 			return w, err
 		}
 	}
-	w.graph, w.diags, err = jobfile.Workflows(files, names, w.rescue)
+	w.graph, w.diags, err = jobfile.Workflows(files, names, w.rescue, o.vars)
 	return w, err
 }

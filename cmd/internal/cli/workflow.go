@@ -15,6 +15,7 @@ import (
 
 type workflowOptions struct {
 	Asks
+	vars    map[string]string
 	key     string
 	json    bool
 	all     bool
@@ -53,13 +54,16 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	}
 	s := sub("submit FILE...", "Begin a run of a workflow, or of several DAG files together", cobra.MinimumNArgs(1), o.submit)
 	s.Flags().StringVar(&o.key, "key", "", "the same `key` again is the same run (default: a new one)")
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "`NAME=VALUE`: a value for a variable of an HCL workflow; of a list or a map, its expression")
 	o.rescue.flags(s)
 	o.limits.flags(s)
 	s.Flags().Int32Var(&o.prio, "priority", 0, "is added to that of each node")
 	s.Flags().BoolVar(&o.always, "always-run-post", false, "POST scripts run also when the PRE script has failed")
-	sub("check FILE...", "Look for mistakes in a workflow and its job files; begin nothing. The exit status is 1 if there are any", cobra.MinimumNArgs(1), o.check)
+	s = sub("check FILE...", "Look for mistakes in a workflow and its job files; begin nothing. The exit status is 1 if there are any", cobra.MinimumNArgs(1), o.check)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
+	sub("why ID NODE", "Say why a node of a run is where it is, and what it waits for", cobra.ExactArgs(2), o.why)
 	run := func(use, short, verb, said string, args int) *cobra.Command {
 		return sub(use, short, cobra.ExactArgs(args), o.control(verb, said))
 	}
