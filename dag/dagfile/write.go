@@ -3,6 +3,7 @@ package dagfile
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -165,6 +166,10 @@ func (w *writer) node(n *dag.Node, inline map[string]string) {
 		w.refuse("the job of node %s is a block of an HCL file", grid.Printable(n.Name))
 		return
 	}
+	if !said(n) {
+		w.refuse("node %s has what only a workflow in HCL says", grid.Printable(n.Name))
+		return
+	}
 	words, behind := []string{kindNames[n.Kind], n.Name}, []string(nil)
 	if n.Subdag {
 		words = []string{"SUBDAG EXTERNAL", n.Name}
@@ -232,6 +237,18 @@ func (w *writer) node(n *dag.Node, inline map[string]string) {
 		}
 		w.line("VARS", n.Name, where, v.Name+`="`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v.Value)+`"`)
 	}
+}
+
+// said reports whether n has nothing but what DAGMan's language says of a node.
+func said(n *dag.Node) bool {
+	rest := *n
+	for _, known := range []any{
+		&rest.Name, &rest.Kind, &rest.File, &rest.Submit, &rest.Subdag, &rest.Dir, &rest.Noop, &rest.Done, &rest.Pre, &rest.Post, &rest.Hold, &rest.PreSkip, &rest.Retries, &rest.Unless,
+		&rest.Abort, &rest.Tolerance, &rest.Priority, &rest.Category, &rest.SaveFile, &rest.Vars, &rest.Parents, &rest.Children, &rest.Weak,
+	} {
+		reflect.ValueOf(known).Elem().SetZero()
+	}
+	return reflect.ValueOf(rest).IsZero()
 }
 
 func (w *writer) script(kind, node string, s *dag.Script) {

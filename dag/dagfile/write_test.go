@@ -181,6 +181,7 @@ func TestAGraphThatIsWrittenReadsBackEqual(t *testing.T) {
 func TestWhatADagFileCannotSayIsNotWritten(t *testing.T) {
 	for name, spoil := range map[string]func(*dag.Graph){
 		"a job block":         func(g *dag.Graph) { g.Nodes[0].Job = "count" },
+		"a wait":              func(g *dag.Graph) { g.Nodes[0].RetryWait = 5 },
 		"a limit of the run":  func(g *dag.Graph) { g.MaxJobs = 3 },
 		"several files":       func(g *dag.Graph) { g.Files = []string{"a", "b"} },
 		"a line end":          func(g *dag.Graph) { g.Nodes[0].Vars = []dag.Var{{Name: "x", Value: "a\nb"}} },

@@ -14,7 +14,7 @@ func TestWorkflowsAreKilled(t *testing.T) {
 		t.Skip("it builds the programs with failpoints and starts a few hundred of them")
 	}
 	var log bytes.Buffer
-	rep, err := Dags(t.Context(), DagOptions{Dir: t.TempDir(), Seed: rand.Uint64()>>40 + 1, Pause: 60 * time.Millisecond, Limit: 3 * time.Minute, Log: &log})
+	rep, err := Dags(t.Context(), DagOptions{Dir: t.TempDir(), Seed: rand.Uint64()>>40 + 1, Pause: 60 * time.Millisecond, Limit: 8 * time.Minute, Log: &log})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
