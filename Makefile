@@ -49,6 +49,7 @@ soak: build
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
 	$(GO) test -count=1 -timeout 1h ./schedd -run 'TestOccurrencesUnder|TestWindowsUnder|TestARestoredQueueBegins' -cron-instants 1000000
 	$(GO) test -count=1 -timeout 1h ./dag/trigger -run TestDaysOfChangeOfFortyZones -zone-rounds 100
+	$(BIN)/gchaos dags $(if $(SEED),--seed $(SEED))
 	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 
@@ -71,7 +72,7 @@ bench: build
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
 corpus: build
-	$(BIN)/gcorpus "$(or $(DIR),schedd/submit/testdata)"
+	$(BIN)/gcorpus $(if $(DIR),"$(DIR)",schedd/submit/testdata dag/dagfile/testdata)
 
 # What real oVirt engines always say, and how much of it the simulator says too, by
 # resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.

@@ -16,7 +16,7 @@ import (
 
 func workflowOf(tb testing.TB, src string) *dag.Graph {
 	tb.Helper()
-	g, diags := Workflow("dir/wf.hcl", []byte(src))
+	g, diags := Workflow("dir/wf.hcl", []byte(src), Outside{})
 	if g == nil {
 		tb.Fatalf("%s\n%s", src, diags)
 	}
@@ -279,7 +279,7 @@ var badNodes = []struct{ name, src string }{
 func TestWhatIsSaidOfBadWorkflows(t *testing.T) {
 	var b strings.Builder
 	say := func(name, src string) {
-		g, diags := Workflow("wf.hcl", []byte(src))
+		g, diags := Workflow("wf.hcl", []byte(src), Outside{})
 		if (g == nil) != diags.HasErrors() || len(diags) == 0 {
 			t.Errorf("%s: %s", name, diags)
 		}
@@ -308,14 +308,14 @@ func FuzzWorkflow(f *testing.F) {
 		if strings.Count(src, "range") > 1 {
 			return // ranges of ranges are for their author to wait for
 		}
-		g, diags := Workflow("wf.hcl", []byte(src))
+		g, diags := Workflow("wf.hcl", []byte(src), Outside{})
 		if (g == nil) != diags.HasErrors() {
 			t.Fatalf("a graph and errors, or neither: %s", diags)
 		}
 		if g == nil {
 			return
 		}
-		again, _ := Workflow("wf.hcl", []byte(src))
+		again, _ := Workflow("wf.hcl", []byte(src), Outside{})
 		if d := cmp.Diff(g, again); d != "" {
 			t.Fatalf("two readings differ: %s", d)
 		}
@@ -349,7 +349,7 @@ job "a" { executable = "/bin/true" }
 	if d := cmp.Diff(want, c); d != "" || !found || len(diags) > 0 {
 		t.Errorf("%v %v %s", found, diags, d)
 	}
-	if _, diags := Workflow("w.hcl", src); len(diags) > 0 {
+	if _, diags := Workflow("w.hcl", src, Outside{}); len(diags) > 0 {
 		t.Errorf("the workflow itself: %v", diags)
 	}
 	if _, found, _ := WorkflowCron("w.hcl", []byte("workflow \"x\" {\n node \"a\" {}\n}\n")); found {

@@ -30,10 +30,9 @@ func lowerJobs(r jobfile.Request) ([]submit.Spec, error) {
 
 const opWorkflow = "workflow"
 
-// ReadWorkflow reads a workflow's file as its owner. With problems in the file the
-// error's cause is a [grid.DiagnosticsError].
-func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *dag.Graph, err error) {
-	return g, d.call(ctx, owner, opWorkflow, path, nil, &g)
+type workflowRead struct {
+	Graph  []byte `json:"graph"` // packed
+	Rescue int32  `json:"rescue,omitempty"`
 }
 
 const opTimetable = "timetable"
@@ -41,45 +40,66 @@ const opTimetable = "timetable"
 // ReadTimetable is [Desks.ReadWorkflow] for a timetable's occurrence: it says what was
 // read, and with which environment, too.
 func (d *Desks) ReadTimetable(ctx context.Context, owner Owner, path string) (r TimetableRead, err error) {
-	return r, d.call(ctx, owner, opTimetable, path, nil, &r)
+	if err = d.call(ctx, owner, opTimetable, path, nil, &r); err == nil {
+		r.Graph, err = dag.Unpack(r.Packed)
+	}
+	return r, err
 }
 
 // TimetableRead is a workflow with what it was made of.
 type TimetableRead struct {
-	Graph *dag.Graph
-	Files []jobfile.Sum
-	Env   []string
+	Graph  *dag.Graph `json:"-"`
+	Packed []byte
+	Rescue int32
+	Files  []jobfile.Sum
+	Env    []string
 }
 
 func readTimetable(path string) (r TimetableRead, err error) {
 	if !filepath.IsAbs(path) {
 		return r, grid.Errorf(grid.Invalid, "%q is not a full path", path)
 	}
-	g, files, diags, err := jobfile.Traced(path, path)
+	g, rescue, files, diags, err := jobfile.Traced(path, path)
 	if err == nil {
 		err = diags.Err()
 	}
 	if err != nil {
 		return r, err
 	}
-	r = TimetableRead{Graph: g, Files: files}
+	r = TimetableRead{Rescue: rescue, Files: files}
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "GRIDBURST_FAILPOINT") && len(r.Env) < maxEnv {
 			r.Env = append(r.Env, v)
 		}
 	}
-	return r, nil
+	r.Packed, err = g.Pack()
+	return r, err
 }
 
 const maxEnv = 50
 
-func readWorkflow(path string) (*dag.Graph, error) {
+// ReadWorkflow reads a workflow's file as its owner, and the newest rescue file beside it,
+// whose number it gives; 0: there is none. With problems in the file the error's cause is
+// a [grid.DiagnosticsError].
+func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *dag.Graph, rescue int32, err error) {
+	var out workflowRead
+	if err = d.call(ctx, owner, opWorkflow, path, nil, &out); err == nil {
+		g, err = dag.Unpack(out.Graph)
+	}
+	return g, out.Rescue, err
+}
+
+func readWorkflow(path string) (workflowRead, error) {
 	if !filepath.IsAbs(path) {
-		return nil, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+		return workflowRead{}, grid.Errorf(grid.Invalid, "%q is not a full path", path)
 	}
-	g, diags, err := jobfile.Workflow(path, path)
+	g, rescue, diags, err := jobfile.Resumed(path, path)
 	if err != nil {
-		return nil, err
+		return workflowRead{}, err
 	}
-	return g, diags.Err()
+	if err := diags.Err(); err != nil {
+		return workflowRead{}, err
+	}
+	blob, err := g.Pack()
+	return workflowRead{blob, rescue}, err
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path/filepath"
+	"strings"
 
 	"gridburst/configs"
 	"gridburst/dag"
@@ -15,20 +16,53 @@ import (
 // is a full path; name is what diagnostics call it. With errors among the diagnostics
 // there is no graph.
 func Workflow(file, name string) (*dag.Graph, grid.Diagnostics, error) {
-	return workflow(file, name, func(string, []byte) {})
+	return Workflows([]string{file}, []string{name}, "", nil)
 }
 
-func workflow(file, name string, saw func(path string, src []byte)) (*dag.Graph, grid.Diagnostics, error) {
-	src, err := readFile(file)
-	if err != nil {
-		return nil, nil, err
+// Workflows reads several DAG files that are to be one run, and behind them a rescue file,
+// if one is named. vars are values of an HCL workflow's variables.
+func Workflows(files, names []string, rescue string, vars map[string]string) (*dag.Graph, grid.Diagnostics, error) {
+	return workflows(files, names, rescue, vars, func(string, []byte) {})
+}
+
+// workflows tells saw of each file that is read.
+func workflows(files, names []string, rescue string, vars map[string]string, saw func(path string, src []byte)) (*dag.Graph, grid.Diagnostics, error) {
+	var dags []dagfile.File
+	for k, file := range files {
+		src, err := readFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		saw(file, src)
+		if IsHCL(file) {
+			if len(files) > 1 || rescue != "" {
+				return nil, nil, grid.Errorf(grid.Invalid, "%s is no DAG file: a workflow in HCL is one file, and has no rescue files", names[k])
+			}
+			g, diags := configs.Workflow(names[k], src, configs.Outside{Vars: vars, Files: below{filepath.Dir(file), saw}})
+			return g, diags, nil
+		}
+		if len(vars) > 0 {
+			return nil, nil, grid.Errorf(grid.Invalid, "%s has no variables: they belong to workflows in HCL; in a DAG file there is VARS ALL_NODES", names[k])
+		}
+		dir, err := filepath.Rel(filepath.Dir(files[0]), filepath.Dir(file))
+		if err != nil {
+			return nil, nil, grid.Errorf(grid.Invalid, "%s: %w", file, err)
+		}
+		if dir == "." {
+			dir = ""
+		}
+		dags = append(dags, dagfile.File{Name: names[k], Text: src, Dir: dir})
 	}
-	saw(file, src)
-	if IsHCL(file) {
-		g, diags := configs.Workflow(name, src)
-		return g, diags, nil
+	var o dagfile.Options
+	if rescue != "" {
+		src, err := readFile(rescue)
+		if err != nil {
+			return nil, nil, err
+		}
+		saw(rescue, src)
+		o.Rescue = &dagfile.File{Name: filepath.Base(rescue), Text: src}
 	}
-	g, diags := dagfile.Read(name, src, below{filepath.Dir(file), saw})
+	g, diags := dagfile.ReadAll(dags, below{filepath.Dir(files[0]), saw}, o)
 	return g, diags, nil
 }
 
@@ -58,10 +92,9 @@ type Sum struct {
 // maxSums bounds the files whose sums are told.
 const maxSums = 100
 
-// Traced is [Workflow], with the sums of the files that it was read from and of its nodes'
+// Traced is [Resumed], with the sums of the files that it was read from and of its nodes'
 // job files as they are now: at most 100. A job file that is not there yet has none.
-func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
-	var sums []Sum
+func Traced(file, name string) (g *dag.Graph, rescue int32, sums []Sum, diags grid.Diagnostics, err error) {
 	seen := map[string]bool{}
 	saw := func(path string, src []byte) {
 		if !seen[path] && len(sums) < maxSums {
@@ -70,9 +103,8 @@ func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
 		}
 		seen[path] = true
 	}
-	g, diags, err := workflow(file, name, saw)
-	if g == nil || err != nil {
-		return g, sums, diags, err
+	if g, rescue, diags, err = resumed(file, name, saw); g == nil || err != nil {
+		return g, rescue, sums, diags, err
 	}
 	for i := range g.Nodes {
 		if n := &g.Nodes[i]; n.File != "" && len(sums) < maxSums {
@@ -86,7 +118,21 @@ func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
 			seen[path] = true
 		}
 	}
-	return g, sums, diags, err
+	return g, rescue, sums, diags, err
+}
+
+// Glob lists names as the pattern is written: relative ones stay relative.
+func (b below) Glob(pattern string) ([]string, error) {
+	if filepath.IsAbs(pattern) {
+		return OS{}.Glob(pattern)
+	}
+	names, err := OS{}.Glob(filepath.Join(b.dir, pattern))
+	for i, n := range names {
+		if r, err := filepath.Rel(b.dir, n); err == nil {
+			names[i] = r
+		}
+	}
+	return names, err
 }
 
 // Node is where a node's job is written. file is the workflow's own, dir where its
@@ -106,4 +152,20 @@ func Node(n *dag.Node, file, dir string) Request {
 		r.File = at(r.Dir, n.File)
 	}
 	return r
+}
+
+// Described completes the request of a node whose submit description stands in the DAG
+// file. There a queue statement may be left out.
+func (r *Request) Described(g *dag.Graph, n *dag.Node) {
+	d := g.Description(n.Submit)
+	if d == nil {
+		return
+	}
+	r.Text = d.Text + "\n"
+	for line := range strings.Lines(d.Text) {
+		if word, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " "); strings.EqualFold(strings.TrimSpace(word), "queue") {
+			return
+		}
+	}
+	r.Text += "queue\n"
 }

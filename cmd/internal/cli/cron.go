@@ -481,18 +481,18 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 	if !jobfile.IsHCL(args[0]) {
 		return grid.Errorf(grid.Invalid, "%s is no HCL file: the timetable of a DAG file stands in a cron block of the schedd's configuration", args[0])
 	}
-	file, g, diags, err := readWorkflow(args[0])
+	w, err := (&workflowOptions{}).workflow(args[:1], rescueOptions{})
 	if err != nil {
 		return err
 	}
-	src, err := jobfile.OS{}.ReadFile(file)
+	src, err := jobfile.OS{}.ReadFile(w.file)
 	if err != nil {
 		return grid.Errorf(grid.Unavailable, "read %s: %w", args[0], err)
 	}
 	c, found, _ := configs.WorkflowCron(args[0], src) // its mistakes are among the workflow's
 	switch {
-	case diags.HasErrors():
-		return diags.Err()
+	case w.diags.HasErrors():
+		return w.diags.Err()
 	case !found:
 		return grid.Errorf(grid.Invalid, "%s does not say when it is to run: its workflow needs a cron block, as in cron { schedule = \"30 2 * * *\" }", args[0])
 	}
@@ -500,14 +500,14 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 	if err != nil {
 		return err
 	}
-	if diags = append(diags, lint(g, file, status)...); diags.HasErrors() {
-		return diags.Err()
+	if w.lint(status); w.diags.HasErrors() {
+		return w.diags.Err()
 	}
-	d.Diagnose(diags)
+	d.Diagnose(w.diags)
 	if o.name != "" {
 		c.Name = o.name
 	}
-	out, err := client.SubmitCron(ctx, timetableOf(&c, file))
+	out, err := client.SubmitCron(ctx, timetableOf(&c, w.file))
 	if err != nil {
 		return err
 	}
@@ -518,7 +518,7 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 	if out.Next != 0 {
 		next = "Next: " + inZone(out.Next, c.TimeZone, "Mon 2006-01-02 15:04:05 -0700") + "."
 	}
-	fmt.Fprintf(d.Out, "%s is handed in. %s\ngcron next %s --explain shows more; %s is read anew each time.\n", grid.Printable(out.Name), next, grid.Printable(c.Name), grid.Printable(filepath.Base(file)))
+	fmt.Fprintf(d.Out, "%s is handed in. %s\ngcron next %s --explain shows more; %s is read anew each time.\n", grid.Printable(out.Name), next, grid.Printable(c.Name), grid.Printable(filepath.Base(w.file)))
 	return nil
 }
 
