@@ -45,7 +45,8 @@ func (d *Daemon) beginOccurrence(ctx context.Context, k *cron, o *occasion) (uin
 	if err != nil {
 		return 0, err
 	}
-	start := ledger.StartDag{Owner: owner, File: k.Dag, Dir: filepath.Dir(k.Dag), Cron: k.Name, Due: o.due.UnixMilli()}
+	start := ledger.StartDag{Owner: owner, File: k.Dag, Dir: filepath.Dir(k.Dag), Cron: k.Name, Due: o.due.UnixMilli(), Rescue: read.Rescue}
+	start.Header.Priority = o.prio
 	by := "cron"
 	if o.kind == ledger.Manual {
 		by = byUser(o.uid)
@@ -70,32 +71,22 @@ func occasionVars(k *cron, o *occasion) []ledger.Attr {
 		{Name: "cron_due_unix", Expr: strconv.FormatInt(o.due.Unix(), 10)},
 		{Name: "cron_kind", Expr: o.kind.String()},
 	}
-	if o.prio != 0 {
-		vars = append(vars, ledger.Attr{Name: priorityVar, Expr: strconv.Itoa(int(o.prio))})
-	}
 	for _, name := range slices.Sorted(maps.Keys(o.params)) {
 		vars = append(vars, ledger.Attr{Name: name, Expr: o.params[name]})
 	}
 	return vars
 }
 
-// priorityVar is what a run's priority is added to that of its jobs by.
-const priorityVar = "priority"
-
 // cronVars are the macros that a node's jobs have from the occurrence that its run is of.
-func cronVars(v *ledger.View, id uint32, run *ledger.Dag, n *dag.Node) (vars []submit.Var) {
+func cronVars(v *ledger.View, id uint32, run *ledger.Dag) (vars []submit.Var) {
 	if run.Cron == "" {
 		return nil
 	}
 	t, _ := v.Timetable(run.Cron)
 	of, _ := t.Of(id)
 	for _, a := range of.Vars {
-		if a.Name == priorityVar {
-			p, _ := strconv.Atoi(a.Expr)
-			a.Expr = strconv.Itoa(p + n.Priority)
-		}
 		// What is asked for counts before what the file says; what is told does not.
-		given := a.Name != priorityVar && !strings.HasPrefix(a.Name, "cron_")
+		given := !strings.HasPrefix(a.Name, "cron_")
 		vars = append(vars, submit.Var{Name: a.Name, Value: a.Expr, Append: given})
 	}
 	return vars

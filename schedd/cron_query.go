@@ -411,7 +411,7 @@ func checkParams(params map[string]string) error {
 		switch {
 		case !paramName.MatchString(name):
 			return grid.Errorf(grid.Invalid, "%q is no name of a parameter: letters, digits and underscores make one", grid.Printable(name))
-		case strings.HasPrefix(strings.ToLower(name), "cron_") || strings.EqualFold(name, priorityVar):
+		case strings.HasPrefix(strings.ToLower(name), "cron_") || strings.EqualFold(name, "priority"):
 			return grid.Errorf(grid.Invalid, "the parameter %s is the timetable's own to set", name)
 		case len(params[name]) > maxParam || strings.ContainsAny(params[name], "\n\r\x00"):
 			return grid.Errorf(grid.Invalid, "the parameter %s is longer than %d bytes, or than a line", name, maxParam)

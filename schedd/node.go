@@ -76,7 +76,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 		r.Vars = append(r.Vars, submit.Var(x))
 	}
 	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)}, submit.Var{Name: "DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
-	r.Vars = append(r.Vars, cronVars(d.ledger.View(), n.run, run, &n.graph)...)
+	r.Vars = append(r.Vars, cronVars(d.ledger.View(), n.run, run)...)
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
 	specs, err := d.desks.LowerJobs(limited, desk.Owner(owner), r)

@@ -35,6 +35,49 @@ type workflowRead struct {
 	Rescue int32  `json:"rescue,omitempty"`
 }
 
+const opTimetable = "timetable"
+
+// ReadTimetable is [Desks.ReadWorkflow] for a timetable's occurrence: it says what was
+// read, and with which environment, too.
+func (d *Desks) ReadTimetable(ctx context.Context, owner Owner, path string) (r TimetableRead, err error) {
+	if err = d.call(ctx, owner, opTimetable, path, nil, &r); err == nil {
+		r.Graph, err = dag.Unpack(r.Packed)
+	}
+	return r, err
+}
+
+// TimetableRead is a workflow with what it was made of.
+type TimetableRead struct {
+	Graph  *dag.Graph `json:"-"`
+	Packed []byte
+	Rescue int32
+	Files  []jobfile.Sum
+	Env    []string
+}
+
+func readTimetable(path string) (r TimetableRead, err error) {
+	if !filepath.IsAbs(path) {
+		return r, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+	}
+	g, rescue, files, diags, err := jobfile.Traced(path, path)
+	if err == nil {
+		err = diags.Err()
+	}
+	if err != nil {
+		return r, err
+	}
+	r = TimetableRead{Rescue: rescue, Files: files}
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GRIDBURST_FAILPOINT") && len(r.Env) < maxEnv {
+			r.Env = append(r.Env, v)
+		}
+	}
+	r.Packed, err = g.Pack()
+	return r, err
+}
+
+const maxEnv = 50
+
 // ReadWorkflow reads a workflow's file as its owner, and the newest rescue file beside it,
 // whose number it gives; 0: there is none. With problems in the file the error's cause is
 // a [grid.DiagnosticsError].
@@ -60,40 +103,3 @@ func readWorkflow(path string) (workflowRead, error) {
 	blob, err := g.Pack()
 	return workflowRead{blob, rescue}, err
 }
-
-const opTimetable = "timetable"
-
-// ReadTimetable is [Desks.ReadWorkflow] for a timetable's occurrence: it says what was
-// read, and with which environment, too.
-func (d *Desks) ReadTimetable(ctx context.Context, owner Owner, path string) (r TimetableRead, err error) {
-	return r, d.call(ctx, owner, opTimetable, path, nil, &r)
-}
-
-// TimetableRead is a workflow with what it was made of.
-type TimetableRead struct {
-	Graph *dag.Graph
-	Files []jobfile.Sum
-	Env   []string
-}
-
-func readTimetable(path string) (r TimetableRead, err error) {
-	if !filepath.IsAbs(path) {
-		return r, grid.Errorf(grid.Invalid, "%q is not a full path", path)
-	}
-	g, files, diags, err := jobfile.Traced(path, path)
-	if err == nil {
-		err = diags.Err()
-	}
-	if err != nil {
-		return r, err
-	}
-	r = TimetableRead{Graph: g, Files: files}
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "GRIDBURST_FAILPOINT") && len(r.Env) < maxEnv {
-			r.Env = append(r.Env, v)
-		}
-	}
-	return r, nil
-}
-
-const maxEnv = 50

@@ -28,6 +28,7 @@ var operations = map[string]operation{
 	opNewer:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, upToDate) },
 	opRead:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readFile) },
 	opWorkflow:  func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
+	opTimetable: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readTimetable) },
 	opLower:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },
 	opPack:      func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
 	opStage:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
@@ -37,7 +38,6 @@ var operations = map[string]operation{
 	opSave:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
 	opLines:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
 	opDrop:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
-	opTimetable: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readTimetable) },
 }
 
 func with[A, R any](args json.RawMessage, do func(A) (R, error)) (any, error) {

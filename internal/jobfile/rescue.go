@@ -31,6 +31,10 @@ func rescues(file string, several bool) (numbers []int, err error) {
 // Resumed reads a workflow, and behind it the newest rescue file that an earlier run of it
 // left, whose number it gives; 0: there is none.
 func Resumed(file, name string) (g *dag.Graph, rescue int32, diags grid.Diagnostics, err error) {
+	return resumed(file, name, func(string, []byte) {})
+}
+
+func resumed(file, name string, saw func(path string, src []byte)) (g *dag.Graph, rescue int32, diags grid.Diagnostics, err error) {
 	path := ""
 	if !IsHCL(file) {
 		numbers, err := rescues(file, false)
@@ -42,7 +46,7 @@ func Resumed(file, name string) (g *dag.Graph, rescue int32, diags grid.Diagnost
 			path = dagfile.RescueName(file, false, int(rescue))
 		}
 	}
-	g, diags, err = Workflows([]string{file}, []string{name}, path, nil)
+	g, diags, err = workflows([]string{file}, []string{name}, path, nil, saw)
 	return g, rescue, diags, err
 }
 

@@ -25,7 +25,7 @@ func Workflows(files, names []string, rescue string, vars map[string]string) (*d
 	return workflows(files, names, rescue, vars, func(string, []byte) {})
 }
 
-// workflows reads files, and tells saw of each.
+// workflows tells saw of each file that is read.
 func workflows(files, names []string, rescue string, vars map[string]string, saw func(path string, src []byte)) (*dag.Graph, grid.Diagnostics, error) {
 	var dags []dagfile.File
 	for k, file := range files {
@@ -59,6 +59,7 @@ func workflows(files, names []string, rescue string, vars map[string]string, saw
 		if err != nil {
 			return nil, nil, err
 		}
+		saw(rescue, src)
 		o.Rescue = &dagfile.File{Name: filepath.Base(rescue), Text: src}
 	}
 	g, diags := dagfile.ReadAll(dags, below{filepath.Dir(files[0]), saw}, o)
@@ -91,10 +92,9 @@ type Sum struct {
 // maxSums bounds the files whose sums are told.
 const maxSums = 100
 
-// Traced is [Workflow], with the sums of the files that it was read from and of its nodes'
+// Traced is [Resumed], with the sums of the files that it was read from and of its nodes'
 // job files as they are now: at most 100. A job file that is not there yet has none.
-func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
-	var sums []Sum
+func Traced(file, name string) (g *dag.Graph, rescue int32, sums []Sum, diags grid.Diagnostics, err error) {
 	seen := map[string]bool{}
 	saw := func(path string, src []byte) {
 		if !seen[path] && len(sums) < maxSums {
@@ -103,9 +103,8 @@ func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
 		}
 		seen[path] = true
 	}
-	g, diags, err := workflows([]string{file}, []string{name}, "", nil, saw)
-	if g == nil || err != nil {
-		return g, sums, diags, err
+	if g, rescue, diags, err = resumed(file, name, saw); g == nil || err != nil {
+		return g, rescue, sums, diags, err
 	}
 	for i := range g.Nodes {
 		if n := &g.Nodes[i]; n.File != "" && len(sums) < maxSums {
@@ -119,7 +118,7 @@ func Traced(file, name string) (*dag.Graph, []Sum, grid.Diagnostics, error) {
 			seen[path] = true
 		}
 	}
-	return g, sums, diags, err
+	return g, rescue, sums, diags, err
 }
 
 // Glob lists names as the pattern is written: relative ones stay relative.

@@ -481,8 +481,7 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 	if !jobfile.IsHCL(args[0]) {
 		return grid.Errorf(grid.Invalid, "%s is no HCL file: the timetable of a DAG file stands in a cron block of the schedd's configuration", args[0])
 	}
-	var flow workflowOptions
-	w, err := flow.workflow(args, rescueOptions{})
+	w, err := (&workflowOptions{}).workflow(args[:1], rescueOptions{})
 	if err != nil {
 		return err
 	}
