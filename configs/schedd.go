@@ -1,9 +1,7 @@
 package configs
 
 import (
-	"math"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +44,8 @@ type Schedd struct {
 	Sendmail    []string // the command that sends mail; empty: none is sent
 
 	Limits       Limits
+	Concurrency  []ConcurrencyLimit
+	Budget       []Allowance // of the machines of all resources together
 	Resources    []Resource
 	Crons        []Cron
 	Policies     []Policy
@@ -81,6 +81,9 @@ type Resource struct {
 	GAHP         []string // the command that talks to it; empty: the one beside the schedd
 	Price        float64  // of a machine for an hour, in Currency; 0: not said
 	Currency     string
+	Period       time.Duration // billing_period: what is begun of it is paid for; default 1m
+	MinBill      time.Duration // a machine is paid for so long at least
+	Budget       []Allowance
 
 	MaxVMs     int           // of ours at one time, whatever they are for; default 10
 	MaxPerUser int           // open ones of jobs of one user; 0: no bound
@@ -140,6 +143,7 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 		f.fail(a.NameRange, quote(a.Name)+" stands outside of a block", "As in: schedd { "+a.Name+" = ... }")
 	}
 	seen := map[string]bool{}
+	var budget *hclsyntax.Block
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "schedd":
@@ -154,6 +158,15 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
 				c.Resources = append(c.Resources, f.resource(b))
 			}
+		case "budget":
+			if f.labels(b, "budget") && f.single(seen, b, "budget") {
+				c.Budget = f.budget(b, false)
+				budget = b
+			}
+		case "concurrency_limit":
+			if f.labels(b, `concurrency_limit "NAME"`) && f.single(seen, b, "concurrency_limit "+quote(strings.ToLower(b.Labels[0]))) {
+				c.Concurrency = append(c.Concurrency, f.concurrency(b))
+			}
 		case "cron":
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
 				c.Crons = append(c.Crons, f.cron(b))
@@ -167,8 +180,11 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				c.Requirements = append(c.Requirements, f.requirement(b))
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "policy", "submit_requirement"})
 		}
+	}
+	if budget != nil {
+		f.oneCurrency(budget, &c)
 	}
 	return c, f.diags
 }
@@ -237,6 +253,16 @@ func (f *file) resource(b *hclsyntax.Block) Resource {
 		{"ca_file", text(&r.CAFile)},
 		{"gahp", texts(&r.GAHP)},
 		{"price_per_hour", price(&r.Price, &r.Currency)},
+		{"billing_period", span(&r.Period)},
+		{"min_bill", span(&r.MinBill)},
+		{"budget", inner(func(b *hclsyntax.Block) {
+			if r.Budget = f.budget(b, true); r.Currency == "" {
+				f.fail(b.TypeRange, "a budget needs a price: nobody knows what a machine of this resource costs", `As in: price_per_hour = "0.12 EUR"`)
+			}
+			for _, a := range r.Budget {
+				f.sameCurrency(b, a, r.Currency, "price_per_hour")
+			}
+		})},
 		{"max_vms", count(&r.MaxVMs)},
 		{"max_vms_per_user", count(&r.MaxPerUser)},
 		{"max_vms_per_hour", count(&r.MaxPerHour)},
@@ -292,24 +318,6 @@ func (f *file) cron(b *hclsyntax.Block) Cron {
 		{"start_deadline", span(&c.StartDeadline)},
 	})
 	return c
-}
-
-// price is an amount and its currency: "0.12 EUR".
-func price(amount *float64, currency *string) setter {
-	var s string
-	return setter{set: func(f *file, e hclsyntax.Expression) {
-		text(&s).set(f, e)
-		if s == "" {
-			return
-		}
-		number, unit, ok := strings.Cut(s, " ")
-		n, err := strconv.ParseFloat(number, 64)
-		if unit = strings.TrimSpace(unit); err != nil || !ok || unit == "" || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
-			f.fail(e.Range(), quote(s)+" is no price", `As in: "0.12 EUR"`)
-			return
-		}
-		*amount, *currency = n, unit
-	}}
 }
 
 // address is host:port, where the host may be left out.

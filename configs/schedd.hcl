@@ -62,6 +62,21 @@ limits {
   # submit_burst       = 100    # and so many at once; ten seconds' worth
 }
 
+# What the machines of all resources together may cost; no bound. Keys as in the budget of a
+# resource, but for per_burst.
+#
+# budget {
+#   per_day = "50 EUR"
+# }
+
+# What runs at one time of the jobs that name a limit (concurrency_limits): licences, a
+# database. "small.*" is of each limit of the group small that has none of its own, "*" of
+# any other; without these they have no bound.
+#
+# concurrency_limit "licence" {
+#   max = 5
+# }
+
 # An engine whose virtual machines run jobs, and are jobs.
 #
 # resource "ovirt" "main" {
@@ -70,7 +85,15 @@ limits {
 #   password_file = "/etc/gridburst/engine.pwd" # mode 0600
 #   ca_file       = "/etc/gridburst/engine.pem"
 #   gahp          = ["/usr/bin/ovirt_gahp"]     # the one beside gschedd
-#   price_per_hour = "0.12 EUR"                 # of a machine, for gvm --receipts; not said
+#   price_per_hour = "0.12 EUR"                 # of a machine; not said
+#   billing_period = "1m"                       # what is begun of it is paid for, in advance
+#   min_bill      = "10m"                       # and so long at least; one period
+#   budget {                                    # what machines may cost; no bound. See docs/budgets.md
+#     per_hour    = "2 EUR"                     # billed within an hour
+#     per_day     = "20 EUR"                    # billed within 24 hours
+#     per_owner   = "10 EUR"                    # within 24 hours, for the jobs of one user
+#     per_burst   = "15 EUR"                    # from the first machine until all are gone
+#   }
 #   max_vms       = 10                          # of ours at one time
 #   max_vms_per_user = 5                        # of jobs of one user; no bound
 #   max_vms_per_hour = 60                       # asked for, whatever became of them; no bound

@@ -46,6 +46,12 @@ schedd {
   }
   sendmail = ["m", "-i"]
 }
+budget {
+  per_day = "50 EUR"
+}
+concurrency_limit "Small.*" {
+  max = 4
+}
 limits {
   max_procs = 5
   max_per_owner = 6
@@ -61,6 +67,14 @@ resource "ovirt" "main" {
   ca_file = "/ca"
   gahp = ["g"]
   price_per_hour = "0.5 EUR"
+  billing_period = "1h"
+  min_bill = "2h"
+  budget {
+    per_hour = "1 EUR"
+    per_day = "2 EUR"
+    per_owner = "3 EUR"
+    per_burst = "4.5 EUR"
+  }
   max_vms = 3
   max_vms_per_user = 2
   max_vms_per_hour = 20
@@ -132,8 +146,10 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
 		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Sendmail: []string{"m", "-i"},
+		Budget: []Allowance{{"day", 50, "EUR"}}, Concurrency: []ConcurrencyLimit{{"small.*", 4}},
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "main", URL: "https://e/api", Username: "u@internal", PasswordFile: "/pwd", CAFile: "/ca", GAHP: []string{"g"}, Price: 0.5, Currency: "EUR",
+			Period: time.Hour, MinBill: 2 * time.Hour, Budget: []Allowance{{"hour", 1, "EUR"}, {"day", 2, "EUR"}, {"owner", 3, "EUR"}, {"burst", 4.5, "EUR"}},
 			MaxVMs: 3, MaxPerUser: 2, MaxPerHour: 20, MaxVMTime: 2 * time.Hour, Borrow: []string{"kvm_*"}, Create: true,
 			Burst: &Burst{
 				Template: "t", Cluster: "c", MemoryMB: 2048, Cores: 2, DiskKB: 3072, Attributes: []string{"A = 1"}, Schedd: "https://h:1", MaxVMs: 2, MinVMs: 1,
@@ -171,7 +187,7 @@ cron "c" {
 	want := Schedd{
 		Resources: []Resource{{
 			Kind: "ovirt", Name: "e", URL: "u", Username: "n", PasswordFile: "p", MaxVMs: 4, MaxVMTime: 168 * time.Hour,
-			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, IdleTime: time.Minute, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
+			Burst: &Burst{Template: "t", MemoryMB: 1024, Cores: 1, DiskKB: 10 << 20, MaxVMs: 4, JoinTimeout: 10 * time.Minute, BootTime: time.Minute},
 		}},
 		Crons: []Cron{{Name: "c", Schedule: "s", Owner: "o", Dag: "d", Missed: "skip", Overlap: "skip"}},
 	}
@@ -246,6 +262,9 @@ var badConfigs = []struct{ name, src string }{
 	{"burst as a key", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  burst = true\n}"},
 	{"a key as a block", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  borrow {\n  }\n}"},
 	{"more at least than at most", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  burst {\n    template = \"t\"\n    max_vms = 1\n    min_vms = 2\n  }\n}"},
+	{"a budget in another currency", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  price_per_hour = \"1 EUR\"\n  budget {\n    per_day = \"5 USD\"\n    per_week = \"9 EUR\"\n    per_hour = \"much\"\n  }\n}\nbudget {\n  per_day = \"9 CHF\"\n  per_burst = \"1 EUR\"\n}"},
+	{"a budget without a price", "resource \"ovirt\" \"x\" {\n  url = \"u\"\n  username = \"u\"\n  password_file = \"p\"\n  budget {\n    per_day = \"5 USD\"\n  }\n}"},
+	{"a concurrency limit without a number", "concurrency_limit \"db\" {\n}\nconcurrency_limit \"DB\" {\n  max = 1\n}"},
 	{"a word that is none", "cron \"c\" {\n  schedule = \"s\"\n  owner = \"o\"\n  dag = \"d\"\n  missed = \"onec\"\n}"},
 	{"syntax", "schedd {\n  name = \n}"},
 	{"several at once", "schedd {\n  nmae = \"x\"\n  reserve = \"big\"\n}\ncron \"c\" {\n  schedule = 5\n}"},

@@ -7,7 +7,7 @@ import "cmp"
 // best, among equals the one that it fills most. A job that finds nothing does not
 // hold up those behind it.
 func Cycle(in *Input, m *Matcher) Plan {
-	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}}
+	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}, limits: in.Limits.Clone()}
 	c.sortSlots()
 	c.sortQueues()
 	for {
@@ -26,6 +26,7 @@ type cycle struct {
 	kinds  []*kind
 	byKind map[kindKey]*kind
 	owners []*owner
+	limits Limits
 }
 
 // kind is slots that nothing tells apart now: one class, the same free resources.
@@ -129,7 +130,7 @@ func (c *cycle) serve(o *owner) {
 	if c.placeAll(o, q.jobs[0], group) {
 		q.jobs = q.jobs[1:]
 	} else {
-		// What is free only becomes less: the rest of the group finds nothing too.
+		// What is free, and left of limits, only becomes less: the rest of the group finds nothing too.
 		c.plan.Left[q.index] = len(q.jobs)
 		q.jobs = nil
 	}
@@ -143,7 +144,7 @@ func (c *cycle) placeAll(o *owner, j Job, g *Group) bool {
 	before, usage := len(c.plan.Assign), o.usage
 	var taken []*kind
 	for range max(g.Nodes, 1) {
-		slot, part, from := c.place(g)
+		slot, part, uses, from := c.place(g)
 		if from == nil {
 			for i := len(taken) - 1; i >= 0; i-- {
 				c.putBack(taken[i], &c.plan.Assign[before+i])
@@ -151,7 +152,7 @@ func (c *cycle) placeAll(o *owner, j Job, g *Group) bool {
 			c.plan.Assign, o.usage = c.plan.Assign[:before], usage
 			return false
 		}
-		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part})
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part, Uses: uses})
 		o.usage += part.Cpus
 		if g.Nodes > 1 {
 			taken = append(taken, from)
@@ -167,13 +168,15 @@ func (c *cycle) putBack(from *kind, a *Assignment) {
 		k.slots = k.slots[:len(k.slots)-1]
 	}
 	from.slots = append(from.slots, a.Slot)
+	c.limits.giveBack(ParseUses(a.Uses))
 }
 
 // place takes a part of the best slot for the group. from is what kind it was; nil: there
 // is none.
-func (c *cycle) place(g *Group) (slot int, part Resources, from *kind) {
+func (c *cycle) place(g *Group) (slot int, part Resources, text string, from *kind) {
 	var best *kind
 	var bestFit Fit
+	var bestUses []Use
 	for _, k := range c.kinds {
 		if len(k.slots) == 0 {
 			continue
@@ -182,18 +185,23 @@ func (c *cycle) place(g *Group) (slot int, part Resources, from *kind) {
 		if !fit.OK {
 			continue
 		}
+		uses, of := c.uses(g, k)
+		if _, blocked := c.limits.Blocks(uses); blocked {
+			continue
+		}
 		if best == nil || fit.Rank > bestFit.Rank || fit.Rank == bestFit.Rank && tighter(k.free.Minus(fit.Part), best.free.Minus(bestFit.Part)) {
-			best, bestFit = k, fit
+			best, bestFit, bestUses, text = k, fit, uses, of
 		}
 	}
 	if best == nil {
-		return 0, part, nil
+		return 0, part, "", nil
 	}
+	c.limits.Take(bestUses)
 	last := len(best.slots) - 1
 	slot = best.slots[last]
 	best.slots = best.slots[:last]
 	c.put(slot, best.class, best.free.Minus(bestFit.Part))
-	return slot, bestFit.Part, best
+	return slot, bestFit.Part, text, best
 }
 
 // tighter: what is left over of a is less than what is left of b.

@@ -80,6 +80,7 @@ type Input struct {
 	Slots  []Slot
 	Queues []Queue
 	Usage  map[uint32]int64 // by owner: cpus in use
+	Limits Limits           // what jobs that name limits may still take
 }
 
 // Assignment gives a job its part of a slot. A job of several nodes has as many, one after
@@ -90,6 +91,7 @@ type Assignment struct {
 	Group uint32
 	Slot  int // index into Input.Slots
 	Part  Resources
+	Uses  string // what it takes of limits; empty: of none
 }
 
 // Plan is what a cycle proposes.

@@ -251,6 +251,7 @@ Its Requirements rule slots out:
   3 by  TARGET.HasGPU
         HasGPU is undefined there
         on 3 of them it is undefined: an attribute that it names is not there
+It would help to correct the name in TARGET.HasGPU, or to have slots offer that attribute (gworker --attr NAME=VALUE; gstatus --long shows what they offer).
 `,
 		},
 		"a slot is busy, one is another's": {

@@ -32,7 +32,7 @@ func (e *Explanation) String() string {
 	if e.TooSmall > 0 {
 		line("%s too small: it asks for %s.", slots(e.TooSmall, e.Slots)+" "+is(e.TooSmall), amounts(e.Part))
 	}
-	if help := e.help(); help != "" {
+	if help := e.Help(); help != "" {
 		line("%s", help)
 	}
 	return b.String()
@@ -58,10 +58,16 @@ func clauses(b *strings.Builder, title string, list []Clause) {
 	}
 }
 
-// help names what would have to change when a request is beyond every slot.
-func (e *Explanation) help() string {
-	if e.Now > 0 || e.Busy > 0 {
+// Help names what would have to change where no slot takes the job, not even when empty;
+// empty: nothing.
+func (e *Explanation) Help() string {
+	switch {
+	case e.Slots == 0:
+		return "It would help to start a worker: gworker on a machine that is to run jobs."
+	case e.Now > 0 || e.Busy > 0:
 		return ""
+	case e.BadRequest != "":
+		return "It would help to request an amount: a number from 0 on, such as 1 or 512."
 	}
 	var ask []string
 	if e.Part.Cpus > e.Most.Cpus {
@@ -79,7 +85,31 @@ func (e *Explanation) help() string {
 	case e.TooSmall > 0:
 		return "It would help to ask for less: no slot has all of it at once."
 	}
+	for _, list := range [][]Clause{e.Clauses, e.SlotClauses} {
+		for _, c := range list {
+			if c.Undefined > 0 {
+				return "It would help to correct the name in " + grid.Printable(c.Text) + ", or to have slots offer that attribute (gworker --attr NAME=VALUE; gstatus --long shows what they offer)."
+			}
+		}
+	}
+	if most := tightest(e.Clauses); most != "" {
+		return "It would help to change the job's Requirements, above all " + grid.Printable(most) + ", or to add a slot on which they are true."
+	}
+	if most := tightest(e.SlotClauses); most != "" {
+		return "It would help to change what slots ask of jobs, above all " + grid.Printable(most) + ", or to submit what they ask for."
+	}
 	return ""
+}
+
+// tightest is the clause that removes the most slots.
+func tightest(list []Clause) (text string) {
+	most := 0
+	for _, c := range list {
+		if c.Removes > most {
+			most, text = c.Removes, c.Text
+		}
+	}
+	return text
 }
 
 func slots(n, of int) string {

@@ -3,7 +3,6 @@ package schedd
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -26,9 +25,12 @@ type bursts struct {
 	boot  map[string]time.Duration // by resource: how long its machines took lately
 	boots boots                    // what the ledger's claims have recorded; nil: not read yet
 	runs  map[uint32]time.Duration // by template: how long its jobs take, roughly
-	rests map[string]rest          // by resource
-	unmet int                      // jobs that a machine could run, were there room
+	rests map[breakerKey]rest
 	next  time.Time
+
+	answers map[answerKey]string // why waiting jobs get no machine, as it was told last; nil: not recalled yet
+	last    *planned             // what was decided on last; nil: nothing yet
+	refused []denial             // and what stood against more
 }
 
 // rest keeps a resource from being asked again at once after machines of it came to
@@ -43,12 +45,12 @@ type rest struct {
 const burstEvery = 250 * time.Millisecond
 
 func newBursts(p *dispatcher) *bursts {
-	return &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[string]rest{}}
+	return &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[breakerKey]rest{}}
 }
 
 // configured reports whether there is any resource to burst to, or anything of one.
 func (b *bursts) configured() bool {
-	return slices.ContainsFunc(b.p.d.c.Resources, func(r Resource) bool { return r.Burst != nil })
+	return slices.ContainsFunc(b.p.d.config().Resources, func(r Resource) bool { return r.Burst != nil || r.retired })
 }
 
 // hear takes in what events say about times and failures.
@@ -71,15 +73,33 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 	switch from, to := grid.ClaimState(e.From), grid.ClaimState(e.To); {
 	case to == grid.ClaimReady && from == grid.ClaimBooting:
 		b.booted(c.Resource, time.Duration(e.At-c.Wanted)*time.Millisecond)
-		delete(b.rests, c.Resource)
+		delete(b.rests, b.breaker(&c, e.ID))
 	case to == grid.ClaimFailed && from != grid.ClaimWanted,
 		to == grid.ClaimStopping && (from == grid.ClaimLaunching || from == grid.ClaimBooting):
-		p := b.rests[c.Resource]
+		if e.Text == notNeeded {
+			return
+		}
+		k := b.breaker(&c, e.ID)
+		p := b.rests[k]
 		p.tries++
 		p.why = e.Text
 		p.until = time.UnixMilli(e.At).Add(min(5*time.Second<<min(p.tries-1, 10), 10*time.Minute))
-		b.rests[c.Resource] = p
+		b.rests[k] = p
 	}
+}
+
+// breaker is what a claim's failure counts for: the template that its machine was made from.
+func (b *bursts) breaker(c *ledger.Claim, id uint32) breakerKey {
+	k := breakerKey{resource: c.Resource}
+	err := b.p.d.ledger.Read(func(r *ledger.Reader) error {
+		rec, err := r.Receipt(id)
+		k.template = rec.Template
+		return err
+	})
+	if r := b.p.d.resource(c.Resource); r != nil && r.Burst != nil && (err != nil || k.template == "") {
+		k.template = r.Burst.Template
+	}
+	return k
 }
 
 // booted takes in how long a machine has taken.
@@ -119,6 +139,20 @@ func average(old, d time.Duration) time.Duration {
 	return old + (d-old)/4
 }
 
+// planned is what a decision is made of, and what it is told by.
+type planned struct {
+	view      *ledger.View
+	at        time.Time
+	in        burst.Input
+	resources []*Resource // of the shapes
+	bounds    [][]curb    // of the shapes
+	purses    []purse     // as in the input
+	waiting   int         // jobs
+}
+
+// purse is one that decisions go by.
+type purse struct{ money }
+
 // plan decides what to bring up and let go, and proposes it. It says when to be asked
 // again.
 func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
@@ -127,58 +161,129 @@ func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
 		return nil
 	}
 	b.next = now.Add(burstEvery)
-	v := b.p.d.ledger.View()
-	if err := b.unbind(ctx, v); err != nil {
+	if err := b.unbind(ctx, b.p.d.ledger.View()); err != nil {
 		return err
 	}
-	in := &burst.Input{Now: ad.At(now), Usage: b.p.d.pool.Usage()}
-	resources, err := b.shapes(in, v, now)
+	pl, err := b.planned(queues, now)
 	if err != nil {
 		return err
 	}
-	b.members(in, v, resources, now)
-	b.demand(in, v, queues, resources, now)
-	b.busy(in, v, resources)
-	return b.carryOut(ctx, v, burst.Decide(in, b.p.matcher), resources)
+	d := burst.Decide(&pl.in, b.p.matcher)
+	b.last, b.refused = pl, b.refusals(pl, &d)
+	if err := b.carryOut(ctx, pl, d); err != nil {
+		return err
+	}
+	return b.tell(ctx, pl, b.refused)
 }
 
-// shapes are what can be wanted, and which resource each is of.
-func (b *bursts) shapes(in *burst.Input, v *ledger.View, now time.Time) (of []*Resource, err error) {
-	for i := range b.p.d.c.Resources {
-		r := &b.p.d.c.Resources[i]
+// planned works out what a decision rests on. It changes nothing.
+func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error) {
+	v := b.p.d.ledger.View()
+	pl := &planned{view: v, at: now, in: burst.Input{Now: ad.At(now), Usage: b.p.d.pool.Usage()}}
+	if err := b.shapes(pl, now); err != nil {
+		return nil, err
+	}
+	b.members(&pl.in, v, pl.resources, now)
+	b.demand(&pl.in, v, queues, pl.resources, now)
+	pl.in.Queues = b.p.within(pl.in.Now, pl.in.Queues, slices.Concat(slices.Collect(maps.Values(b.bound))...))
+	for _, q := range pl.in.Queues {
+		pl.waiting += len(q.Jobs)
+	}
+	if err := b.money(pl); err != nil {
+		return nil, err
+	}
+	b.busy(&pl.in, v, pl.resources)
+	return pl, nil
+}
+
+// toGo is how long a machine that is let go may take until it is gone. One that is paid for
+// is kept until then, idle or not, where that makes a difference.
+const toGo = 90 * time.Second
+
+// some are a few of the jobs of an owner that wait.
+func (pl *planned) some(owner uint32) (ids []grid.JobID) {
+	const few = 16
+	for _, q := range pl.in.Queues {
+		for _, j := range q.Jobs {
+			if q.Owner == owner && len(ids) < few {
+				ids = append(ids, j.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// shapes are what can be wanted.
+func (b *bursts) shapes(pl *planned, now time.Time) error {
+	resources := b.p.d.config().Resources
+	for i := range resources {
+		r := &resources[i]
 		if r.Burst == nil {
 			continue
 		}
 		class, err := b.p.d.pool.Class(r.Burst.offer())
 		if err != nil {
-			return nil, err
+			return err
 		}
-		open, overflow := 0, 0
-		for _, c := range v.Claims() {
-			if c.Resource == r.Name {
-				open++
-				if c.Kind == ledger.Overflow {
-					overflow++
+		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
+		shape := burst.Shape{
+			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: r.Burst.MinVMs, Idle: r.Burst.Idle, Boot: b.bootOf(r),
+			Cost: terms.First(), Price: terms.Price,
+		}
+		if r.Price > 0 && r.BillingPeriod > 2*toGo {
+			shape.Period, shape.Stop = r.BillingPeriod, toGo
+		}
+		if s := pl.view.Steering(r.Name); s.Mode != ledger.Steered {
+			shape.Min = 0
+		}
+		pl.in.Shapes = append(pl.in.Shapes, shape)
+		pl.resources = append(pl.resources, r)
+		pl.bounds = append(pl.bounds, bounds)
+	}
+	return nil
+}
+
+// money is what may still be spent. Where nothing is left, a machine that has nothing to
+// do is not kept: what works goes on.
+func (b *bursts) money(pl *planned) error {
+	owners := map[uint32]bool{}
+	for _, q := range pl.in.Queues {
+		owners[q.Owner] = true
+	}
+	seen := map[string]bool{}
+	for i, r := range pl.resources {
+		all := b.p.d.purses(r, 0, true)
+		for _, o := range slices.Sorted(maps.Keys(owners)) {
+			for _, p := range b.p.d.purses(r, o, true) {
+				if p.Owner != 0 {
+					all = append(all, p)
 				}
 			}
 		}
-		room := math.MaxInt
-		if r.MaxVMs > 0 {
-			room = min(room, r.MaxVMs-open)
+		left, err := b.p.d.left(pl.view, r, all)
+		if err != nil {
+			return err
 		}
-		if r.Burst.MaxVMs > 0 {
-			room = min(room, r.Burst.MaxVMs-overflow)
+		for _, m := range left {
+			if m.Owner == 0 && m.starts(r) == 0 {
+				pl.in.Shapes[i].Idle, pl.in.Shapes[i].Min = 1, 0
+			}
+			key := m.Name + " " + strconv.Itoa(int(m.Owner))
+			if seen[key] {
+				continue // it is of all resources
+			}
+			seen[key] = true
+			in := burst.Purse{Name: m.Name, Owner: m.Owner, HasOwner: m.Owner != 0, Left: m.starts(r) * pl.in.Shapes[i].Cost}
+			for k, o := range pl.resources {
+				if m.Resource == o.Name || m.Resource == "" && o.Price > 0 {
+					in.Shapes = append(in.Shapes, k)
+				}
+			}
+			pl.in.Purses = append(pl.in.Purses, in)
+			pl.purses = append(pl.purses, purse{m})
 		}
-		room = min(room, max(b.p.d.hourLeft(v, r), 0))
-		if p := b.rests[r.Name]; now.Before(p.until) {
-			room = 0
-		} else if p.tries > 0 {
-			room = min(room, 1) // one shows whether it goes again
-		}
-		in.Shapes = append(in.Shapes, burst.Shape{Class: class, Offer: r.Burst.size(), Room: room, Min: r.Burst.MinVMs, Idle: r.Burst.Idle})
-		of = append(of, r)
 	}
-	return of, nil
+	return nil
 }
 
 // offer is the attributes of a machine that does not exist yet.
@@ -218,6 +323,11 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 			m := burst.Member{Claim: id, Shape: shape, Slot: slot, Draining: c.State == grid.ClaimDraining}
 			if !w.Idle.IsZero() {
 				m.Idle = now.Sub(w.Idle)
+			}
+			if c.Started > 0 {
+				at := now.UnixMilli()
+				m.Up = max(time.Duration(at-c.Started)*time.Millisecond, 0)
+				m.Paid = time.Duration(c.Terms.Until(c.Started, at)-c.Started) * time.Millisecond
 			}
 			in.Members = append(in.Members, m)
 		case grid.ClaimStopping:
@@ -282,32 +392,92 @@ func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
 	}
 }
 
-// carryOut proposes what was decided.
-func (b *bursts) carryOut(ctx context.Context, v *ledger.View, d burst.Decision, of []*Resource) error {
-	b.unmet = d.Unmet
-	move := func(id uint32, verb grid.ClaimVerb, why string) error {
-		c, _ := v.Claim(id)
-		_, err := b.p.d.propose(ctx, &ledger.Move{Claim: id, Version: c.Version, Verb: verb, Reason: why})
-		switch grid.CodeOf(err) {
-		case "":
-			b.p.d.pool.Drain(c.Worker, verb == grid.ClaimDrain)
-			b.p.d.claims.poke(id)
-			return nil
-		case grid.Conflict, grid.NotFound, grid.Refused:
-			return nil // it has changed: the next plan sees it
-		}
-		return err
+// move is a line of a claim's table that a decision comes to.
+type claimMove struct {
+	claim uint32
+	verb  grid.ClaimVerb
+	why   string
+}
+
+// notNeeded is why a machine on its way is given up that nobody waits for any more. It is no
+// failure of its template.
+const notNeeded = "nobody needs it any more"
+
+// moves are what becomes of machines that are there or on their way.
+func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
+	mode := func(id uint32) ledger.SteerMode {
+		c, _ := pl.view.Claim(id)
+		return pl.view.Steering(c.Resource).Mode
 	}
 	for _, id := range d.Undrain {
-		if err := move(id, grid.ClaimUndrain, "jobs wait again"); err != nil {
-			return err
+		if mode(id) != ledger.Draining {
+			out = append(out, claimMove{id, grid.ClaimUndrain, "jobs wait again"})
 		}
 	}
+	drained := map[uint32]bool{}
 	for _, id := range d.Drain {
-		if c, _ := v.Claim(id); b.p.d.blind(c.Resource) != nil {
+		c, _ := pl.view.Claim(id)
+		if b.p.d.blind(c.Resource) != nil {
 			continue // while nothing is known of machines, none is let go
 		}
-		if err := move(id, grid.ClaimDrain, "it has had nothing to do"); err != nil {
+		why := "it has had nothing to do"
+		if r := b.p.d.resource(c.Resource); r != nil && b.broke(pl, r) {
+			why = "it has nothing to do, and the budget is spent"
+		}
+		drained[id] = true
+		out = append(out, claimMove{id, grid.ClaimDrain, why})
+	}
+	for i := range pl.in.Members {
+		m := &pl.in.Members[i]
+		switch {
+		case m.Draining || drained[m.Claim]:
+		case m.Shape < 0:
+			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is not configured any more"})
+		case mode(m.Claim) == ledger.Draining:
+			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is drained"})
+		}
+	}
+	cancelled := map[uint32]bool{}
+	for _, id := range d.Cancel {
+		cancelled[id] = true
+		out = append(out, claimMove{id, b.giveUp(pl, id), notNeeded})
+	}
+	for i := range pl.in.Starting {
+		if id := pl.in.Starting[i].Claim; !cancelled[id] && mode(id) == ledger.Draining {
+			out = append(out, claimMove{id, b.giveUp(pl, id), "its pool is drained"})
+		}
+	}
+	return out
+}
+
+// broke reports whether a purse of the resource does not cover one more machine.
+func (b *bursts) broke(pl *planned, r *Resource) bool {
+	return slices.ContainsFunc(pl.purses, func(m purse) bool {
+		return m.Owner == 0 && (m.Resource == r.Name || m.Resource == "" && r.Price > 0) && m.starts(r) == 0
+	})
+}
+
+// giveUp is how a claim on its way ends.
+func (b *bursts) giveUp(pl *planned, id uint32) grid.ClaimVerb {
+	if c, _ := pl.view.Claim(id); c.State == grid.ClaimWanted {
+		return grid.ClaimFail
+	}
+	return grid.ClaimStop
+}
+
+// carryOut proposes what was decided.
+func (b *bursts) carryOut(ctx context.Context, pl *planned, d burst.Decision) error {
+	for _, m := range b.moves(pl, &d) {
+		c, _ := pl.view.Claim(m.claim)
+		_, err := b.p.d.propose(ctx, &ledger.Move{Claim: m.claim, Version: c.Version, Verb: m.verb, Reason: m.why})
+		switch grid.CodeOf(err) {
+		case "":
+			if c.Worker != 0 {
+				b.p.d.pool.Drain(c.Worker, m.verb == grid.ClaimDrain)
+			}
+			b.p.d.claims.poke(m.claim)
+		case grid.Conflict, grid.NotFound, grid.Refused: // it has changed: the next plan sees it
+		default:
 			return err
 		}
 	}
@@ -317,21 +487,24 @@ func (b *bursts) carryOut(ctx context.Context, v *ledger.View, d burst.Decision,
 		}
 	}
 	for _, w := range d.Want {
-		if err := b.want(ctx, of[w.Shape], w.Jobs); err != nil {
+		if err := b.want(ctx, pl, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error {
+func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
+	r, jobs := pl.resources[w.Shape], w.Jobs
 	size := r.Burst.size()
+	purses := b.p.d.purses(r, w.Owner, true)
+	if left, err := b.p.d.left(b.p.d.ledger.View(), r, purses); err != nil || r.broke(left) != "" {
+		return err // the ledger would refuse; a refusal is an entry of the log too
+	}
 	c := &ledger.Want{
 		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), PerHour: uint32(r.MaxVMsPerHour), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
-		Where: "a machine of " + r.Name, Reason: "jobs wait that the pool cannot run soon",
-	}
-	if len(jobs) == 0 {
-		c.Reason = "min_vms machines are to be there before anybody needs them"
+		Where: "a machine of " + r.Name, Reason: whyWanted(len(jobs)),
+		Told: true, Terms: r.terms(), Owner: w.Owner, Purses: purses, Inputs: b.inputs(pl, w.Shape, len(jobs)),
 	}
 	ids := make([]grid.JobID, len(jobs))
 	for i, j := range jobs {
@@ -352,6 +525,14 @@ func (b *bursts) want(ctx context.Context, r *Resource, jobs []router.Job) error
 	}
 	b.bound[res.Value.(uint32)] = ids
 	return nil
+}
+
+// whyWanted is why a machine is wished for.
+func whyWanted(jobs int) string {
+	if jobs == 0 {
+		return "min_vms machines are to be there before anybody needs them"
+	}
+	return "jobs wait that the pool cannot run soon"
 }
 
 func (b *bursts) bind(ctx context.Context, claim uint32, jobs []router.Job) error {
@@ -388,31 +569,6 @@ func (b *bursts) unbind(ctx context.Context, v *ledger.View) error {
 		}
 	}
 	return nil
-}
-
-// why says what the machines to come mean for a waiting job.
-func (b *bursts) why(j *ledger.Job) string {
-	if j.Place == ledger.ForClaim {
-		if c, ok := b.p.d.ledger.View().Claim(j.At); ok {
-			return "A machine of " + c.Resource + " is brought up for it: claim " + strconv.Itoa(int(j.At)) + " is " + c.State.String() + ".\n"
-		}
-	}
-	out := ""
-	for i := range b.p.d.c.Resources {
-		if p, ok := b.rests[b.p.d.c.Resources[i].Name]; ok {
-			out += "Machines of " + b.p.d.c.Resources[i].Name + " came to nothing lately (" + p.why + "); it is tried again at " + p.until.Format(time.TimeOnly) + ".\n"
-		}
-	}
-	for i := range b.p.d.c.Resources {
-		r := &b.p.d.c.Resources[i]
-		if err := b.p.d.blind(r.Name); r.Burst != nil && err != nil {
-			out += "Of " + r.Name + " nothing is known: " + err.Error() + ".\n"
-		}
-	}
-	if out == "" && b.unmet > 0 {
-		out = fmt.Sprintf("Machines of a resource could run %d of the waiting jobs, and there may be no more of them now.\n", b.unmet)
-	}
-	return out
 }
 
 // claimOf is a claim, open or closed.

@@ -113,6 +113,19 @@ type Config struct {
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
 
+	// Budget is what the machines of all resources together may cost.
+	Budget []Allowance
+
+	// Concurrency bounds what runs of the jobs that name a limit (concurrency_limits).
+	Concurrency []ConcurrencyLimit
+
+	// File is the configuration file, and Parse makes a configuration of its text. With
+	// both, another configuration can take the place of this one while the daemon runs. An
+	// error of Parse is told to whoever asks. File empty: there is none.
+	File  string
+	Text  string // that this is made of
+	Parse func(text string) (Config, error)
+
 	// Crons are timetables that start workflows.
 	Crons []Cron
 
@@ -149,6 +162,9 @@ func (c *Config) complete() error {
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
 	if c.Telemetry == nil {
 		c.Telemetry = telemetry.New(c.Version)
+	}
+	if err := completeBudget(c.Budget); err != nil {
+		return err
 	}
 	names := map[string]bool{}
 	for i := range c.Resources {

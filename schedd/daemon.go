@@ -30,7 +30,8 @@ import (
 
 // Daemon is a schedd.
 type Daemon struct {
-	c    Config
+	c    Config                 // as it was at the start; what may change is asked of config
+	live atomic.Pointer[Config] // that is in force
 	log  logrus.FieldLogger
 	self uint32 // the user that it runs as
 	born time.Time
@@ -50,6 +51,7 @@ type Daemon struct {
 	vms     *vmJobs
 	dags    *dags
 	intake  *intake
+	reload  reloads
 	joins   *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
@@ -63,7 +65,18 @@ func New(c Config, log logrus.FieldLogger) (*Daemon, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	return &Daemon{c: c, log: log, self: uint32(os.Geteuid())}, nil
+	d := &Daemon{c: c, log: log, self: uint32(os.Geteuid())}
+	d.live.Store(&d.c)
+	return d, nil
+}
+
+// config is the configuration that is in force. Whoever has it may keep it: it does not
+// change, another takes its place.
+func (d *Daemon) config() *Config {
+	if c := d.live.Load(); c != nil {
+		return c
+	}
+	return &d.c
 }
 
 // personal reports whether the daemon can act for nobody but its own user.
@@ -145,6 +158,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	failpoint.Hit("daemon.begun")
+	d.remember()
 	part("dispatch", d.dispatch.run)
 	part("reports", d.reports.run)
 	part("logs", d.logs.run)
@@ -163,9 +177,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if len(d.c.crons) > 0 {
 		part("crons", (&crons{d: d, list: d.c.crons}).run)
 	}
-	if len(d.c.Resources) > 0 {
-		part("sweep", d.sweep)
-	}
+	part("sweep", d.sweep)
 	part("http", func(ctx context.Context) error { return d.serve(ctx, listener) })
 	if port != nil {
 		part("tls", func(ctx context.Context) error { return d.serveTLS(ctx, port) })

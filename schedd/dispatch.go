@@ -215,6 +215,9 @@ func (p *dispatcher) partOf(v *ledger.View, id grid.JobID) (part pool.Part, numb
 	part.Resources = router.Resources{
 		Cpus: a.Int("CpusProvisioned", 1), MemoryMB: a.Int("MemoryProvisioned", 0), DiskKB: a.Int("DiskProvisioned", 0),
 	}
+	if a.Has("ConcurrencyLimits") {
+		part.Uses = a.Text(matchedLimits)
+	}
 	name, _, _ := strings.Cut(a.Text("RemoteHost"), "@")
 	_, n, _ := strings.Cut(name, "_")
 	number, _ = strconv.Atoi(n)
@@ -268,6 +271,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 		if len(in.Queues) == 0 || len(in.Slots) == 0 {
 			continue
 		}
+		in.Limits = p.limits() // those of the other are taken by now
 		if err := p.place(ctx, in, router.Cycle(in, p.matcher)); err != nil {
 			return err
 		}
@@ -324,6 +328,9 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 				{Name: "RemoteHost", Expr: ad.Quote(where)},
 			},
 		}
+		if a.Uses != "" {
+			list[i].Attrs = append(list[i].Attrs, ledger.Attr{Name: matchedLimits, Expr: ad.Quote(a.Uses)})
+		}
 		if due, ok := p.due[a.Group]; ok {
 			list[i].Attrs = append(list[i].Attrs, ledger.Attr{Name: "DeferralTime", Expr: strconv.FormatInt(due.Unix(), 10)})
 		}
@@ -344,7 +351,7 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 			p.d.c.Telemetry.Placed(max(time.Since(time.UnixMilli(j.Entered)), 0))
 		}
 		spots[i].epoch = epoch
-		p.give(a.Job.ID, spots[i], pool.Part{Epoch: epoch, Owner: a.Owner, Resources: a.Part})
+		p.give(a.Job.ID, spots[i], pool.Part{Epoch: epoch, Owner: a.Owner, Uses: a.Uses, Resources: a.Part})
 		p.d.conns.start(spots[i].worker, a.Job.ID, epoch)
 	}
 	return nil
@@ -363,9 +370,9 @@ func (p *dispatcher) attemptsOn(v *ledger.View, worker uint32) (ids []grid.JobID
 	return ids
 }
 
-// explain is the answer for one job, from the evaluation that plans, and what the
-// machines to come mean for it.
-func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, coming string, err error) {
+// explain is the answer for one job, from the evaluation that plans, and what else stands
+// before its start: what it is late for, limits, and the machines to come.
+func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, before verdict, err error) {
 	asked := p.asks.do(ctx, func() {
 		v := p.d.ledger.View()
 		var g *router.Group
@@ -379,8 +386,8 @@ func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Expla
 		p.d.pool.Look(p.index.Looks())
 		e = p.matcher.Explain(ad.At(time.Now()), g, p.d.pool.Slots(kind, true))
 		if j, ok := v.Job(id); ok {
-			coming = p.bursts.why(&j)
+			before = p.stands(v, id, &j, g, &e)
 		}
 	})
-	return e, coming, errors.Join(asked, err)
+	return e, before, errors.Join(asked, err)
 }

@@ -56,7 +56,7 @@ func (e *engines) at(c Credential) (*engine, error) {
 	if p := e.by[c]; p != nil {
 		return p, nil
 	}
-	p, err := e.d.c.Engine(c)
+	p, err := e.d.config().Engine(c)
 	if err != nil {
 		return nil, err
 	}

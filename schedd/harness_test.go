@@ -25,9 +25,15 @@ import (
 	"gridburst/schedd/userlog"
 )
 
+// configureAndDie is another daemon, in a process of its own; nil: this binary cannot die.
+var configureAndDie func(dir string)
+
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
 	desk.Main()
+	if dir := os.Getenv("SCHEDD_CONFIGURE"); dir != "" && configureAndDie != nil {
+		configureAndDie(dir)
+	}
 	// Those that are parallel wait for machines, most of the time.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

@@ -46,8 +46,8 @@ func (d *Daemon) state() telemetry.State {
 		CPUs:    map[string]int64{"used": 0, "free": 0}, MemoryBytes: map[string]int64{"used": 0, "free": 0},
 		Claims: map[[2]string]int{}, Stopping: map[string]time.Duration{}, Strays: map[string]int{},
 	}
-	for i := range d.c.Resources {
-		name := d.c.Resources[i].Name
+	for i := range d.config().Resources {
+		name := d.config().Resources[i].Name
 		s.Stopping[name], s.Strays[name] = 0, 0 // that there is none is told too
 	}
 	for id, o := range v.Owners() {

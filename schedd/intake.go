@@ -62,7 +62,7 @@ var errQuota = errors.New("over the limit of one user")
 
 // free is how many more jobs of a user's the queue takes.
 func (i *intake) free(uid uint32) int32 {
-	most := i.d.c.MaxPerOwner
+	most := i.d.config().MaxPerOwner
 	if most == 0 || uid == 0 {
 		return grid.MaxProcs
 	}
@@ -75,7 +75,7 @@ func (i *intake) free(uid uint32) int32 {
 // how many of them are in the view by then, or have been refused. Two who ask at once do
 // not both get the last place.
 func (i *intake) room(uid uint32, procs int) (leave func(procs int), err error) {
-	most := i.d.c.MaxPerOwner
+	most := i.d.config().MaxPerOwner
 	if most == 0 || uid == 0 {
 		return func(int) {}, nil
 	}

@@ -34,7 +34,7 @@ func (d *Daemon) forgetOld(ctx context.Context) error {
 	const step = 5000
 	for {
 		now := d.now()
-		r, err := d.propose(ctx, &ledger.Forget{Keys: now - d.c.KeepKeys.Milliseconds(), Stages: now - keepStages.Milliseconds(), Max: step})
+		r, err := d.propose(ctx, &ledger.Forget{Keys: now - d.config().KeepKeys.Milliseconds(), Stages: now - keepStages.Milliseconds(), Max: step})
 		if err != nil {
 			return err
 		}
@@ -42,9 +42,9 @@ func (d *Daemon) forgetOld(ctx context.Context) error {
 			break
 		}
 	}
-	for d.c.KeepHistory > 0 {
+	for d.config().KeepHistory > 0 {
 		const step = 500
-		r, err := d.propose(ctx, &ledger.Expire{Before: d.now() - d.c.KeepHistory.Milliseconds(), Max: step})
+		r, err := d.propose(ctx, &ledger.Expire{Before: d.now() - d.config().KeepHistory.Milliseconds(), Max: step})
 		if err != nil {
 			return err
 		}

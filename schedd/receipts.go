@@ -42,10 +42,19 @@ func (d *Daemon) receiptInfo(c *ledger.Claim, r *ledger.Receipt, now time.Time) 
 		out.Minutes = math.Round(float64(max(end-r.Started, 0))/6000) / 10
 	}
 	if res := d.resource(c.Resource); res != nil && res.Price > 0 && r.Started > 0 {
-		cost := res.Price * float64(max(end-r.Started, 0)) / float64(time.Hour.Milliseconds())
-		out.Cost, out.Currency = math.Round(cost*1e4)/1e4, res.Currency
+		out.Cost, out.Currency = math.Round(float64(costOf(c, r, res, end))/100)/1e4, res.Currency
 	}
 	return out
+}
+
+// costOf is what a machine has cost until then, in millionths: by the terms that it was
+// wished for under, or, of one that an older program wished for, by those of today.
+func costOf(c *ledger.Claim, r *ledger.Receipt, res *Resource, until int64) int64 {
+	terms := res.terms()
+	if c.Burst != 0 {
+		terms = c.Terms
+	}
+	return terms.Between(r.Started, max(until, r.Started+1), -1, until)
 }
 
 // Boot times: how many are needed before they are believed, how many of a kind are looked
@@ -121,8 +130,8 @@ func (d *Daemon) Boots(context.Context, serve.Identity) (out api.Boots, err erro
 	if err != nil {
 		return out, err
 	}
-	for i := range d.c.Resources {
-		if r := &d.c.Resources[i]; r.Burst != nil {
+	for i := range d.config().Resources {
+		if r := &d.config().Resources[i]; r.Burst != nil {
 			k := bootKey{r.Name, r.Burst.Template, ledger.Overflow}
 			if _, known := all[k]; !known {
 				all[k] = nil // what is configured is told of, learnt or not

@@ -25,9 +25,13 @@ type Resource struct {
 	GAHP         []string // the command that speaks to the engine
 
 	// Price is what a machine costs for an hour from its start, in Currency; 0: nobody
-	// says.
-	Price    float64
-	Currency string
+	// says. It is billed in advance for each BillingPeriod (0: a minute) that is begun, and
+	// for MinBill at least. Budget is what the machines may cost.
+	Price         float64
+	Currency      string
+	BillingPeriod time.Duration
+	MinBill       time.Duration
+	Budget        []Allowance
 
 	MaxVMs int // open claims at a time; 0: no bound
 	// Further bounds of claims, 0: none. Those that wait and those whose fate is not known
@@ -40,6 +44,8 @@ type Resource struct {
 	Borrow    []string      // names, as shell patterns, of machines that jobs may borrow
 
 	Burst *Burst // machines for jobs that the pool cannot run soon; nil: none
+
+	retired bool // it is not configured any more, and machines of it are there
 }
 
 // Burst is the machines that a resource gives to the pool.
@@ -83,6 +89,12 @@ func (r *Resource) complete() error {
 			return bad("borrow: %q is no pattern of names", p)
 		}
 	}
+	if err := completeBudget(r.Budget); err != nil {
+		return bad("%w", err)
+	}
+	if len(r.Budget) > 0 && r.Currency == "" {
+		return bad("a budget needs a price")
+	}
 	r.MaxVMTime = cmp.Or(r.MaxVMTime, 7*24*time.Hour)
 	b := r.Burst
 	if b == nil {
@@ -119,9 +131,9 @@ func (r *Resource) borrows(name string) bool {
 
 // resource finds a configured one by its name.
 func (d *Daemon) resource(name string) *Resource {
-	for i := range d.c.Resources {
-		if d.c.Resources[i].Name == name {
-			return &d.c.Resources[i]
+	for i := range d.config().Resources {
+		if d.config().Resources[i].Name == name {
+			return &d.config().Resources[i]
 		}
 	}
 	return nil
@@ -129,9 +141,9 @@ func (d *Daemon) resource(name string) *Resource {
 
 // resourceAt finds the configured one that a job's URL means.
 func (d *Daemon) resourceAt(url string) *Resource {
-	for i := range d.c.Resources {
-		if sameURL(d.c.Resources[i].URL, url) {
-			return &d.c.Resources[i]
+	for i := range d.config().Resources {
+		if sameURL(d.config().Resources[i].URL, url) {
+			return &d.config().Resources[i]
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (p *dispatcher) eligible(queues []router.Queue) []router.Queue {
 			queues[i].Group = &router.Group{ID: g.ID, Ad: timed}
 		}
 	}
-	if most := p.d.c.MaxRunningPerOwner; most > 0 {
+	if most := p.d.config().MaxRunningPerOwner; most > 0 {
 		byOwner := map[uint32][]*router.Queue{}
 		for i := range queues {
 			byOwner[queues[i].Owner] = append(byOwner[queues[i].Owner], &queues[i])
@@ -71,8 +71,8 @@ func firstOf(queues []*router.Queue, n int) {
 
 // room is how many more attempts there may be.
 func (p *dispatcher) room() int {
-	if p.d.c.MaxRunning == 0 {
+	if p.d.config().MaxRunning == 0 {
 		return maxPlan
 	}
-	return max(p.d.c.MaxRunning-len(p.at), 0)
+	return max(p.d.config().MaxRunning-len(p.at), 0)
 }

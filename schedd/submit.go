@@ -115,8 +115,8 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	if err := s.Check(&d.ads.Exprs); err != nil {
 		return err
 	}
-	if n := s.Len(); n > d.c.MaxProcs {
-		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d (limits { max_procs })", n, d.c.MaxProcs)
+	if n := s.Len(); n > d.config().MaxProcs {
+		return grid.Errorf(grid.TooLarge, "a submission of %d jobs: at most %d (limits { max_procs })", n, d.config().MaxProcs)
 	}
 	if _, err := boundsOf(s); err != nil {
 		return err

@@ -26,8 +26,8 @@ func (d *Daemon) sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		for i := range d.c.Resources {
-			r := &d.c.Resources[i]
+		for i := range d.config().Resources {
+			r := &d.config().Resources[i]
 			if r.Username == "" {
 				continue // the daemon has no credential of its own there
 			}

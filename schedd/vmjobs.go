@@ -152,11 +152,23 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 		w.waits[id] = why
 		return nil
 	}
+	mine, _ := v.Cluster(id.Cluster)
+	purses := w.d.purses(res, mine.Owner, false)
+	left, err := w.d.left(v, res, purses)
+	if err != nil {
+		return err
+	}
+	if why := res.broke(left); why != "" {
+		w.waits[id] = why
+		return nil
+	}
 	c := &ledger.Want{
 		For: ledger.Made, Resource: res.Name, Borrow: m.Borrow, Cap: uint32(res.MaxVMs), Job: id, Version: j.Version,
 		PerOwner: uint32(res.MaxVMsPerUser), PerHour: uint32(res.MaxVMsPerHour),
 		Cpus: m.Cpus, MemoryMB: m.MemoryMB, Where: "ovirt " + res.URL + " " + res.Name, Reason: "job " + id.String() + " is the machine",
+		Told: true, Terms: res.terms(), Owner: mine.Owner, Purses: purses, Inputs: "the job waited for its machine",
 	}
+
 	if m.Borrow != "" {
 		c.For = ledger.Borrowed
 	}
@@ -241,8 +253,8 @@ func (d *Daemon) ownerOf(v *ledger.View, id grid.JobID) desk.Owner {
 // known names the resources there are.
 func (w *vmJobs) known() string {
 	var names []string
-	for i := range w.d.c.Resources {
-		names = append(names, w.d.c.Resources[i].URL)
+	for i := range w.d.config().Resources {
+		names = append(names, w.d.config().Resources[i].URL)
 	}
 	if len(names) == 0 {
 		return ": there is none at all"

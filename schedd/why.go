@@ -3,10 +3,13 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/router"
 	"gridburst/schedd/api"
 	"gridburst/schedd/jobad"
 	"gridburst/schedd/ledger"
@@ -36,38 +39,111 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		return out, err
 	}
 	since := time.Since(time.UnixMilli(j.Entered)).Round(time.Second)
-	var b strings.Builder
-	fmt.Fprintf(&b, "Job %s of %s is %s since %s.\n", id, owner.Name, j.Status, since)
+	w := verdict{}
+	details := ""
 	mine := who.Admin || owner.UID == who.UID
 	switch {
 	case j.Status == grid.Held:
-		reason := ""
-		if mine {
-			reason = ": " + a.Text("HoldReason")
-		}
-		fmt.Fprintf(&b, "It was held with code %d.%d%s\n", j.HoldCode, j.HoldSub, reason)
-		if j.Attempt() {
-			b.WriteString("Its last execution is still being ended; it can be released when that is over.\n")
-		} else {
-			fmt.Fprintf(&b, "It goes on when it is released: grelease %s\n", id)
-		}
+		w = whyHeld(id, &j, a, mine)
 	case j.Place == ledger.AsVM:
-		b.WriteString(d.whyClaim(v, j.At))
+		w.reason, w.matter = "machine", d.whyClaim(v, j.At)
 	case j.Status != grid.Idle:
-		fmt.Fprintf(&b, "It is at %s.\n", a.Text("RemoteHost"))
+		w.reason, w.matter = j.Status.String(), "It is at "+a.Text("RemoteHost")+"."
 	case j.Place == ledger.OnSlot:
-		fmt.Fprintf(&b, "It has been given %s, which is about to start it.\n", a.Text("RemoteHost"))
+		w.reason, w.matter = "starting", "It has been given "+a.Text("RemoteHost")+", which is about to start it."
 	case c.Universe == grid.Grid:
-		b.WriteString(d.whyVM(ctx, id))
+		w.reason, w.matter = "machine", d.whyVM(ctx, id)
 	default:
-		e, coming, err := d.dispatch.explain(ctx, id)
+		e, before, err := d.dispatch.explain(ctx, id)
 		if err != nil {
 			return out, err
 		}
-		b.WriteString(e.String() + coming)
+		details, w = e.String(), before
+		if w.matter == "" {
+			w = verdictOf(&e)
+		}
 	}
+	out.Reason, out.Matter, out.Help = w.reason, grid.Printable(w.matter), grid.Printable(w.help)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Job %s of %s is %s since %s.\n", id, owner.Name, j.Status, since)
+	for _, text := range []string{w.matter, strings.TrimSuffix(w.help, "\n")} {
+		if text != "" {
+			b.WriteString(strings.TrimSuffix(text, "\n") + "\n")
+		}
+	}
+	for _, also := range w.also {
+		b.WriteString(also + "\n")
+	}
+	b.WriteString(slotsText(details, &w))
 	out.Text = grid.Printable(b.String())
 	return out, nil
+}
+
+// slotsText is what the slots of the pool say of a job, without what was said already.
+func slotsText(details string, w *verdict) string {
+	out := ""
+	for line := range strings.Lines(details) {
+		if text := strings.TrimSpace(line); text != "" && !strings.Contains(w.matter+w.help, text) {
+			if w.reason != "next" { // something else stands in its way
+				line = strings.Replace(line, ": it is about to start, or others go first.", ".", 1)
+			}
+			out += "  " + line
+		}
+	}
+	if out != "" {
+		out = "The slots of the pool:\n" + out
+	}
+	return out
+}
+
+// verdict is what stands between a job and its start.
+type verdict struct {
+	reason string // a word for programs
+	matter string // a sentence
+	help   string // a sentence; empty: nothing but patience
+	also   []string
+}
+
+// whyHeld is the answer for a held job. Its reason is for its owner.
+func whyHeld(id grid.JobID, j *ledger.Job, a *ad.Ad, mine bool) verdict {
+	w := verdict{reason: "held", matter: fmt.Sprintf("It is held (code %d.%d), and does not run until somebody releases it", j.HoldCode, j.HoldSub)}
+	if mine {
+		w.matter += ": " + strings.TrimSuffix(a.Text("HoldReason"), ".")
+	}
+	w.matter += "."
+	if j.Attempt() {
+		w.help = "Its last execution is still being ended; it can be released when that is over."
+	} else {
+		w.help = fmt.Sprintf("It would help to mend what it was held for, and to release it then: grelease %s", id)
+	}
+	return w
+}
+
+// verdictOf is what the slots of the pool mean for a job.
+func verdictOf(e *router.Explanation) verdict {
+	w := verdict{reason: "no_slot", help: e.Help()}
+	w.matter, _, _ = strings.Cut(e.String(), "\n")
+	switch {
+	case e.Now > 0:
+		w.reason, w.help = "next", ""
+	case e.Busy > 0:
+		w.reason, w.help = "busy", "It helps to wait, or to add a slot."
+	case e.BadRequest != "":
+		w.reason = "bad_request"
+	case undefined(e.Clauses):
+		w.reason = "undefined"
+		for _, c := range e.Clauses {
+			if c.Undefined > 0 {
+				w.matter = "No slot takes it, for its Requirements name something that slots do not have: " + c.Text + " is undefined there."
+				break
+			}
+		}
+	}
+	return w
+}
+
+func undefined(list []router.Clause) bool {
+	return slices.ContainsFunc(list, func(c router.Clause) bool { return c.Undefined > 0 })
 }
 
 // whyPast is the answer for a job that is not in the queue.

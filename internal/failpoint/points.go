@@ -145,6 +145,8 @@ var Points = []Point{
 	{Name: "claim.remove.after", Of: Schedd, When: "a machine was removed, and nobody has looked"},
 	{Name: "claim.gone.before", Of: Schedd, When: "a machine was seen gone, and its claim is open"},
 	{Name: "sweep.remove.before", Of: Schedd, When: "a machine of ours without a claim is about to be taken away"},
+	{Name: "config.kept", Of: Schedd, When: "a configuration is kept as a version, and not in the place of the file", Test: "TestAConfigurationSurvivesDeath"},
+	{Name: "config.written", Of: Schedd, When: "a configuration is in the place of the file, and not in force", Test: "TestAConfigurationSurvivesDeath"},
 	{Name: "daemon.opened", Of: Schedd, When: "the queue file is open and locked, and nobody can ask", In: []Work{Start}},
 	{Name: "daemon.listening", Of: Schedd, When: "the socket is there, and no term was begun", In: []Work{Start}},
 	{Name: "daemon.begun", Of: Schedd, When: "a term was begun, and nothing in it", In: []Work{Start}},

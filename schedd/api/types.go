@@ -308,6 +308,10 @@ type Why struct {
 	Job   string `json:"job"`
 	State string `json:"state"`
 	Text  string `json:"text" doc:"The answer in words"`
+
+	Reason string `json:"reason,omitempty" doc:"A word for what stands in the way, which stays the same as long as that does"`
+	Matter string `json:"matter,omitempty" doc:"What is the matter, in a sentence"`
+	Help   string `json:"help,omitempty" doc:"What would help, in a sentence"`
 }
 
 // Slots is the pool.

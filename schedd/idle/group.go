@@ -34,7 +34,7 @@ type shape struct {
 // roots are where matching begins.
 var roots = [...]string{
 	"jobuniverse", "requirements", "rank", "requestcpus", "requestmemory", "requestdisk", "requestgpus", "deferraltime", "deferralpreptime",
-	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek", account,
+	"cronminute", "cronhour", "crondayofmonth", "cronmonth", "crondayofweek", account, "concurrencylimits",
 }
 
 // account is whose account a job is on: of it matters whether the job is nice.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"gridburst/internal/bill"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 )
@@ -9,7 +10,7 @@ func (c *Want) apply(t *txn) (any, error) {
 	if c.Resource == "" || (c.For == Borrowed) != (c.Borrow != "") || c.For < Overflow || c.For > Borrowed {
 		return nil, grid.Errorf(grid.Invalid, "a claim of no kind, of no resource, or of a machine without a name")
 	}
-	var open, hour, owners uint32
+	var open, hour, owners, overflow uint32
 	owner := uint32(0)
 	if cl, ok := t.v.Cluster(c.Job.Cluster); ok && c.For != Overflow {
 		owner = cl.Owner
@@ -20,6 +21,9 @@ func (c *Want) apply(t *txn) (any, error) {
 		}
 		if !failpoint.ReadyCap || o.State == grid.ClaimReady {
 			open++
+		}
+		if o.Kind == Overflow {
+			overflow++
 		}
 		if o.Wanted > t.at-hourMS {
 			hour++
@@ -40,6 +44,18 @@ func (c *Want) apply(t *txn) (any, error) {
 	if c.PerHour > 0 && hour+pastHour(t.bucket(bPastClaim).Cursor(), c.Resource, t.at) >= c.PerHour {
 		return nil, grid.Errorf(grid.Refused, "%d machines of %s were wished for within an hour, as many as may be", c.PerHour, c.Resource)
 	}
+	burst, began := t.burstOf(c.Resource)
+	if steered := t.v.Steering(c.Resource); c.For == Overflow {
+		if err := steered.refuses(c.Resource, overflow); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Purses {
+		p := &c.Purses[i]
+		if spent := p.spent(&t.v, t.bucket(bBilled).Cursor(), burst, began, t.at); c.Terms.Price > 0 && (spent > p.Limit || p.Start(c.Terms) > p.Limit-spent) {
+			return nil, grid.Errorf(grid.Refused, "%s, of which %s are spent or promised, and a start costs %s", p, bill.Text(spent, p.Unit), bill.Text(p.Start(c.Terms), p.Unit))
+		}
+	}
 	var s Stretch
 	var cl Cluster
 	if c.For != Overflow {
@@ -57,6 +73,20 @@ func (c *Want) apply(t *txn) (any, error) {
 	if c.For != Borrowed {
 		claim.Name = ClaimName(t.v.Deployment, id)
 	}
+	if c.Told {
+		claim.Burst, claim.Owner, claim.Terms = id, c.Owner, c.Terms
+		if c.For == Overflow && burst != 0 {
+			claim.Burst = burst
+		}
+		note := Note{What: NoteStart, Pool: c.Resource, Claim: id, VM: claim.Name, Text: c.Reason, Inputs: c.Inputs}
+		if c.For != Overflow {
+			note.Jobs = []grid.JobID{c.Job}
+		}
+		for _, b := range c.Bind {
+			note.Jobs = append(note.Jobs, b.Job)
+		}
+		t.note(note)
+	}
 	t.emit(Event{Type: ClaimMoved, ID: id, To: uint8(claim.State), Text: c.Reason})
 	if c.For != Overflow {
 		s.Job.Place, s.Job.At = AsVM, id
@@ -71,6 +101,18 @@ func (c *Want) apply(t *txn) (any, error) {
 	t.putClaim(id, &claim)
 	t.receipt(id, func(r *Receipt) { *r = Receipt{Why: c.Reason} })
 	return id, nil
+}
+
+// burstOf is the burst that an overflow machine of a resource would belong to, and when
+// that began.
+func (t *txn) burstOf(resource string) (burst uint32, began int64) {
+	burst, began = t.v.burstOf(resource)
+	if value := t.bucket(bPastClaim).Get(key4(burst)); value != nil {
+		if first, err := decodeClaim(key4(burst), value); err == nil {
+			began = min(began, first.Wanted)
+		}
+	}
+	return burst, began
 }
 
 // hourMS is an hour, which bounds of a [Want] count.
@@ -170,6 +212,9 @@ func (t *txn) closeClaim(id uint32, c *Claim) {
 	e := newEnc(96)
 	e.claim(c)
 	t.put(bPastClaim, key4(id), e)
+	if s, ok := c.billed(); ok {
+		t.put(bBilled, append(key8(uint64(s.End)), key4(id)...), s.encode())
+	}
 }
 
 func (c *Move) apply(t *txn) (any, error) {
@@ -199,8 +244,12 @@ func (c *Move) apply(t *txn) (any, error) {
 	if c.Rested != 0 {
 		claim.Rested = c.Rested
 	}
+	if c.Verb == grid.ClaimStarted && claim.Burst != 0 && claim.Started == 0 {
+		claim.Started = t.at
+	}
 	claim.Version++
 	if c.Verb != "" {
+		t.tell(c.Claim, &claim, c.Verb, c.Reason)
 		t.emit(Event{Type: ClaimMoved, ID: c.Claim, From: uint8(was), To: uint8(claim.State), Text: c.Reason})
 	}
 	if c.Verb != "" || c.VM != "" {

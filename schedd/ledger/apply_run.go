@@ -230,6 +230,7 @@ func (a *attempt) exit() {
 // close ends the placement and books its time.
 func (a *attempt) close() {
 	j := &a.s.Job
+	a.t.rest(j, a.r.Job)
 	j.Place, j.At = Nowhere, 0
 	a.ended = true
 	if j.Flags&Vacating != 0 {

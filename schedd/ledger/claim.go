@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 
+	"gridburst/internal/bill"
 	"gridburst/internal/grid"
 )
 
@@ -46,6 +47,12 @@ type Claim struct {
 	Reason   string // of the last change
 	Uses     uint32 // jobs that had the machine before Job
 	Rested   int64  // the machine's last stop before Job's start of it is ordered, by the engine's clock, ms since 1970; 0: not noted
+
+	// Of claims that are told of ([Want].Told); Burst is 0 for others.
+	Burst   uint32 // the claim that its burst began with: see [Want]
+	Owner   uint32 // of the jobs that it was wished for; 0: of none, or of several
+	Terms   bill.Terms
+	Started int64 // when the engine had taken its last start, ms since 1970; 0: not yet
 }
 
 // ClaimName is the name of a claim's machine. Names are unique within an engine's
@@ -73,11 +80,25 @@ func (e *enc) claim(c *Claim) {
 	e.i(c.Entered)
 	e.u(uint64(c.Version))
 	e.str(c.Reason)
-	if c.Uses > 0 || c.Rested != 0 {
+	if c.Uses > 0 || c.Rested != 0 || c.Burst != 0 {
 		e.u(uint64(c.Uses))
 		e.i(c.Rested)
 	}
+	if c.Burst != 0 {
+		e.u(uint64(c.Burst))
+		e.u(uint64(c.Owner))
+		e.terms(c.Terms)
+		e.i(c.Started)
+	}
 }
+
+func (e *enc) terms(t bill.Terms) {
+	e.i(t.Price)
+	e.i(t.Period)
+	e.i(t.Min)
+}
+
+func (d *dec) terms() bill.Terms { return bill.Terms{Price: d.i(), Period: d.i(), Min: d.i()} }
 
 func (d *dec) claim() Claim {
 	c := Claim{
@@ -87,6 +108,9 @@ func (d *dec) claim() Claim {
 	}
 	if d.more() {
 		c.Uses, c.Rested = d.u32(), d.i()
+	}
+	if d.more() {
+		c.Burst, c.Owner, c.Terms, c.Started = d.u32(), d.u32(), d.terms(), d.i()
 	}
 	return c
 }
@@ -118,6 +142,14 @@ type Want struct {
 	Reason   string
 	PerOwner uint32 // refused when the job's owner has so many open claims of the resource; 0: no bound
 	PerHour  uint32 // refused when so many were wished for of the resource within an hour; 0: no bound
+
+	// Told is of a claim that the journal tells of. An overflow claim that is told belongs to
+	// a burst: that of the open ones of its resource, or one that begins with it.
+	Told   bool
+	Terms  bill.Terms // by which its machine is billed
+	Owner  uint32     // of the jobs that it is for; 0: of none, or of several
+	Purses []Purse    // refused when one of them does not cover its start
+	Inputs string     // what the decision rested on, for people
 }
 
 // Binding is a job that waits for a claim.
@@ -143,9 +175,15 @@ func (c *Want) encode(e *enc) {
 	e.i(c.MemoryMB)
 	e.str(c.Where)
 	e.str(c.Reason)
-	if c.PerOwner > 0 || c.PerHour > 0 {
+	if c.PerOwner > 0 || c.PerHour > 0 || c.Told {
 		e.u(uint64(c.PerOwner))
 		e.u(uint64(c.PerHour))
+	}
+	if c.Told {
+		e.terms(c.Terms)
+		e.u(uint64(c.Owner))
+		e.purses(c.Purses)
+		e.str(c.Inputs)
 	}
 }
 
@@ -161,6 +199,9 @@ func (c *Want) decode(d *dec) {
 	c.Cpus, c.MemoryMB, c.Where, c.Reason = d.i(), d.i(), d.str(), d.str()
 	if d.more() {
 		c.PerOwner, c.PerHour = d.u32(), d.u32()
+	}
+	if c.Told = d.more(); c.Told {
+		c.Terms, c.Owner, c.Purses, c.Inputs = d.terms(), d.u32(), d.purses(), d.str()
 	}
 }
 

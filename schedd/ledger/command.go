@@ -35,6 +35,8 @@ const (
 	KindExpire      Kind = 32
 	KindMaterialize Kind = 33
 	KindReuse       Kind = 36
+	KindSteer       Kind = 50
+	KindTell        Kind = 51
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -82,6 +84,8 @@ var kinds = map[Kind]struct {
 	KindExpire:      {"expire", func() Body { return new(Expire) }, false},
 	KindMaterialize: {"materialize", func() Body { return new(Materialize) }, true},
 	KindReuse:       {"reuse", func() Body { return new(Reuse) }, false},
+	KindSteer:       {"steer", func() Body { return new(Steer) }, false},
+	KindTell:        {"tell", func() Body { return new(Tell) }, true},
 }
 
 func (k Kind) String() string {

@@ -40,6 +40,7 @@ const (
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
+	PoolTold   EventType = 21 // a line of the journal. ID: a claim; Code: a What; Text
 	CronFired  EventType = 40 // Text: the occurrence
 	WorkerSeen EventType = 50 // ID: the worker; Text: its name
 
@@ -51,7 +52,7 @@ var eventNames = map[EventType]string{
 	JobExited: "job_exited", JobCompleted: "job_completed", JobRequeued: "job_requeued", JobHeld: "job_held",
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
-	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
+	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",
 	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gridburst/dag"
+	"gridburst/internal/bill"
 	"gridburst/internal/grid"
 )
 
@@ -24,7 +25,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 34).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 36).Draw(s.t, "kind") {
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -76,6 +77,13 @@ func (s *script) draw(v *View) Command {
 		c.Body = &Expire{Before: s.at - rapid.Int64Range(0, 3000).Draw(s.t, "age"), Max: 3}
 	case 32, 33, 34:
 		c.Body = s.materialize(v)
+	case 35:
+		c.Body = &Steer{
+			Pool: rapid.SampledFrom([]string{"lab", "far", ""}).Draw(s.t, "pool"), Mode: SteerMode(rapid.IntRange(0, 3).Draw(s.t, "mode")),
+			Capped: rapid.Bool().Draw(s.t, "capped"), Cap: rapid.Uint32Range(0, 3).Draw(s.t, "atmost"), Reason: "via test", Text: "somebody says so",
+		}
+	case 36:
+		c.Body = &Tell{Notes: []Note{{What: NoteWait, Pool: "lab", Reason: "budget", Text: "it is spent", Inputs: "all of it", Jobs: []grid.JobID{s.job(v)}}}}
 	case 30, 31:
 		c.Body = &Clear{Max: rapid.Int32Range(0, 4).Draw(s.t, "max"), Gaps: rapid.Bool().Draw(s.t, "gaps")}
 	case 15:
@@ -216,6 +224,17 @@ func (s *script) want(v *View) *Want {
 		Cap: rapid.Uint32Range(0, 6).Draw(s.t, "cap"), Job: s.job(v), Cpus: 2, MemoryMB: 512, Where: "ovirt lab", Reason: "somebody waits",
 	}
 	c.PerOwner, c.PerHour = rapid.Uint32Range(0, 3).Draw(s.t, "perowner"), rapid.Uint32Range(0, 3).Draw(s.t, "perhour")
+	if c.Told = rapid.Bool().Draw(s.t, "told"); c.Told {
+		c.Terms = bill.Terms{Price: rapid.Int64Range(0, 2_000_000).Draw(s.t, "price"), Period: 10_000, Min: rapid.Int64Range(0, 30_000).Draw(s.t, "least")}
+		c.Owner, c.Inputs = rapid.Uint32Range(0, 2).Draw(s.t, "whose"), "two jobs wait"
+		if rapid.Bool().Draw(s.t, "bounded by money") {
+			c.Purses = []Purse{
+				{Name: "per_hour", Unit: "EUR", Resource: c.Resource, Window: 20_000, Limit: rapid.Int64Range(0, 50_000).Draw(s.t, "limit")},
+				{Name: "per_burst", Burst: true, Resource: c.Resource, Limit: 100_000},
+				{Name: "per_owner", Owner: c.Owner, Window: 60_000, Limit: 60_000},
+			}
+		}
+	}
 	j, _ := v.Job(c.Job)
 	c.Version = j.Version
 	if c.For == Borrowed {

@@ -21,6 +21,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-machines": writeMachines,
 	"format1-parts":    writeParts,
 	"format1-rules4":   writeReceipts,
+	"format1-told":     writeTold,
 }
 
 // history is a machine in the making of a golden file.

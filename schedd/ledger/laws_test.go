@@ -198,6 +198,9 @@ func describe(v *View) map[string]any {
 		}
 	}
 	out["crons"] = fmt.Sprint(v.crons)
+	for name, s := range v.Steered() {
+		out["pool "+name] = s
+	}
 	return out
 }
 

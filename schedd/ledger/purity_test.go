@@ -16,7 +16,7 @@ import (
 var allowed = []string{
 	"cmp", "crypto/sha256", "encoding/binary", "encoding/hex", "maps", "slices", "strconv", "strings",
 	"go.etcd.io/bbolt", "gridburst/internal/grid", "gridburst/dag",
-	"gridburst/internal/failpoint", // its planted constants; an instant to die at is no effect
+	"gridburst/internal/bill", "gridburst/internal/failpoint", // its planted constants; an instant to die at is no effect
 }
 
 // ordered are our own iterators, which go by ascending id.

@@ -19,6 +19,11 @@ type Receipt struct {
 	Runs     uint32 // executions that have begun on it
 	Jobs     []grid.JobID
 	Seen     string // how it was seen gone
+
+	// Of claims that are told of ([Want].Told).
+	Busy  int64        // ms in which anything ran on it, up to Since
+	Since int64        // since when something runs on it; 0: nothing does
+	On    []grid.JobID // what runs on it
 }
 
 // maxReceiptJobs bounds the jobs that a receipt names: the last to begin, oldest first.
@@ -37,6 +42,14 @@ func (r *Receipt) encode() *enc {
 		e.job(id)
 	}
 	e.str(r.Seen)
+	if r.Busy != 0 || r.Since != 0 {
+		e.i(r.Busy)
+		e.i(r.Since)
+		e.u(uint64(len(r.On)))
+		for _, id := range r.On {
+			e.job(id)
+		}
+	}
 	return e
 }
 
@@ -51,6 +64,12 @@ func decodeReceipt(body []byte) (r Receipt, err error) {
 		r.Jobs = append(r.Jobs, d.job())
 	}
 	r.Seen = d.str()
+	if d.more() {
+		r.Busy, r.Since = d.i(), d.i()
+		for range d.count(2) {
+			r.On = append(r.On, d.job())
+		}
+	}
 	return r, d.err()
 }
 
@@ -87,12 +106,20 @@ func (r *Receipt) moved(verb grid.ClaimVerb, at int64, seen string) {
 		}
 	case grid.ClaimGoneNow:
 		r.Seen = seen
+		r.idle(at)
 	}
 }
 
-// ran notes an execution that has begun on a claim's machine, if it is one.
-func (t *txn) ran(j *Job, id grid.JobID) {
-	claim := uint32(0)
+// idle notes that nothing runs on the machine.
+func (r *Receipt) idle(at int64) {
+	if r.Since > 0 {
+		r.Busy += at - r.Since
+	}
+	r.Since, r.On = 0, nil
+}
+
+// claimOf is the claim on whose machine a job is placed; 0: on none.
+func (t *txn) claimOf(j *Job) (claim uint32) {
 	switch {
 	case t.v.rules < 4:
 	case j.Place == AsVM:
@@ -104,10 +131,41 @@ func (t *txn) ran(j *Job, id grid.JobID) {
 			}
 		}
 	}
-	if claim == 0 {
+	return claim
+}
+
+// told reports whether a claim is told of, and open.
+func (t *txn) told(claim uint32) bool {
+	c, ok := t.v.claims.get(claim)
+	return ok && c.Burst != 0
+}
+
+// rest notes that a job's execution is over, on a claim's machine, if it is one.
+func (t *txn) rest(j *Job, id grid.JobID) {
+	claim := t.claimOf(j)
+	if claim == 0 || !t.told(claim) {
 		return
 	}
 	t.receipt(claim, func(r *Receipt) {
+		if r.On = slices.DeleteFunc(r.On, func(on grid.JobID) bool { return on == id }); len(r.On) == 0 {
+			r.idle(t.at)
+		}
+	})
+}
+
+// ran notes an execution that has begun on a claim's machine, if it is one.
+func (t *txn) ran(j *Job, id grid.JobID) {
+	claim := t.claimOf(j)
+	if claim == 0 {
+		return
+	}
+	told := t.told(claim)
+	t.receipt(claim, func(r *Receipt) {
+		if told {
+			if r.On = append(r.On, id); r.Since == 0 {
+				r.Since = t.at
+			}
+		}
 		r.Runs++
 		if r.Jobs = append(r.Jobs, id); len(r.Jobs) > maxReceiptJobs {
 			r.Jobs = slices.Delete(r.Jobs, 0, len(r.Jobs)-maxReceiptJobs)

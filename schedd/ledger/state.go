@@ -96,6 +96,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bNode, l.node)
 	l.each(bCron, l.cron)
 	l.each(bRemoval, l.removal)
+	l.each(bSteer, l.steering)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -230,6 +231,14 @@ func (l *loader) factory(k, v []byte) error {
 }
 
 func noCluster(id uint32) error { return fmt.Errorf("belongs to cluster %d, which is not there", id) }
+
+func (l *loader) steering(k, v []byte) error {
+	s, err := decodeSteering(k, v)
+	if err == nil {
+		l.v.steered = with(l.v.steered, string(k), s)
+	}
+	return err
+}
 
 func (l *loader) removal(k, v []byte) error {
 	r, err := decodeRemoval(k, v)

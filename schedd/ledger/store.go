@@ -59,6 +59,9 @@ const (
 	bFactory                     // cluster(4), of those in the queue whose jobs are made little by little
 	bInstance                    // cluster(4) proc(4) epoch(4), executions that have ended
 	bReceipt                     // claim(4) -> receipt, of claims open and closed
+	bBilled                      // ms of the end(8) claim(4) -> stay, of closed claims that cost something
+	bJournal                     // seq(8) -> note
+	bSteer                       // pool's name -> steering, of those that somebody steers
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -79,12 +82,13 @@ var stateBuckets = [...][]byte{
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
 	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
+	bBilled: []byte("billed"), bJournal: []byte("journal"), bSteer: []byte("steer"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
 // left full.
 var growsAtEnd = [len(stateBuckets)]bool{
-	bTemplate: true, bCluster: true, bOwn: true, bItems: true, bPast: true, bPastCluster: true, bKeyAge: true, bPastClaim: true, bGraph: true,
+	bTemplate: true, bCluster: true, bOwn: true, bItems: true, bPast: true, bPastCluster: true, bKeyAge: true, bPastClaim: true, bGraph: true, bBilled: true, bJournal: true,
 }
 
 func (b bucket) String() string { return string(stateBuckets[b]) }

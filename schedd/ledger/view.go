@@ -30,13 +30,14 @@ type View struct {
 	owners    table[Owner]
 	ownerOf   map[uint32]uint32 // uid -> owner; replaced, never changed
 	workers   table[Worker]
-	workerOf  map[string]uint32 // name -> worker; replaced, never changed
-	tallies   table[Tally]      // by owner
-	claims    table[Claim]      // open ones
-	dags      table[Dag]        // not ended
-	nodes     table[*nodes]     // of these
-	crons     map[string]int64  // watermarks of triggers; replaced, never changed
-	removals  []removal         // not carried out whole, oldest first; replaced, never changed
+	workerOf  map[string]uint32   // name -> worker; replaced, never changed
+	tallies   table[Tally]        // by owner
+	claims    table[Claim]        // open ones
+	dags      table[Dag]          // not ended
+	nodes     table[*nodes]       // of these
+	crons     map[string]int64    // watermarks of triggers; replaced, never changed
+	steered   map[string]Steering // pools that somebody steers; replaced, never changed
+	removals  []removal           // not carried out whole, oldest first; replaced, never changed
 }
 
 // counters give the next durable ids.

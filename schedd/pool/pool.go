@@ -20,8 +20,9 @@ type Pool struct {
 	workers map[uint32]*worker
 	classes map[string]*router.Class
 	next    uint32
-	looks   map[string]bool // slot attributes that jobs look at
-	changed chan struct{}   // has one element after a change
+	looks   map[string]bool    // slot attributes that jobs look at
+	changed chan struct{}      // has one element after a change
+	uses    map[string]float64 // of limits, by all attempts
 }
 
 type worker struct {
@@ -53,18 +54,22 @@ type Info struct {
 type Part struct {
 	Epoch uint32
 	Owner uint32
+	Uses  string // what it takes of limits: see [router.Limits]
 	router.Resources
 }
 
 // New is a pool without workers.
 func New() *Pool {
 	return &Pool{
-		workers: map[uint32]*worker{}, classes: map[string]*router.Class{}, looks: map[string]bool{}, changed: make(chan struct{}, 1),
+		workers: map[uint32]*worker{}, classes: map[string]*router.Class{}, looks: map[string]bool{}, uses: map[string]float64{}, changed: make(chan struct{}, 1),
 	}
 }
 
 // Changed receives after something that matters to the router has changed.
 func (p *Pool) Changed() <-chan struct{} { return p.changed }
+
+// Wake has everybody look who waits for a change.
+func (p *Pool) Wake() { p.wake() }
 
 func (p *Pool) wake() {
 	select {
@@ -237,7 +242,9 @@ func (p *Pool) Give(id uint32, job grid.JobID, part Part, now time.Time) {
 	w := p.get(id, now)
 	if old, ok := w.parts[job]; ok {
 		w.taken = w.taken.Minus(old.Resources)
+		p.use(old.Uses, -1)
 	}
+	p.use(part.Uses, 1)
 	w.parts[job] = part
 	w.taken = w.taken.Plus(part.Resources)
 }
@@ -252,6 +259,7 @@ func (p *Pool) Take(id uint32, job grid.JobID, epoch uint32, now time.Time) {
 	}
 	if part, ok := w.parts[job]; ok && part.Epoch <= epoch {
 		w.taken = w.taken.Minus(part.Resources)
+		p.use(part.Uses, -1)
 		delete(w.parts, job)
 		w.idle = now
 		p.wake()
@@ -315,6 +323,25 @@ func (p *Pool) Usage() map[uint32]int64 {
 		}
 	}
 	return out
+}
+
+// use counts what an attempt takes of limits, or gives back.
+func (p *Pool) use(text string, sign float64) {
+	if text == "" {
+		return
+	}
+	for _, u := range router.ParseUses(text) {
+		if p.uses[u.Name] += sign * u.Weight; p.uses[u.Name] < 1e-6 {
+			delete(p.uses, u.Name)
+		}
+	}
+}
+
+// Used is what attempts have of limits, by their names.
+func (p *Pool) Used() map[string]float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.uses)
 }
 
 // Status is a worker as people see it.

@@ -35,6 +35,13 @@ type Backend interface {
 	Slots(context.Context, Identity) (api.Slots, error)
 	Claims(ctx context.Context, who Identity, past bool) (api.Claims, error)
 	Boots(context.Context, Identity) (api.Boots, error)
+	Bursts(context.Context, Identity) (api.Bursts, error)
+	PlanBursts(context.Context, Identity) (api.BurstPlan, error)
+	SteerBurst(ctx context.Context, who Identity, pool, verb string, s api.Steer) error
+	Journal(context.Context, Identity, api.JournalQuery) (api.Journal, error)
+	BurstReceipts(context.Context, Identity, api.ReceiptsQuery) (api.BurstReceipts, error)
+	Configuration(ctx context.Context, who Identity, version int) (api.Configuration, error)
+	Configure(context.Context, Identity, api.Configure) (api.Configured, error)
 	ActOnClaim(ctx context.Context, who Identity, id uint32, verb string) error
 	Strays(ctx context.Context, who Identity) (api.Strays, error)
 	ActOnStrays(ctx context.Context, who Identity, verb string) error

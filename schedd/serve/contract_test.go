@@ -90,9 +90,13 @@ func TestAnAdministratorsRouteIsNotForEverybody(t *testing.T) {
 		if r.role != admin {
 			continue
 		}
-		path := strings.NewReplacer("{claim}", "1", "{verb}", "stop").Replace(r.path)
+		body := `{"worker":"w"}`
+		path := strings.NewReplacer("/bursts/{pool}/{verb}", "/bursts/lab/pause", "{claim}", "1", "{verb}", "stop").Replace(r.path)
+		if strings.Contains(path, "/bursts/") {
+			body = "{}"
+		}
 		w := httptest.NewRecorder()
-		req := httptest.NewRequest(r.method, path, strings.NewReader(`{"worker":"w"}`))
+		req := httptest.NewRequest(r.method, path, strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
 		req = req.WithContext(context.WithValue(req.Context(), identityKey{}, Identity{Name: "alice", UID: 1000}))
 		s.ServeHTTP(w, req)

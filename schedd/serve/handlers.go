@@ -86,6 +86,7 @@ func (s *Server) register() {
 		})
 	get(s, "/v1/boots", "boots", "How long machines take from the wish for one until it serves", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Boots, error) { return b.Boots(ctx, id) })
+	s.registerBursts()
 	post(s, "/v1/claims/{claim}/{verb}", "act-on-claim", "Drain or stop a virtual machine of ours", admin, maxBody,
 		func(ctx context.Context, id Identity, in *claimPath) (nothing, error) {
 			return nothing{}, b.ActOnClaim(ctx, id, in.Claim, in.Verb)

@@ -8,11 +8,12 @@ import (
 func Burst(d *Deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gburst",
-		Short: "Try out how many machines are brought up for jobs that the pool cannot run soon",
-		Long: `Try out how many virtual machines are brought up for jobs that the pool cannot run soon,
-and which are let go.
+		Short: "Machines that are brought up for jobs that the pool cannot run soon",
+		Long: `Show, steer and try out the pools of virtual machines that are brought up for jobs which
+the pool cannot run soon, and let go again.
 ` + ExitHelp,
 	}
+	c.AddCommand(burstCommands(d)...)
 	c.AddCommand(replayCommand(d))
 	return c
 }

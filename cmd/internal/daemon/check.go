@@ -33,12 +33,13 @@ type checkOptions struct {
 func Config(d *cli.Deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gconfig",
-		Short: "Look at a schedd's configuration",
-		Long: `Look at a schedd's configuration, before or while the schedd runs. Nothing is changed,
-here or at an engine.
+		Short: "Look at a schedd's configuration, and put another in force",
+		Long: `Look at a schedd's configuration, before or while the schedd runs; compare it with
+another, put that in force, and go back.
 ` + cli.ExitHelp,
 	}
 	c.AddCommand(check(d))
+	c.AddCommand(live(d)...)
 	return c
 }
 
@@ -50,8 +51,8 @@ func check(d *cli.Deps) *cobra.Command {
 
 The file is read; the ports that it names are tried; and each engine is asked, with the
 schedd's own credential and through its GAHP, for what a burst needs: the login, the
-template with a disk and a network card, the cluster, and room in the quotas. Run it as
-the user that the schedd runs as, to whom the password files belong.
+template with a disk and a network card, the cluster, and room in the quotas. Nothing is
+changed, here or at an engine. Run it as the user that the schedd runs as, to whom the password files belong.
 
 Three things only a first machine shows: whether the engine's user may make one, whether
 the network of its guests reaches the schedd, and whether the template has a gworker.

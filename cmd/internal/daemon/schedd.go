@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
@@ -73,11 +76,16 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	if err != nil {
 		return err
 	}
+	p.reloadable(&c, o, log)
 	daemon, err := schedd.New(c, log)
 	if err != nil {
 		return err
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	err = daemon.Run(ctx, func() {
+		go p.reread(ctx, hangups, daemon, log)
 		if err := p.link(c.Socket); err != nil {
 			log.WithError(err).Warn("commands will not find this schedd by themselves")
 		}
@@ -93,6 +101,50 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 	return err
 }
 
+// reloadable lets another configuration take the place of this one while the schedd runs.
+// It is read as this one was: by the same flags, with paths that rest on the same directory.
+func (p *places) reloadable(c *schedd.Config, o *options, log logrus.FieldLogger) {
+	if p.config == "" {
+		return
+	}
+	at, count := *p, c.Telemetry
+	c.File, c.Text = p.config, p.text
+	c.Parse = func(text string) (schedd.Config, error) {
+		file, diags := configs.ReadSchedd(at.config, []byte(text))
+		if diags.HasErrors() {
+			return schedd.Config{}, diags.Err()
+		}
+		fresh, err := wire(&file, o, at, log)
+		if err != nil {
+			return fresh, err
+		}
+		fresh.Telemetry = count
+		fresh.Engine = engine(fresh.Resources, count, log)
+		return fresh, nil
+	}
+}
+
+// reread puts the configuration file in force whenever somebody asks for that by a signal.
+func (p *places) reread(ctx context.Context, hangups <-chan os.Signal, d *schedd.Daemon, log logrus.FieldLogger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		err := d.Reload(ctx, func() (string, error) {
+			if p.config == "" {
+				return "", grid.Errorf(grid.NotFound, "this schedd was started without a configuration file")
+			}
+			b, err := os.ReadFile(p.config)
+			return string(b), err
+		})
+		if err != nil {
+			log.WithError(err).Error("the configuration file was read again, and is refused: the one before stays in force")
+		}
+	}
+}
+
 // systemConfig is the configuration of a machine's schedd.
 const systemConfig = "/etc/gridburst/schedd.hcl"
 
@@ -105,6 +157,7 @@ type places struct {
 	dir    string // the one named, else home
 	config string // "" if there is none
 	named  bool   // the config was named: it must be there
+	text   string // of the config
 }
 
 func (o *options) places(d *cli.Deps) (p places, err error) {
@@ -141,6 +194,7 @@ func (p *places) read(d *cli.Deps) (c configs.Schedd, err error) {
 	if err != nil {
 		return c, grid.Errorf(grid.Invalid, "read the configuration: %w", err)
 	}
+	p.text = string(src)
 	c, diags := configs.ReadSchedd(p.config, src)
 	if diags.HasErrors() {
 		return c, diags.Err()

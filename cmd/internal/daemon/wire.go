@@ -10,6 +10,7 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
+	"gridburst/internal/bill"
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
 	"gridburst/schedd"
@@ -47,6 +48,10 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 			return c, err
 		}
 		c.Resources = append(c.Resources, r)
+	}
+	c.Budget = budget(file.Budget)
+	for _, l := range file.Concurrency {
+		c.Concurrency = append(c.Concurrency, schedd.ConcurrencyLimit(l))
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
 	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
@@ -119,12 +124,19 @@ func cron(k *configs.Cron, config string) schedd.Cron {
 	}
 }
 
+func budget(list []configs.Allowance) (out []schedd.Allowance) {
+	for _, a := range list {
+		out = append(out, schedd.Allowance{Per: a.Per, Limit: bill.Millionths(a.Amount), Currency: a.Currency})
+	}
+	return out
+}
+
 // resource says a resource in the schedd's words.
 func resource(r *configs.Resource, config string) (schedd.Resource, error) {
 	out := schedd.Resource{
 		Name: r.Name, URL: r.URL, Username: r.Username, PasswordFile: beside(config, r.PasswordFile), CAFile: beside(config, r.CAFile),
 		GAHP: r.GAHP, Price: r.Price, Currency: r.Currency, MaxVMs: r.MaxVMs, MaxVMsPerUser: r.MaxPerUser, MaxVMsPerHour: r.MaxPerHour,
-		MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
+		BillingPeriod: r.Period, MinBill: r.MinBill, Budget: budget(r.Budget), MaxVMTime: r.MaxVMTime, Create: r.Create, Borrow: r.Borrow,
 	}
 	b := r.Burst
 	if b == nil {
