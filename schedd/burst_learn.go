@@ -58,6 +58,12 @@ func (b *bursts) learn(in *burst.Input, v *ledger.View, of []*Resource) {
 func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 	l := &b.learnt
 	bound := 0
+	come := map[uint32]router.Resources{} // what workers have free of whom no claim says yet that they serve
+	for _, w := range b.p.d.pool.Workers() {
+		if w.Info.Claim != 0 {
+			come[w.Info.Claim] = w.Free
+		}
+	}
 	for i := range in.Starting {
 		s := &in.Starting[i]
 		if s.Shape < 0 {
@@ -65,6 +71,12 @@ func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 		}
 		shape := &in.Shapes[s.Shape]
 		s.Free, s.Load = shape.Offer, 0
+		if free, ok := come[s.Claim]; ok {
+			s.Free = free
+		}
+		if c, ok := v.Claim(s.Claim); ok {
+			s.Up = max(time.Since(time.UnixMilli(c.Wanted)), 0)
+		}
 		for _, id := range b.bound[s.Claim] {
 			if j, ok := v.Job(id); ok && j.Place == ledger.ForClaim && j.At == s.Claim {
 				s.Free = s.Free.Minus(b.partFor(v, id, shape, in.Now))
