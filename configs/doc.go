@@ -22,6 +22,11 @@
 // computed with each job. my.X and target.X are ClassAd attributes, in keys whose
 // values are expressions. Any other name is local.X or var.X, and known now.
 //
+// # Other files of blocks
+//
+// [Tree] reads a file whose meaning belongs to another room, by a [Shape] that says which
+// blocks and keys there are.
+//
 // # Expressions
 //
 // Operators and functions mean what they mean in ClassAds, everywhere in a job

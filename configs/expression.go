@@ -7,6 +7,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2"
@@ -153,7 +154,7 @@ func (l *lowering) computed(e hclsyntax.Expression) string {
 		return ""
 	}
 	if isLive(e) {
-		return submit.Computed(l.source(e))
+		return macro.Computed(l.source(e))
 	}
 	was := l.live
 	l.live = false
@@ -352,7 +353,7 @@ func (l *lowering) template(e *hclsyntax.TemplateExpr) string {
 		}
 		return "strcat(" + strings.Join(parts, ",") + ")"
 	case isLive(e):
-		return submit.Quoted(l.text(e))
+		return macro.Quoted(l.text(e))
 	}
 	was := l.live
 	l.live = false
@@ -375,7 +376,7 @@ func (l *lowering) name(e *hclsyntax.ScopeTraversalExpr) string {
 	case macroOf(root) != "":
 		return l.macro(e)
 	case root == "item":
-		return submit.Quoted(l.macro(e))
+		return macro.Quoted(l.macro(e))
 	case root == "local" || root == "var":
 		v, ok := l.vars.value(t)
 		if !ok {

@@ -173,7 +173,7 @@ func (r *reader) prefixed(settings map[string]setting, b *hclsyntax.Block) {
 		return
 	}
 	known := blockNames()
-	if _, isKey := submit.CommandNamed(b.Type); isKey {
+	if _, isKey := r.site.Command(b.Type); isKey {
 		r.fail(b.TypeRange, quote(b.Type)+" is a key, not a block", "Write "+b.Type+" = ...")
 		return
 	}
@@ -194,11 +194,11 @@ func (r *reader) set(settings map[string]setting, name, key string, a *hclsyntax
 		r.fail(a.NameRange, quote(name)+" is a block, not a key", "Write "+name+" { ... }")
 		return
 	}
-	c, ok := submit.CommandNamed(name)
+	c, ok := r.site.Command(name)
 	if !ok || c.Name != name {
 		resource, isRequest := strings.CutPrefix(name, "request_")
 		service, isPort := strings.CutSuffix(name, "_container_port")
-		known := submit.CommandNames()
+		known := r.site.CommandNames()
 		short := a.Name != name
 		if short {
 			known = shortNames(name[:len(name)-len(a.Name)])

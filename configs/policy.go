@@ -5,6 +5,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -49,6 +50,17 @@ func (f *file) requirement(b *hclsyntax.Block) Requirement {
 		{"warning", boolean(&r.Warning)},
 	})
 	return r
+}
+
+// command is a submit command of the site's own: submit_command "NAME".
+func (f *file) command(b *hclsyntax.Block) submit.OwnCommand {
+	o := submit.OwnCommand{Name: b.Labels[0]}
+	before := len(f.diags)
+	f.keys(b, []key{{"type", required(text(&o.Type))}})
+	if err := o.Check(); err != nil && len(f.diags) == before {
+		f.fail(b.LabelRanges[0], grid.MessageOf(err), "")
+	}
+	return o
 }
 
 // expression is a text that is a ClassAd expression.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/submit"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -50,6 +51,9 @@ type Schedd struct {
 	Crons        []Cron
 	Policies     []Policy
 	Requirements []Requirement
+	Commands     []submit.OwnCommand
+
+	Router *Router // nil: no jobs are routed
 }
 
 // EventLog is a log of the events of all jobs.
@@ -179,14 +183,42 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `submit_requirement "NAME"`) && f.single(seen, b, "submit_requirement "+quote(b.Labels[0])) {
 				c.Requirements = append(c.Requirements, f.requirement(b))
 			}
+		case "submit_command":
+			if f.labels(b, `submit_command "NAME"`) && f.single(seen, b, "submit_command "+quote(b.Labels[0])) {
+				c.Commands = append(c.Commands, f.command(b))
+			}
+		case "job_router":
+			if f.labels(b, "job_router") && f.single(seen, b, "job_router") {
+				f.router(b, c.routing())
+			}
+		case "route":
+			if f.labels(b, `route "NAME"`) && f.single(seen, b, "route "+quote(b.Labels[0])) {
+				f.route(b, c.routing())
+			}
+		case "transform":
+			if f.labels(b, `transform "NAME"`) && f.single(seen, b, "transform "+quote(b.Labels[0])) {
+				f.transform(b, c.routing())
+			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "policy", "submit_requirement"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
 		}
 	}
 	if budget != nil {
 		f.oneCurrency(budget, &c)
 	}
+	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {
+		_, diags := c.Router.Table(nil)
+		f.diags = append(f.diags, diags...)
+	}
 	return c, f.diags
+}
+
+// routing is c's Router, from the first block of one on.
+func (c *Schedd) routing() *Router {
+	if c.Router == nil {
+		c.Router = &Router{}
+	}
+	return c.Router
 }
 
 func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {

@@ -142,6 +142,56 @@ limits {
 #   warning = false
 # }
 
+# A submit command of your own, in both tongues: it becomes the attribute of its name.
+# type is string, strings (a list), file (a path), int, unsigned, bool, expression, or
+# refused: then the command, also one of every schedd's, must not be used. What jobs must
+# not get past in another way is a submit_requirement.
+#
+# submit_command "LongJob" {
+#   type = "bool"
+# }
+
+# Jobs that leave the pool: which, where to, and as what. See docs/routes.md.
+#
+# job_router {
+#   condor_config           = "/etc/condor/router.config" # HTCondor's own; its routes come first
+#   name                    = "jobrouter"           # in the copies' RoutedBy
+#   constraint              = "WantRoute =?= true"  # which jobs are looked at at all; all
+#   max_jobs                = 1000                  # on all routes together; no bound
+#   max_jobs_per_route      = 100                   # on a route that does not say
+#   max_idle_jobs_per_route = 50
+#   round_robin             = false                 # matching routes take turns
+#   release_on_hold         = true                  # of a job that comes back held as its copy was
+# }
+#
+# transform "base" {                # edits for the jobs of all routes
+#   stage        = "before"         # the route's own; or "after" them
+#   requirements = "Owner != \"root\"" # for which jobs; all
+#   delete       = ["WantRoute"]
+# }
+#
+# route "slurm" {                   # routes are asked in their order
+#   requirements  = "RequestMemory < 4096" # which jobs, as they are in the queue
+#   grid_resource = "batch slurm"
+#   universe      = "grid"
+#   max_jobs      = 100             # at one time
+#   max_idle_jobs = 50              # of these, not started yet
+#   failure_rate_threshold  = 0.03  # failures per second that are borne
+#   job_failure_test        = "ExitCode =!= 0" # what is a failure; nothing
+#   job_should_be_sandboxed = false # its files are copied there and back
+#   edit_job_in_place       = false # the job itself is edited: there is no copy
+#
+#   # Edits, in this order whatever the order here. A string is ClassAd source.
+#   macros   = { site = "here" }
+#   copy     = { Owner = "OldOwner" }
+#   rename   = { Foo = "Bar" }
+#   delete   = ["/^Want/"]
+#   default  = { BatchQueue = "\"short\"" }
+#   set      = { Requirements = true }
+#   eval_set = { Twice = "RequestCpus * 2" }
+#   # steps = lines of HTCondor's transform language
+# }
+
 # A timetable that starts a DAG.
 #
 # cron "nightly" {

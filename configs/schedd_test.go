@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gridburst/schedd/submit"
 )
 
 // whole is a configuration with every key that there is.
@@ -113,6 +115,45 @@ submit_requirement "r" {
   reason = "strcat(Name, Name)"
   warning = true
 }
+submit_command "LongJob" {
+  type = "bool"
+}
+job_router {
+  condor_config = "/etc/condor/router.config"
+  name = "mine"
+  constraint = "WantRoute =?= true"
+  max_jobs = 500
+  max_jobs_per_route = 50
+  max_idle_jobs_per_route = 20
+  round_robin = true
+  release_on_hold = false
+}
+transform "base" {
+  stage = "after"
+  requirements = "Owner != \"root\""
+  delete = ["WantRoute"]
+}
+route "slurm" {
+  requirements = "RequestMemory < 4096"
+  universe = "grid"
+  grid_resource = "batch slurm"
+  max_jobs = 10
+  max_idle_jobs = 5
+  failure_rate_threshold = 0.1
+  job_failure_test = "ExitCode =!= 0"
+  job_should_be_sandboxed = true
+  edit_job_in_place = false
+  macros = { site = "here" }
+  copy = { Owner = "OldOwner" }
+  rename = { Foo = "Bar" }
+  delete = ["/^Want/"]
+  default = { BatchQueue = "\"short\"" }
+  set = { Requirements = true }
+  eval_set = { Twice = "RequestCpus * 2" }
+  steps = <<-END
+    SET Site "$(site)"
+  END
+}
 cron "nightly" {
   schedule = "* * * * *"
   time_zone = "UTC"
@@ -138,9 +179,10 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 	if text := fmt.Sprint(got.Policies, got.Requirements); text != "[{hold big Size > 3 strcat(Name,Name) 1 + Size}] [{r Size > 3 strcat(Name,Name) true}]" {
 		t.Errorf("policies and requirements are %s", text)
 	}
-	got.Policies, got.Requirements = nil, nil
+	got.Policies, got.Requirements, got.Router = nil, nil, nil // which TestRouteBlocksAreHTCondorsRoutes looks at
 	want := Schedd{
-		Dir: "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
+		Commands: []submit.OwnCommand{{Name: "LongJob", Type: "bool"}},
+		Dir:      "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour, KeepHistory: 5 * time.Hour, VerifyEvery: 6 * time.Hour,
 		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
@@ -222,6 +264,7 @@ func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
 		switch {
 		case v.IsZero():
 			t.Errorf("%s is in no example", path)
+		case path == "Schedd.Router":
 		case v.Kind() == reflect.Pointer:
 			zero(path, v.Elem())
 		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
@@ -267,6 +310,12 @@ var badConfigs = []struct{ name, src string }{
 	{"a concurrency limit without a number", "concurrency_limit \"db\" {\n}\nconcurrency_limit \"DB\" {\n  max = 1\n}"},
 	{"a word that is none", "cron \"c\" {\n  schedule = \"s\"\n  owner = \"o\"\n  dag = \"d\"\n  missed = \"onec\"\n}"},
 	{"syntax", "schedd {\n  name = \n}"},
+	{"a route that leads nowhere", "route \"a\" {\n  requirements = true\n}"},
+	{"a route for everything", "route \"a\" {\n  grid_resource = \"batch slurm\"\n}"},
+	{"a route with wrong edits", "route \"a\" {\n  grid_resource = \"batch slurm\"\n  requirements = \"Foo >\"\n  set = { A = \"1 +\", \"b-c\" = 1 }\n  steps = <<-END\n    SETT X 1\n    DELETE /a(/\n  END\n}"},
+	{"a name without my", "route \"a\" {\n  universe = \"local\"\n  requirements = RequestMemory > 5\n}"},
+	{"a transform at a wrong stage", "transform \"a\" {\n  stage = \"befor\"\n}"},
+	{"two routes of one name", "route \"a\" {\n  universe = \"local\"\n  requirements = true\n}\nroute \"a\" {\n}"},
 	{"several at once", "schedd {\n  nmae = \"x\"\n  reserve = \"big\"\n}\ncron \"c\" {\n  schedule = 5\n}"},
 }
 

@@ -20,7 +20,7 @@ func (l *lowering) value(c submit.Command, e hclsyntax.Expression) (v submit.Val
 	}
 	v = submit.Value{Live: l.live, Pos: l.pos(e.Range())}
 	switch c.Kind {
-	case submit.KindOldExpr, submit.KindBool, submit.KindRequirements:
+	case submit.KindOldExpr, submit.KindBool, submit.KindTruth, submit.KindRequirements:
 		v.Text, v.New = l.expression(e)
 	case submit.KindMiB, submit.KindKiB:
 		if l.isText(e) {

@@ -52,6 +52,9 @@ type Config struct {
 	MaxSubmission int64
 	MaxAttributes int
 
+	// Commands are submit commands beside those of every schedd.
+	Commands []submit.OwnCommand
+
 	// SubmitsPerMinute is how often one user may hand in jobs or workflows, on average,
 	// and SubmitBurst how many times at once; 0: no bound, and ten seconds' worth.
 	SubmitsPerMinute int

@@ -51,7 +51,7 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
-	r.Domain = d.c.Domain
+	r.Domain, r.Own = d.c.Domain, d.c.Commands
 	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
 	for _, x := range n.vars {
 		r.Vars = append(r.Vars, submit.Var(x))

@@ -16,6 +16,7 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/gahp/ovirtsim"
+	"gridburst/gahp/ovirtsim/cassette"
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
 )
@@ -23,6 +24,7 @@ import (
 type options struct {
 	listen, model, state, journal string
 	caOut, urlFile, admin         string
+	cassette                      string
 	level                         cli.Log
 }
 
@@ -35,7 +37,7 @@ func command(d *cli.Deps) *cobra.Command {
 its machines go through their states as an engine's do. It runs in the foreground until
 it is told to end (SIGTERM, SIGINT); guests end with it.
 
-A model says what the engine has, in YAML or JSON. Without one it has a data center, a
+A model says what the engine has, in HCL (a file *.hcl), YAML or JSON. Without one it has a data center, a
 cluster and a host, a template worker, and the user admin@internal with the password
 ` + ovirtsim.Password + `.
 
@@ -54,19 +56,27 @@ go wrong, while it runs:
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), d) },
 	}
+	o.place(c)
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8443", "where it is served, `HOST:PORT`; with port 0 and --state on the port of the last time, if that is free")
 	f.StringVar(&o.model, "model", "", "the `file` that says what the engine has")
 	f.StringVar(&o.state, "state", "", "the `directory` in which its machines outlive it (default: they do not)")
 	f.StringVar(&o.journal, "journal", "", "the `file` of what happened, a JSON object a line (default: journal in --state)")
-	f.StringVar(&o.caOut, "ca-out", "", "the `file` that its authority is written to, PEM")
-	f.StringVar(&o.urlFile, "url-file", "", "the `file` that its URL is written to when it is ready")
+	f.StringVar(&o.cassette, "cassette", "", "the new `file` of all that is asked and answered, without secrets, in VCR's form")
 	f.StringVar(&o.admin, "admin-socket", "", "the `path` of a Unix socket for judges and drivers of tests")
-	o.level.Add(f)
+	c.AddCommand(o.recordCommand(d), o.replayCommand(d))
 	return c
 }
 
-func (o *options) run(ctx context.Context, d *cli.Deps) error {
+// place adds the flags that say where and how it is served.
+func (o *options) place(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8443", "where it is served, `HOST:PORT`; with port 0 and --state on the port of the last time, if that is free")
+	f.StringVar(&o.caOut, "ca-out", "", "the `file` that its authority is written to, PEM")
+	f.StringVar(&o.urlFile, "url-file", "", "the `file` that its URL is written to when it is ready")
+	o.level.Add(f)
+}
+
+func (o *options) run(ctx context.Context, d *cli.Deps) (failed error) {
 	log, err := o.level.Logger(d)
 	if err != nil {
 		return err
@@ -74,11 +84,22 @@ func (o *options) run(ctx context.Context, d *cli.Deps) error {
 
 	var model ovirtsim.Model
 	if o.model != "" {
-		if model, err = ovirtsim.ReadModel(o.model); err != nil {
+		var diags grid.Diagnostics
+		if model, diags, err = readModel(o.model); err != nil {
 			return err
 		}
+		d.Diagnose(diags)
 	}
-	sim, err := ovirtsim.Open(model, ovirtsim.Options{State: o.state, Journal: o.journal, Log: log})
+	how := ovirtsim.Options{State: o.state, Journal: o.journal, Log: log}
+	if o.cassette != "" {
+		tape, err := cassette.Record(o.cassette)
+		if err != nil {
+			return err
+		}
+		defer func() { failed = errors.Join(failed, tape.Close()) }()
+		how.Serve = tape.Of
+	}
+	sim, err := ovirtsim.Open(model, how)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@
 //
 // # What is not simulated
 //
-// Suspending, rebooting and migrating by order, pools, changing hosts, clusters and
+// Suspending, rebooting and migrating by order, changing hosts, clusters and
 // networks, permissions beyond read-only users. A snapshot keeps a machine's shape, and
 // not what is on its disks; an image is taken as it comes and is not converted. What a
 // process body writes is no image.

@@ -68,8 +68,8 @@ func (c *call) root() *reply {
 }
 
 var (
-	rootLinks  = []string{"clusters", "datacenters", "disks", "events", "hosts", "imagetransfers", "instancetypes", "jobs", "networks", "storagedomains", "tags", "templates", "vms", "vnicprofiles"}
-	searchable = []string{"clusters", "datacenters", "disks", "events", "hosts", "networks", "storagedomains", "templates", "vms"}
+	rootLinks  = []string{"clusters", "datacenters", "disks", "events", "hosts", "imagetransfers", "instancetypes", "jobs", "networks", "storagedomains", "tags", "templates", "vmpools", "vms", "vnicprofiles"}
+	searchable = []string{"clusters", "datacenters", "disks", "events", "hosts", "networks", "storagedomains", "templates", "vmpools", "vms"}
 )
 
 func (c *call) clusters() *reply {

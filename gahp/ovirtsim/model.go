@@ -31,7 +31,8 @@ type Model struct {
 	Users          []User          `yaml:"users,omitempty"`        // empty: admin@internal
 	Quotas         []Quota         `yaml:"quotas,omitempty"`
 	StorageDomains []StorageDomain `yaml:"storage_domains,omitempty"` // a data center without any has two: data-NAME and iso-NAME
-	VMs            []VM            `yaml:"vms,omitempty"`             // are foreign: no user of the API has made them
+	Pools          []Pool          `yaml:"pools,omitempty"`
+	VMs            []VM            `yaml:"vms,omitempty"` // are foreign: no user of the API has made them
 
 	Body      Body          `yaml:"body,omitempty"` // of machines whose template says nothing; empty: paper
 	Hardware  Hardware      `yaml:"hardware,omitempty"`
@@ -146,6 +147,18 @@ type Quota struct {
 	StorageMB  int64  `yaml:"storage_mb,omitempty"`  // of all; 0: no limit
 }
 
+// Pool is alike machines of which users are given one at a time.
+type Pool struct {
+	Name       string `yaml:"name"`               // question marks in it stand for a machine's number
+	Template   string `yaml:"template,omitempty"` // empty: the first
+	Cluster    string `yaml:"cluster,omitempty"`  // empty: the template's
+	Size       int    `yaml:"size,omitempty"`     // 0: 1
+	Prestarted int    `yaml:"prestarted_vms,omitempty"`
+	MaxPerUser int    `yaml:"max_user_vms,omitempty"` // 0: 1
+	Type       string `yaml:"type,omitempty"`         // automatic (if empty), manual
+	Stateful   bool   `yaml:"stateful,omitempty"`
+}
+
 // VM is a machine that was there before.
 type VM struct {
 	Name        string `yaml:"name"`
@@ -171,17 +184,22 @@ func ReadModel(path string) (Model, error) {
 	if err != nil {
 		return m, grid.Errorf(grid.Invalid, "%s: %w", path, err)
 	}
+	m.Beside(filepath.Dir(path))
+	return m, nil
+}
+
+// Beside makes relative paths of the model those of a directory: its file's.
+func (m *Model) Beside(dir string) {
 	if k := &m.Hardware.Kernel; *k != "" && !filepath.IsAbs(*k) {
-		*k = filepath.Join(filepath.Dir(path), *k)
+		*k = filepath.Join(dir, *k)
 	}
 	for i := range m.Templates {
 		for in, from := range m.Templates[i].Image.Files {
 			if !filepath.IsAbs(from) {
-				m.Templates[i].Image.Files[in] = filepath.Join(filepath.Dir(path), from)
+				m.Templates[i].Image.Files[in] = filepath.Join(dir, from)
 			}
 		}
 	}
-	return m, nil
 }
 
 // ParseModel reads a model.
@@ -265,6 +283,15 @@ func (m Model) filled() (Model, error) {
 		v := &m.VMs[i]
 		v.Template, v.Status = cmp.Or(v.Template, m.Templates[1].Name), cmp.Or(v.Status, Down)
 	}
+	m.Pools = slices.Clone(m.Pools)
+	for i := range m.Pools {
+		p := &m.Pools[i]
+		p.Template = cmp.Or(p.Template, m.Templates[1].Name)
+		if k := slices.IndexFunc(m.Templates, func(t Template) bool { return t.Name == p.Template }); k >= 0 {
+			p.Cluster = cmp.Or(p.Cluster, m.Templates[k].Cluster)
+		}
+		p.Size, p.MaxPerUser, p.Type = cmp.Or(p.Size, 1), cmp.Or(p.MaxPerUser, 1), cmp.Or(p.Type, automaticPool)
+	}
 	return m, m.check()
 }
 
@@ -327,6 +354,18 @@ func (m Model) check() error {
 	for _, q := range m.Quotas {
 		c.once("quota", q.Name)
 		c.known("quota "+q.Name, "data center", q.DataCenter)
+	}
+	for _, p := range m.Pools {
+		c.once("pool", p.Name)
+		c.known("pool "+p.Name, "template", p.Template)
+		c.known("pool "+p.Name, "cluster", p.Cluster)
+		c.oneOf("pool "+p.Name+": type", p.Type, automaticPool, manualPool)
+		if !vmName.MatchString(strings.ReplaceAll(p.Name, "?", "0")) {
+			c.bad("pool %q: a name has letters, digits, '_', '-', '.' and question marks", p.Name)
+		}
+		if p.Size < 1 || p.Prestarted < 0 || p.Prestarted > p.Size || p.MaxPerUser < 1 {
+			c.bad("pool %s: it has at least one machine, at least one for each user, and prestarts no more than it has", p.Name)
+		}
 	}
 	for _, v := range m.VMs {
 		c.once("vm", v.Name)

@@ -119,6 +119,21 @@ func (c *call) create() *reply {
 	if out := c.takes(v, disks...); out != nil {
 		return c.refused(nil, out)
 	}
+	c.add(v, disks)
+	status, n := http.StatusAccepted, c.vmNode(v, true)
+	if v.Status == Down {
+		status = http.StatusCreated
+	} else {
+		n.add(el("creation_status", tx("state", "in_progress")))
+	}
+	out = xmlReply(status, n)
+	out.header["Location"] = "https://" + c.r.Host + at("vms", v.ID)
+	return out
+}
+
+// add makes a machine that the engine takes. s.mu is held.
+func (c *call) add(v *vm, disks []*disk) {
+	s := c.s
 	v.Created, v.Since, v.By = s.clock.Now(), s.clock.Now(), c.user
 	s.bend(v, c)
 	if len(v.Disks) == 0 && !v.RolledBack {
@@ -129,16 +144,7 @@ func (c *call) create() *reply {
 	s.keepDisks(v, disks)
 	s.save(v)
 	c.job("Creating VM "+v.Name+" from Template "+s.templates.all[v.Original].Name, func() bool { return s.vms[v.ID] == v && v.Status == ImageLocked })
-	status, n := http.StatusAccepted, c.vmNode(v, true)
-	if v.Status == Down {
-		status = http.StatusCreated
-	} else {
-		n.add(el("creation_status", tx("state", "in_progress")))
-	}
 	s.follow(v)
-	out = xmlReply(status, n)
-	out.header["Location"] = "https://" + c.r.Host + at("vms", v.ID)
-	return out
 }
 
 // wanted is the machine that a create asks for.
@@ -147,24 +153,11 @@ func (c *call) wanted(in vmIn) (*vm, []*disk, *reply) {
 	if in.Name == nil || *in.Name == "" || in.Template == nil || in.Cluster == nil {
 		return nil, nil, c.faultReply(http.StatusBadRequest, incomplete, "Vm [name, template.id|name, cluster.id|name] required for add")
 	}
-	var t *template
-	if id := in.Template.ID; id != "" {
-		if t = s.templates.all[strings.ToLower(id)]; t == nil {
-			return nil, nil, c.fault("TEMPLATE_DOES_NOT_EXIST", "")
-		}
-	} else if t = s.templateNamed(in.Template.Name); t == nil {
-		return nil, nil, c.faultReply(http.StatusNotFound, failed, "Entity not found: Template: name="+in.Template.Name)
+	t, cluster, out := c.origin(in.Template, in.Cluster)
+	if out != nil {
+		return nil, nil, out
 	}
-	cluster := s.clusterByID(in.Cluster.ID)
-	if in.Cluster.ID != "" && cluster.ID == "" {
-		return nil, nil, c.fault("CLUSTER_IS_NOT_VALID", "")
-	}
-	if in.Cluster.ID == "" {
-		if cluster = s.clusterNamed(in.Cluster.Name); cluster.ID == "" {
-			return nil, nil, c.faultReply(http.StatusNotFound, failed, "Entity not found: Cluster: name="+in.Cluster.Name)
-		}
-	}
-	v, disks := s.newVM(t, cluster.ID)
+	v, disks := s.newVM(t, cluster)
 	clone := c.flag("clone")
 	for _, a := range in.Attachments {
 		if out := c.replaced(disks, a, clone); out != nil {
@@ -179,6 +172,28 @@ func (c *call) wanted(in vmIn) (*vm, []*disk, *reply) {
 		}
 	}
 	return v, disks, c.change(v, in)
+}
+
+// origin is the template and the cluster's id that a caller names. s.mu is held.
+func (c *call) origin(of, in *refIn) (t *template, cluster string, out *reply) {
+	s := c.s
+	if of.ID != "" {
+		if t = s.templates.all[strings.ToLower(of.ID)]; t == nil {
+			return nil, "", c.fault("TEMPLATE_DOES_NOT_EXIST", "")
+		}
+	} else if t = s.templateNamed(of.Name); t == nil {
+		return nil, "", c.faultReply(http.StatusNotFound, failed, "Entity not found: Template: name="+of.Name)
+	}
+	found := s.clusterByID(in.ID)
+	if in.ID != "" && found.ID == "" {
+		return nil, "", c.fault("CLUSTER_IS_NOT_VALID", "")
+	}
+	if in.ID == "" {
+		if found = s.clusterNamed(in.Name); found.ID == "" {
+			return nil, "", c.faultReply(http.StatusNotFound, failed, "Entity not found: Cluster: name="+in.Name)
+		}
+	}
+	return t, found.ID, nil
 }
 
 // replaced sets what a caller says of a template's disk as its new machine has it. s.mu is
@@ -392,33 +407,39 @@ func (c *call) start() *reply {
 		if v.Status != Down {
 			return nil // a rule shows it as paused; it runs
 		}
-		host, fault, what := s.schedule(v)
-		quota := s.overQuota(v, OpStart)
-		switch {
-		case !v.boots():
-			return c.fault("WITHOUT_DISK", "")
-		case in.UseSysprep != nil && *in.UseSysprep && in.UseCloudInit != nil && *in.UseCloudInit:
-			return c.fault("CLOUD_INIT_AND_SYSPREP", "")
-		case fault != "":
-			return c.fault(fault, what)
-		case quota != "":
-			return c.fault("QUOTA_CLUSTER_LIMIT", quota)
-		}
-		for _, a := range v.Disks {
-			d := s.disks.all[a.Disk]
-			if out := c.lockedDisk(d); out != nil {
-				return out
-			}
-			if at := s.domains.all[d.Domains[0]]; at.Status != activeDomain {
-				return c.fault("STORAGE_DOMAIN_STATUS", title(at.Status))
-			}
-		}
-		v.Given = v.cloudInit(in)
-		v.Ran, v.RunOnce, v.Started, v.Host, v.StopReason = true, in.VM != nil, s.clock.Now(), host, ""
-		s.bend(v, c)
-		s.move(v, WaitForLaunch, "it was told to start")
-		return nil
+		return c.run(v, in)
 	})
+}
+
+// run starts a machine that is down. s.mu is held.
+func (c *call) run(v *vm, in actionIn) *reply {
+	s := c.s
+	host, fault, what := s.schedule(v)
+	quota := s.overQuota(v, OpStart)
+	switch {
+	case !v.boots():
+		return c.fault("WITHOUT_DISK", "")
+	case in.UseSysprep != nil && *in.UseSysprep && in.UseCloudInit != nil && *in.UseCloudInit:
+		return c.fault("CLOUD_INIT_AND_SYSPREP", "")
+	case fault != "":
+		return c.fault(fault, what)
+	case quota != "":
+		return c.fault("QUOTA_CLUSTER_LIMIT", quota)
+	}
+	for _, a := range v.Disks {
+		d := s.disks.all[a.Disk]
+		if out := c.lockedDisk(d); out != nil {
+			return out
+		}
+		if at := s.domains.all[d.Domains[0]]; at.Status != activeDomain {
+			return c.fault("STORAGE_DOMAIN_STATUS", title(at.Status))
+		}
+	}
+	v.Given = v.cloudInit(in)
+	v.Ran, v.RunOnce, v.Started, v.Host, v.StopReason = true, in.VM != nil, s.clock.Now(), host, ""
+	s.bend(v, c)
+	s.move(v, WaitForLaunch, "it was told to start")
+	return nil
 }
 
 func (c *call) stop() *reply {
@@ -458,7 +479,10 @@ func (c *call) remove() *reply {
 				kept = append(kept, d)
 			}
 		}
-		if v.Protected {
+		switch {
+		case v.Pool != "":
+			return c.fault("VM_ATTACHED_TO_POOL", "")
+		case v.Protected:
 			return c.fault("DELETE_PROTECTION", "")
 		}
 		for _, d := range kept {

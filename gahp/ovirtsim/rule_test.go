@@ -116,6 +116,7 @@ func TestWhatBecomesOfCalls(t *testing.T) {
 			s := Start(t, Model{VMs: []VM{{Name: "theirs"}}})
 			c := logged(t, s)
 			v := c.add("gb-1", "")
+			until(t, s, "gb-1", Down)
 			takeBack := put(t, s, x.rule)
 			resp, body, err := c.try(x.method, strings.ReplaceAll(x.path, "ID", v.ID), x.body)
 			if !x.says(resp, body, err) {

@@ -27,6 +27,9 @@ type Options struct {
 	Journal string             // the journal's file; empty: in State if there is one
 	Clock   Clock              // nil: the model's, or the real time
 	Log     logrus.FieldLogger // nil: none
+
+	// Serve is what is served at the API's port, given the engine; nil: the engine.
+	Serve func(engine http.Handler) http.Handler
 }
 
 // Sim is an engine. Every method may be called from any goroutine.
@@ -49,6 +52,7 @@ type Sim struct {
 	profiles   shelf[profile, *profile]
 	tags       shelf[tag, *tag]
 	affinities shelf[affinity, *affinity]
+	pools      shelf[pool, *pool]
 	transfers  map[string]*transfer // by id
 	jobs       []*job               // the oldest first
 	imagesIn   string               // where contents of disks are; empty: nowhere yet
@@ -82,6 +86,9 @@ func Open(m Model, o Options) (*Sim, error) {
 		random: mathrand.New(mathrand.NewPCG(m.Seed, 0)), closing: make(chan struct{}),
 	}
 	s.handler = s.routes()
+	if o.Serve != nil {
+		s.handler = o.Serve(s.handler)
+	}
 	if s.clock == nil && m.Pace != nil {
 		s.clock = *m.Pace
 	}
@@ -118,14 +125,36 @@ func (s *Sim) begin(kept []*vm, fresh bool) error {
 	for _, r := range s.model.Rules {
 		s.putRule(r)
 	}
+	defer s.prestart()
 	if fresh {
 		for _, d := range s.model.VMs {
 			s.inherit(d)
+		}
+		for _, d := range s.model.Pools {
+			s.inheritPool(d)
 		}
 		return s.ready()
 	}
 	s.takeUp(kept)
 	return errors.Join(s.sweep(), s.sweepImages())
+}
+
+// inheritPool makes a pool of the model, with machines that are down. s.mu is held.
+func (s *Sim) inheritPool(d Pool) {
+	t := s.templateNamed(d.Template)
+	p := &pool{
+		ID: idOf("vm pool", d.Name), Name: d.Name, Template: t.ID, Cluster: s.clusterNamed(d.Cluster).ID,
+		Size: d.Size, Prestarted: d.Prestarted, MaxPerUser: d.MaxPerUser, Kind: d.Type, Stateful: d.Stateful,
+	}
+	for p.Made < p.Size {
+		p.Made++
+		s.inherit(VM{Name: p.member(), Template: d.Template, Cluster: d.Cluster, Status: Down})
+		s.vms[idOf("vm", p.member())].Pool = p.ID
+	}
+	s.pools.put(s, p)
+	for _, v := range s.poolVMs(p.ID) {
+		s.save(v)
+	}
 }
 
 // inherit makes a machine of the model. s.mu is held.

@@ -94,6 +94,9 @@ func (s *Sim) openShelves(fresh bool) (err error) {
 	if s.tags, err = openShelf[tag](dir, "tags", fresh); err != nil {
 		return err
 	}
+	if s.pools, err = openShelf[pool](dir, "vmpools", fresh); err != nil {
+		return err
+	}
 	if s.affinities, err = openShelf[affinity](dir, "affinitygroups", fresh); err != nil {
 		return err
 	}

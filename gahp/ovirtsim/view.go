@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-var vmFields = []string{"name", "id", "comment", "description", "status", "cluster", "datacenter", "template", "host", "fqdn", "created_by_user_id", "creationdate", "type", "os", "tag"}
+var vmFields = []string{"name", "id", "comment", "description", "status", "cluster", "datacenter", "template", "host", "fqdn", "created_by_user_id", "creationdate", "type", "os", "tag", "pool"}
 
 // fields are what a search sees of a machine. s.mu is held.
 func (s *Sim) fields(v *vm) fields {
 	return fields{
 		"name": v.Name, "id": v.ID, "comment": v.Comment, "description": v.Description, "status": strings.ReplaceAll(string(s.shown(v)), "_", ""),
+		"pool":    s.poolName(v.Pool),
 		"cluster": s.clusterByID(v.Cluster).T.Name, "datacenter": s.dataCenterOf(v.Cluster), "template": s.templateName(v.Template),
 		"host": s.hostName(v.Host), "created_by_user_id": v.By, "creationdate": v.Created.Format("2006-01-02"), "type": v.Type, "os": v.OS, "tag": s.tagNames(v),
 	}
@@ -115,6 +116,7 @@ func (c *call) vmNode(v *vm, whole bool) *node {
 	if v.Init != nil {
 		n.add(v.Init.node())
 	}
+	n.addIf(v.Pool != "", ref("vm_pool", "vmpools", v.Pool))
 	n.addIf(whole, el("console", yes("enabled", v.Serial)), el("virtio_scsi", yes("enabled", true)), yes("soundcard_enabled", v.Soundcard))
 	n.add(
 		ref("cluster", "clusters", v.Cluster), ref("cpu_profile", "cpuprofiles", idOf("cpuprofile", v.Cluster)),

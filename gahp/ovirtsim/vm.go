@@ -37,6 +37,9 @@ type kept struct {
 	NICs        []nic
 	Tags        []string // ids
 	Quota       string   // id; empty: the data center's own
+	Pool        string   // id; empty: of none
+	Taken       string   // the user who was given it, of a pool's machine
+	Doomed      bool     // its pool was removed: it goes when it is down
 	CD          string   // the file in its drive
 	Snapshots   []snapshot
 	Foreign     bool
@@ -184,7 +187,13 @@ func (s *Sim) launch(v *vm) {
 func (s *Sim) down(v *vm, reason, why string) {
 	v.Stopped, v.StopReason = s.clock.Now(), reason
 	v.Host, v.Failing, v.Deaf, v.Lifetime, v.RunOnce, v.held = "", false, false, 0, false, nil
+	if p := s.pools.all[v.Pool]; p != nil && p.Kind == automaticPool {
+		v.Taken = ""
+	}
 	s.move(v, Down, why)
+	if v.Doomed {
+		s.doom(v)
+	}
 }
 
 // vanish: it exists no more.

@@ -216,3 +216,21 @@ func CutMy(name string) (attr string, ok bool) {
 	}
 	return name, false
 }
+
+// Flat is a copy of a with everything that the ads below show through it, chained to
+// none.
+func (a *Ad) Flat() *Ad {
+	n := 0
+	for b := a; b != nil; b = b.under {
+		n += len(b.attrs)
+	}
+	flat := New(n)
+	for b := a; b != nil; b = b.under {
+		for k, e := range b.attrs {
+			if _, shadowed := flat.attrs[k]; !shadowed {
+				flat.attrs[k] = e
+			}
+		}
+	}
+	return flat
+}

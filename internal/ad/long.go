@@ -75,6 +75,31 @@ func ParseLong(text string) (*Ad, error) {
 	return a, nil
 }
 
+// ParseLongs reads ads in the long form with blank lines between them. The error names
+// the line.
+func ParseLongs(text string) ([]*Ad, error) {
+	var out []*Ad
+	lines := strings.Split(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		begin := i
+		for i < len(lines) && strings.TrimSpace(lines[i]) != "" {
+			i++
+		}
+		if i == begin {
+			continue
+		}
+		// Lines before count, so that an error names the right one.
+		a, err := ParseLong(strings.Repeat("\n", begin) + strings.Join(lines[begin:i], "\n"))
+		if err != nil {
+			return nil, err
+		}
+		if a.Len() > 0 {
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
 // AppendLong appends a, and what it is chained to, in the long form.
 func (a *Ad) AppendLong(dst []byte) []byte {
 	for _, name := range a.Names() {

@@ -22,10 +22,10 @@ var floors = []struct {
 	packages []string
 }{
 	{"words", "everything rests on them, so they rest on nothing", []string{
-		"internal/grid", "internal/ad", "internal/bill", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole",
+		"internal/grid", "internal/ad", "internal/bill", "internal/macro", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole",
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
-		"router", "router/burst", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire",
+		"router", "router/burst", "router/route", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
@@ -41,9 +41,10 @@ var floors = []struct {
 // beside lists imports within a floor, or words among words, each with its reason.
 var beside = map[string]map[string]string{
 	"internal/ad":            {"internal/grid": "errors and diagnostics are words too"},
+	"internal/macro":         {"internal/grid": "errors are words too", "internal/ad": "its functions compute with ClassAds"},
 	"router/burst":           {"router": "demand is what a Cycle left over"},
 	"dag/dagfile":            {"dag": "it reads and writes the graph"},
-	"configs":                {"schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
+	"configs":                {"router/route": "a route block becomes the same route as HTCondor's", "schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
 	"gahp/ovirtsim":          {"gahp/ovirtsim/guest": "a guest is a machine's body", "internal/qemu": "and may have a kernel of its own"},
@@ -78,7 +79,9 @@ var testOnly = map[string]string{
 	"gahp/conform":        "a test suite",
 	"gahp/ovirtsim":       "an engine of its own: only its command serves it",
 	"gahp/ovirtsim/guest": "a stand-in for a machine",
-	"internal/sim":        "a stand-in for the world",
+
+	"gahp/ovirtsim/cassette": "a stand-in for an engine's past",
+	"internal/sim":           "a stand-in for the world",
 }
 
 type file struct {

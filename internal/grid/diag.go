@@ -19,6 +19,23 @@ type Diagnostic struct {
 	Source  string `json:"source,omitempty"` // the line, without its end
 }
 
+// Pos is a place in a text that a person wrote.
+type Pos struct {
+	File   string
+	Line   int    // from 1; 0: no place
+	Column int    // from 1, in characters
+	Length int    // in characters
+	Source string // the line
+}
+
+// Problem is a diagnostic at p.
+func (p Pos) Problem(warning bool, summary, detail string) Diagnostic {
+	return Diagnostic{
+		Warning: warning, Summary: summary, Detail: detail,
+		File: p.File, Line: p.Line, Column: p.Column, Length: p.Length, Source: p.Source,
+	}
+}
+
 // Diagnostics is every problem of one reading, in the order of the text.
 type Diagnostics []Diagnostic
 

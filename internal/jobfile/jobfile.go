@@ -30,6 +30,8 @@ type Request struct {
 	Vars   []submit.Var // macros from outside
 	Env    []string     // NAME=value, of the submitter
 	Domain string       // jobs and slots of one domain share files
+
+	Own []submit.OwnCommand // of the schedd that is to have the jobs
 }
 
 // IsHCL reports whether a file of that name is HCL; any other is a submit file.
@@ -111,7 +113,7 @@ func Here(domain string) submit.Site {
 // site is where the jobs of a request are written.
 func (r *Request) site() submit.Site {
 	s := Here(r.Domain)
-	s.Dir, s.Env, s.Vars = r.Dir, r.Env, r.Vars
+	s.Dir, s.Env, s.Vars, s.Own = r.Dir, r.Env, r.Vars, r.Own
 	return s
 }
 

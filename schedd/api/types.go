@@ -60,6 +60,8 @@ type Status struct {
 	Personal   bool     `json:"personal" doc:"It runs as an ordinary user, for that user"`
 	Warnings   []string `json:"warnings,omitempty" doc:"What its administrator should look at"`
 
+	Commands []submit.OwnCommand `json:"commands,omitempty" doc:"Submit commands that it has beside those of every schedd"`
+
 	Verified *Verified `json:"verified,omitempty" doc:"The last proof that its queue is the fold of its log"`
 }
 

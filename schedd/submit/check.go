@@ -7,6 +7,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // protected are the attributes that only the queue writes: who and what a job is,
@@ -200,7 +201,7 @@ func (c *checker) section(s *Section) {
 		c.refuse(grid.Invalid, "a section has both variables and items, or neither")
 	}
 	for _, v := range s.Vars {
-		if !validMacro(v) || len(v) > MaxName {
+		if !macro.ValidName(v) || len(v) > MaxName {
 			c.refuse(grid.Invalid, "%q is no name for an item variable", v)
 		}
 		c.size += len(v)

@@ -8,6 +8,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 const gridUniverse = int(grid.Grid)
@@ -130,7 +131,7 @@ func (l *lowering) setImageSource(image string, at Pos) {
 // NAME_container_port.
 func (l *lowering) setServicePorts() {
 	names, _, _ := l.word("container_service_names")
-	for _, name := range listItems(names) {
+	for _, name := range macro.ListItems(names) {
 		v, ok := l.job.Get(fold(name) + "_container_port")
 		if !ok {
 			l.fail(l.job.Queue.Pos, "the service "+quote(name)+" has no port", "Write "+name+"_container_port = 8080")
@@ -343,7 +344,7 @@ func (l *lowering) inherited() []string {
 		} else if known {
 			patterns = []string{"*"}
 		} else {
-			patterns = listItems(s)
+			patterns = macro.ListItems(s)
 		}
 	}
 	var out []string

@@ -6,6 +6,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // File is a submit file, read and cut into statements but not yet executed: what its
@@ -225,7 +226,7 @@ func (p *parser) assignment(s *statement, text string, line int, whole string) b
 	if n, ok := ad.CutMy(s.name); ok {
 		s.op, s.name = "+", n
 	}
-	if !validMacro(s.name) {
+	if !macro.ValidName(s.name) {
 		p.problem(s.pos, quote(s.name)+" is no name for a macro", "Names are letters, digits, underscores and points.")
 		return false
 	}
@@ -271,3 +272,5 @@ func cutWord(text, word string) (before, after string, ok bool) {
 	}
 	return "", "", false
 }
+
+func fold(name string) string { return macro.Fold(name) }

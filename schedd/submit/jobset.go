@@ -8,6 +8,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // A job set file hands in several jobs of one name, each for every row of one table:
@@ -200,7 +201,7 @@ func (p *setParser) iterator(at Pos, text string) {
 	}
 	p.table = at
 	for i, v := range vars {
-		if !validMacro(v) || slices.Contains(vars[:i], v) {
+		if !macro.ValidName(v) || slices.Contains(vars[:i], v) {
 			p.problem(at, quote(v)+" is no name for a variable of its own", "")
 		}
 	}
@@ -255,7 +256,7 @@ func (p *setParser) job(at Pos, text string) (j setJob, ok bool) {
 	}
 	for _, f := range fields {
 		mine, theirs, both := strings.Cut(f, "=")
-		if !both || !validMacro(mine) || !validMacro(theirs) {
+		if !both || !macro.ValidName(mine) || !macro.ValidName(theirs) {
 			p.problem(at, quote(f)+" does not say what a variable of the table is called here", "As in: job input=x { ... }, whose $(input) is the table's x.")
 			continue
 		}
@@ -339,7 +340,7 @@ func (r *reading) readTable(s *statement) (*Queue, bool) {
 			}
 			q.Verbatim = false
 			var b strings.Builder
-			if _, err := r.expander(s.at).expand(&b, cell); err != nil {
+			if _, err := r.expander(s.at).Expand(&b, cell); err != nil {
 				r.fail(s.at, "the value "+quote(cell)+": "+grid.MessageOf(err), "")
 				return nil, false
 			}

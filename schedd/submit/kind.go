@@ -9,6 +9,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // Kind is how a command's text becomes an attribute's value. It is the only place
@@ -37,6 +38,8 @@ const (
 	KindLimits       Kind = "limits"       // names with optional weights
 	KindDuration     Kind = "duration"     // seconds, or an expression
 	KindInt          Kind = "int"          // a whole number, or an expression that comes to one without any ad
+	KindUnsigned     Kind = "unsigned"     // likewise, and at least 0
+	KindTruth        Kind = "truth"        // true or false, or an expression that comes to one of them without any ad
 	KindVersion      Kind = "version"      // a version as 11.2, of which CUDA makes 11020
 	KindNames        Kind = "names"        // names separated by commas or blanks
 )
@@ -84,11 +87,17 @@ func (c Column) value(text string, list []string) (Attr, error) {
 		}
 		return quoted(c.Attr, strings.Join(list, ",")), nil
 	case KindNames:
-		return quoted(c.Attr, strings.Join(listItems(text), ",")), nil
+		return quoted(c.Attr, strings.Join(macro.ListItems(text), ",")), nil
 	case KindExpr:
 		expr, err = newExpr(text)
 	case KindInt:
 		expr, err = wholeNumber(text)
+	case KindUnsigned:
+		if expr, err = wholeNumber(text); err == nil && strings.HasPrefix(expr, "-") {
+			err = grid.Errorf(grid.Invalid, "%q is below 0", text)
+		}
+	case KindTruth:
+		expr, err = truth(text)
 	case KindVersion:
 		expr, err = runtimeVersion(text)
 	case KindOldExpr:
@@ -188,7 +197,7 @@ func wholeNumber(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, ok := ad.Instant(0).EvalWithin(maxSteps, e, nil, nil).Number()
+	f, ok := ad.Instant(0).EvalWithin(macro.MaxSteps, e, nil, nil).Number()
 	if !ok || math.Abs(f) > 1<<53 {
 		return "", grid.Errorf(grid.Invalid, "%q is not a whole number", text)
 	}
@@ -226,6 +235,21 @@ func boolExpr(text string) (string, error) {
 		return strconv.FormatBool(b), nil
 	}
 	return oldExpr(text)
+}
+
+func truth(text string) (string, error) {
+	if b, ok := boolean(text); ok {
+		return strconv.FormatBool(b), nil
+	}
+	e, err := ad.ParseOld(text)
+	if err != nil {
+		return "", err
+	}
+	b, ok := ad.Instant(0).EvalWithin(macro.MaxSteps, e, nil, nil).Bool()
+	if !ok {
+		return "", grid.Errorf(grid.Invalid, "%q is neither true nor false", text)
+	}
+	return strconv.FormatBool(b), nil
 }
 
 func sizeExpr(text string, unit int64) (string, error) {

@@ -8,6 +8,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // Value is what a job file says for one command: text in which every macro is
@@ -22,7 +23,7 @@ type Value struct {
 }
 
 // Escape makes text that is to be taken as it is safe in a live [Value].
-func Escape(s string) string { return escape(s) }
+func Escape(s string) string { return macro.Escape(s) }
 
 // Job is what the lowering needs to know of a job: its commands with their values,
 // and the procs to make.
@@ -105,6 +106,7 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 		l.setServicePorts,
 		l.setVirtualMachine,
 		l.setPlainCommands,
+		l.setOwnCommands,
 		l.setCustom,
 		l.setRequirements,
 	} {
@@ -171,7 +173,7 @@ func (l *lowering) setCustom() {
 // command is a command's value, under the first of its names that is set. Empty text
 // counts as not set, as in HTCondor.
 func (l *lowering) command(name string) (Value, bool) {
-	c, ok := CommandNamed(name)
+	c, ok := l.site.Command(name)
 	if !ok {
 		panic("submit: no command " + name)
 	}
@@ -252,7 +254,7 @@ func (l *lowering) put(attr string, kind Kind, v Value, list ...text) {
 // settle escapes s if it is finished and shall become part of something live.
 func settle(s string, isLive, within bool) string {
 	if within && !isLive {
-		return escape(s)
+		return macro.Escape(s)
 	}
 	return s
 }

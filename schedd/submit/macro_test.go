@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 
 	"pgregory.net/rapid"
 )
@@ -48,35 +49,35 @@ func TestExpandingInTwoStepsIsExpandingAtOnce(t *testing.T) {
 		s := &Section{Vars: []string{"i"}, Items: [][]string{{item}}, PerItem: 3, Verbatim: verbatimItem}
 		id, index := grid.JobID{Cluster: 4, Proc: 9}, 2
 
-		file := func(key string) macro {
+		file := func(key string) macro.Meaning {
 			switch key {
 			case "a":
-				return macro{written, a}
+				return macro.Meaning{State: macro.Written, Text: a}
 			case "b":
-				return macro{written, b}
+				return macro.Meaning{State: macro.Written, Text: b}
 			}
-			return macro{}
+			return macro.Meaning{}
 		}
-		atSubmit := &expander{lookup: func(key string) macro {
+		atSubmit := &macro.Expander{Lookup: func(key string) macro.Meaning {
 			if key == "i" {
-				return macro{live, "i"}
+				return macro.Meaning{State: macro.Live, Text: "i"}
 			}
 			if n := liveName(key); n != "" {
-				return macro{live, n}
+				return macro.Meaning{State: macro.Live, Text: n}
 			}
 			return file(key)
 		}}
 		proc := procExpander(s, id, index, s.Items[0])
-		atOnce := &expander{random: proc.random, lookup: func(key string) macro {
-			if m := procMacro(s, id, index, s.Items[0], fold(nonEmpty(liveName(key), key))); m.state != missing {
+		atOnce := &macro.Expander{Random: proc.Random, Lookup: func(key string) macro.Meaning {
+			if m := procMacro(s, id, index, s.Items[0], fold(nonEmpty(liveName(key), key))); m.State != macro.Missing {
 				return m
 			}
 			return file(key)
 		}}
-		want, _, wantErr := atOnce.text(text)
-		got, isLive, err := atSubmit.text(text)
+		want, _, wantErr := atOnce.Text(text)
+		got, isLive, err := atSubmit.Text(text)
 		if err == nil && isLive {
-			got, _, err = proc.text(got)
+			got, _, err = proc.Text(got)
 		}
 		if (err == nil) != (wantErr == nil) || err == nil && got != want {
 			t.Fatalf("%q with a = %q, b = %q, i = %q:\nin two steps %q, %v\nat once      %q, %v", text, a, b, item, got, err, want, wantErr)

@@ -5,11 +5,12 @@ import (
 	"strconv"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // expand computes the column for one proc.
-func (c Column) expand(e *expander) (Attr, error) {
-	text, _, err := e.text(c.Text)
+func (c Column) expand(e *macro.Expander) (Attr, error) {
+	text, _, err := e.Text(c.Text)
 	if err != nil {
 		return Attr{}, err
 	}
@@ -17,7 +18,7 @@ func (c Column) expand(e *expander) (Attr, error) {
 	if len(c.List) > 0 {
 		list = make([]string, len(c.List))
 		for i, t := range c.List {
-			if list[i], _, err = e.text(t); err != nil {
+			if list[i], _, err = e.Text(t); err != nil {
 				return Attr{}, err
 			}
 		}
@@ -29,12 +30,12 @@ func (c Column) expand(e *expander) (Attr, error) {
 }
 
 // procExpander knows the macros of the index-th proc of s.
-func procExpander(s *Section, id grid.JobID, index int, row []string) *expander {
+func procExpander(s *Section, id grid.JobID, index int, row []string) *macro.Expander {
 	calls := uint64(0)
-	return &expander{
-		lookup: func(key string) macro { return procMacro(s, id, index, row, key) },
+	return &macro.Expander{
+		Lookup: func(key string) macro.Meaning { return procMacro(s, id, index, row, key) },
 		// Random values are a function of the job's id: asked again, a job is the same.
-		random: func(args string) uint64 {
+		Random: func(args string) uint64 {
 			calls++
 			h := fnv.New64a()
 			h.Write([]byte(id.String() + "/" + strconv.FormatUint(calls, 10) + "/" + args))
@@ -43,21 +44,21 @@ func procExpander(s *Section, id grid.JobID, index int, row []string) *expander 
 			x *= 0xff51afd7ed558ccd
 			return x ^ x>>33
 		},
-		getenv: func(string) (string, bool, bool) { return "", false, false },
+		Getenv: func(string) (string, bool, bool) { return "", false, false },
 	}
 }
 
-func procMacro(s *Section, id grid.JobID, index int, row []string, key string) macro {
+func procMacro(s *Section, id grid.JobID, index int, row []string, key string) macro.Meaning {
 	for i, v := range s.Vars {
 		if fold(v) != key {
 			continue
 		}
-		m := macro{state: written}
+		m := macro.Meaning{State: macro.Written}
 		if s.Verbatim {
-			m.state = verbatim
+			m.State = macro.Verbatim
 		}
 		if i < len(row) {
-			m.text = row[i]
+			m.Text = row[i]
 		}
 		return m
 	}
@@ -68,7 +69,7 @@ func procMacro(s *Section, id grid.JobID, index int, row []string, key string) m
 	case "process":
 		number = int(id.Proc)
 	case "jobid":
-		return macro{verbatim, id.String()}
+		return macro.Meaning{State: macro.Verbatim, Text: id.String()}
 	case "step":
 		number = index
 		if s.PerItem > 0 {
@@ -81,9 +82,9 @@ func procMacro(s *Section, id grid.JobID, index int, row []string, key string) m
 		}
 	}
 	if number < 0 {
-		return macro{}
+		return macro.Meaning{}
 	}
-	return macro{verbatim, strconv.Itoa(number)}
+	return macro.Meaning{State: macro.Verbatim, Text: strconv.Itoa(number)}
 }
 
 // Automatic reports whether every job has a macro of that name.

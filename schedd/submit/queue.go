@@ -10,6 +10,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // include reads another file in place of the statement.
@@ -99,7 +100,7 @@ func (r *reading) readQueue(s *statement) (*Queue, bool) {
 		return q, r.bounded(q)
 	}
 	for name := range strings.FieldsFuncSeq(names, func(c rune) bool { return c == ',' || blank(c) }) {
-		if !validMacro(name) {
+		if !macro.ValidName(name) {
 			r.fail(s.at, quote(name)+" is no name for a variable", "As in: queue 2 name,size from list.txt")
 			return nil, false
 		}
@@ -120,7 +121,7 @@ func (r *reading) readQueue(s *statement) (*Queue, bool) {
 // where they are expanded with each job.
 func (r *reading) queueText(value string, at Pos) (string, bool) {
 	var b strings.Builder
-	if _, err := r.expander(at).expand(&b, value); err != nil {
+	if _, err := r.expander(at).Expand(&b, value); err != nil {
 		r.fail(at, grid.MessageOf(err), "")
 		return "", false
 	}
@@ -242,7 +243,7 @@ func (r *reading) rows(s *statement, list string) ([]string, bool) {
 		r.fail(s.at, "items from a command's output are not possible here", "Run the command before, and give the file that it writes.")
 		return nil, false
 	}
-	items, err := linesOf(r.site, r.files, strings.Trim(finish(list), `"`))
+	items, err := linesOf(r.site, r.files, strings.Trim(macro.Finish(list), `"`))
 	if err != nil {
 		r.fail(s.at, grid.MessageOf(err), "")
 		return nil, false
@@ -262,7 +263,7 @@ func (r *reading) rows(s *statement, list string) ([]string, bool) {
 
 func (r *reading) matching(s *statement, patterns []string, what string) ([]string, bool) {
 	for i := range patterns {
-		patterns[i] = finish(patterns[i])
+		patterns[i] = macro.Finish(patterns[i])
 	}
 	items, err := ItemsMatching(r.site, r.files, patterns, what)
 	if err != nil {
@@ -393,7 +394,7 @@ func (r *reading) fill(q *Queue, items []string, at Pos) bool {
 			break
 		}
 		var b strings.Builder
-		if _, err := r.expander(at).expand(&b, item); err != nil {
+		if _, err := r.expander(at).Expand(&b, item); err != nil {
 			r.fail(at, "the item "+quote(item)+": "+grid.MessageOf(err), "")
 			return false
 		}

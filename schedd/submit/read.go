@@ -7,6 +7,7 @@ import (
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // reading is the execution of a submit file: its statements one after the other, a
@@ -19,8 +20,9 @@ type reading struct {
 	name   string // of the file that was submitted
 	macros map[string]*definition
 	order  []string // keys of macros, in the order of their first setting
-	ifs    []branch
-	depth  int // of includes
+	ifs    macro.Conditions
+	open   []Pos // the ifs without endif
+	depth  int   // of includes
 
 	specs    []Spec
 	sections []Section // of the cluster that is being read
@@ -51,15 +53,6 @@ type answer struct {
 	ok bool
 }
 
-// branch is an if that is not ended yet.
-type branch struct {
-	pos    Pos
-	active bool // its lines count
-	taken  bool // one of its branches has counted
-	within bool // the if itself counts
-	last   bool // else was seen
-}
-
 // Specs executes the file at a site, reading what it names through files. Specs of
 // queue statements without any job are left out. With errors among the diagnostics
 // the specs are not to be used.
@@ -71,8 +64,8 @@ func (f *File) Specs(site Site, files Files) ([]Spec, grid.Diagnostics) {
 		}
 	}
 	r.execute(f)
-	for _, b := range r.ifs {
-		r.warn(b.pos, "this if has no endif", "It counts to the end of the file.")
+	for _, p := range r.open {
+		r.warn(p, "this if has no endif", "It counts to the end of the file.")
 	}
 	r.closeCluster()
 	if r.queues == 0 {
@@ -113,7 +106,7 @@ func (r *reading) execute(f *File) {
 	for i := range f.statements {
 		s := &f.statements[i]
 		r.end = s.pos
-		if r.condition(s) || !r.active() {
+		if r.condition(s) || !r.ifs.Active() {
 			continue
 		}
 		switch s.word {
@@ -133,8 +126,6 @@ func (r *reading) execute(f *File) {
 	}
 }
 
-func (r *reading) active() bool { return len(r.ifs) == 0 || r.ifs[len(r.ifs)-1].active }
-
 // message is the text of an error or warning statement.
 func (r *reading) message(s *statement) string {
 	text, _ := r.expanded(strings.TrimSpace(strings.TrimPrefix(s.value, ":")), s.at)
@@ -143,7 +134,7 @@ func (r *reading) message(s *statement) string {
 
 // expanded expands text that is needed at once, and reports what is wrong with it.
 func (r *reading) expanded(text string, at Pos) (string, bool) {
-	out, isLive, err := r.expander(at).text(text)
+	out, isLive, err := r.expander(at).Text(text)
 	switch {
 	case err != nil:
 		r.fail(at, grid.MessageOf(err), "")
@@ -166,7 +157,7 @@ func (r *reading) assign(s *statement) {
 		r.macros[key] = d
 		r.order = append(r.order, key)
 	}
-	d.value = selfReplaced(s.value, key, d.value)
+	d.value = macro.SelfReplaced(s.value, key, d.value)
 	d.pos, d.at, d.outside = s.pos, s.at, false
 }
 
@@ -176,7 +167,7 @@ func (r *reading) setVar(v Var) {
 		s.op, s.name = "+", n
 	}
 	s.at = s.pos
-	if !validMacro(s.name) {
+	if !macro.ValidName(s.name) {
 		r.fail(s.pos, quote(v.Name)+" is no name for a macro", "")
 		return
 	}
@@ -188,69 +179,43 @@ func (r *reading) setVar(v Var) {
 	r.macros[key].outside = true
 }
 
-// selfReplaced replaces $(key) in value by what the macro was before: the one
-// reference that is not left for later.
-func selfReplaced(value, key, before string) string {
-	var b strings.Builder
-	for {
-		i := strings.Index(value, "$(")
-		if i < 0 {
-			break
-		}
-		body, rest, ok := parenthesized(value[i+1:])
-		name, otherwise, _ := strings.Cut(body, ":")
-		if !ok || fold(strings.TrimSpace(name)) != key || i > 0 && value[i-1] == '$' {
-			b.WriteString(value[:i+2])
-			value = value[i+2:]
-			continue
-		}
-		b.WriteString(value[:i])
-		if before == "" {
-			before = otherwise
-		}
-		b.WriteString(before)
-		value = rest
-	}
-	return b.String() + value
-}
-
 // expander knows the macros of the file and the site; those of a proc are live. A
 // macro that is not set counts as nothing, as in HTCondor, but it is said.
-func (r *reading) expander(at Pos) *expander {
-	return &expander{
-		lookup: r.lookup,
-		miss: func(name string) {
+func (r *reading) expander(at Pos) *macro.Expander {
+	return &macro.Expander{
+		Lookup: r.lookup,
+		Miss: func(name string) {
 			detail := "It counts as nothing."
 			if near := grid.Nearest(name, r.macroNames()); near != "" {
 				detail = "It counts as nothing. Did you mean $(" + near + ")?"
 			}
 			r.warn(at, "the macro $("+name+") is not set", detail)
 		},
-		odd:    func(what error) { r.warn(at, grid.MessageOf(what), "It stays as it is written.") },
-		now:    r.site.Now.Unix(),
-		dir:    r.site.Dir,
-		getenv: r.site.getenv,
+		Odd:    func(what error) { r.warn(at, grid.MessageOf(what), "It stays as it is written.") },
+		Now:    r.site.Now.Unix(),
+		Dir:    r.site.Dir,
+		Getenv: r.site.getenv,
 	}
 }
 
-func (r *reading) lookup(key string) macro {
+func (r *reading) lookup(key string) macro.Meaning {
 	if r.queue != nil {
 		for _, v := range r.queue.Vars {
 			if fold(v) == key {
 				r.usedVars[key] = true
-				return macro{live, v}
+				return macro.Meaning{State: macro.Live, Text: v}
 			}
 		}
 	}
 	if key == "item" { // of a queue statement without items
-		return macro{state: verbatim}
+		return macro.Meaning{State: macro.Verbatim}
 	}
 	if name := liveName(key); name != "" {
-		return macro{live, name}
+		return macro.Meaning{State: macro.Live, Text: name}
 	}
 	if d := r.macros[key]; d != nil {
 		d.used = true
-		return macro{written, d.value}
+		return macro.Meaning{State: macro.Written, Text: d.value}
 	}
 	return r.automatic(key)
 }
@@ -268,8 +233,8 @@ func (r *reading) macroNames() []string {
 }
 
 // automatic are the macros that nobody needs to set.
-func (r *reading) automatic(key string) macro {
-	known := func(s string) macro { return macro{verbatim, s} }
+func (r *reading) automatic(key string) macro.Meaning {
+	known := func(s string) macro.Meaning { return macro.Meaning{State: macro.Verbatim, Text: s} }
 	switch key {
 	case "submit_file":
 		return known(r.name)
@@ -294,7 +259,7 @@ func (r *reading) automatic(key string) macro {
 	case "iswindows":
 		return known(digit(r.site.OpSys == "WINDOWS"))
 	}
-	return macro{}
+	return macro.Meaning{}
 }
 
 func digit(b bool) string {
@@ -379,7 +344,7 @@ func (r *reading) value(name string, q *Queue) (Value, bool) {
 		return Value{}, false
 	}
 	d.used = true
-	text, isLive, err := r.expander(d.at).text(d.value)
+	text, isLive, err := r.expander(d.at).Text(d.value)
 	if err != nil {
 		r.fail(d.at, d.name+": "+grid.MessageOf(err), "")
 		return Value{}, false
@@ -444,7 +409,7 @@ func (r *reading) reportUnused() {
 			continue
 		}
 		detail := ""
-		if near := grid.Nearest(d.name, CommandNames()); near != "" {
+		if near := grid.Nearest(d.name, r.site.CommandNames()); near != "" {
 			detail = "Did you mean " + quote(near) + "?"
 		}
 		r.warn(d.pos, "the line '"+d.name+" = "+shown(d.value)+"' was not used: is it a typing error?", detail)

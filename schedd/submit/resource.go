@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/macro"
 )
 
 // defaultMemory is what a job is taken to need before it has run: what it was seen
@@ -47,7 +48,7 @@ func (l *lowering) setCustomResources() {
 	for _, written := range l.job.Names {
 		name := fold(written)
 		tag, ok := strings.CutPrefix(name, "request_")
-		if !ok || tag == "" || !validMacro(tag) {
+		if !ok || tag == "" || !macro.ValidName(tag) {
 			continue
 		}
 		if _, known := CommandNamed(name); known {

@@ -27,6 +27,9 @@ type Site struct {
 	// sets a job attribute.
 	Vars []Var
 
+	// Own are the commands that the site has beside those of every site.
+	Own []OwnCommand
+
 	// Explain is told of each section, in the order of their jobs, where its attributes
 	// came from; it may be nil.
 	Explain func(Origins)
@@ -72,18 +75,4 @@ func (s *Site) getenv(name string) (value string, set, ok bool) {
 }
 
 // Pos is a place in a text that a person wrote.
-type Pos struct {
-	File   string
-	Line   int    // from 1; 0: no place
-	Column int    // from 1, in characters
-	Length int    // in characters
-	Source string // the line
-}
-
-// Problem is a diagnostic at p.
-func (p Pos) Problem(warning bool, summary, detail string) grid.Diagnostic {
-	return grid.Diagnostic{
-		Warning: warning, Summary: summary, Detail: detail,
-		File: p.File, Line: p.Line, Column: p.Column, Length: p.Length, Source: p.Source,
-	}
-}
+type Pos = grid.Pos

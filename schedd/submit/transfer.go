@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gridburst/internal/macro"
 )
 
 // dontTransfer are the words for a job whose files do not travel.
@@ -131,11 +133,11 @@ func (l *lowering) addInputs(v Value, names []string) []string {
 		return names
 	case v.Live && v.IsList:
 		for _, m := range more {
-			v.List = append(slices.Clone(v.List), escape(m))
+			v.List = append(slices.Clone(v.List), macro.Escape(m))
 		}
 		l.put("TransferInput", KindFileList, v)
 	case v.Live:
-		v.Text += "," + escape(strings.Join(more, ","))
+		v.Text += "," + macro.Escape(strings.Join(more, ","))
 		l.put("TransferInput", KindFiles, v)
 	default:
 		names = append(slices.Clone(names), more...)
@@ -158,7 +160,7 @@ func (l *lowering) remaps() []string {
 // plugin notes the method that transfers a URL, and reports whether name is one.
 func (l *lowering) plugin(at Pos, name string) bool {
 	scheme, _, isURL := strings.Cut(name, "://")
-	if !isURL || !validMacro(scheme) {
+	if !isURL || !macro.ValidName(scheme) {
 		return false
 	}
 	method := fold(scheme)
@@ -183,7 +185,7 @@ func pluginMethods(text string) []string {
 	var methods []string
 	for p := range strings.SplitSeq(strings.Trim(text, `"`), ";") {
 		names, _, _ := strings.Cut(p, "=")
-		methods = append(methods, listItems(fold(names))...)
+		methods = append(methods, macro.ListItems(fold(names))...)
 	}
 	return methods
 }

@@ -7,9 +7,9 @@
 // status.
 //
 // A schedd is found by --schedd, by GRIDBURST_SCHEDD, in the user's own directory
-// (~/.gridburst), or in the system's (/var/lib/gridburst): see [Find]. No command
-// reads the schedd's configuration: where that puts the socket elsewhere, the schedd
-// leaves a link in the default directory.
+// (~/.gridburst), or in the system's (/var/lib/gridburst): see [Find]. Nobody reads the
+// schedd's configuration for it: where that puts the socket elsewhere, the schedd leaves
+// a link in the default directory. Only groute reads one, to try its routes.
 //
 // People get tables cut to their terminal, pipes get the same columns uncut, and
 // programs get --json with the names of the API. What went wrong goes to standard

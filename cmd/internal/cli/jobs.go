@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,8 @@ type jobOptions struct {
 	afFormat    string
 	formats     []string // FORMAT, 0, EXPRESSION
 	printf      []conversion
+	printFile   string
+	print       *printFormat
 	long        bool
 	json        bool
 	limit       int
@@ -40,6 +43,8 @@ func (o *jobOptions) Flags(c *cobra.Command) {
 	f.StringArrayVar(&o.af, "af", nil, "print these attributes or ClassAd expressions, `A,B`, on a line for each job; further ones among the arguments")
 	f.StringVar(&o.afFormat, "af-format", "", "of --af: j id first, h headings, l labels, V quotes, t tabs, `,` commas (-af:jh is --af-format=jh --af)")
 	f.StringArrayVar(&o.formats, "format", nil, "as in condor_q, -format `'%d ' ClusterId`: print an attribute or expression as printf does; several make a line, whose end is \\n")
+	f.StringVar(&o.printFile, "print-format", "", "print as this `file` says, in HTCondor's language for it: SELECT, fields, WHERE, GROUP BY, SUMMARY")
+	f.StringVar(&o.printFile, "pr", "", "the same, as HTCondor calls it")
 	f.BoolVarP(&o.long, "long", "l", false, "print whole ads")
 	f.BoolVar(&o.json, "json", false, "print whole ads as JSON")
 	f.IntVar(&o.limit, "limit", 0, "print at most so many jobs; 0: all")
@@ -75,6 +80,27 @@ func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 	if len(o.printf) > 0 && (len(o.af) > 0 || o.long || o.json) {
 		return q, usage("--format goes with none of --af, --attributes, --long, --json")
 	}
+	if o.printFile != "" {
+		if !o.tabled() {
+			return q, usage("--print-format goes with none of --af, --attributes, --format, --long, --json")
+		}
+		src, err := os.ReadFile(o.printFile)
+		if err != nil {
+			return q, grid.Errorf(grid.NotFound, "the print format: %w", err)
+		}
+		if o.print, err = readPrintFormat(o.printFile, src); err != nil {
+			return q, err
+		}
+		o.constraints = append(o.constraints, o.print.where...)
+		q.Constraint, q.Evaluate = allOf(o.constraints), true
+		if q.Attributes, err = o.print.looksAt(); err != nil {
+			return q, err
+		}
+		if q.Attributes != nil {
+			q.Attributes = append(q.Attributes, "JobStatus") // for the summary
+		}
+		return o.limited(q), nil
+	}
 	shown := o.af
 	for _, c := range o.printf {
 		shown = append(shown, c.text)
@@ -88,10 +114,14 @@ func (o *jobOptions) query(args []string) (q api.JobsQuery, err error) {
 	case !o.long && !o.json:
 		q.Attributes, q.Evaluate = rowAttributes, true
 	}
+	return o.limited(q), nil
+}
+
+func (o *jobOptions) limited(q api.JobsQuery) api.JobsQuery {
 	if o.limit > 0 && o.limit < 1000 {
 		q.Limit = o.limit
 	}
-	return q, nil
+	return q
 }
 
 // rowAttributes are those that a row of a table is made of.
@@ -105,6 +135,7 @@ var rowAttributes = []string{
 func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row func(*ad.Ad)) (n int, err error) {
 	list := adList{d: d, long: o.long}
 	lines := autoformat{out: d.Out, names: o.af, format: o.afFormat, now: d.Now()}
+	table := printTable{out: d.Out, format: o.print, now: d.Now()}
 	var columns *tabwriter.Writer
 	if o.columns() {
 		columns = tabwriter.NewWriter(d.Out, 0, 8, 2, ' ', 0)
@@ -126,6 +157,11 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 				return n, err
 			}
 			switch {
+			case o.print != nil:
+				if err := table.add(a); err != nil {
+					return n, err
+				}
+				row(a)
 			case len(o.printf) > 0:
 				if err := printAll(d.Out, o.printf, a, d.Now()); err != nil {
 					return n, err
@@ -146,7 +182,10 @@ func (o *jobOptions) each(d *Deps, jobs iter.Seq2[json.RawMessage, error], row f
 	if len(o.af) == 0 && (o.long || o.json) {
 		list.end()
 	}
-	return n, nil
+	if o.print != nil {
+		err = table.flush()
+	}
+	return n, err
 }
 
 // columns reports whether chosen attributes are printed as a table.
@@ -154,7 +193,7 @@ func (o *jobOptions) columns() bool { return len(o.attributes) > 0 && !o.long &&
 
 // tabled reports whether jobs are printed as rows of a table.
 func (o *jobOptions) tabled() bool {
-	return len(o.af) == 0 && len(o.formats) == 0 && !o.long && !o.json
+	return len(o.af) == 0 && len(o.formats) == 0 && o.print == nil && !o.long && !o.json
 }
 
 // jobRow is a job as tables show it.

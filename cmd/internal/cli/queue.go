@@ -22,6 +22,7 @@ type queueOptions struct {
 	totals   bool
 	watch    bool
 	factory  bool
+	dag      bool
 	why      string
 }
 
@@ -46,7 +47,7 @@ X being removed, S suspended.
 ` + ExitHelp,
 		Example: "  gq --why 12.0\n  gq --held\n  gq --constraint 'JobStatus == 5' -af:j HoldReason\n  gq --watch 12",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf(c, "batch", "nobatch", "held", "hold", "run", "totals", "watch", "why", "factory"); err != nil {
+			if err := oneOf(c, "batch", "nobatch", "held", "hold", "run", "totals", "watch", "why", "factory", "dag"); err != nil {
 				return err
 			}
 			if err := oneOf(c, "af", "attributes"); err != nil {
@@ -65,6 +66,7 @@ X being removed, S suspended.
 	f.BoolVar(&o.held, "hold", false, "the same, as HTCondor calls it")
 	f.BoolVar(&o.running, "run", false, "only jobs that run, and where")
 	f.BoolVar(&o.factory, "factory", false, "clusters whose jobs are made little by little (max_materialize, max_idle): their bounds, the next job, and what keeps it from being made")
+	f.BoolVar(&o.dag, "dag", false, "a row for each job, those of a workflow's nodes under a row for its run")
 	f.BoolVar(&o.totals, "totals", false, "print only the numbers")
 	f.BoolVar(&o.watch, "watch", false, "go on showing the batches, with their progress")
 	f.StringVar(&o.why, "why", "", "say why this `job` does not run")
@@ -106,8 +108,7 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 		return PrintJSON(d, out)
 	case !o.tabled():
 		q.Constraint = allOf(append(o.constraints, o.table().only...))
-		_, err := o.jobs(ctx, d, client, q, nil)
-		return err
+		return o.printed(ctx, d, client, q, status)
 	}
 	fmt.Fprintf(d.Out, "\n\n%s\n", heading(d, status))
 	found, err := o.show(ctx, d, client, q, batches)
@@ -124,12 +125,33 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	return nil
 }
 
+// printed prints jobs in a form that was asked for.
+func (o *queueOptions) printed(ctx context.Context, d *Deps, client *api.Client, q api.JobsQuery, status api.Status) error {
+	if o.print != nil && !o.print.noTitle {
+		fmt.Fprintf(d.Out, "\n\n%s\n", heading(d, status))
+	}
+	found, err := o.jobs(ctx, d, client, q, nil)
+	if err != nil || o.print == nil || o.print.noSummary {
+		return err
+	}
+	all, err := client.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(d.Out)
+	d.lines(numbers(found, all, status.You.User)...)
+	return nil
+}
+
 // show prints a table, or with --totals none, and counts what it is of.
 func (o *queueOptions) show(ctx context.Context, d *Deps, client *api.Client, q api.JobsQuery, batches api.BatchesQuery) (found api.Totals, err error) {
 	switch {
 	case o.totals && len(q.IDs) == 0 && q.Constraint == "":
 		all, err := client.Totals(ctx)
 		return totalsOf(all, q.Owner), err
+	case o.dag:
+		fmt.Fprintln(d.Out, o.table().head)
+		return o.tree(ctx, d, client, q)
 	case o.noBatch || o.held || o.running:
 		table := o.table()
 		q.Attributes, q.Evaluate, q.Constraint = table.attributes, true, allOf(append(o.constraints, table.only...))
@@ -159,11 +181,16 @@ func (d *Deps) lines(lines ...line) {
 	}
 }
 
-// jobs prints jobs one by one, and counts them.
+// jobs prints jobs one by one, each that row has a line for, and counts them.
 func (o *queueOptions) jobs(ctx context.Context, d *Deps, client *api.Client, q api.JobsQuery, row func(*ad.Ad, time.Time) line) (found api.Totals, err error) {
 	n, err := o.each(d, client.Jobs(ctx, q), func(a *ad.Ad) {
 		found.Add(grid.Status(a.Int("JobStatus", 0)), 1)
-		d.lines(row(a, d.Now()))
+		if o.print != nil {
+			return
+		}
+		if l := row(a, d.Now()); l != later {
+			d.lines(l)
+		}
 	})
 	if err == nil && n == 0 && len(q.IDs) > 0 {
 		err = none(ctx, q.IDs, "queue", "ghistory")

@@ -16,7 +16,7 @@ func here(d *Deps, schedd api.Status) (submit.Site, error) {
 		return submit.Site{}, grid.Errorf(grid.Invalid, "the current directory: %w", err)
 	}
 	s := jobfile.Here(schedd.Domain)
-	s.Dir, s.Env, s.Now = dir, os.Environ(), d.Now()
+	s.Dir, s.Env, s.Now, s.Own = dir, os.Environ(), d.Now(), schedd.Commands
 	if schedd.You.User != "" {
 		s.Owner = schedd.You.User
 	} else if user := d.Env("USER"); user != "" {

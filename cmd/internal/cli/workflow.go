@@ -75,7 +75,7 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	if err != nil {
 		return err
 	}
-	diags = append(diags, lint(g, file, status.Domain)...)
+	diags = append(diags, lint(g, file, status)...)
 	if diags.HasErrors() {
 		return diags.Err()
 	}
@@ -98,7 +98,7 @@ func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error
 		return err
 	}
 	if !diags.HasErrors() {
-		diags = append(diags, lint(g, file, "")...)
+		diags = append(diags, lint(g, file, api.Status{})...)
 	}
 	if diags.HasErrors() {
 		return diags.Err()
@@ -122,7 +122,7 @@ func readWorkflow(name string) (file string, g *dag.Graph, diags grid.Diagnostic
 
 // lint reads the job files of all nodes as they will be read. One that is not there is a
 // mistake, unless a node before could make it.
-func lint(g *dag.Graph, file, domain string) (diags grid.Diagnostics) {
+func lint(g *dag.Graph, file string, schedd api.Status) (diags grid.Diagnostics) {
 	run, err := dag.Open(g, dag.Header{}, nil)
 	if err != nil {
 		return grid.Diagnostics{{Summary: grid.MessageOf(err)}}
@@ -134,7 +134,7 @@ func lint(g *dag.Graph, file, domain string) (diags grid.Diagnostics) {
 			continue
 		}
 		r := jobfile.Node(n, file, filepath.Dir(file))
-		r.Domain = domain
+		r.Domain, r.Own = schedd.Domain, schedd.Commands
 		for _, v := range run.Vars(int32(i)) {
 			r.Vars = append(r.Vars, submit.Var(v))
 		}

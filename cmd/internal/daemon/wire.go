@@ -27,6 +27,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		WorkerLease: file.WorkerLease, LeaseMargin: file.LeaseMargin,
 		MaxProcs: file.Limits.MaxProcs, MaxPerOwner: file.Limits.MaxPerOwner,
 		MaxSubmission: file.Limits.MaxSubmission, MaxAttributes: file.Limits.MaxAttributes,
+		Commands:         file.Commands,
 		SubmitsPerMinute: file.Limits.SubmitsPerMinute, SubmitBurst: file.Limits.SubmitBurst,
 		Reserve: file.Reserve, LogWait: file.LogWait, KeepKeys: file.KeepKeys,
 		KeepHistory: file.KeepHistory, VerifyEvery: file.VerifyEvery,

@@ -43,6 +43,7 @@ var Commands = []Command{
 	{"gqedit", 1, cli.QueueEdit},
 	{"grelease", 1, cli.Release},
 	{"grm", 1, cli.Remove},
+	{"groute", 8, cli.Routes},
 	{"gschedd", 8, daemon.Schedd},
 	{"gstatus", 1, cli.Pool},
 	{"gsubmit", 1, cli.Submit},

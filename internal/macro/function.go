@@ -1,4 +1,4 @@
-package submit
+package macro
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ type macroFunction struct {
 	list bool
 	// whole: there is one argument, commas included.
 	whole bool
-	apply func(e *expander, name string, args []string) (string, error)
+	apply func(e *Expander, name string, args []string) (string, error)
 }
 
 // functionNamed finds a function. Their names are told from text by their case.
@@ -75,7 +75,7 @@ func unknownFunction(name string) error {
 
 // call replaces a function call, or keeps it, its arguments expanded, when one of
 // them is live.
-func (e *expander) call(b *strings.Builder, f macroFunction, body string) (isLive bool, err error) {
+func (e *Expander) call(b *strings.Builder, f macroFunction, body string) (isLive bool, err error) {
 	raw := []string{strings.TrimSpace(body)}
 	if !f.whole {
 		raw = arguments(body)
@@ -86,7 +86,7 @@ func (e *expander) call(b *strings.Builder, f macroFunction, body string) (isLiv
 	if e.calls++; e.calls > maxCalls {
 		return false, grid.Errorf(grid.TooLarge, "more than %d functions are called for one job", maxCalls)
 	}
-	isLive = strings.HasPrefix(f.name, "RANDOM_") && e.random == nil
+	isLive = strings.HasPrefix(f.name, "RANDOM_") && e.Random == nil
 	args := make([]string, len(raw))
 	for i, a := range raw {
 		var l bool
@@ -100,28 +100,28 @@ func (e *expander) call(b *strings.Builder, f macroFunction, body string) (isLiv
 		return true, nil
 	}
 	if f.list && len(args) == 2 {
-		args = append(args[:1], listItems(args[1])...)
+		args = append(args[:1], ListItems(args[1])...)
 	}
 	for i := range args {
-		args[i] = finish(args[i])
+		args[i] = Finish(args[i])
 	}
 	out, err := f.apply(e, f.name, args)
 	if err != nil {
 		return false, grid.Errorf(grid.Invalid, "$%s(%s): %w", f.name, body, err)
 	}
-	b.WriteString(escape(out))
+	b.WriteString(Escape(out))
 	return false, nil
 }
 
 // argument expands an argument. One that is a macro's name stands for its value.
-func (e *expander) argument(f macroFunction, i int, arg string) (string, bool, error) {
-	if validMacro(arg) && f.name != "ENV" {
-		if m := e.lookup(fold(arg)); m.state != missing {
+func (e *Expander) argument(f macroFunction, i int, arg string) (string, bool, error) {
+	if ValidName(arg) && f.name != "ENV" {
+		if m := e.Lookup(Fold(arg)); m.State != Missing {
 			arg = "$(" + arg + ")"
 		}
 	}
 	var b strings.Builder
-	isLive, err := e.expand(&b, arg)
+	isLive, err := e.Expand(&b, arg)
 	if err != nil {
 		return "", false, err
 	}
@@ -132,7 +132,7 @@ func (e *expander) argument(f macroFunction, i int, arg string) (string, bool, e
 // parentheses that have no partner, and commas, if they separate arguments. Macros
 // and calls in s stay as they are.
 func protect(s string, commas bool) string {
-	_, rest, ok := parenthesized("(" + s + ")")
+	_, rest, ok := Parenthesized("(" + s + ")")
 	parens := !ok || rest != ""
 	if !parens && !(commas && strings.Contains(s, ",")) {
 		return s
@@ -192,21 +192,21 @@ func callAt(s string) int {
 			return 0
 		}
 	}
-	_, rest, ok := parenthesized(s[open:])
+	_, rest, ok := Parenthesized(s[open:])
 	if !ok {
 		return 0
 	}
 	return len(s) - len(rest)
 }
 
-// listItems are the items of a list, which commas or blanks separate.
-func listItems(s string) []string {
-	return strings.FieldsFunc(finish(s), func(c rune) bool { return c == ',' || blank(c) })
+// ListItems are the items of a list, which commas or blanks separate.
+func ListItems(s string) []string {
+	return strings.FieldsFunc(Finish(s), func(c rune) bool { return c == ',' || strings.ContainsRune(" \t\n\r\v\f", c) })
 }
 
-func envFunction(e *expander, _ string, args []string) (string, error) {
+func envFunction(e *Expander, _ string, args []string) (string, error) {
 	name, otherwise, hasDefault := strings.Cut(args[0], ":")
-	value, set, ok := e.getenv(strings.TrimSpace(name))
+	value, set, ok := e.Getenv(strings.TrimSpace(name))
 	switch {
 	case !ok:
 		return "", grid.Errorf(grid.Invalid, "the environment is known only at submit")
@@ -219,15 +219,15 @@ func envFunction(e *expander, _ string, args []string) (string, error) {
 }
 
 // evaluated is the value of text as an expression.
-func (e *expander) evaluated(text string) (ad.Value, error) {
+func (e *Expander) evaluated(text string) (ad.Value, error) {
 	x, err := ad.ParseOld(text)
 	if err != nil {
 		return ad.Value{}, err
 	}
-	return ad.Instant(e.now).EvalWithin(maxSteps, x, nil, nil), nil
+	return ad.Instant(e.Now).EvalWithin(MaxSteps, x, e.My, nil), nil
 }
 
-func intFunction(e *expander, _ string, args []string) (string, error) {
+func intFunction(e *Expander, _ string, args []string) (string, error) {
 	f, err := e.number(args[0])
 	if err != nil {
 		return "", err
@@ -238,7 +238,7 @@ func intFunction(e *expander, _ string, args []string) (string, error) {
 	return printed(args[1:], "diuxXoc", int64(f), strconv.FormatInt(int64(f), 10))
 }
 
-func realFunction(e *expander, _ string, args []string) (string, error) {
+func realFunction(e *Expander, _ string, args []string) (string, error) {
 	f, err := e.number(args[0])
 	if err != nil {
 		return "", err
@@ -246,7 +246,7 @@ func realFunction(e *expander, _ string, args []string) (string, error) {
 	return printed(args[1:], "fFeEgG", f, strconv.FormatFloat(f, 'G', 16, 64))
 }
 
-func (e *expander) number(text string) (float64, error) {
+func (e *Expander) number(text string) (float64, error) {
 	v, err := e.evaluated(text)
 	if err != nil {
 		return 0, err
@@ -263,7 +263,7 @@ func (e *expander) number(text string) (float64, error) {
 	return f, nil
 }
 
-func stringFunction(e *expander, _ string, args []string) (string, error) {
+func stringFunction(e *Expander, _ string, args []string) (string, error) {
 	text := args[0]
 	if v, err := e.evaluated(text); err == nil {
 		if s, ok := v.Text(); ok {
@@ -296,7 +296,7 @@ func printed(args []string, verbs string, value any, otherwise string) (string, 
 	return fmt.Sprintf(format[:end]+string(verb)+format[end+1:], value), nil
 }
 
-func evalFunction(e *expander, _ string, args []string) (string, error) {
+func evalFunction(e *Expander, _ string, args []string) (string, error) {
 	v, err := e.evaluated(args[0])
 	if err != nil {
 		return "", err
@@ -311,17 +311,17 @@ func evalFunction(e *expander, _ string, args []string) (string, error) {
 }
 
 // quoteFunction is ours: the text as a ClassAd string, for items in expressions.
-func quoteFunction(_ *expander, _ string, args []string) (string, error) {
+func quoteFunction(_ *Expander, _ string, args []string) (string, error) {
 	return ad.Quote(args[0]), nil
 }
 
 // valueFunction is ours too: what an expression in the new syntax comes to.
-func valueFunction(e *expander, _ string, args []string) (string, error) {
+func valueFunction(e *Expander, _ string, args []string) (string, error) {
 	x, err := ad.Parse(args[0])
 	if err != nil {
 		return "", err
 	}
-	v := ad.Instant(e.now).EvalWithin(maxSteps, x, nil, nil)
+	v := ad.Instant(e.Now).EvalWithin(MaxSteps, x, e.My, nil)
 	if v.IsUndefined() || v.IsError() {
 		return "", grid.Errorf(grid.Invalid, "%s comes to %s", args[0], v)
 	}
@@ -331,7 +331,7 @@ func valueFunction(e *expander, _ string, args []string) (string, error) {
 	return v.String(), nil
 }
 
-func choiceFunction(e *expander, _ string, args []string) (string, error) {
+func choiceFunction(e *Expander, _ string, args []string) (string, error) {
 	f, err := e.number(args[0])
 	if err != nil {
 		return "", err
@@ -342,17 +342,17 @@ func choiceFunction(e *expander, _ string, args []string) (string, error) {
 	return "", grid.Errorf(grid.Invalid, "there is no choice number %d: they are 0 to %d", int(f), len(args)-2)
 }
 
-func randomChoice(e *expander, _ string, args []string) (string, error) {
+func randomChoice(e *Expander, _ string, args []string) (string, error) {
 	if len(args) == 1 {
-		args = listItems(args[0])
+		args = ListItems(args[0])
 	}
 	if len(args) == 0 {
 		return "", grid.Errorf(grid.Invalid, "there is nothing to choose from")
 	}
-	return args[e.random(strings.Join(args, ","))%uint64(len(args))], nil
+	return args[e.Random(strings.Join(args, ","))%uint64(len(args))], nil
 }
 
-func randomInteger(e *expander, _ string, args []string) (string, error) {
+func randomInteger(e *Expander, _ string, args []string) (string, error) {
 	bounds := [3]int64{2: 1}
 	for i, a := range args {
 		f, err := e.number(a)
@@ -366,10 +366,10 @@ func randomInteger(e *expander, _ string, args []string) (string, error) {
 		return "", grid.Errorf(grid.Invalid, "needs a minimum, a maximum that is not smaller, and a step of at least 1")
 	}
 	n := uint64(high-low)/uint64(step) + 1
-	return strconv.FormatInt(low+int64(e.random(strings.Join(args, ","))%n)*step, 10), nil
+	return strconv.FormatInt(low+int64(e.Random(strings.Join(args, ","))%n)*step, 10), nil
 }
 
-func substrFunction(e *expander, _ string, args []string) (string, error) {
+func substrFunction(e *Expander, _ string, args []string) (string, error) {
 	s := args[0]
 	bounds := [2]int{1: len(s)}
 	for i, a := range args[1:] {
@@ -391,7 +391,7 @@ func substrFunction(e *expander, _ string, args []string) (string, error) {
 	return s[start:min(max(end, start), len(s))], nil
 }
 
-func basenameFunction(_ *expander, _ string, args []string) (string, error) {
+func basenameFunction(_ *Expander, _ string, args []string) (string, error) {
 	base := args[0][strings.LastIndexByte(args[0], '/')+1:]
 	if len(args) > 1 {
 		base = strings.TrimSuffix(base, args[1])
@@ -404,7 +404,7 @@ func basenameFunction(_ *expander, _ string, args []string) (string, error) {
 // extension with its dot; f first makes the path full. b takes off the last slash
 // of p and d or the dot of x, q and a put the result in quotes, u and w turn
 // slashes.
-func fileFunction(e *expander, name string, args []string) (string, error) {
+func fileFunction(e *Expander, name string, args []string) (string, error) {
 	if name == "DIRNAME" {
 		name = "Fp"
 	}
@@ -412,7 +412,7 @@ func fileFunction(e *expander, name string, args []string) (string, error) {
 	has := func(c string) bool { return strings.Contains(letters, c) }
 	file := strings.Trim(args[0], `"`)
 	if has("f") && !strings.HasPrefix(file, "/") {
-		file = path.Join(e.dir, file)
+		file = path.Join(e.Dir, file)
 	}
 	slash := strings.LastIndexByte(file, '/') + 1
 	dir, base := file[:slash], file[slash:]

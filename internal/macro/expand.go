@@ -1,8 +1,9 @@
-package submit
+package macro
 
 import (
 	"strings"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
@@ -10,52 +11,50 @@ import (
 // strangers wrote.
 const (
 	maxText  = 256 << 10 // bytes of one expanded value
-	maxTotal = 1 << 20   // bytes of all values of one proc
+	maxTotal = 1 << 20   // bytes of all values that one Expander gave
 	maxDepth = 64        // macros within macros
-	maxCalls = 1000      // of functions, for one proc
-	maxSteps = 1 << 14   // of the expression in a function
+	maxCalls = 1000      // of functions, by one Expander
+	MaxSteps = 1 << 14   // of the expression in a function
 )
 
-// expander replaces macros in text. The same code works twice: at submit it
-// replaces everything but the live macros, whose values only a proc has; for a proc
-// it replaces those.
-//
-// Text on its way is escaped: $(DOLLAR) stands for a dollar sign, and within a
-// function's argument $(,) $(<) $(>) for a comma and parentheses, so that nothing
-// that came out of a macro is taken for part of one. [finish] ends that.
-type expander struct {
-	lookup func(key string) macro                         // by folded name
-	random func(args string) uint64                       // nil: not yet, random functions are live
-	miss   func(name string)                              // told of names without a value; may be nil
-	odd    func(what error)                               // told of what is taken for plain text but may not be meant so; may be nil
-	now    int64                                          // what time() says in $INT and its like
-	dir    string                                         // what $Ff() makes full paths with
-	getenv func(name string) (value string, set, ok bool) // ok false: $ENV is not available
+// Expander replaces macros in text. It is used by one goroutine.
+type Expander struct {
+	Lookup func(key string) Meaning                       // by folded name
+	Random func(args string) uint64                       // nil: not yet, random functions are live
+	Miss   func(name string)                              // told of names without a value; may be nil
+	Odd    func(what error)                               // told of what is taken for plain text but may not be meant so; may be nil
+	Now    int64                                          // what time() says in $INT and its like
+	Dir    string                                         // what $Ff() makes full paths with
+	Getenv func(name string) (value string, set, ok bool) // ok false: $ENV is not available
+	My     *ad.Ad                                         // what the expressions in $INT and $EVAL are about; nil: nothing
+
 	active []string
 	total  int // bytes that came out so far
 	calls  int // of functions so far
 }
 
-// macro is what a name means.
-type macro struct {
-	state macroState
-	text  string // live: the name to write
+// Meaning is what a name stands for.
+type Meaning struct {
+	State State
+	Text  string // Live: the name to write
 }
 
-type macroState uint8
+// State is what is known of a name.
+type State uint8
 
+// The states of names.
 const (
-	missing  macroState = iota
-	written             // text that may hold macros
-	verbatim            // text that holds none
-	live                // known only to a proc
+	Missing  State = iota
+	Written        // text that may hold macros
+	Verbatim       // text that holds none
+	Live           // known only later
 )
 
-// escape makes text safe from being expanded.
-func escape(text string) string { return strings.ReplaceAll(text, "$", "$(DOLLAR)") }
+// Escape makes text safe from being expanded.
+func Escape(text string) string { return strings.ReplaceAll(text, "$", "$(DOLLAR)") }
 
-// finish undoes escapes in text without live macros.
-func finish(text string) string {
+// Finish undoes escapes in text without live macros.
+func Finish(text string) string {
 	i := strings.Index(text, "$(")
 	if i < 0 {
 		return text
@@ -80,11 +79,11 @@ func finish(text string) string {
 	return b.String()
 }
 
-// text expands all macros of s but the live ones, and reports whether there are any.
+// Text expands all macros of s but the live ones, and reports whether there are any.
 // Without live macros the result is finished.
-func (e *expander) text(s string) (out string, isLive bool, err error) {
+func (e *Expander) Text(s string) (out string, isLive bool, err error) {
 	var b strings.Builder
-	isLive, err = e.expand(&b, s)
+	isLive, err = e.Expand(&b, s)
 	if err != nil {
 		return "", false, err
 	}
@@ -93,12 +92,13 @@ func (e *expander) text(s string) (out string, isLive bool, err error) {
 		return "", false, grid.Errorf(grid.TooLarge, "the values of one job become longer than %d bytes", maxTotal)
 	}
 	if !isLive {
-		out = finish(out)
+		out = Finish(out)
 	}
 	return out, isLive, nil
 }
 
-func (e *expander) expand(b *strings.Builder, s string) (isLive bool, err error) {
+// Expand is [Expander.Text] that leaves the text escaped, and bounds it alone.
+func (e *Expander) Expand(b *strings.Builder, s string) (isLive bool, err error) {
 	for {
 		i := strings.IndexByte(s, '$')
 		if i < 0 {
@@ -125,13 +125,13 @@ func (e *expander) expand(b *strings.Builder, s string) (isLive bool, err error)
 
 // dollar replaces the macro that s begins with; a dollar sign that begins none
 // stands for itself. It returns what follows.
-func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive bool, err error) {
+func (e *Expander) dollar(b *strings.Builder, s string) (rest string, isLive bool, err error) {
 	switch {
 	case strings.HasPrefix(s, "$$"): // replaced when the job is matched
 		b.WriteString("$$")
 		return s[2:], false, nil
 	case strings.HasPrefix(s, "$("):
-		body, rest, ok := parenthesized(s[1:])
+		body, rest, ok := Parenthesized(s[1:])
 		if !ok {
 			break
 		}
@@ -145,7 +145,7 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 				return "", false, grid.Errorf(grid.Invalid, "the name of a macro must not depend on the job: $(%s)", body)
 			}
 		}
-		if !validMacro(name) {
+		if !ValidName(name) {
 			break
 		}
 		isLive, err = e.name(b, name, otherwise, hasDefault)
@@ -158,7 +158,7 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 		if end == 1 || end == len(s) || s[end] != '(' {
 			break
 		}
-		body, rest, ok := parenthesized(s[end:])
+		body, rest, ok := Parenthesized(s[end:])
 		if !ok {
 			break
 		}
@@ -167,8 +167,8 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 			if s[1:end] != strings.ToUpper(s[1:end]) {
 				break
 			}
-			if e.odd != nil {
-				e.odd(unknownFunction(s[1:end]))
+			if e.Odd != nil {
+				e.Odd(unknownFunction(s[1:end]))
 			}
 			break
 		}
@@ -180,41 +180,41 @@ func (e *expander) dollar(b *strings.Builder, s string) (rest string, isLive boo
 }
 
 // inner expands macros within a macro's name.
-func (e *expander) inner(name string) (out string, isLive bool, err error) {
+func (e *Expander) inner(name string) (out string, isLive bool, err error) {
 	var b strings.Builder
 	if len(e.active) >= maxDepth {
 		return "", false, grid.Errorf(grid.TooLarge, "macros within macros: more than %d levels", maxDepth)
 	}
 	e.active = append(e.active, "")
-	isLive, err = e.expand(&b, name)
+	isLive, err = e.Expand(&b, name)
 	e.active = e.active[:len(e.active)-1]
-	return finish(b.String()), isLive, err
+	return Finish(b.String()), isLive, err
 }
 
 // name replaces $(name) or $(name:otherwise).
-func (e *expander) name(b *strings.Builder, name, otherwise string, hasDefault bool) (isLive bool, err error) {
-	key := fold(name)
-	switch m := e.lookup(key); m.state {
-	case live:
-		b.WriteString("$(" + m.text + ")")
+func (e *Expander) name(b *strings.Builder, name, otherwise string, hasDefault bool) (isLive bool, err error) {
+	key := Fold(name)
+	switch m := e.Lookup(key); m.State {
+	case Live:
+		b.WriteString("$(" + m.Text + ")")
 		return true, nil
-	case verbatim:
-		b.WriteString(escape(m.text))
+	case Verbatim:
+		b.WriteString(Escape(m.Text))
 		return false, nil
-	case written:
-		return e.within(b, name, key, m.text)
+	case Written:
+		return e.within(b, name, key, m.Text)
 	}
 	if hasDefault {
-		return e.expand(b, otherwise)
+		return e.Expand(b, otherwise)
 	}
-	if e.miss != nil {
-		e.miss(name)
+	if e.Miss != nil {
+		e.Miss(name)
 	}
 	return false, nil
 }
 
 // within expands text as the value of a macro, which it must not lead back to.
-func (e *expander) within(b *strings.Builder, name, key, text string) (isLive bool, err error) {
+func (e *Expander) within(b *strings.Builder, name, key, text string) (isLive bool, err error) {
 	for _, k := range e.active {
 		if k == key {
 			return false, grid.Errorf(grid.Invalid, "the macro $(%s) leads back to itself", name)
@@ -224,7 +224,7 @@ func (e *expander) within(b *strings.Builder, name, key, text string) (isLive bo
 		return false, grid.Errorf(grid.TooLarge, "macros within macros: more than %d levels at $(%s)", maxDepth, name)
 	}
 	e.active = append(e.active, key)
-	isLive, err = e.expand(b, text)
+	isLive, err = e.Expand(b, text)
 	e.active = e.active[:len(e.active)-1]
 	return isLive, err
 }
@@ -248,8 +248,35 @@ func cutDefault(body string) (name, otherwise string, ok bool) {
 	return body, "", false
 }
 
-// parenthesized cuts s, which begins with a parenthesis, at the closing one.
-func parenthesized(s string) (body, rest string, ok bool) {
+// SelfReplaced replaces $(key) in value by what the macro was before: the one
+// reference that is not left for later. What becomes too long for a value is not grown
+// further: expanding it is an error.
+func SelfReplaced(value, key, before string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(value, "$(")
+		if i < 0 {
+			break
+		}
+		body, rest, ok := Parenthesized(value[i+1:])
+		name, otherwise, _ := strings.Cut(body, ":")
+		if !ok || b.Len() > maxText || Fold(strings.TrimSpace(name)) != key || i > 0 && value[i-1] == '$' {
+			b.WriteString(value[:i+2])
+			value = value[i+2:]
+			continue
+		}
+		b.WriteString(value[:i])
+		if before == "" {
+			before = otherwise
+		}
+		b.WriteString(before)
+		value = rest
+	}
+	return b.String() + value
+}
+
+// Parenthesized cuts s, which begins with a parenthesis, at the closing one.
+func Parenthesized(s string) (body, rest string, ok bool) {
 	depth := 0
 	for i := range len(s) {
 		switch s[i] {
@@ -284,8 +311,8 @@ func arguments(body string) []string {
 	return append(args, strings.TrimSpace(body[start:]))
 }
 
-// validMacro reports whether name can be a macro's.
-func validMacro(name string) bool {
+// ValidName reports whether name can be a macro's.
+func ValidName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
 		if c != '_' && c != '.' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
@@ -295,4 +322,5 @@ func validMacro(name string) bool {
 	return name != ""
 }
 
-func fold(name string) string { return strings.ToLower(name) }
+// Fold is the key of a name: names are compared without case.
+func Fold(name string) string { return strings.ToLower(name) }
