@@ -131,6 +131,11 @@ func TestABreakerHealsByOneMachine(t *testing.T) {
 	heal := l.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Create}, Kind: gahp.Refused})
 	l.submit(short + "request_cpus = 2\nqueue 2\n")
 	first := l.waitFor("a failure", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "failed" })
+	l.restart() // which closes no breaker
+	l.becomes("the breaker is known", func() bool {
+		out, err := l.Bursts(t.Context())
+		return err == nil && len(out.Pools[0].Bounds) > 0 && (out.Pools[0].Bounds[0].Reason == reasonBreaker || out.Pools[0].Bounds[0].Reason == reasonSuspected)
+	})
 	heal()
 	trial := l.waitFor("a trial", func(e *api.Event) bool {
 		return e.Type == "claim_moved" && e.ID > first.ID && e.To == "booting"

@@ -75,30 +75,15 @@ func (b *bursts) heardClaim(v *ledger.View, e *ledger.Event) {
 		delete(b.rests, b.breaker(&c, e.ID))
 	case to == grid.ClaimFailed && from != grid.ClaimWanted,
 		to == grid.ClaimStopping && (from == grid.ClaimLaunching || from == grid.ClaimBooting):
-		if e.Text == notNeeded {
+		if !blames(e.Text) {
 			return
 		}
 		k := b.breaker(&c, e.ID)
 		p := b.rests[k]
 		p.tries++
-		p.why = e.Text
-		p.until = time.UnixMilli(e.At).Add(min(5*time.Second<<min(p.tries-1, 10), 10*time.Minute))
+		p.why, p.until = e.Text, restUntil(e.At, p.tries)
 		b.rests[k] = p
 	}
-}
-
-// breaker is what a claim's failure counts for: the template that its machine was made from.
-func (b *bursts) breaker(c *ledger.Claim, id uint32) breakerKey {
-	k := breakerKey{resource: c.Resource}
-	err := b.p.d.ledger.Read(func(r *ledger.Reader) error {
-		rec, err := r.Receipt(id)
-		k.template = rec.Template
-		return err
-	})
-	if r := b.p.d.resource(c.Resource); r != nil && r.Burst != nil && (err != nil || k.template == "") {
-		k.template = r.Burst.Template
-	}
-	return k
 }
 
 // booted takes in how long a machine has taken.
@@ -160,6 +145,7 @@ func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
 		return nil
 	}
 	b.next = now.Add(burstEvery)
+	b.recall()
 	if err := b.unbind(ctx, b.p.d.ledger.View()); err != nil {
 		return err
 	}
@@ -370,9 +356,11 @@ type claimMove struct {
 	why   string
 }
 
-// notNeeded is why a machine on its way is given up that nobody waits for any more. It is no
-// failure of its template.
-const notNeeded = "nobody needs it any more"
+// Why machines on their way are given up that have not failed.
+const (
+	notNeeded   = "nobody needs it any more"
+	poolDrained = "its pool is drained"
+)
 
 // moves are what becomes of machines that are there or on their way.
 func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
@@ -405,7 +393,7 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 		case m.Shape < 0:
 			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is not configured any more"})
 		case mode(m.Claim) == ledger.Draining:
-			out = append(out, claimMove{m.Claim, grid.ClaimDrain, "its pool is drained"})
+			out = append(out, claimMove{m.Claim, grid.ClaimDrain, poolDrained})
 		}
 	}
 	cancelled := map[uint32]bool{}
@@ -415,7 +403,7 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 	}
 	for i := range pl.in.Starting {
 		if id := pl.in.Starting[i].Claim; !cancelled[id] && mode(id) == ledger.Draining {
-			out = append(out, claimMove{id, b.giveUp(pl, id), "its pool is drained"})
+			out = append(out, claimMove{id, b.giveUp(pl, id), poolDrained})
 		}
 	}
 	return out

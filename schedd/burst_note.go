@@ -105,13 +105,14 @@ func (b *bursts) tell(ctx context.Context, pl *planned, all []denial) error {
 	return err
 }
 
-// recall makes the answers known that were told before this start, so that they are not
-// told again.
+// recall makes known what was known before this start: the answers that were told, so that
+// they are not told again, and which breakers were open.
 func (b *bursts) recall() {
 	if b.answers != nil {
 		return
 	}
 	b.answers = map[answerKey]string{}
+	b.recallBreakers()
 	seen, looked := map[string]bool{}, 0
 	err := b.p.d.ledger.Read(func(r *ledger.Reader) error {
 		for n := range r.Notes() {

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
-	"gridburst/gahp"
 	"gridburst/internal/bill"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
@@ -38,12 +36,15 @@ const (
 // bounds are all that bound the machines of a resource now but for money, the tightest
 // first; more machines are counted as if they were there.
 func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time, more int) []curb {
-	open, overflow := more, more
+	open, overflow, coming := more, more, more
 	for _, c := range v.Claims() {
 		if c.Resource == r.Name {
 			open++
 			if c.Kind == ledger.Overflow {
 				overflow++
+				if c.State < grid.ClaimReady || c.State == grid.ClaimUnknown {
+					coming++
+				}
 			}
 		}
 	}
@@ -76,7 +77,7 @@ func (b *bursts) bounds(v *ledger.View, r *Resource, now time.Time, more int) []
 			"Within an hour %s of %s were started, as many as may be: there may be no more of them now.", machinesText(r.MaxVMsPerHour), name)
 	}
 	if p, ok := b.rests[breakerOf(r)]; ok {
-		out = append(out, p.bound(r, now))
+		out = append(out, p.bound(r, now, coming))
 	}
 	slices.SortStableFunc(out, func(a, b curb) int { return a.left - b.left })
 	return out
@@ -91,37 +92,6 @@ func room(all []curb) int {
 	return n
 }
 
-// breakerKey is of what failures are counted together: one failed template stops no other.
-type breakerKey struct{ resource, template string }
-
-func breakerOf(r *Resource) breakerKey { return breakerKey{r.Name, r.Burst.Template} }
-
-// bound is what a breaker that is open means; half open, it lets one machine through, to
-// show whether it goes again.
-func (p *rest) bound(r *Resource, now time.Time) curb {
-	name, when := grid.Printable(r.Name), p.until.Format(time.TimeOnly)
-	out := curb{reason: reasonBreaker}
-	if !now.Before(p.until) {
-		out.reason, out.left = reasonSuspected, 1
-		out.text = "Machines of " + name + " came to nothing lately (" + p.why + "); one is tried now."
-		return out
-	}
-	switch kindOfReason(p.why) {
-	case gahp.Quota:
-		out.reason = reasonQuota
-		out.text = fmt.Sprintf("The engine of %s gives no more machines, for a quota is used up: machines came to nothing lately (%s); it is tried again at %s.", name, p.why, when)
-		out.help = "It would help to have the quota raised by who runs the engine, or to wait until something that uses it is gone."
-	case gahp.NoTemplate:
-		out.reason = reasonTemplate
-		out.text = fmt.Sprintf("The engine of %s has no template %q to make machines from: they came to nothing lately (%s); it is tried again at %s.", name, r.Burst.Template, p.why, when)
-		out.help = "It would help to correct template in burst { } of the configuration, or to make that template at the engine: gconfig check --resource " + name + " says what it finds."
-	default:
-		out.text = fmt.Sprintf("Machines of %s came to nothing lately (%s): %s in a row, so none is started for a while; it is tried again at %s.", name, p.why, times(p.tries), when)
-		out.help = "It would help to find out why (gburst log --pool " + name + " --since 1h) and to mend it; one machine is tried by itself then, and others follow when it serves."
-	}
-	return out
-}
-
 func machinesText(n int) string {
 	if n == 1 {
 		return "1 machine"
@@ -134,16 +104,6 @@ func times(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// kindOfReason is the kind of engine's denial that a claim's reason begins with, as
-// [gahp.Error] writes it; empty of any other.
-func kindOfReason(reason string) gahp.Kind {
-	word, _, _ := strings.Cut(reason, ": ")
-	if k := gahp.Kind(word); slices.Contains(gahp.Kinds, k) {
-		return k
-	}
-	return ""
 }
 
 func because(why string) string {

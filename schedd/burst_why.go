@@ -134,7 +134,7 @@ func (b *bursts) stop(r *Resource, owner uint32) curb {
 	}
 	// Nothing was refused, for nobody has asked since: a breaker is told all the same.
 	if p, ok := b.rests[breakerOf(r)]; ok {
-		return p.bound(r, time.Now())
+		return p.bound(r, time.Now(), 0)
 	}
 	return curb{}
 }

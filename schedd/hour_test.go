@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -73,6 +74,7 @@ func TestAnHourOfBurstsKeepsToCapsAndBudgets(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		h.clean()
+		h.receipts()
 		end()
 		if !t.Failed() {
 			h.judge()
@@ -236,6 +238,26 @@ func (h *hour) clean() {
 		h.t.Errorf("an hour later there is claim %d: %+v", id, *c)
 	}
 	h.t.Errorf("and at the engine there are %d machines; the queue holds %v", len(h.engine.Machines()), h.d.ledger.View().Tally(0))
+}
+
+// receipts are of the bursts of the hour, all of which are over.
+func (h *hour) receipts() {
+	h.t.Helper()
+	out, err := h.d.BurstReceipts(h.t.Context(), serve.Identity{}, api.ReceiptsQuery{})
+	if err != nil || len(out.Bursts) == 0 {
+		h.t.Fatalf("receipts: %+v (%v)", out, err)
+	}
+	runs := 0
+	for _, r := range out.Bursts {
+		runs += int(r.Runs)
+		if r.Gone < r.Began || r.Used > r.Started || r.Started > r.Asked || r.Most > r.Asked || r.Busy > r.Minutes || math.Abs(r.Busy+r.Idle-r.Minutes) > 0.02 ||
+			r.Used > 0 && (r.Busy == 0 || r.Cost == 0) || r.Currency != "EUR" {
+			h.t.Errorf("a receipt: %+v", r)
+		}
+	}
+	if runs != len(h.ends) {
+		h.t.Errorf("%d jobs have run, and the receipts know of %d", len(h.ends), runs)
+	}
 }
 
 func idleRuns(v *ledger.View) (runs []grid.Run) {

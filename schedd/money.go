@@ -65,8 +65,8 @@ func (d *Daemon) left(v *ledger.View, r *Resource, purses []ledger.Purse) (out [
 	}
 	now := d.now()
 	err = d.ledger.Read(func(in *ledger.Reader) error {
-		for i := range purses {
-			out = append(out, money{purses[i], in.Left(v, &purses[i], r.Name, now)})
+		for i, left := range in.Left(v, purses, r.Name, now) {
+			out = append(out, money{purses[i], left})
 		}
 		return nil
 	})

@@ -50,9 +50,13 @@ func (c *Want) apply(t *txn) (any, error) {
 			return nil, err
 		}
 	}
+	var stays []stay
+	if len(c.Purses) > 0 {
+		stays = t.v.stays(t.bucket(bBilled).Cursor(), oldest(c.Purses, began, t.at))
+	}
 	for i := range c.Purses {
 		p := &c.Purses[i]
-		if spent := p.spent(&t.v, t.bucket(bBilled).Cursor(), burst, began, t.at); c.Terms.Price > 0 && (spent > p.Limit || p.Start(c.Terms) > p.Limit-spent) {
+		if spent := p.spent(stays, burst, began, t.at); c.Terms.Price > 0 && (spent > p.Limit || p.Start(c.Terms) > p.Limit-spent) {
 			return nil, grid.Errorf(grid.Refused, "%s, of which %s are spent or promised, and a start costs %s", p, bill.Text(spent, p.Unit), bill.Text(p.Start(c.Terms), p.Unit))
 		}
 	}

@@ -6,44 +6,64 @@ import (
 	"gridburst/internal/grid"
 )
 
-// spent is how much of a purse is spent or promised. Closed claims are kept in order of
-// their ends, so only those are looked at that may have been billed within the window;
-// began is when the burst began.
-func (p *Purse) spent(v *View, past cursor, burst uint32, began, at int64) (sum int64) {
-	after := int64(-1)
+// after is the instant behind which a purse counts what was billed. began is when the burst
+// began that is asked about.
+func (p *Purse) after(began, at int64) int64 {
 	switch {
 	case p.Window > 0:
-		after = at - p.Window
+		return at - p.Window
 	case p.Burst:
-		after = began - 1
+		return began - 1
 	}
-	add := func(s *stay) {
+	return -1
+}
+
+// stays are the machines that may have been billed for behind an instant. Closed claims are
+// kept in order of their ends, so only the last of them are looked at.
+func (v *View) stays(past cursor, after int64) (out []stay) {
+	for _, c := range v.claims.from(0) {
+		if s, ok := c.billed(); ok {
+			out = append(out, s)
+		}
+	}
+	for k, value := past.Last(); k != nil && int64(be64(k)) >= after; k, value = past.Prev() {
+		if s, err := decodeStay(k, value); err == nil { // damage is told of elsewhere
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// oldest is the instant behind which some of the purses count.
+func oldest(purses []Purse, began, at int64) int64 {
+	after := at
+	for i := range purses {
+		after = min(after, purses[i].after(began, at))
+	}
+	return after
+}
+
+// spent is how much of a purse is spent or promised.
+func (p *Purse) spent(all []stay, burst uint32, began, at int64) (sum int64) {
+	after := p.after(began, at)
+	for i := range all {
+		s := &all[i]
 		if !p.counts(s, burst) {
-			return
+			continue
 		}
 		n := s.Terms.Between(s.Start, s.End, after, at)
 		if p.Ahead && s.End == 0 {
 			n = max(n, s.Terms.For(p.Window))
 		}
 		if sum += n; sum < 0 {
-			sum = 1<<63 - 1
-		}
-	}
-	for _, c := range v.claims.from(0) {
-		if s, ok := c.billed(); ok {
-			add(&s)
-		}
-	}
-	for k, value := past.Last(); k != nil && int64(be64(k)) >= after; k, value = past.Prev() {
-		if s, err := decodeStay(k, value); err == nil { // damage is told of elsewhere
-			add(&s)
+			return 1<<63 - 1
 		}
 	}
 	return sum
 }
 
 // burstOf is the burst that an overflow machine of a resource would belong to, and when
-// that began; 0: it would begin one.
+// that began as far as open claims tell; 0: it would begin one.
 func (v *View) burstOf(resource string) (burst uint32, began int64) {
 	for _, c := range v.claims.from(0) {
 		if c.Resource == resource && c.Kind == Overflow && c.Burst != 0 {

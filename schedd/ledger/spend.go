@@ -108,14 +108,20 @@ func decodeStay(k, v []byte) (s stay, err error) {
 	return s, d.err()
 }
 
-// Left is what a purse still covers of a machine of a resource now, in millionths; it may
-// be less than nothing, for what runs goes on.
-func (r *Reader) Left(v *View, p *Purse, resource string, now int64) int64 {
+// Left is what purses still cover of a machine of a resource now, in millionths; it may be
+// less than nothing, for what runs goes on.
+func (r *Reader) Left(v *View, purses []Purse, resource string, now int64) []int64 {
+	now = max(now, v.At)
 	burst, began := r.began(v, resource)
-	if r.bucket(bBilled) == nil {
-		return p.Limit // an older file, which is only read
+	var all []stay
+	if b := r.bucket(bBilled); b != nil { // else it is an older file, which is only read
+		all = v.stays(b.Cursor(), oldest(purses, began, now))
 	}
-	return p.Limit - p.spent(v, r.bucket(bBilled).Cursor(), burst, began, max(now, v.At))
+	out := make([]int64, len(purses))
+	for i := range purses {
+		out[i] = purses[i].Limit - purses[i].spent(all, burst, began, now)
+	}
+	return out
 }
 
 // began is burstOf, with the first claim looked up where it is closed already.

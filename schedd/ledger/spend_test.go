@@ -85,18 +85,18 @@ func TestMoneyAndJournalAreInTheFile(t *testing.T) {
 		// It was there for more than three minutes and less than four, of a euro an hour's
 		// sixtieth each; the other came to nothing, and costs nothing.
 		all := Purse{Resource: "lab", Window: 3_600_000, Limit: 1_000_000}
-		if left := r.Left(v, &all, "lab", v.At); left != 1_000_000-4*60_000 {
+		if left := r.Left(v, []Purse{all}, "lab", v.At)[0]; left != 1_000_000-4*60_000 {
 			t.Errorf("%d are left", left)
 		}
 		hour := v.At + 3_600_000
-		if left := r.Left(v, &all, "lab", hour); left != 1_000_000 {
+		if left := r.Left(v, []Purse{all}, "lab", hour)[0]; left != 1_000_000 {
 			t.Errorf("an hour later %d are left", left)
 		}
 		// The clock goes back an hour: the ledger's does not.
-		if left := r.Left(v, &all, "lab", v.At-3_600_000); left != 1_000_000-4*60_000 {
+		if left := r.Left(v, []Purse{all}, "lab", v.At-3_600_000)[0]; left != 1_000_000-4*60_000 {
 			t.Errorf("an hour before %d are left", left)
 		}
-		if other := (Purse{Resource: "lab", Owner: 2, Window: 3_600_000, Limit: 5}); r.Left(v, &other, "lab", v.At) != 5 {
+		if other := (Purse{Resource: "lab", Owner: 2, Window: 3_600_000, Limit: 5}); r.Left(v, []Purse{other}, "lab", v.At)[0] != 5 {
 			t.Error("another owner has paid for it")
 		}
 		return err
@@ -190,7 +190,7 @@ func byHand(t failer, m *Machine, purses []Purse, at int64) []int64 {
 					out[i] += n
 				}
 			}
-			if got := p.Limit - r.Left(v, &purses[i], "lab", at); got != out[i] {
+			if got := p.Limit - r.Left(v, purses, "lab", at)[i]; got != out[i] {
 				t.Fatalf("%d are spent of %s, and the ledger finds %d", out[i], p.Name, got)
 			}
 		}
