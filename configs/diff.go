@@ -40,7 +40,7 @@ func (c Change) String() string {
 // keyNames are the keys of fields that are not named as the field is.
 var keyNames = map[string]string{
 	"Price": "price_per_hour", "Period": "billing_period", "MaxPerUser": "max_vms_per_user", "MaxPerHour": "max_vms_per_hour", "MaxVMs": "max_vms",
-	"MaxVMTime": "max_vm_time", "MinVMs": "min_vms", "MemoryMB": "memory", "DiskKB": "disk", "URL": "url", "CAFile": "ca_file", "GAHP": "gahp",
+	"MaxVMTime": "max_vm_time", "DagJobs": "max_dag_jobs", "DagIdle": "max_dag_idle", "DagPre": "max_dag_pre", "DagPost": "max_dag_post", "DagHold": "max_dag_hold", "MinVMs": "min_vms", "MemoryMB": "memory", "DiskKB": "disk", "URL": "url", "CAFile": "ca_file", "GAHP": "gahp",
 }
 
 // blockKinds are the lists of blocks, by their fields; the names of theirs are in Name.
