@@ -10,7 +10,7 @@ GO    ?= go
 BIN   := build/bin
 TOOLS := $(GO) tool -modfile=go.tools.mod
 
-.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench corpus ovirt-coverage lint fmt check clean
+.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench replay corpus ovirt-coverage lint fmt check clean
 
 run: build
 	$(BIN)/grun demo
@@ -69,6 +69,10 @@ chaos-proof: build
 
 bench: build
 	$(BIN)/gbench
+
+# Every policy over every trace: docs/bursts.md has the table. SEEDS=n is the mean of so many.
+replay: build
+	.ci/replay
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
 corpus: build

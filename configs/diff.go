@@ -40,12 +40,12 @@ func (c Change) String() string {
 // keyNames are the keys of fields that are not named as the field is.
 var keyNames = map[string]string{
 	"Price": "price_per_hour", "Period": "billing_period", "MaxPerUser": "max_vms_per_user", "MaxPerHour": "max_vms_per_hour", "MaxVMs": "max_vms",
-	"MaxVMTime": "max_vm_time", "MinVMs": "min_vms", "MemoryMB": "memory", "DiskKB": "disk", "URL": "url", "CAFile": "ca_file", "GAHP": "gahp",
+	"MaxVMTime": "max_vm_time", "DagJobs": "max_dag_jobs", "DagIdle": "max_dag_idle", "DagPre": "max_dag_pre", "DagPost": "max_dag_post", "DagHold": "max_dag_hold", "MinVMs": "min_vms", "MemoryMB": "memory", "DiskKB": "disk", "URL": "url", "CAFile": "ca_file", "GAHP": "gahp",
 }
 
 // blockKinds are the lists of blocks, by their fields; the names of theirs are in Name.
 var blockKinds = map[string]string{
-	"Resources": "resource", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "Concurrency": "concurrency_limit", "Budget": "budget",
+	"Resources": "resource", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "Commands": "submit_command", "Concurrency": "concurrency_limit", "Budget": "budget",
 }
 
 // Diff tells what the second of two configurations says otherwise.
@@ -67,6 +67,10 @@ func (d differ) fields(where string, a, b reflect.Value) (out []Change) {
 		case f.Name == "Name" && where != "schedd" || f.Name == "Kind" || f.Name == "Currency" || f.Name == "Per":
 		case blockKinds[f.Name] != "":
 			out = append(out, d.list(where, blockKinds[f.Name], x, y)...)
+		case f.Name == "Router":
+			if !reflect.DeepEqual(x.Interface(), y.Interface()) {
+				out = append(out, Change{Where: "routes", What: "their text", Was: "as before", Now: "another"})
+			}
 		case f.Name == "Burst":
 			out = append(out, d.burst(where, x, y)...)
 		case f.Type.Kind() == reflect.Struct && f.Name == "Limits":

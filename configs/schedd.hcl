@@ -113,7 +113,7 @@ limits {
 #     cores        = 2
 #     max_vms      = 10
 #     min_vms      = 0                      # started ahead of any need, and kept
-#     idle_time    = "60s"
+#     idle_time    = "60s"                  # a machine goes after this without a job; as is worth while
 #     join_timeout = "10m"
 #     boot_time    = "60s"                  # from the wish to the worker, until five have shown it
 #     wait         = "0s"

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -20,13 +19,13 @@ import (
 // bursts is what the dispatcher knows of machines for jobs that the pool cannot run
 // soon. It belongs to the dispatcher's goroutine.
 type bursts struct {
-	p     *dispatcher
-	bound map[uint32][]grid.JobID  // by claim on its way: the jobs that wait for it
-	boot  map[string]time.Duration // by resource: how long its machines took lately
-	boots boots                    // what the ledger's claims have recorded; nil: not read yet
-	runs  map[uint32]time.Duration // by template: how long its jobs take, roughly
-	rests map[breakerKey]rest
-	next  time.Time
+	p      *dispatcher
+	bound  map[uint32][]grid.JobID  // by claim on its way: the jobs that wait for it
+	boot   map[string]time.Duration // by resource: how long its machines took lately
+	boots  boots                    // what the ledger's claims have recorded; nil: not read yet
+	learnt learnt
+	rests  map[breakerKey]rest
+	next   time.Time
 
 	answers map[answerKey]string // why waiting jobs get no machine, as it was told last; nil: not recalled yet
 	last    *planned             // what was decided on last; nil: nothing yet
@@ -45,7 +44,7 @@ type rest struct {
 const burstEvery = 250 * time.Millisecond
 
 func newBursts(p *dispatcher) *bursts {
-	return &bursts{p: p, boot: map[string]time.Duration{}, runs: map[uint32]time.Duration{}, rests: map[breakerKey]rest{}}
+	return &bursts{p: p, boot: map[string]time.Duration{}, rests: map[breakerKey]rest{}}
 }
 
 // configured reports whether there is any resource to burst to, or anything of one.
@@ -58,7 +57,7 @@ func (b *bursts) hear(v *ledger.View, e *ledger.Event) {
 	switch e.Type {
 	case ledger.JobCompleted:
 		if c, ok := v.Cluster(e.Jobs.Cluster); ok && e.Exit != nil {
-			b.runs[c.Template] = average(b.runs[c.Template], time.Duration(e.Exit.WallMS)*time.Millisecond)
+			b.learnt.hear(c.Template, time.Duration(e.Exit.WallMS)*time.Millisecond)
 		}
 	case ledger.ClaimMoved:
 		b.heardClaim(v, e)
@@ -347,34 +346,6 @@ func (b *bursts) demand(in *burst.Input, v *ledger.View, queues []router.Queue, 
 		})
 		if len(q.Jobs) > 0 {
 			in.Queues = append(in.Queues, q)
-		}
-	}
-}
-
-// busy estimates what slots in use will serve before a machine could be up.
-func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
-	boot := time.Duration(math.MaxInt64)
-	for _, r := range of {
-		boot = min(boot, b.bootOf(r))
-	}
-	for _, w := range b.p.d.pool.Workers() {
-		if !w.Connected || w.Drains || w.Info.Local || len(w.Jobs) == 0 {
-			continue
-		}
-		var sum time.Duration
-		n := 0
-		for id := range w.Jobs {
-			c, ok := v.Cluster(id.Cluster)
-			if run := b.runs[c.Template]; ok && run > 0 {
-				sum += run
-				n++
-			}
-		}
-		if n == 0 {
-			continue
-		}
-		if slot, ok := b.p.d.pool.Slot(w.ID); ok {
-			in.Busy = append(in.Busy, burst.Busy{Slot: slot, Turns: min(int(boot/max(sum/time.Duration(n), time.Millisecond)), 1000)})
 		}
 	}
 }

@@ -39,7 +39,7 @@ var changeable = []string{
 
 // keysOf names fields of [Config] as the file does, where that is not the field's name.
 var keysOf = map[string]string{
-	"Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
+	"DagLimits": "max_dag_...", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
 	"MaxAttributes": "limits { max_attributes }", "SubmitsPerMinute": "limits { submits_per_minute }", "SubmitBurst": "limits { submit_burst }",
 }
 

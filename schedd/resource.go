@@ -58,7 +58,7 @@ type Burst struct {
 	Attrs       map[string]string // ClassAd expressions that its workers offer beside their own
 	MaxVMs      int               // 0: as many as the resource may have
 	MinVMs      int               // kept although they are idle, once they are up
-	Idle        time.Duration     // before a machine is drained; 0: 1 min
+	Idle        time.Duration     // before a machine is drained; 0: for as long as is worth while
 	BootTime    time.Duration     // from the wish to the worker's arrival, until enough machines have shown it; 0: 1 min
 	JoinTimeout time.Duration     // from the start to the worker's arrival; 0: 10 min
 	Wait        time.Duration     // how long a job waits before it counts
@@ -114,7 +114,6 @@ func (r *Resource) complete() error {
 			return bad("burst: %q is no name of a tag or an affinity group", n)
 		}
 	}
-	b.Idle = cmp.Or(b.Idle, time.Minute)
 	b.JoinTimeout = cmp.Or(b.JoinTimeout, 10*time.Minute)
 	b.BootTime = cmp.Or(b.BootTime, defaultBootTime)
 	b.DiskKB = cmp.Or(b.DiskKB, 10<<20)

@@ -88,7 +88,7 @@ func (w *world) input() *burst.Input {
 	for _, v := range w.vms {
 		switch v.state {
 		case booting:
-			in.Starting = append(in.Starting, burst.Starting{Claim: v.claim, Shape: v.shape, Free: v.free, Load: float64(len(v.bound))})
+			in.Starting = append(in.Starting, burst.Starting{Claim: v.claim, Shape: v.shape, Free: v.free, Load: float64(len(v.bound)), Up: w.now - v.asked})
 		case serves:
 			m := burst.Member{
 				Claim: v.claim, Shape: v.shape, Draining: v.drains, Up: w.now - v.asked, Load: v.load,

@@ -34,6 +34,9 @@ type Setup struct {
 // noBound is the most machines where a configuration has no bound.
 const noBound = 10_000
 
+// noPeriod is a billing period that makes no difference: machines take longer to go.
+const noPeriod = 3 * time.Minute
+
 // SetupOf is what a configuration says of machines for the pool.
 func SetupOf(file *configs.Schedd, seed uint64, faults bool) (*Setup, error) {
 	set := &Setup{Seed: seed, Faults: faults}
@@ -47,8 +50,12 @@ func SetupOf(file *configs.Schedd, seed uint64, faults bool) (*Setup, error) {
 		if r.MaxVMs > 0 {
 			most = min(most, r.MaxVMs)
 		}
+		period := r.Period
+		if r.Price == 0 || period <= noPeriod {
+			period = 0
+		}
 		set.Shapes = append(set.Shapes, Shape{
-			Name: r.Name, Cpus: int64(b.Cores), MemoryMB: b.MemoryMB - b.MemoryMB/16, Max: most, Min: b.MinVMs, Idle: b.IdleTime, Boot: b.BootTime, Price: r.Price,
+			Name: r.Name, Period: period, Cpus: int64(b.Cores), MemoryMB: b.MemoryMB - b.MemoryMB/16, Max: most, Min: b.MinVMs, Idle: b.IdleTime, Boot: b.BootTime, Price: r.Price,
 		})
 		if r.Currency != "" && set.Currency != "" && r.Currency != set.Currency {
 			return nil, grid.Errorf(grid.Invalid, "machines of %s cost %s and others %s: costs in two currencies are not compared", r.Name, r.Currency, set.Currency)

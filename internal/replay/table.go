@@ -19,9 +19,10 @@ func Table(out io.Writer, currency string, all []*Result) error {
 		head += "frontier\tratio\t"
 	}
 	fmt.Fprintln(t, head)
+	notes := ""
 	for _, r := range all {
 		if r.Failed != "" {
-			fmt.Fprintf(t, "%s\t%.1f\t%s\t\n", r.Policy, r.Hours, r.Failed)
+			notes += fmt.Sprintf("%s does not end: %s.\n", r.Policy, r.Failed)
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%.1f\t%.2f\t", r.Policy, r.Hours, r.Hours/r.Bounds.Layered)
@@ -36,5 +37,9 @@ func Table(out io.Writer, currency string, all []*Result) error {
 		}
 		fmt.Fprintln(t)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, notes)
+	return err
 }

@@ -7,8 +7,14 @@
 // be up, machines that are being drained, machines that are on their way. What is left
 // is matched with machines that do not exist yet; each that gets a job is wanted, and
 // bound to the jobs it got. So a job that no machine could run wants none, and an empty
-// queue wants nothing.
+// queue wants nothing. No decision takes more from a cap or a [Purse] than there is.
 //
-// A machine is let go when it has been idle for long enough. It is drained first, and a
-// drain is taken back before anything new is started. No running job is ever ended by it.
+// Three values belong to the caller and are what he has learnt: [Levels], how the need for
+// machines comes and goes, by which idle ones are kept; [Runtimes], how long jobs run, which
+// says of slots in use what will be free ([Runtimes.Busy]) and of workflows what will come
+// ([Runtimes.Outlook]). None survives a restart; without them decisions are as if nothing
+// were known. package replay calls the same under a virtual clock.
+//
+// A machine is drained first, and a drain is taken back before anything new is started. No
+// running job is ever ended by it.
 package burst

@@ -95,6 +95,7 @@ type Starting struct {
 	Shape int
 	Free  router.Resources // what no job is bound to
 	Load  float64          // jobs that are bound to it
+	Up    time.Duration    // how long ago it was asked for
 }
 
 // Member is a claim whose machine serves as a worker.

@@ -127,7 +127,7 @@ func (d *decision) releaseOf(shape int) {
 	for i := range d.in.Starting {
 		if st := &d.in.Starting[i]; st.Shape == shape {
 			up++
-			if !d.awaited(st) {
+			if !d.awaited(st) && st.Up < s.Boot/2 {
 				early = append(early, st.Claim)
 			}
 		}

@@ -26,8 +26,11 @@ const (
 	maxClasses = 10_000
 )
 
-// Observe takes in how long a job has run.
+// Observe takes in how long a job has run. One of no class says nothing of others.
 func (r *Runtimes) Observe(class string, run time.Duration) {
+	if class == "" {
+		return
+	}
 	if r.by == nil || len(r.by) >= maxClasses {
 		r.by = map[string]*runs{}
 	}
@@ -85,6 +88,8 @@ type Running struct {
 // machine; 0: it has none.
 func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot time.Duration, due []Due) Busy {
 	b := Busy{Slot: slot, Claim: claim, Due: due[:0]}
+	var all time.Duration // that they run in all
+	known := len(jobs) > 0
 	for i := range jobs {
 		j := &jobs[i]
 		left, ok := r.Awaits(j.Class, j.Ran, boot)
@@ -98,6 +103,28 @@ func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot tim
 			ok = false
 		}
 		b.Due = append(b.Due, Due{In: left, Part: j.Part, Unsure: !ok})
+		run, short := r.usual(j.Class, boot)
+		all += run
+		known = known && ok && short
+	}
+	if known {
+		b.Turns = int(min(boot*time.Duration(len(jobs))/max(all, time.Millisecond), maxTurns))
 	}
 	return b
+}
+
+// maxTurns bounds how far jobs after jobs are looked at.
+const maxTurns = 1000
+
+// usual is how long jobs of a class run on average, if all of them are as good as over
+// before a machine is up.
+func (r *Runtimes) usual(class string, boot time.Duration) (sum time.Duration, ok bool) {
+	if _, ok := r.Awaits(class, 0, boot); !ok {
+		return 0, false
+	}
+	c := r.by[class]
+	for _, run := range c.sorted {
+		sum += run
+	}
+	return sum / time.Duration(len(c.sorted)), true
 }

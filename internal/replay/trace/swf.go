@@ -61,6 +61,9 @@ func parseSWF(r io.Reader) (*Trace, error) {
 			Submit: seconds(f[swfSubmit]), Run: seconds(f[swfRun]), Estimate: seconds(max(f[swfEstimate], 0)), Count: 1, Cpus: int64(math.Ceil(procs)),
 			Owner: uint32(max(f[swfUser], 0)), Class: fmt.Sprintf("%v/%v/%v", f[swfUser], f[swfExecutable], procs),
 		}
+		if f[swfUser] < 0 && f[swfExecutable] < 0 {
+			j.Class = "" // jobs of which nobody knows anything have nothing in common
+		}
 		t.Jobs = append(t.Jobs, j)
 	}
 	if err := in.Err(); err != nil {

@@ -40,7 +40,7 @@ type Job struct {
 	Cpus     int64         // of each
 	MemoryMB int64
 	Owner    uint32
-	Class    string // run times of those of a class are alike
+	Class    string // run times of those of a class are alike; empty: of no class
 	Parents  []int  // indexes into Jobs
 }
 
