@@ -45,7 +45,7 @@ var keyNames = map[string]string{
 
 // blockKinds are the lists of blocks, by their fields; the names of theirs are in Name.
 var blockKinds = map[string]string{
-	"Resources": "resource", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "Concurrency": "concurrency_limit", "Budget": "budget",
+	"Resources": "resource", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "Commands": "submit_command", "Concurrency": "concurrency_limit", "Budget": "budget",
 }
 
 // Diff tells what the second of two configurations says otherwise.
@@ -67,6 +67,10 @@ func (d differ) fields(where string, a, b reflect.Value) (out []Change) {
 		case f.Name == "Name" && where != "schedd" || f.Name == "Kind" || f.Name == "Currency" || f.Name == "Per":
 		case blockKinds[f.Name] != "":
 			out = append(out, d.list(where, blockKinds[f.Name], x, y)...)
+		case f.Name == "Router":
+			if !reflect.DeepEqual(x.Interface(), y.Interface()) {
+				out = append(out, Change{Where: "routes", What: "their text", Was: "as before", Now: "another"})
+			}
 		case f.Name == "Burst":
 			out = append(out, d.burst(where, x, y)...)
 		case f.Type.Kind() == reflect.Struct && f.Name == "Limits":
