@@ -152,6 +152,29 @@ func TestARemovedRunRemovesItsJobs(t *testing.T) {
 	}
 }
 
+// A removal that overtakes the submission of a node: the node is not submitted any more,
+// and the run does not wait for it.
+func TestARunThatIsRemovedAtOnceEnds(t *testing.T) {
+	w := newPlace(t, nil)
+	s := w.diamond(0)
+	var runs []uint32
+	for range 10 {
+		out, err := w.SubmitDag(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.RemoveDag(t.Context(), out.Dag); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, out.Dag)
+	}
+	for _, id := range runs {
+		if d := w.dagEnd(id); d.Status != "removed" || d.Detail[0].State == "submitted" {
+			t.Errorf("run %d ended %s: %s", id, d.Status, states(d))
+		}
+	}
+}
+
 func TestANodeWhoseFileIsWrongFailsWithTheReason(t *testing.T) {
 	w := newPlace(t, nil)
 	s := w.diamond(0)

@@ -19,6 +19,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
+	"gridburst/internal/script"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
@@ -31,6 +32,7 @@ var configureAndDie func(dir string)
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
 	desk.Main()
+	script.Main()
 	if dir := os.Getenv("SCHEDD_CONFIGURE"); dir != "" && configureAndDie != nil {
 		configureAndDie(dir)
 	}

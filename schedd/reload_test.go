@@ -12,9 +12,9 @@ import (
 	"gridburst/schedd/api"
 )
 
-// written lets a lab have a configuration file, in which each word is something that a
+// fromFile lets a lab have a configuration file, in which each word is something that a
 // configuration can say.
-func written(text string) func(*Config) {
+func fromFile(text string) func(*Config) {
 	return func(c *Config) {
 		plain := *c
 		plain.Resources = slices.Clone(c.Resources)
@@ -89,7 +89,7 @@ func (l *lab) inForce() api.Configuration {
 // back.
 func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, written("one"))
+	l := newLab(t, fromFile("one"))
 	for text, says := range map[string]string{
 		"two wrong": `no word "wrong"`, "two deaf": "listen, limits { max_attributes }", "": "without a text",
 	} {
@@ -142,7 +142,7 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 func TestMachinesOfAResourceThatIsGoneAreTakenAway(t *testing.T) {
 	t.Parallel()
 	for _, anew := range []bool{false, true} {
-		l := newLab(t, written("one"))
+		l := newLab(t, fromFile("one"))
 		l.submit(short + "queue\n")
 		l.waitFor("a machine", func(e *api.Event) bool { return e.Type == "claim_moved" && e.To == "booting" })
 		for _, m := range l.engine.Machines() {
