@@ -47,6 +47,7 @@ soak: build
 	$(BIN)/gchaos --jobs 20000 --kills 2000 --limit 4h $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos engines --faults 300 --vms 200 --foreign 100 $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
+	$(BIN)/gchaos dags $(if $(SEED),--seed $(SEED))
 	.ci/cuts 30
 	.ci/fuzz $(or $(FUZZTIME),5m)
 
@@ -69,7 +70,7 @@ bench: build
 
 # What becomes of submit and DAG files of other people: ours, or make corpus DIR=...
 corpus: build
-	$(BIN)/gcorpus "$(or $(DIR),schedd/submit/testdata)"
+	$(BIN)/gcorpus $(if $(DIR),"$(DIR)",schedd/submit/testdata dag/dagfile/testdata)
 
 # What real oVirt engines always say, and how much of it the simulator says too, by
 # resource. DIR is other recordings, in the form of those in gahp/ovirtsim/testdata.

@@ -21,11 +21,13 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/cmd/internal/manual"
 	"gridburst/internal/desk"
+	"gridburst/internal/script"
 )
 
 // TestMain is also every command, and a desk of the schedd.
 func TestMain(m *testing.M) {
 	desk.Main()
+	script.Main()
 	programs := map[string]func(){}
 	for _, c := range manual.Commands {
 		programs[c.Name] = func() { os.Exit(cli.Main(c.Make)) }

@@ -8,6 +8,7 @@ import (
 type blocks struct {
 	jobs      []*hclsyntax.Block // with a name each, no two the same
 	workflows []*hclsyntax.Block
+	outputs   []*hclsyntax.Block // of a module
 }
 
 // blocks sorts a file's blocks and takes its locals and variables, those given from
@@ -32,8 +33,10 @@ func (v *variables) blocks(body *hclsyntax.Body, given map[string]string) blocks
 			v.addLocals(b)
 		case "variable":
 			v.addVariable(b, given)
+		case "output":
+			out.outputs = append(out.outputs, b)
 		default:
-			v.file.unknown(b.TypeRange, "block", b.Type, []string{"job", "workflow", "locals", "variable"})
+			v.file.unknown(b.TypeRange, "block", b.Type, []string{"job", "workflow", "locals", "variable", "output"})
 		}
 	}
 	for _, a := range sorted(body.Attributes) {

@@ -72,6 +72,41 @@
 //	category "io" { max_jobs = 2 }     MAXJOBS io 2, beside the nodes
 //	dir = "run1"  done = true          JOB n ... DIR run1 DONE
 //	max_jobs = 100                     -maxjobs 100, beside the nodes
+//	pre { run = ["p.sh", "$NODE"] }    SCRIPT PRE n p.sh $NODE; so post and on_hold
+//	  defer_exit = 4  defer = "60s"    SCRIPT DEFER 4 60 ..., in one of them
+//	  output = "f"  capture = "stderr" SCRIPT DEBUG f STDERR ...
+//	pre_skip = 3  save_point = "s"     PRE_SKIP n 3, SAVE_POINT_FILE n s
+//	tolerance = "10%"                  TOLERANCE n 10%; tolerance_wait = true: WAIT
+//	after_any = [node.m]               WEAK PARENT m CHILD n
+//	dag = "inner.dag"                  SUBDAG EXTERNAL n inner.dag, also of a workflow in HCL
+//	final "n" {}  service "n" {}       FINAL n, SERVICE n; provisioner "n" {}
+//	env { get = ["A"]  set = {} }      ENV GET A, beside the nodes; so attributes = {}
+//	                                   (SET_JOB_ATTR), state_log, status_file, dot
+//
+// And what DAGMan has not:
+//
+//	retry {                            # instead of retries and unless_exit
+//	  times  = 2
+//	  wait   = "30s"                   # before the second attempt; twice as long before each further
+//	  memory = ["1GiB", "2GiB"]        # of the first attempt, of all others; also cpus, disk
+//	}
+//	outputs = { table = "t.csv" }      # names for what the node makes
+//	vars    = { in = output.a.table }  # comes after a; output.count[3].x, output.count[*].x
+//	for_each = glob("texts/*.txt")     # files that are there when the workflow is handed in
+//
+// A module is another file's workflow as a part of this one. Its nodes are named
+// module+node. Its variables have no values but those that vars gives; what its output
+// blocks name is module.NAME.OUTPUT in vars. Paths in it rest on the outermost workflow's
+// directory, or on dir:
+//
+//	module "left" {
+//	  source = "align.hcl"             # beside this file
+//	  vars   = { sample = output.fetch.raw }
+//	  after  = [node.fetch]
+//	}
+//
+// variable blocks have a type (string, number, bool, list(string), ...), or take that of
+// their default; lists and maps are given from outside as expressions.
 //
 // Expressions of a workflow block have HCL's own meaning, for and splats included, and
 // the functions concat, format, join, keys, length, lower, max, merge, min, range,

@@ -17,34 +17,47 @@ import (
 
 // nodeKeys are what a node block may say.
 var nodeKeys = []string{
-	"job", "file", "dir", "for_each", "after", "vars", "retries", "unless_exit", "priority", "category", "noop", "done",
+	"job", "file", "dag", "dir", "for_each", "after", "after_any", "vars", "outputs", "retries", "unless_exit", "priority", "category", "noop", "done",
+	"pre_skip", "tolerance", "tolerance_wait", "save_point",
 }
+
+// nodeBlocks are the blocks that it may hold.
+var nodeBlocks = []string{"abort", "retry", "pre", "post", "on_hold"}
 
 // node completes the nodes of a block.
 func (w *workflow) node(n *nodeBlock) {
 	attrs := sorted(n.Body.Attributes)
 	for _, a := range attrs {
 		if !slices.Contains(nodeKeys, a.Name) {
-			w.unknown(a.NameRange, "key", a.Name, append([]string{"abort"}, nodeKeys...))
+			w.unknown(a.NameRange, "key", a.Name, append(slices.Clone(nodeBlocks), nodeKeys...))
 		}
 	}
 	for _, inner := range n.Body.Blocks {
-		if inner.Type != "abort" {
-			w.unknown(inner.TypeRange, "block", inner.Type, []string{"abort"})
+		if !slices.Contains(nodeBlocks, inner.Type) {
+			w.unknown(inner.TypeRange, "block", inner.Type, nodeBlocks)
 		}
 	}
 	for _, i := range n.instances {
-		node := dag.Node{Name: i.name}
+		node := dag.Node{Name: w.prefix + i.name, Kind: n.kind}
 		for _, a := range attrs {
 			w.set(&node, a, i)
 		}
 		for _, inner := range n.Body.Blocks {
-			w.abort(&node, inner, i)
+			switch {
+			case scriptBlocks[inner.Type] != nil:
+				w.script(&node, inner, i)
+			case inner.Type == "retry":
+				w.retry(&node, inner, i)
+			default:
+				w.abort(&node, inner, i)
+			}
 		}
+		w.agree(n, &node)
 		w.place(n, &node)
 		if a := n.Body.Attributes["vars"]; a != nil {
 			w.setVars(&node, a, i)
 		}
+		w.hand(&node)
 		*w.builder.Node(i.at) = node
 		if len(w.diags) > 100 && w.diags.HasErrors() { // they say the same of all of them
 			return
@@ -59,11 +72,22 @@ func (w *workflow) set(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 		n.Job, _ = w.text(a.Expr, i)
 	case "file":
 		n.File, _ = w.text(a.Expr, i)
+	case "dag":
+		n.File, _ = w.text(a.Expr, i)
+		n.Subdag = true
 	case "dir":
 		n.Dir, _ = w.text(a.Expr, i)
+	case "pre_skip":
+		n.PreSkip, _ = w.number(a.Expr, i, 1, 255)
+	case "tolerance":
+		n.Tolerance = w.tolerance(a.Expr, i)
+	case "save_point":
+		if n.SaveFile, _ = w.text(a.Expr, i); n.SaveFile != "" && path.Base(n.SaveFile) == n.SaveFile {
+			n.SaveFile = path.Join("save_files", n.SaveFile) // as DAGMan has it
+		}
 	case "category":
 		name, ok := w.text(a.Expr, i)
-		if n.Category = name; ok && !slices.Contains(w.categories, name) {
+		if n.Category = w.prefix + name; ok && !slices.Contains(w.categories, name) {
 			w.unknown(a.Expr.Range(), "category", name, w.categories)
 		}
 	case "retries":
@@ -110,7 +134,10 @@ func (w *workflow) abort(n *dag.Node, b *hclsyntax.Block, i instance) {
 // place finds the node's job: by file, by name in this file, or by the block's name in
 // this file.
 func (w *workflow) place(b *nodeBlock, n *dag.Node) {
-	if b.Body.Attributes["file"] != nil || n.Noop && n.Job == "" {
+	if w.dir != "" && !path.IsAbs(n.Dir) {
+		n.Dir = path.Join(w.dir, n.Dir)
+	}
+	if b.Body.Attributes["file"] != nil || n.Subdag || n.Noop && n.Job == "" {
 		return
 	}
 	at, name := b.LabelRanges[0], n.Job
@@ -127,8 +154,8 @@ func (w *workflow) place(b *nodeBlock, n *dag.Node) {
 		w.unknown(at, "job", n.Job, w.jobs)
 		return
 	}
-	n.File = path.Base(w.name)
-	if n.Dir == "" {
+	n.File = w.path
+	if n.Dir == "" || path.IsAbs(n.File) {
 		return
 	}
 	file, err := filepath.Rel(n.Dir, n.File)
@@ -141,10 +168,11 @@ func (w *workflow) place(b *nodeBlock, n *dag.Node) {
 
 // setVars reads vars = { name = value }.
 func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
-	v, ok := w.vars.computedIn(a.Expr, w.scope(i))
+	v, before, ok := w.fed(a.Expr, i)
 	if !ok {
 		return
 	}
+	w.follows(before, i)
 	if v.IsNull() || !v.IsWhollyKnown() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
 		w.fail(a.Expr.Range(), "vars takes a map", "As in: vars = { part = each.value }")
 		return
@@ -152,11 +180,17 @@ func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 	for it := v.ElementIterator(); it.Next(); {
 		key, x := it.Element()
 		name := key.AsString()
-		value, ok := textOf(x)
+		value, isText := textOf(x)
 		_, declared := w.vars.vars[name]
-		switch _, isAttr := ad.CutMy(name); {
-		case !ok:
-			w.fail(a.Expr.Range(), "the value of "+quote(name)+" is no text", "It is a text, a number or a bool.")
+		_, isAttr := ad.CutMy(name)
+		if !isText && declared && !isAttr && w.here(n) {
+			var err error
+			value, err = written(x)
+			isText = err == nil
+		}
+		switch {
+		case !isText:
+			w.fail(a.Expr.Range(), "the value of "+quote(name)+" is no text", "It is a text, a number or a bool; only a variable of this file may be more.")
 		case n.Job != "" && w.here(n) && !declared && !isAttr:
 			w.unknown(a.Expr.Range(), "variable", name, w.vars.names("var"))
 		default:
@@ -165,22 +199,76 @@ func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 	}
 }
 
+// hand gives a node whose job is in this file the variables that the file was given.
+func (w *workflow) hand(n *dag.Node) {
+	if n.Job == "" || !w.here(n) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.given)) {
+		if !slices.ContainsFunc(n.Vars, func(v dag.Var) bool { return v.Name == name }) {
+			n.Vars = append(n.Vars, dag.Var{Name: name, Value: w.given[name]})
+		}
+	}
+}
+
+// agree refuses keys that do not go together, and takes those that belong to others.
+func (w *workflow) agree(b *nodeBlock, n *dag.Node) {
+	has := func(key string) *hclsyntax.Attribute { return b.Body.Attributes[key] }
+	if a := has("tolerance_wait"); a != nil {
+		wait := w.bool(a.Expr, instance{})
+		switch {
+		case n.Tolerance != nil:
+			n.Tolerance.Wait = wait
+		case has("tolerance") == nil:
+			n.Tolerance = &dag.Tolerance{Wait: wait}
+		}
+	}
+	if a := has("pre_skip"); a != nil && n.Pre == nil {
+		w.fail(a.NameRange, "pre_skip is an exit code of pre, and there is none", "")
+	}
+	if a := has("dag"); a != nil {
+		for _, key := range []string{"job", "file"} {
+			if has(key) != nil {
+				w.fail(a.NameRange, "dag and "+key+" are both set", "A node is a job, or a run of another workflow.")
+			}
+		}
+		if n.Kind != dag.JobNode {
+			w.fail(a.NameRange, "a "+b.Type+" node is a job", "")
+		}
+	}
+}
+
 // here reports whether a node's job is in this file.
-func (w *workflow) here(n *dag.Node) bool { return path.Join(n.Dir, n.File) == path.Base(w.name) }
+func (w *workflow) here(n *dag.Node) bool {
+	return path.IsAbs(n.File) && n.File == w.path || path.Join(n.Dir, n.File) == path.Clean(w.path)
+}
 
 // scope is what a node's expressions may use.
 func (w *workflow) scope(i instance) scope {
-	s := scope{names: map[string]cty.Value{}, functions: workflowFunctions, why: "In a workflow there are local.X, var.X, node.X in after, and each.key and each.value with for_each."}
+	s := scope{names: map[string]cty.Value{}, functions: w.functions(), why: "In a workflow there are local.X, var.X, node.X and module.X in after, output.X and module.X in vars and run, and each.key and each.value with for_each."}
 	if i.key != cty.NilVal {
 		s.names["each"] = cty.ObjectVal(map[string]cty.Value{"key": i.key, "value": i.value})
 	}
 	return s
 }
 
+// lasts are the nodes of each module that none of its own comes after.
+func (w *workflow) lasts() cty.Value {
+	all := map[string]cty.Value{}
+	for _, m := range w.modules {
+		var names []cty.Value
+		for _, i := range m.last {
+			names = append(names, cty.StringVal(w.builder.Node(i).Name))
+		}
+		all[m.name] = cty.TupleVal(names)
+	}
+	return object(all)
+}
+
 // order reads after = [node.x, node.y["key"]]: for all instances at once if it is the
 // same for all.
-func (w *workflow) order(n *nodeBlock) {
-	a := n.Body.Attributes["after"]
+func (w *workflow) order(n *nodeBlock, key string, order func(parents, children []int32)) {
+	a := n.Body.Attributes[key]
 	if a == nil || len(n.instances) == 0 {
 		return
 	}
@@ -189,24 +277,28 @@ func (w *workflow) order(n *nodeBlock) {
 		children = append(children, i.at)
 	}
 	if !slices.ContainsFunc(a.Expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "each" }) {
-		w.builder.Order(w.parents(a.Expr, instance{}), children)
+		order(w.parents(a.Expr, instance{}), children)
 		return
 	}
 	for k, i := range n.instances {
-		w.builder.Order(w.parents(a.Expr, i), children[k:k+1])
+		order(w.parents(a.Expr, i), children[k:k+1])
 	}
 }
 
 // parents are the nodes that an expression names.
 func (w *workflow) parents(e hclsyntax.Expression, i instance) []int32 {
 	for _, t := range e.Variables() {
-		if name, _ := attribute(t, 1); t.RootName() == "node" && w.named[name] == nil {
+		switch name, _ := attribute(t, 1); {
+		case t.RootName() == "node" && w.named[name] == nil:
 			w.unknown(t.SourceRange(), "node", name, slices.Sorted(maps.Keys(w.named)))
+			return nil
+		case t.RootName() == "module" && !slices.ContainsFunc(w.modules, func(m *module) bool { return m.name == name }):
+			w.unknown(t.SourceRange(), "module", name, nil)
 			return nil
 		}
 	}
 	s := w.scope(i)
-	s.names["node"] = w.all
+	s.names["node"], s.names["module"] = w.all, w.lasts()
 	v, ok := w.vars.computedIn(e, s)
 	if !ok {
 		return nil
@@ -223,6 +315,10 @@ func (w *workflow) flatten(v cty.Value, e hclsyntax.Expression, out *[]int32) {
 		at, ok := w.builder.Find(v.AsString())
 		if !ok {
 			w.unknown(e.Range(), "node", v.AsString(), slices.Sorted(maps.Keys(w.named)))
+			return
+		}
+		if kind := w.builder.Node(at).Kind; kind != dag.JobNode {
+			w.fail(e.Range(), "no node comes after "+quote(v.AsString()), "Only node blocks are ordered.")
 			return
 		}
 		*out = append(*out, at)

@@ -2,7 +2,10 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"math"
+
+	"gridburst/internal/grid"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -61,6 +64,38 @@ var rangeFunc = function.New(&function.Spec{
 		return cty.ListVal(out), nil
 	},
 })
+
+// functions are those of this workflow: glob lists files of its directory.
+func (w *workflow) functions() map[string]function.Function {
+	root := w.root()
+	switch {
+	case root.outside.Files == nil:
+		return workflowFunctions
+	case root.glob == nil:
+		root.glob = maps.Clone(workflowFunctions)
+		root.glob["glob"] = function.New(&function.Spec{
+			Params: []function.Parameter{{Name: "pattern", Type: cty.String}},
+			Type:   function.StaticReturnType(cty.List(cty.String)),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+				names, err := root.outside.Files.Glob(args[0].AsString())
+				switch {
+				case err != nil:
+					return cty.NilVal, function.NewArgErrorf(0, "%s", grid.MessageOf(err))
+				case len(names) > maxRange:
+					return cty.NilVal, function.NewArgErrorf(0, "more than %d files match", maxRange)
+				case len(names) == 0:
+					return cty.ListValEmpty(cty.String), nil
+				}
+				out := make([]cty.Value, len(names))
+				for i, n := range names {
+					out[i] = cty.StringVal(n)
+				}
+				return cty.ListVal(out), nil
+			},
+		})
+	}
+	return root.glob
+}
 
 // textOf is a text, a number or a bool as a text.
 func textOf(v cty.Value) (string, bool) {

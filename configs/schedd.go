@@ -38,9 +38,11 @@ type Schedd struct {
 
 	MaxRunning         int // attempts at one time
 	MaxRunningPerOwner int // of one user
-	PolicyInterval     time.Duration
-	TimeZone           string // of jobs' timetables
-	MaxReleases        int    // a policy releases no job that was held so often
+
+	DagJobs, DagIdle, DagPre, DagPost, DagHold int // of one workflow: nodes with a job, jobs that wait, scripts
+	PolicyInterval                             time.Duration
+	TimeZone                                   string // of jobs' timetables
+	MaxReleases                                int    // a policy releases no job that was held so often
 
 	Sweep       time.Duration // how often machines are compared with what was wished for
 	LocalWorker []string
@@ -225,6 +227,11 @@ func (f *file) schedd(b *hclsyntax.Block, c *Schedd) {
 		{"verify_every", span(&c.VerifyEvery)},
 		{"max_running", count(&c.MaxRunning)},
 		{"max_running_per_owner", count(&c.MaxRunningPerOwner)},
+		{"max_dag_jobs", count(&c.DagJobs)},
+		{"max_dag_idle", count(&c.DagIdle)},
+		{"max_dag_pre", count(&c.DagPre)},
+		{"max_dag_post", count(&c.DagPost)},
+		{"max_dag_hold", count(&c.DagHold)},
 		{"policy_interval", span(&c.PolicyInterval)},
 		{"time_zone", text(&c.TimeZone)},
 		{"max_releases", count(&c.MaxReleases)},

@@ -29,6 +29,11 @@ schedd {
   verify_every = "24h"    # how often the queue is proven to be the fold of its log, in the background
   # max_running   = 5000   # jobs that run at one time; no bound
   # max_running_per_owner = 1000 # of one user; no bound
+  # max_dag_jobs = 500           # nodes of one workflow with a job at a time; no bound
+  # max_dag_idle = 1000          # jobs of one workflow that wait
+  # max_dag_pre  = 20            # PRE scripts of one workflow
+  # max_dag_post = 20            # POST scripts
+  # max_dag_hold = 20            # HOLD scripts
   policy_interval = "20s"  # the least time between two looks at the periodic policies of all jobs
   # time_zone     = "Europe/Paris" # of jobs' timetables (cron_minute ...); the machine's
   # max_releases  = 10     # a policy releases no job that was held so often; no bound

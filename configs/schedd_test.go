@@ -33,6 +33,11 @@ schedd {
   verify_every = "6h"
   max_running = 7
   max_running_per_owner = 8
+  max_dag_jobs = 21
+  max_dag_idle = 22
+  max_dag_pre = 23
+  max_dag_post = 24
+  max_dag_hold = 25
   policy_interval = "9s"
   max_releases = 10
   time_zone = "Europe/Paris"
@@ -170,7 +175,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		Commands: []submit.OwnCommand{{Name: "LongJob", Type: "bool"}},
 		Dir:      "/d", Socket: "/s", Name: "n", Host: "h", Domain: "dom", Listen: "[::1]:9618", Names: []string{"a", "b"}, Metrics: ":9619",
 		WorkerLease: 3 * time.Second, LeaseMargin: 2 * time.Second, LogWait: time.Second, KeepKeys: time.Hour, KeepHistory: 5 * time.Hour, VerifyEvery: 6 * time.Hour,
-		MaxRunning: 7, MaxRunningPerOwner: 8, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
+		MaxRunning: 7, MaxRunningPerOwner: 8, DagJobs: 21, DagIdle: 22, DagPre: 23, DagPost: 24, DagHold: 25, PolicyInterval: 9 * time.Second, MaxReleases: 10, TimeZone: "Europe/Paris",
 		Reserve: 1024, Sweep: 7 * time.Second, LocalWorker: []string{"w", "--x"},
 		LogFormat: []string{"UTC"}, EventLog: EventLog{Path: "/log", MaxSize: 5120, MaxRotations: 3, Format: []string{"JSON"}},
 		Limits: Limits{MaxProcs: 5, MaxPerOwner: 6, MaxSubmission: 8 << 10, MaxAttributes: 9, SubmitsPerMinute: 10, SubmitBurst: 11}, Sendmail: []string{"m", "-i"},

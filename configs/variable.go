@@ -1,9 +1,11 @@
 package configs
 
 import (
+	"cmp"
 	"maps"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -54,7 +56,7 @@ func (v *variables) addVariable(b *hclsyntax.Block, given map[string]string) {
 		v.file.fail(b.LabelRanges[0], "the variable "+quote(name)+" is declared twice", "")
 		return
 	}
-	value := cty.NilVal
+	value, want := cty.NilVal, cty.NilType
 	for _, a := range sorted(b.Body.Attributes) {
 		switch a.Name {
 		case "default":
@@ -65,22 +67,36 @@ func (v *variables) addVariable(b *hclsyntax.Block, given map[string]string) {
 			if !diags.HasErrors() {
 				value = x
 			}
+		case "type":
+			t, diags := typeexpr.TypeConstraint(a.Expr)
+			for _, d := range diags {
+				v.file.syntax(d)
+			}
+			if !diags.HasErrors() {
+				want = t
+			}
 		case "description":
 		default:
-			v.file.unknown(a.NameRange, "key", a.Name, []string{"default", "description"})
+			v.file.unknown(a.NameRange, "key", a.Name, []string{"default", "description", "type"})
 		}
 	}
-	if text, ok := given[name]; ok {
-		outside := cty.StringVal(text)
-		if value != cty.NilVal && value.Type().IsPrimitiveType() {
-			converted, err := convert.Convert(outside, value.Type())
-			if err != nil {
-				v.file.fail(b.LabelRanges[0], "the variable "+quote(name)+" was given "+quote(text), "Like its default, it is a "+value.Type().FriendlyName()+".")
-			} else {
-				outside = converted
-			}
+	if want != cty.NilType && value != cty.NilVal {
+		x, err := convert.Convert(value, want)
+		if err != nil {
+			v.file.fail(b.Body.Attributes["default"].Expr.Range(), "the default of "+quote(name)+" is not of its type", "It is a "+typeexpr.TypeString(want)+": "+err.Error()+".")
+			x = cty.DynamicVal
 		}
-		value = outside
+		value = x
+	}
+	if text, ok := given[name]; ok {
+		like := ""
+		if want == cty.NilType && value != cty.NilVal {
+			if want = value.Type(); !want.IsPrimitiveType() {
+				want = cty.DynamicPseudoType // a list of as many as it has by default is no type
+			}
+			like = "Like its default, it"
+		}
+		value = v.outside(b, name, text, want, cmp.Or(like, "It"))
 	}
 	if value == cty.NilVal {
 		if v.lacking[name] = v.lazy; !v.lazy {
@@ -89,6 +105,36 @@ func (v *variables) addVariable(b *hclsyntax.Block, given map[string]string) {
 		value = cty.DynamicVal
 	}
 	v.vars[name] = value
+}
+
+// outside is a value that was given as a text: of a list or a map, its expression.
+func (v *variables) outside(b *hclsyntax.Block, name, text string, want cty.Type, it string) cty.Value {
+	value := cty.StringVal(text)
+	if want == cty.NilType {
+		return value
+	}
+	var err error
+	if !want.IsPrimitiveType() {
+		e, diags := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
+		if !diags.HasErrors() {
+			value, diags = e.Value(nil)
+		}
+		if diags.HasErrors() {
+			err = diags
+		}
+	}
+	if err == nil {
+		value, err = convert.Convert(value, want)
+	}
+	if err != nil {
+		what := "is a list or a map"
+		if want != cty.DynamicPseudoType {
+			what = "is a " + typeexpr.TypeString(want)
+		}
+		v.file.fail(b.LabelRanges[0], "the variable "+quote(name)+" was given "+quote(text), it+" "+what+".")
+		return cty.DynamicVal
+	}
+	return value
 }
 
 func (v *variables) lacks(r hcl.Range, name string) {

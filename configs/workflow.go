@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 
 	"gridburst/dag"
@@ -11,30 +12,34 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
 )
 
-// Workflow reads the workflow block of an HCL file. The file's variables have their
-// defaults. The jobs themselves are read when their nodes are submitted, with [JobNamed] and the node's
-// vars. With errors among the diagnostics there is no graph.
-func Workflow(filename string, src []byte) (*dag.Graph, grid.Diagnostics) {
+// Outside is what a workflow takes from beyond its text.
+type Outside struct {
+	Vars  map[string]string // values of its variables
+	Files WorkflowFiles     // nil: it can name no other file
+}
+
+// WorkflowFiles is how a reading sees the owner's files. Names are as in the text, relative
+// to the workflow's directory unless they are absolute.
+type WorkflowFiles interface {
+	ReadFile(name string) ([]byte, error)
+	// Glob lists the names that match pattern, sorted.
+	Glob(pattern string) ([]string, error)
+}
+
+// Workflow reads the workflow block of an HCL file, and the modules that it names. Variables
+// that nothing is given for have their defaults. The jobs themselves are read when their
+// nodes are submitted, with [JobNamed] and the node's vars. With errors among the diagnostics
+// there is no graph.
+func Workflow(filename string, src []byte, outside Outside) (*dag.Graph, grid.Diagnostics) {
 	f, body := parse(filename, src)
 	if body == nil {
 		return nil, f.diags
 	}
-	w := &workflow{file: f, vars: newVariables(f), builder: dag.NewBuilder(""), named: map[string]*nodeBlock{}}
-	w.vars.lazy = true
-	blocks := w.vars.blocks(body, nil)
-	for _, b := range blocks.jobs {
-		w.jobs = append(w.jobs, label(b))
-	}
-	switch {
-	case len(blocks.workflows) == 0:
-		f.diags = append(f.diags, grid.Diagnostic{Summary: "there is no workflow block", Detail: `As in: workflow "name" { node "first" { job = "..." } }`, File: filename})
-	case len(blocks.workflows) > 1:
-		f.fail(blocks.workflows[1].TypeRange, "there are two workflows", "A file holds one.")
-	default:
-		w.read(blocks.workflows[0])
-	}
+	w := &workflow{file: f, outside: outside, path: path.Base(filename), given: outside.Vars, builder: dag.NewBuilder(""), owners: &[]owner{}}
+	b := w.open(body)
 	f.once()
 	if f.diags.HasErrors() {
 		return nil, f.diags
@@ -42,30 +47,75 @@ func Workflow(filename string, src []byte) (*dag.Graph, grid.Diagnostics) {
 	g, err := w.builder.Graph()
 	var cycle *dag.Cycle
 	if errors.As(err, &cycle) {
-		f.fail(w.owner[cycle.Nodes[0]].LabelRanges[0], cycle.Error(), "Each would begin only after the one before it; one of their after is wrong.")
+		o := (*w.owners)[cycle.Nodes[0]]
+		f.diags = append(f.diags, o.file.pos(o.LabelRanges[0]).Problem(false, cycle.Error(), "Each would begin only after the one before it; one of their after is wrong."))
 		return nil, f.diags
 	}
-	g.Name = label(blocks.workflows[0])
+	g.Name = label(b)
 	return g, f.diags
 }
 
-// workflow reads a workflow block.
+// open reads a file's workflow block.
+func (w *workflow) open(body *hclsyntax.Body) (b *hclsyntax.Block) {
+	w.vars, w.named, w.joined = newVariables(w.file), map[string]*nodeBlock{}, cty.EmptyObjectVal
+	w.vars.lazy = true
+	blocks := w.vars.blocks(body, w.given)
+	for name := range w.given {
+		if _, declared := w.vars.vars[name]; !declared {
+			w.diags = append(w.diags, grid.Diagnostic{Summary: "there is no variable " + quote(name), Detail: didYouMean(name, w.vars.names("var")), File: w.name})
+		}
+	}
+	for _, b := range blocks.jobs {
+		w.jobs = append(w.jobs, label(b))
+	}
+	w.promises = blocks.outputs
+	switch {
+	case len(blocks.workflows) == 0:
+		w.diags = append(w.diags, grid.Diagnostic{Summary: "there is no workflow block", Detail: `As in: workflow "name" { node "first" { job = "..." } }`, File: w.name})
+	case len(blocks.workflows) > 1:
+		w.fail(blocks.workflows[1].TypeRange, "there are two workflows", "A file holds one.")
+	default:
+		b = blocks.workflows[0]
+		w.read(b)
+	}
+	return b
+}
+
+// workflow reads a workflow block, of the file that was asked for or of a module.
 type workflow struct {
 	*file
+	outside Outside
+	glob    map[string]function.Function
+	path    string            // of the file, seen from the directory of the outermost
+	dir     string            // of its nodes, for a module that has one
+	prefix  string            // of its nodes' names: that of its modules, from outside
+	within  *workflow         // what the module is part of; nil: it is none
+	given   map[string]string // values of its variables, from outside
 	vars    *variables
 	jobs    []string // names of the file's job blocks
 	builder *dag.Builder
+	owners  *[]owner // of each node of the builder
 
 	nodes      []*nodeBlock
 	named      map[string]*nodeBlock
-	owner      []*nodeBlock // of each node of the builder
-	all        cty.Value    // what node stands for, once all nodes are known
+	modules    []*module
+	promises   []*hclsyntax.Block // output blocks of the file
+	all        cty.Value          // what node stands for, once all nodes are known
+	made       cty.Value          // what output stands for
+	joined     cty.Value          // what module stands for
 	categories []string
+}
+
+// owner is the block that a node is of, and its file.
+type owner struct {
+	file *file
+	*nodeBlock
 }
 
 // nodeBlock is a node block: one node, or with for_each an instance for each element.
 type nodeBlock struct {
 	*hclsyntax.Block
+	kind      dag.NodeKind
 	instances []instance
 	names     cty.Value // of the instances: a text, or a tuple or an object of texts
 }
@@ -77,7 +127,8 @@ type instance struct {
 	key, value cty.Value // each.key and each.value; NilVal without for_each
 }
 
-var workflowKeys = []string{"max_jobs"}
+// nodeKinds are the kinds of nodes by the blocks that make them.
+var nodeKinds = map[string]dag.NodeKind{"node": dag.JobNode, "final": dag.FinalNode, "provisioner": dag.ProvisionerNode, "service": dag.ServiceNode}
 
 // read takes the categories and the nodes, and then what is said of each: a node may
 // speak of one below it.
@@ -85,26 +136,18 @@ func (w *workflow) read(b *hclsyntax.Block) {
 	if label(b) == "" {
 		w.fail(b.TypeRange, "a workflow block has a name", `As in: workflow "wordcount" { ... }`)
 	}
-	for _, a := range sorted(b.Body.Attributes) {
-		if a.Name != "max_jobs" {
-			w.unknown(a.NameRange, "key", a.Name, append([]string{"node", "category"}, workflowKeys...))
-			continue
-		}
-		if n, ok := w.number(a.Expr, instance{}, 1, math.MaxInt32); ok {
-			w.builder.Limit("", n)
-		}
-	}
+	w.whole(b)
 	for _, inner := range b.Body.Blocks {
-		switch inner.Type {
-		case "node":
+		switch _, isNode := nodeKinds[inner.Type]; {
+		case isNode:
 			w.instances(inner)
-		case "category":
+		case inner.Type == "category":
 			w.category(inner)
-		default:
-			w.unknown(inner.TypeRange, "block", inner.Type, []string{"node", "category"})
+		case inner.Type == "module":
+			w.module(inner)
 		}
 	}
-	if len(w.nodes) == 0 && !w.diags.HasErrors() {
+	if len(w.nodes)+len(w.modules) == 0 && !w.diags.HasErrors() {
 		w.fail(b.TypeRange, "the workflow has no nodes", `As in: node "first" { job = "..." }`)
 	}
 	all := map[string]cty.Value{}
@@ -112,9 +155,18 @@ func (w *workflow) read(b *hclsyntax.Block) {
 		all[name] = n.names
 	}
 	w.all = object(all)
+	w.setOutputs()
+	for _, m := range w.modules {
+		w.enter(m)
+	}
 	for _, n := range w.nodes {
+		w.special(n)
 		w.node(n)
-		w.order(n)
+		w.order(n, "after", w.builder.Order)
+		w.order(n, "after_any", w.builder.OrderWeak)
+	}
+	for _, m := range w.modules {
+		w.orderModule(m)
 	}
 }
 
@@ -135,7 +187,7 @@ func (w *workflow) category(b *hclsyntax.Block) {
 		if limited = limited || a.Name == "max_jobs"; a.Name != "max_jobs" {
 			w.unknown(a.NameRange, "key", a.Name, []string{"max_jobs"})
 		} else if n, ok := w.number(a.Expr, instance{}, 1, math.MaxInt32); ok {
-			w.builder.Limit(name, n)
+			w.builder.Limit(w.prefix+name, n)
 		}
 	}
 	if !limited {
@@ -157,12 +209,15 @@ func (w *workflow) instances(b *hclsyntax.Block) {
 		w.fail(b.LabelRanges[0], "there are two nodes named "+quote(name), "For many alike, there is for_each.")
 		return
 	}
-	n := &nodeBlock{Block: b, names: cty.StringVal(name)}
+	n := &nodeBlock{Block: b, kind: nodeKinds[b.Type], names: cty.StringVal(w.prefix + name)}
 	w.named[name] = n
 	w.nodes = append(w.nodes, n)
 	a := b.Body.Attributes["for_each"]
 	if a == nil {
 		n.instances = []instance{{name: name}}
+	} else if n.kind == dag.FinalNode || n.kind == dag.ProvisionerNode {
+		w.fail(a.NameRange, "there is one "+b.Type+" node", "It has no for_each.")
+		return
 	} else if !w.each(n, a.Expr) {
 		return
 	}
@@ -174,7 +229,7 @@ func (w *workflow) instances(b *hclsyntax.Block) {
 			summary, ok = fmt.Sprintf("there are more than %d nodes", dag.MaxNodes), false
 		}
 		if ok {
-			if i.at, ok = w.builder.Add(dag.Node{Name: i.name}); !ok {
+			if i.at, ok = w.builder.Add(dag.Node{Name: w.prefix + i.name}); !ok {
 				summary, detail = "there are two nodes named "+quote(i.name), "An instance of a node with for_each has this name."
 			}
 		}
@@ -183,7 +238,7 @@ func (w *workflow) instances(b *hclsyntax.Block) {
 			n.instances = n.instances[:k]
 			return
 		}
-		w.owner = append(w.owner, n)
+		*w.owners = append(*w.owners, owner{w.file, n})
 	}
 }
 
@@ -191,7 +246,7 @@ func (w *workflow) instances(b *hclsyntax.Block) {
 // named after the block and the element's key, which is its place in a list.
 func (w *workflow) each(n *nodeBlock, e hclsyntax.Expression) bool {
 	v, ok := w.vars.computedIn(e, w.scope(instance{}))
-	if !ok {
+	if !ok || !v.IsKnown() && w.diags.HasErrors() { // what is not known was said to be wrong
 		return false
 	}
 	if v.IsNull() || !v.IsWhollyKnown() || !v.CanIterateElements() {
@@ -209,8 +264,8 @@ func (w *workflow) each(n *nodeBlock, e hclsyntax.Expression) bool {
 		text, _ := textOf(key)
 		name := label(n.Block) + "-" + text
 		n.instances = append(n.instances, instance{name: name, key: key, value: value})
-		names[text] = cty.StringVal(name)
-		list = append(list, cty.StringVal(name))
+		names[text] = cty.StringVal(w.prefix + name)
+		list = append(list, names[text])
 	}
 	if n.names = cty.TupleVal(list); keyed {
 		n.names = object(names)

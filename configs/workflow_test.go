@@ -15,7 +15,7 @@ import (
 
 func workflowOf(tb testing.TB, src string) *dag.Graph {
 	tb.Helper()
-	g, diags := Workflow("dir/wf.hcl", []byte(src))
+	g, diags := Workflow("dir/wf.hcl", []byte(src), Outside{})
 	if g == nil {
 		tb.Fatalf("%s\n%s", src, diags)
 	}
@@ -278,7 +278,7 @@ var badNodes = []struct{ name, src string }{
 func TestWhatIsSaidOfBadWorkflows(t *testing.T) {
 	var b strings.Builder
 	say := func(name, src string) {
-		g, diags := Workflow("wf.hcl", []byte(src))
+		g, diags := Workflow("wf.hcl", []byte(src), Outside{})
 		if (g == nil) != diags.HasErrors() || len(diags) == 0 {
 			t.Errorf("%s: %s", name, diags)
 		}
@@ -307,14 +307,14 @@ func FuzzWorkflow(f *testing.F) {
 		if strings.Count(src, "range") > 1 {
 			return // ranges of ranges are for their author to wait for
 		}
-		g, diags := Workflow("wf.hcl", []byte(src))
+		g, diags := Workflow("wf.hcl", []byte(src), Outside{})
 		if (g == nil) != diags.HasErrors() {
 			t.Fatalf("a graph and errors, or neither: %s", diags)
 		}
 		if g == nil {
 			return
 		}
-		again, _ := Workflow("wf.hcl", []byte(src))
+		again, _ := Workflow("wf.hcl", []byte(src), Outside{})
 		if d := cmp.Diff(g, again); d != "" {
 			t.Fatalf("two readings differ: %s", d)
 		}

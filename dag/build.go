@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,11 +17,17 @@ const joinEdges = 256
 type Builder struct {
 	graph   Graph
 	index   map[string]int32
+	bound   []bound // of each node
 	edges   []edge
+	weak    []edge
 	bundles []bundle
+	loose   map[int]bool // of bundles, those that are weak
 }
 
 type edge struct{ parent, child int32 }
+
+// bound says what a node has so far.
+type bound struct{ parents, children bool }
 
 // bundle is a statement of more than joinEdges edges.
 type bundle struct{ parents, children []int32 }
@@ -44,19 +51,38 @@ func NameProblem(name string) (summary, detail string) {
 
 // NewBuilder begins a graph.
 func NewBuilder(name string) *Builder {
-	return &Builder{graph: Graph{Name: name}, index: map[string]int32{}}
+	return &Builder{graph: Graph{Name: name}, index: map[string]int32{}, loose: map[int]bool{}}
 }
 
 // Add adds a node. ok is false when its name is taken; index is then the node that
 // has it.
 func (b *Builder) Add(n Node) (index int32, ok bool) {
-	if i, taken := b.index[n.Name]; taken {
-		return i, false
-	}
 	i := int32(len(b.graph.Nodes))
+	if at, taken := b.index[n.Name]; taken {
+		return at, false
+	}
 	b.graph.Nodes = append(b.graph.Nodes, n)
+	b.bound = append(b.bound, bound{})
 	b.index[n.Name] = i
 	return i, true
+}
+
+// Grow makes room for more nodes, when many are to come.
+func (b *Builder) Grow(n int) {
+	n = min(n, MaxNodes)
+	b.graph.Nodes = slices.Grow(b.graph.Nodes, n)
+	b.bound = slices.Grow(b.bound, n)
+	if len(b.index) == 0 {
+		b.index = make(map[string]int32, n)
+	}
+}
+
+// Draft is the graph as far as it has come, for what is said of the whole of it.
+func (b *Builder) Draft() *Graph { return &b.graph }
+
+// Bound reports whether a node has parents and whether it has children, so far.
+func (b *Builder) Bound(i int32) (parents, children bool) {
+	return b.bound[i].parents, b.bound[i].children
 }
 
 // Find is the index of the node with a name.
@@ -87,16 +113,48 @@ func (b *Builder) Limit(category string, maxJobs int) {
 }
 
 // Order puts every parent before every child.
-func (b *Builder) Order(parents, children []int32) {
-	if len(parents)*len(children) > joinEdges && len(parents) > 1 && len(children) > 1 {
-		b.bundles = append(b.bundles, bundle{slices.Clone(parents), slices.Clone(children)})
+func (b *Builder) Order(parents, children []int32) { b.order(parents, children, false) }
+
+// OrderWeak puts every parent before every child, which begins also if the parent has
+// failed. Of two nodes that are also ordered otherwise, that holds.
+func (b *Builder) OrderWeak(parents, children []int32) { b.order(parents, children, true) }
+
+func (b *Builder) order(parents, children []int32, weak bool) {
+	if len(parents) == 0 || len(children) == 0 {
 		return
 	}
 	for _, p := range parents {
-		for _, c := range children {
-			b.edges = append(b.edges, edge{p, c})
+		b.bound[p].children = true
+	}
+	for _, c := range children {
+		b.bound[c].parents = true
+	}
+	if len(parents)*len(children) > joinEdges && len(parents) > 1 && len(children) > 1 {
+		u := bundle{sorted(parents), sorted(children)}
+		// What is named twice may leave few.
+		if len(u.parents)*len(u.children) > joinEdges && len(u.parents) > 1 && len(u.children) > 1 {
+			if weak {
+				b.loose[len(b.bundles)] = true
+			}
+			b.bundles = append(b.bundles, u)
+			return
 		}
 	}
+	edges := &b.edges
+	if weak {
+		edges = &b.weak
+	}
+	for _, p := range parents {
+		for _, c := range children {
+			*edges = append(*edges, edge{p, c})
+		}
+	}
+}
+
+func sorted(nodes []int32) []int32 {
+	nodes = slices.Clone(nodes)
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
 }
 
 // Graph is the graph of all that was added. The error is a [Cycle]; the Builder is
@@ -107,29 +165,75 @@ func (b *Builder) Graph() (*Graph, error) {
 		join := int32(len(g.Nodes))
 		g.Nodes = append(g.Nodes, Node{Name: fmt.Sprintf("join %d", k+1), Join: true})
 		for _, p := range u.parents {
-			b.edges = append(b.edges, edge{p, join})
+			e := edge{p, join}
+			if b.loose[k] {
+				b.weak = append(b.weak, e)
+			} else {
+				b.edges = append(b.edges, e)
+			}
 		}
 		for _, c := range u.children {
 			b.edges = append(b.edges, edge{join, c})
 		}
 	}
 	g.Joins = len(b.bundles)
-	for _, e := range b.edges {
-		g.Nodes[e.parent].Children = append(g.Nodes[e.parent].Children, e.child)
-		g.Nodes[e.child].Parents = append(g.Nodes[e.child].Parents, e.parent)
-	}
-	for i := range g.Nodes {
-		n := &g.Nodes[i]
-		slices.Sort(n.Children)
-		n.Children = slices.Compact(n.Children)
-		slices.Sort(n.Parents)
-		n.Parents = slices.Compact(n.Parents)
-	}
+	b.link()
 	slices.SortFunc(g.Categories, func(a, b Category) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(g.Descriptions, func(a, b Description) int { return strings.Compare(a.Name, b.Name) })
 	if c := g.cycle(); c != nil {
 		return nil, c
 	}
 	return g, nil
+}
+
+// link gives the nodes their neighbours. All lists lie in one array of each kind: of a
+// million edges, most are of nodes that have one or two.
+func (b *Builder) link() {
+	g := &b.graph
+	order := func(x, y edge) int { return cmp.Or(cmp.Compare(x.parent, y.parent), cmp.Compare(x.child, y.child)) }
+	slices.SortFunc(b.edges, order)
+	b.edges = slices.Compact(b.edges)
+	slices.SortFunc(b.weak, order)
+	b.weak = slices.DeleteFunc(slices.Compact(b.weak), func(e edge) bool {
+		_, strong := slices.BinarySearchFunc(b.edges, e, order)
+		return strong
+	})
+	all := b.edges
+	if len(b.weak) > 0 {
+		all = append(slices.Clip(all), b.weak...)
+		slices.SortFunc(all, order)
+	}
+	children, parents := make([]int32, len(all)), make([]int32, len(all))
+	degree := make([]int32, len(g.Nodes)+1)
+	for k, e := range all {
+		children[k] = e.child
+		degree[e.child+1]++
+	}
+	for i := range g.Nodes {
+		degree[i+1] += degree[i]
+	}
+	begin := slices.Clone(degree)
+	for _, e := range all { // in the order of parents, so each list of them is ascending
+		parents[degree[e.child]] = e.parent
+		degree[e.child]++
+	}
+	k := 0
+	for i := range g.Nodes {
+		from := k
+		for k < len(all) && all[k].parent == int32(i) {
+			k++
+		}
+		if k > from {
+			g.Nodes[i].Children = children[from:k:k]
+		}
+		if to := begin[i+1]; to > begin[i] {
+			g.Nodes[i].Parents = parents[begin[i]:to:to]
+		}
+	}
+	for _, e := range b.weak {
+		n := &g.Nodes[e.child]
+		n.Weak = append(n.Weak, e.parent)
+	}
 }
 
 // Cycle is nodes that wait for each other, each for the one before it and the first

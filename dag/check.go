@@ -15,7 +15,7 @@ func (g *Graph) Check() error {
 	if g.Joins < 0 || g.Len() < 1 {
 		return bad("it has no nodes")
 	}
-	names := make(map[string]bool, g.Len())
+	names, only := make(map[string]bool, g.Len()), map[NodeKind]bool{}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		switch join := i >= g.Len(); {
@@ -24,10 +24,19 @@ func (g *Graph) Check() error {
 		case join:
 		case n.Name == "" || names[n.Name]:
 			return bad("node %d has no name of its own", i)
-		case !n.Noop && n.File == "" && n.Job == "":
+		case !n.Noop && n.File == "" && n.Job == "" && n.Submit == "":
 			return bad("node %s has no job", grid.Printable(n.Name))
 		}
 		names[n.Name] = true
+		if err := n.check(g); err != nil {
+			return bad("node %s: %w", grid.Printable(n.Name), err)
+		}
+		if n.Kind == FinalNode || n.Kind == ProvisionerNode {
+			if only[n.Kind] {
+				return bad("it has a second node of a kind of which there is one: %s", grid.Printable(n.Name))
+			}
+			only[n.Kind] = true
+		}
 		for _, list := range [][]int32{n.Parents, n.Children} {
 			for k, j := range list {
 				if j < 0 || int(j) >= len(g.Nodes) || k > 0 && list[k-1] >= j {
@@ -51,6 +60,26 @@ func (g *Graph) Check() error {
 	}
 	if c := g.cycle(); c != nil {
 		return bad("%w", c)
+	}
+	return nil
+}
+
+// check refuses a node that contradicts itself.
+func (n *Node) check(g *Graph) error {
+	switch {
+	case n.Kind > ServiceNode:
+		return grid.Errorf(grid.Invalid, "it is of no kind that there is")
+	case n.Kind != JobNode && len(n.Parents)+len(n.Children) > 0:
+		return grid.Errorf(grid.Invalid, "it has parents or children, and is not one of those that are ordered")
+	case n.Submit != "" && g.Description(n.Submit) == nil:
+		return grid.Errorf(grid.Invalid, "there is no submit description %s", grid.Printable(n.Submit))
+	case n.Subdag && n.File == "":
+		return grid.Errorf(grid.Invalid, "it has no DAG file")
+	}
+	for k, p := range n.Weak {
+		if _, ok := slices.BinarySearch(n.Parents, p); !ok || k > 0 && n.Weak[k-1] >= p {
+			return grid.Errorf(grid.Invalid, "its weak parents are not among its parents, or not in order")
+		}
 	}
 	return nil
 }

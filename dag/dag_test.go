@@ -78,6 +78,20 @@ func (s *story) show(actions []Action) string {
 			out = append(out, fmt.Sprint(s.run.Graph.Nodes[a.Node].Name, a.Attempt))
 		case RemoveJobs:
 			out = append(out, "-"+s.run.Graph.Nodes[a.Node].Name)
+		case RunScript:
+			out = append(out, fmt.Sprintf("%s%d.%s%d", s.run.Graph.Nodes[a.Node].Name, a.Attempt, a.Phase, a.Try))
+		case KillScript:
+			out = append(out, fmt.Sprintf("-%s.%s", s.run.Graph.Nodes[a.Node].Name, a.Phase))
+		case RunHold:
+			out = append(out, s.run.Graph.Nodes[a.Node].Name+".hold")
+		case StartRun:
+			out = append(out, fmt.Sprintf("%s%d.run", s.run.Graph.Nodes[a.Node].Name, a.Attempt))
+		case RemoveRun:
+			out = append(out, fmt.Sprintf("-%s.run%d", s.run.Graph.Nodes[a.Node].Name, a.Run))
+		case Wait:
+			out = append(out, fmt.Sprintf("%s wait %s", s.run.Graph.Nodes[a.Node].Name, a.For))
+		case Save:
+			out = append(out, s.run.Graph.Nodes[a.Node].Name+".save")
 		case Finish:
 			out = append(out, fmt.Sprintf("%s(%d)", a.Status, a.Return))
 		}
@@ -500,6 +514,7 @@ func TestVars(t *testing.T) {
 		{Name: "JOB", Value: "c"},
 		{Name: "RETRY", Value: "2"},
 		{Name: "FAILED_COUNT", Value: "0"},
+		{Name: "DAG_STATUS", Value: "0"},
 		{Name: "+DAGNodeName", Value: `"c"`},
 		{Name: "DAG_PARENT_NAMES", Value: "a,b"},
 		{Name: "+DAGParentNodeNames", Value: `"a,b"`},

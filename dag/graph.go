@@ -18,9 +18,11 @@ type Graph struct {
 	Env          []EnvRule     `json:"env,omitempty"`          // what scripts and sub-DAGs have in their environment
 	Attrs        []Var         `json:"attrs,omitempty"`        // of the run itself (SET_JOB_ATTR): ClassAd expressions
 	Config       string        `json:"config,omitempty"`       // a file of DAGMan's settings
+	Settings     []Var         `json:"settings,omitempty"`     // what it says: names in capitals, DAGMAN_ included
 	Status       *StatusFile   `json:"status,omitempty"`       // kept up to date for other programs
 	StateLog     string        `json:"statelog,omitempty"`     // a file that gets a line for each event (JOBSTATE_LOG)
 	Dot          *DotFile      `json:"dot,omitempty"`          // a drawing
+	Files        []string      `json:"files,omitempty"`        // the DAG files, when they are several in one run
 }
 
 // Node is one job of a workflow with everything that surrounds it.
@@ -40,6 +42,18 @@ type Node struct {
 	Vars     []Var   `json:"vars,omitempty"`     // macros for its submit file
 	Parents  []int32 `json:"parents,omitempty"`  // indexes into Graph.Nodes, ascending
 	Children []int32 `json:"children,omitempty"` // indexes into Graph.Nodes, ascending
+
+	Kind      NodeKind   `json:"kind,omitempty"`
+	Subdag    bool       `json:"subdag,omitempty"`    // File is a DAG file: the node is a run of it
+	Submit    string     `json:"submit,omitempty"`    // the name of one of Graph.Descriptions, instead of a File
+	Pre       *Script    `json:"pre,omitempty"`       // before the job
+	Post      *Script    `json:"post,omitempty"`      // after the job
+	Hold      *Script    `json:"hold,omitempty"`      // whenever a job of it is held
+	RetryWait int        `json:"retrywait,omitempty"` // seconds before its second attempt; before each further one twice as many, up to an hour
+	PreSkip   int        `json:"preskip,omitempty"`   // an exit code of Pre with which the node is done without a job; 0: none
+	Tolerance *Tolerance `json:"tolerance,omitempty"` // nil: the first proc that fails decides
+	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
+	Weak      []int32    `json:"weak,omitempty"`      // of Parents, those that need only have ended, ascending
 }
 
 // NodeKind is what a node is to the run.
@@ -52,6 +66,14 @@ const (
 	ProvisionerNode          // brings up what the others need; they wait until it says that it is there
 	ServiceNode              // runs beside the others, and is removed when they have ended
 )
+
+// KindWord is what the node is to the run, in a word; empty: a job.
+func (n *Node) KindWord() string {
+	if n.Subdag {
+		return "subdag"
+	}
+	return [...]string{JobNode: "", FinalNode: "final", ProvisionerNode: "provisioner", ServiceNode: "service"}[n.Kind]
+}
 
 // Script is a program that is run where the schedd is, as the owner.
 type Script struct {
@@ -131,6 +153,17 @@ type Var struct {
 // Len is the number of nodes that the file has.
 func (g *Graph) Len() int { return len(g.Nodes) - g.Joins }
 
+// Counted is the number of nodes that a run tells of: all but services.
+func (g *Graph) Counted() int {
+	n := g.Len()
+	for i := range g.Nodes {
+		if g.Nodes[i].Kind == ServiceNode {
+			n--
+		}
+	}
+	return n
+}
+
 // Edges is the number of edges, those of joins counted as they are.
 func (g *Graph) Edges() int {
 	n := 0
@@ -138,6 +171,15 @@ func (g *Graph) Edges() int {
 		n += len(g.Nodes[i].Children)
 	}
 	return n
+}
+
+// Description is the submit description with a name, nil when there is none.
+func (g *Graph) Description(name string) *Description {
+	i, ok := slices.BinarySearchFunc(g.Descriptions, name, func(d Description, name string) int { return strings.Compare(d.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &g.Descriptions[i]
 }
 
 // Parents is the nodes that node i waits for, joins replaced by what is before them,
@@ -153,6 +195,19 @@ func (g *Graph) Parents(i int32) []int32 {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Weakly reports whether node i only waits for the end of its parent p, however that is.
+func (g *Graph) Weakly(i, p int32) bool {
+	for _, q := range g.Nodes[i].Parents {
+		switch join := &g.Nodes[q]; {
+		case q == p:
+			return slices.Contains(g.Nodes[i].Weak, p)
+		case join.Join && slices.Contains(join.Parents, p) && !slices.Contains(join.Weak, p):
+			return false
+		}
+	}
+	return true
 }
 
 // parentNames is the names of node i's parents, as DAGMan gives them to its job.

@@ -1,7 +1,12 @@
 package dag
 
-// Happening is something that a run must be told: [Begin], [Submitted],
-// [SubmitFailed], [ProcsLeft], [Counted], [Remove] or [Resume].
+import (
+	"time"
+
+	"gridburst/internal/grid"
+)
+
+// Happening is something that a run must be told.
 type Happening interface{ happen(*step) error }
 
 // Begin starts a new run.
@@ -47,6 +52,64 @@ type Counted struct {
 	Exit    int32
 }
 
+// ScriptEnded says how a script has ended. It answers a [RunScript].
+type ScriptEnded struct {
+	Node    int32
+	Attempt uint32
+	Phase   grid.NodeState // NodePre or NodePost
+	Try     uint32
+	Exit    int32 // an exit code, or minus the signal that killed it
+	Reason  string
+}
+
+// Waited says that the time of a [Wait] is over.
+type Waited struct {
+	Node    int32
+	Attempt uint32
+	Try     uint32
+}
+
+// ProcHeld says that a proc of a node's cluster is held.
+type ProcHeld struct {
+	Node    int32
+	Cluster int32
+}
+
+// RunStarted says that a node's sub-DAG runs. It answers a [StartRun]; [SubmitFailed]
+// is the other answer.
+type RunStarted struct {
+	Node    int32
+	Attempt uint32
+	Run     uint32
+}
+
+// RunEnded says that the run of a node's sub-DAG has ended.
+type RunEnded struct {
+	Node    int32
+	Attempt uint32
+	Run     uint32
+	Exit    int32
+}
+
+// Supplied says how far the run's provisioner has come. It counts if that is further
+// than before.
+type Supplied struct{ State Supply }
+
+// Look begins what may be begun, after [Run.Waiting].
+type Look struct{}
+
+// Throttle sets the limits of a run.
+type Throttle struct{ Limits Limits }
+
+// Hold halts a run, pauses it, or lets it go on.
+type Hold struct{ Halt Halt }
+
+// Retry gives a node that has failed one more attempt.
+type Retry struct{ Node int32 }
+
+// Skip has a node count as done whose job does not run.
+type Skip struct{ Node int32 }
+
 // Remove ends the run: nothing is begun any more, and its jobs are removed. Once more,
 // it asks once more for what has not yet gone.
 type Remove struct{}
@@ -59,7 +122,11 @@ type Resume struct{}
 const (
 	ExitSubmit  = -1001 // could not be submitted
 	ExitRemoved = -1002 // somebody removed the job
+	ExitSkipped = -1004 // its PRE script failed
 )
+
+// NoScript is what DAGMan calls the exit code of a PRE script that there is not.
+const NoScript = -1
 
 // Exit codes of a run.
 const (
@@ -68,8 +135,7 @@ const (
 	ReturnRemoved = 2
 )
 
-// Action is something to be done for a run: [Submit], [RemoveJobs] or [Finish]. To do
-// one twice must be to do it once.
+// Action is something to be done for a run. To do one twice must be to do it once.
 type Action interface{ action() }
 
 // Submit asks for a node's job, under a key made of run, node and attempt. It is
@@ -85,6 +151,55 @@ type RemoveJobs struct {
 	Cluster int32
 }
 
+// RunScript asks for a node's PRE or POST script, under a key made of run, node,
+// attempt, phase and try. It is answered with [ScriptEnded].
+type RunScript struct {
+	Node    int32
+	Attempt uint32
+	Phase   grid.NodeState
+	Try     uint32
+}
+
+// KillScript asks for the end of a script, which is answered with its [ScriptEnded]; one
+// that has not begun does not begin any more.
+type KillScript struct {
+	Node    int32
+	Attempt uint32
+	Phase   grid.NodeState
+	Try     uint32
+}
+
+// RunHold asks for a node's HOLD script. Nothing depends on it, and nothing answers.
+type RunHold struct {
+	Node    int32
+	Attempt uint32
+}
+
+// StartRun asks for the run of a node's sub-DAG, under a key made of run, node and
+// attempt. It is answered with [RunStarted] or [SubmitFailed].
+type StartRun struct {
+	Node    int32
+	Attempt uint32
+}
+
+// RemoveRun asks for the end of the run of a node's sub-DAG.
+type RemoveRun struct {
+	Node int32
+	Run  uint32
+}
+
+// Wait asks for a [Waited] after some time, which begins anew whenever it is asked for
+// anew.
+type Wait struct {
+	Node    int32
+	Attempt uint32
+	Try     uint32
+	For     time.Duration
+}
+
+// Save asks for a node's save point, before anything of the node is begun.
+type Save struct{ Node int32 }
+
 // Finish says that the run has ended.
 type Finish struct {
 	Status RunStatus
@@ -93,6 +208,13 @@ type Finish struct {
 
 func (Submit) action()     {}
 func (RemoveJobs) action() {}
+func (RunScript) action()  {}
+func (KillScript) action() {}
+func (RunHold) action()    {}
+func (StartRun) action()   {}
+func (RemoveRun) action()  {}
+func (Wait) action()       {}
+func (Save) action()       {}
 func (Finish) action()     {}
 
 // Change is what a [Step] changes: what has to be kept.

@@ -25,6 +25,8 @@ type world struct {
 	actions []Action // not done yet
 
 	clusters map[key]int32
+	scripts  map[scriptKey]bool // that were begun
+	waits    []Wait
 	queue    []cluster
 	events   []ProcsLeft
 	told     int // events that the run was told
@@ -43,15 +45,28 @@ type fate struct {
 	refused bool // cannot be submitted
 	procs   int32
 	exits   []int32 // of the procs
+	pre     int32
+	post    int32
+	defers  uint32 // how often its POST script puts itself off
 }
 
-func (f *fate) fails() bool {
+func (f *fate) bad() (n int32) {
 	for _, e := range f.exits {
 		if e != 0 {
-			return true
+			n++
 		}
 	}
-	return f.refused
+	return n
+}
+
+// deferExit is with what scripts put themselves off; skipExit, with what a PRE script has
+// the rest skipped.
+const deferExit, skipExit = 77, 78
+
+type scriptKey struct {
+	key
+	phase grid.NodeState
+	try   uint32
 }
 
 type cluster struct {
@@ -74,6 +89,14 @@ func drawGraph(t *rapid.T) *Graph {
 			node.Category = "narrow"
 		case 4:
 			node.Unless = new(3)
+		case 5:
+			node.Tolerance = &Tolerance{Procs: rapid.IntRange(1, 2).Draw(t, "tolerance"), Wait: rapid.Bool().Draw(t, "wait")}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "pre") == 0 {
+			node.Pre, node.PreSkip = &Script{Program: "pre"}, skipExit
+		}
+		if rapid.IntRange(0, 3).Draw(t, "post") == 0 {
+			node.Post = &Script{Program: "post", Defer: new(deferExit)}
 		}
 		b.Add(node)
 	}
@@ -92,11 +115,18 @@ func drawGraph(t *rapid.T) *Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range g.Nodes {
+		for _, p := range g.Nodes[i].Parents {
+			if !g.Nodes[i].Join && !g.Nodes[p].Join && rapid.IntRange(0, 5).Draw(t, "weak") == 0 {
+				g.Nodes[i].Weak = append(g.Nodes[i].Weak, p)
+			}
+		}
+	}
 	return g
 }
 
 func newWorld(t *rapid.T) *world {
-	w := &world{t: t, g: drawGraph(t), fate: map[key]fate{}, kept: map[int32]Record{}, clusters: map[key]int32{}}
+	w := &world{t: t, g: drawGraph(t), fate: map[key]fate{}, kept: map[int32]Record{}, clusters: map[key]int32{}, scripts: map[scriptKey]bool{}}
 	for i := range int32(w.g.Len()) {
 		for a := range w.g.Nodes[i].Retries + 1 {
 			f := fate{refused: rapid.IntRange(0, 15).Draw(t, "refused") == 0, procs: rapid.Int32Range(1, 3).Draw(t, "procs")}
@@ -104,10 +134,16 @@ func newWorld(t *rapid.T) *world {
 			for range f.procs {
 				f.exits = append(f.exits, rapid.SampledFrom([]int32{0, 0, 0, bad}).Draw(t, "ends"))
 			}
+			f.pre = rapid.SampledFrom([]int32{0, 0, 0, 5, skipExit}).Draw(t, "pre exit")
+			f.post = rapid.SampledFrom([]int32{0, 0, 3}).Draw(t, "post exit")
+			f.defers = rapid.Uint32Range(0, 2).Draw(t, "defers")
 			w.fate[key{i, uint32(a + 1)}] = f
 		}
 	}
-	w.header = Header{MaxJobs: rapid.SampledFrom([]int32{0, 0, 1, 3}).Draw(t, "maxjobs")}
+	w.header = Header{
+		MaxJobs: rapid.SampledFrom([]int32{0, 0, 1, 3}).Draw(t, "maxjobs"), MaxPre: rapid.Int32Range(0, 2).Draw(t, "maxpre"),
+		MaxPost: rapid.Int32Range(0, 2).Draw(t, "maxpost"), AlwaysPost: rapid.Bool().Draw(t, "always post"),
+	}
 	w.open()
 	return w
 }
@@ -142,7 +178,7 @@ func (w *world) tell(h Happening) {
 	if d := cmp.Diff(change, again) + cmp.Diff(actions, twice); d != "" {
 		w.t.Fatalf("two steps of the same differ: %s", d)
 	}
-	if len(change.Nodes) > 1+MaxAsked {
+	if len(change.Nodes) > 1+MaxAsked+2*MaxScripts {
 		w.t.Fatalf("%d records changed", len(change.Nodes))
 	}
 	if err := w.run.Apply(change); err != nil {
@@ -176,13 +212,15 @@ func (r *Run) records() func(func(int32, Record) bool) {
 
 func (w *world) same(other *Run, what string) {
 	opts := cmp.AllowUnexported(Run{}, node{}, tally{}, readyQueue{}, place{})
-	if d := cmp.Diff(w.run, other, opts); d != "" {
+	run, other2 := *w.run, *other
+	run.since, other2.since = 0, 0 // is not kept
+	if d := cmp.Diff(run, other2, opts); d != "" {
 		w.t.Fatalf("%s: %s", what, d)
 	}
 }
 
 func (w *world) limits() {
-	active, narrow := 0, 0
+	active, narrow, pres, posts := 0, 0, 0, 0
 	for i := range int32(w.g.Len()) {
 		if n := w.run.nodes[i]; n.active() {
 			active++
@@ -190,6 +228,19 @@ func (w *world) limits() {
 				narrow++
 			}
 		}
+		if n := w.run.nodes[i]; n.Script == ScriptRuns {
+			if n.State == grid.NodePre {
+				pres++
+			} else {
+				posts++
+			}
+		}
+	}
+	if m := int(w.header.MaxPre); m > 0 && pres > m {
+		w.t.Fatalf("%d PRE scripts run", pres)
+	}
+	if m := int(w.header.MaxPost); m > 0 && posts > m {
+		w.t.Fatalf("%d POST scripts run", posts)
 	}
 	if m := int(w.header.MaxJobs); m > 0 && active > m || narrow > 1 || active != int(w.run.tally.active) {
 		w.t.Fatalf("%d nodes have a job (counted %d), %d of the narrow category", active, int(w.run.tally.active), narrow)
@@ -200,10 +251,9 @@ func (w *world) limits() {
 func (w *world) do(a Action) {
 	switch a := a.(type) {
 	case Submit:
-		for _, p := range w.g.Parents(a.Node) {
-			if w.run.State(p) != grid.NodeDone {
-				w.t.Fatalf("node %d is submitted before its parent %d is done", a.Node, p)
-			}
+		w.inOrder(a.Node)
+		if w.g.Nodes[a.Node].Pre != nil && !w.scripts[scriptKey{key{a.Node, a.Attempt}, grid.NodePre, 0}] {
+			w.t.Fatalf("node %d is submitted without its PRE script", a.Node)
 		}
 		f, ok := w.fate[key{a.Node, a.Attempt}]
 		if n := &w.g.Nodes[a.Node]; !ok || n.Noop || n.Done || n.Join {
@@ -233,8 +283,44 @@ func (w *world) do(a Action) {
 				c.left = nil
 			}
 		}
+	case RunScript:
+		w.inOrder(a.Node)
+		f, ok := w.fate[key{a.Node, a.Attempt}]
+		if !ok {
+			w.t.Fatalf("there is no attempt %d of node %d", a.Attempt, a.Node)
+		}
+		exit := f.pre
+		if a.Phase == grid.NodePost {
+			if exit = f.post; a.Try < f.defers {
+				exit = deferExit
+			}
+		}
+		w.scripts[scriptKey{key{a.Node, a.Attempt}, a.Phase, a.Try}] = true
+		w.scriptEnds(a, exit)
+	case KillScript:
+		w.scriptEnds(RunScript(a), -15)
+	case Wait:
+		w.waits = append(w.waits, a)
 	case Finish:
 		w.finished = append(w.finished, a)
+	}
+}
+
+// inOrder looks whether what node i waits for has ended as it must.
+func (w *world) inOrder(i int32) {
+	for _, p := range w.g.Parents(i) {
+		if s := w.run.State(p); s != grid.NodeDone && !(s == grid.NodeFailed && w.g.Nodes[i].weak(p)) {
+			w.t.Fatalf("node %d begins before its parent %d is done", i, p)
+		}
+	}
+}
+
+// scriptEnds tells a script's end, or has it asked for again later.
+func (w *world) scriptEnds(a RunScript, exit int32) {
+	if rapid.Bool().Draw(w.t, "ended") {
+		w.tell(ScriptEnded{Node: a.Node, Attempt: a.Attempt, Phase: a.Phase, Try: a.Try, Exit: exit})
+	} else {
+		w.actions = append(w.actions, a)
 	}
 }
 
@@ -265,6 +351,13 @@ func (w *world) advance() bool {
 			w.tell(w.events[w.told-1])
 		})
 	}
+	if len(w.waits) > 0 {
+		ways = append(ways, func() {
+			a := w.waits[0]
+			w.waits = w.waits[1:]
+			w.tell(Waited{a.Node, a.Attempt, a.Try})
+		})
+	}
 	for k := range w.queue {
 		if len(w.queue[k].left) > 0 {
 			ways = append(ways, func() { w.procEnds(&w.queue[k]) })
@@ -279,11 +372,11 @@ func (w *world) advance() bool {
 
 // removedBefore reports whether the removal met node i with a job: it gets no further
 // attempt, so it has failed.
-func (w *world) removedBefore(i int32) bool { return w.atRemoval[i].active() }
+func (w *world) removedBefore(i int32) bool { return w.atRemoval[i].busy() }
 
 // crash loses what is not kept. Events are told again from somewhere before.
 func (w *world) crash() {
-	w.actions = nil
+	w.actions, w.waits = nil, nil
 	w.open()
 	w.told = rapid.IntRange(0, w.told).Draw(w.t, "told")
 	if w.header.Status == RunNew {
@@ -299,16 +392,20 @@ func (w *world) ends() []grid.NodeState {
 	for i := range out {
 		n := &w.g.Nodes[i]
 		ready := true
-		for _, p := range w.g.Parents(int32(i)) {
-			ready = ready && out[p] == grid.NodeDone
+		for _, p := range w.g.Nodes[i].Parents {
+			if w.g.Nodes[p].Join {
+				for _, q := range w.g.Nodes[p].Parents {
+					ready = ready && out[q] == grid.NodeDone
+				}
+				continue
+			}
+			ready = ready && (out[p] == grid.NodeDone || out[p] == grid.NodeFailed && n.weak(p))
 		}
 		switch {
 		case n.Done:
 			out[i] = grid.NodeDone
 		case !ready:
 			out[i] = grid.NodeFutile
-		case n.Noop:
-			out[i] = grid.NodeDone
 		default:
 			out[i] = w.fateOf(int32(i))
 		}
@@ -316,20 +413,52 @@ func (w *world) ends() []grid.NodeState {
 	return out
 }
 
+// last is with what an attempt of node i ends, by its last part.
+func (w *world) last(n *Node, f *fate) int32 {
+	post := func(exit int32) int32 {
+		if n.Post != nil {
+			return f.post
+		}
+		return exit
+	}
+	if n.Pre != nil && f.pre == skipExit {
+		return 0
+	}
+	if n.Pre != nil && f.pre != 0 {
+		if w.header.AlwaysPost {
+			return post(f.pre)
+		}
+		return f.pre
+	}
+	allowed := int32(0)
+	if n.Tolerance != nil {
+		allowed = int32(n.Tolerance.Procs)
+	}
+	switch {
+	case n.Noop:
+		return post(0)
+	case f.refused:
+		return post(ExitSubmit)
+	case f.bad() <= allowed:
+		return post(0)
+	}
+	for _, e := range f.exits {
+		if e != 0 {
+			return post(e)
+		}
+	}
+	panic("nothing failed")
+}
+
 func (w *world) fateOf(i int32) grid.NodeState {
 	n := &w.g.Nodes[i]
 	for a := range n.Retries + 1 {
 		f := w.fate[key{i, uint32(a + 1)}]
-		if !f.fails() {
+		switch exit := w.last(n, &f); {
+		case exit == 0:
 			return grid.NodeDone
-		}
-		if f.refused || n.Unless == nil {
-			continue
-		}
-		for _, e := range f.exits {
-			if e == int32(*n.Unless) {
-				return grid.NodeFailed
-			}
+		case n.Unless != nil && exit == int32(*n.Unless):
+			return grid.NodeFailed
 		}
 	}
 	return grid.NodeFailed
@@ -395,7 +524,7 @@ func TestARemovedRunEndsAndLeavesNoJob(t *testing.T) {
 			}
 		}
 		for i := range int32(w.g.Len()) {
-			if rec := w.run.Record(i); rec.active() || w.removed && rec.idle() && w.removedBefore(i) {
+			if rec := w.run.Record(i); rec.busy() || w.removed && rec.State == grid.NodeReady && w.removedBefore(i) {
 				t.Fatalf("node %d is left as %+v", i, rec)
 			}
 		}

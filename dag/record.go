@@ -6,23 +6,99 @@ import "gridburst/internal/grid"
 type Header struct {
 	Version uint64 // of the run: each [Change] is the next
 	Status  RunStatus
-	End     RunStatus // while stopping: what it ends as
-	Return  int32     // its exit code, once it has ended or stops
+	End     RunStatus // while it comes to its end: what it ends as
+	Return  int32     // its exit code, once it has ended or is about to
 	MaxJobs int32     // nodes that may have a job at a time; 0: no limit
+	MaxIdle int32     // procs that may wait in the queue; 0: no limit
+	MaxPre  int32     // PRE scripts that may run at a time; 0: [MaxScripts]
+	MaxPost int32     // POST scripts; 0: [MaxScripts]
+	MaxHold int32     // HOLD scripts; 0: [MaxScripts]
+
+	Priority   int32     // is added to that of each node
+	AlwaysPost bool      // POST scripts run also when the PRE script has failed
+	Halt       Halt      // nothing is begun
+	Condition  Condition // what went wrong, once something has ended the run
+	Supply     Supply    // how far its provisioner has come
+	Hurry      bool      // somebody wants it to end without what cleans up behind it
 }
 
-// Record is what must be remembered of a node that has acted. It needs 40 bytes and
+// Limits are those of a [Header].
+type Limits struct{ MaxJobs, MaxIdle, MaxPre, MaxPost, MaxHold int32 }
+
+// Limits are how much of the run may go on at a time.
+func (h *Header) Limits() Limits {
+	return Limits{h.MaxJobs, h.MaxIdle, h.MaxPre, h.MaxPost, h.MaxHold}
+}
+
+// Limit sets them.
+func (h *Header) Limit(l Limits) {
+	h.MaxJobs, h.MaxIdle, h.MaxPre, h.MaxPost, h.MaxHold = l.MaxJobs, l.MaxIdle, l.MaxPre, l.MaxPost, l.MaxHold
+}
+
+// Halt says what of a run may be begun.
+type Halt uint8
+
+// The halts.
+const (
+	Unhalted Halt = iota
+	Halted        // no node is begun; when what runs has ended, so has the run
+	Paused        // neither is a POST script, and the run waits
+)
+
+// Condition is DAGMan's DAG_STATUS: how a run has fared so far.
+type Condition uint8
+
+// The conditions of a run, with DAGMan's numbers.
+const (
+	ConditionOK      Condition = 0
+	ConditionError   Condition = 1
+	ConditionFailed  Condition = 2 // a node has failed
+	ConditionAborted Condition = 3 // an exit code of a node ended it
+	ConditionRemoved Condition = 4
+	ConditionHalted  Condition = 6
+)
+
+// Supply is the ProvisionerState of a run's provisioner, with HTCondor's numbers.
+type Supply uint8
+
+// The states of a provisioner.
+const (
+	SupplyNone      Supply = 0
+	SupplyStarted   Supply = 1
+	SupplyComplete  Supply = 2 // what the nodes need is there
+	SupplyReleasing Supply = 3
+	SupplyReleased  Supply = 4 // all of it has been given back
+)
+
+// Record is what must be remembered of a node that has acted. It needs 56 bytes and
 // holds no pointer.
 type Record struct {
 	State   grid.NodeState
 	Asked   bool   // its submission was asked for, and nothing is known of it yet
+	Skipped bool   // somebody said that it counts as done
+	Script  Stage  // of its PRE script while NodePre, of its POST script while NodePost
 	Attempt uint32 // attempts begun
-	Cluster int32  // of the attempt; 0: none, or not known yet
+	Cluster int32  // of the attempt, or the run of a sub-DAG; 0: none, or not known yet
+	Procs   int32  // of that cluster; 0: not known yet
 	Left    int32  // its procs in the queue; below zero: more left it than are known
 	Bad     int32  // procs of it that failed
-	Exit    int32  // of the first of them: see [ProcsLeft]
+	Exit    int32  // of the first of them: see [ProcsLeft]; at the end, of the part that decided
+	Pre     int32  // exit code of the attempt's PRE script, once it has ended
+	Try     uint32 // of the script: how often it was put off
 	Seen    Position
 }
+
+// Stage is how far a script has come.
+type Stage uint8
+
+// The stages of a script.
+const (
+	ScriptNone     Stage = iota
+	ScriptWaits          // for as few as may to run at a time
+	ScriptRuns           // it was asked for
+	ScriptDeferred       // it has ended as if it had not run, and is run again later; of a node that is ready: its next attempt is put off
+	ScriptOver           // a PRE script that let its node go on
+)
 
 // Position is a place in the ledger's stream of events: the entry, and the event of
 // it. The zero Position is before all.
@@ -37,13 +113,20 @@ func (p Position) After(q Position) bool {
 }
 
 // kept reports whether r must be remembered: all else follows from the graph.
-func (r *Record) kept() bool { return r.Attempt > 0 }
+func (r *Record) kept() bool { return r.Attempt > 0 || r.Skipped }
 
 // active reports whether r has a job, or may have.
 func (r *Record) active() bool { return r.Asked || r.State == grid.NodeSubmitted }
 
-// idle reports whether r waits to be asked for.
-func (r *Record) idle() bool { return r.State == grid.NodeReady && !r.Asked }
+// busy reports whether an attempt of r goes on.
+func (r *Record) busy() bool {
+	return r.active() || r.State == grid.NodePre || r.State == grid.NodePost
+}
+
+// runs reports whether a script of r may be running.
+func (r *Record) runs(phase grid.NodeState) bool {
+	return r.State == phase && r.Script == ScriptRuns
+}
 
 // on moves r. Who calls has looked at the state, so a refusal is our fault, and to go
 // on would corrupt the run.
@@ -60,12 +143,14 @@ type RunStatus uint8
 
 // The states of a run.
 const (
-	RunNew      RunStatus = 0
-	RunRunning  RunStatus = 1
-	RunStopping RunStatus = 2 // nothing is begun any more, and its jobs are being removed
-	RunDone     RunStatus = 3
-	RunFailed   RunStatus = 4
-	RunRemoved  RunStatus = 5
+	RunNew       RunStatus = 0
+	RunRunning   RunStatus = 1
+	RunStopping  RunStatus = 2 // nothing is begun any more, and its jobs are being removed
+	RunDone      RunStatus = 3
+	RunFailed    RunStatus = 4
+	RunRemoved   RunStatus = 5
+	RunFinishing RunStatus = 6 // its FINAL node runs
+	RunClosing   RunStatus = 7 // its services are being removed, and its provisioner gives back
 )
 
 type runVerb uint8
@@ -73,15 +158,19 @@ type runVerb uint8
 const (
 	runBegin runVerb = iota
 	runStop
+	runFinal
+	runClose
 	runSucceed
 	runFail
 	runRemove
 )
 
 var runNext = map[RunStatus]map[runVerb]RunStatus{
-	RunNew:      {runBegin: RunRunning, runStop: RunStopping},
-	RunRunning:  {runStop: RunStopping, runSucceed: RunDone, runFail: RunFailed},
-	RunStopping: {runSucceed: RunDone, runFail: RunFailed, runRemove: RunRemoved},
+	RunNew:       {runBegin: RunRunning, runStop: RunStopping},
+	RunRunning:   {runStop: RunStopping, runFinal: RunFinishing, runClose: RunClosing},
+	RunStopping:  {runFinal: RunFinishing, runClose: RunClosing},
+	RunFinishing: {runClose: RunClosing},
+	RunClosing:   {runSucceed: RunDone, runFail: RunFailed, runRemove: RunRemoved},
 }
 
 // on moves the run: the only way its status changes.
@@ -103,4 +192,4 @@ func (s RunStatus) String() string {
 	return "unknown"
 }
 
-var runNames = [...]string{"new", "running", "stopping", "done", "failed", "removed"}
+var runNames = [...]string{"new", "running", "stopping", "done", "failed", "removed", "finishing", "closing"}

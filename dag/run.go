@@ -16,38 +16,62 @@ type Run struct {
 
 	nodes []node
 	tally tally
-	ready []readyQueue // of each category; 0: of the nodes without a limited one
+	ready []readyQueue // see [Run.sort]
 	place []place      // of each node
+	final int32        // -1: none
+	first int32        // its provisioner; -1: none
+	idle  int32        // procs that wait, as [Idle] last said
+	since int32        // nodes submitted since then
 }
 
 // node is a node's record and what follows from the graph.
 type node struct {
 	Record
-	missing int32 // parents that are not done
+	missing int32 // parents that are waited for
 }
 
-// place is where a node stands among those of its category.
-type place struct{ category, at int32 }
+// place is where a node stands among those of its queue.
+type place struct{ queue, at int32 }
 
-// readyQueue is the nodes of a category in the order in which they go, with a bit for
-// each that waits to be asked for.
+// readyQueue is nodes in the order in which they go, with a bit in each set for each
+// that waits.
 type readyQueue struct {
 	limit int32 // nodes with a job; 0: none
 	nodes []int32
-	bits  []uint64
+	sets  [wants][]uint64 // by what they wait for; nil: none of them ever does
 }
 
-// tally counts nodes. States leaves joins out.
+// want is what a node waits for.
+type want uint8
+
+const (
+	wantJob want = iota
+	wantPre
+	wantPost
+	wants // how many there are
+	wantNothing
+)
+
+// tally counts nodes. States leaves out joins, services, the provisioner and the FINAL
+// node.
 type tally struct {
-	states [8]int32
-	asked  int32
-	active int32
-	used   []int32 // of the active ones, those of each category
+	states   [8]int32
+	asked    int32
+	active   int32 // ordinary nodes and the FINAL one
+	busy     int32 // the same
+	scripts  [wants]int32
+	used     []int32 // of the active ones, those of each queue
+	services int32   // that are busy
+	unserved int32   // services that have not been submitted once
+	lost     int32   // services that ended and should not have
 }
 
 // MaxAsked bounds the nodes whose submission is asked for and not yet reported. It
 // bounds what one Step changes and what one Resume repeats.
 const MaxAsked = 200
+
+// MaxScripts bounds the scripts of a kind that run at a time.
+const MaxScripts = 200
 
 // Open makes a run of what was kept of it: a zero header and no records begin a new
 // one, with the graph's MaxJobs if the header has none. Records that do not fit the graph
@@ -56,12 +80,15 @@ func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
 	if h.Status == RunNew && h.MaxJobs == 0 {
 		h.MaxJobs = int32(min(g.MaxJobs, math.MaxInt32))
 	}
-	r := &Run{Graph: g, Header: h, nodes: make([]node, len(g.Nodes))}
+	r := &Run{Graph: g, Header: h, nodes: make([]node, len(g.Nodes)), final: -1, first: -1}
 	r.sort()
-	r.tally.states[grid.NodeWaiting] = int32(g.Len())
-	var ended []int32
 	for i := range g.Nodes {
 		r.nodes[i].missing = int32(len(g.Nodes[i].Parents))
+		if n := &r.nodes[i]; r.ordinary(int32(i)) {
+			r.tally.states[n.State]++
+		} else if g.Nodes[i].Kind == ServiceNode {
+			r.tally.unserved++
+		}
 	}
 	if kept != nil {
 		for i, rec := range kept {
@@ -71,13 +98,14 @@ func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
 			r.put(i, node{Record: rec, missing: r.nodes[i].missing})
 		}
 	}
+	var ended []int32
 	for i := range g.Nodes {
 		n := r.nodes[i]
 		if n.State == grid.NodeWaiting && g.Nodes[i].Done {
 			n.on(grid.NodeSucceed)
 			r.put(int32(i), n)
 		}
-		if n.State == grid.NodeWaiting && n.missing == 0 {
+		if n.State == grid.NodeWaiting && n.missing == 0 && (int32(i) != r.final || h.Status == RunFinishing) {
 			release(&n.Record, &g.Nodes[i])
 			r.put(int32(i), n)
 		}
@@ -92,15 +120,29 @@ func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
 // plausible reports whether r is in a state that a step leaves a node in.
 func (r *Record) plausible() bool {
 	switch r.State {
-	case grid.NodeReady, grid.NodeDone, grid.NodeFailed:
-		return true
+	case grid.NodeReady:
+		return r.Script == ScriptNone
+	case grid.NodeDone, grid.NodeFailed:
+		return !r.Asked
 	case grid.NodeSubmitted:
 		return !r.Asked && r.Left > 0
+	case grid.NodePre:
+		return r.Script != ScriptNone && r.Script <= ScriptOver && (!r.Asked || r.Script == ScriptOver)
+	case grid.NodePost:
+		return !r.Asked && r.Script != ScriptNone && r.Script < ScriptOver
 	}
 	return false
 }
 
-// sort puts the nodes of each category in order.
+// ordinary reports whether node i is one of those that the run is about.
+func (r *Run) ordinary(i int32) bool {
+	n := &r.Graph.Nodes[i]
+	return !n.Join && n.Kind == JobNode
+}
+
+// sort puts the nodes of each queue in order. The queues are those of nodes without a
+// limited category, of each category, of the FINAL node, of the provisioner, and of the
+// services.
 func (r *Run) sort() {
 	g := r.Graph
 	number := map[string]int32{}
@@ -109,16 +151,35 @@ func (r *Run) sort() {
 		number[c.Name] = int32(len(r.ready))
 		r.ready = append(r.ready, readyQueue{limit: int32(c.MaxJobs)})
 	}
+	special := int32(len(r.ready)) - int32(FinalNode)
+	r.ready = append(r.ready, readyQueue{}, readyQueue{}, readyQueue{})
 	r.place = make([]place, len(g.Nodes))
+	scripts := [wants]bool{wantJob: true}
 	for i := range g.Nodes {
-		c := number[g.Nodes[i].Category]
-		r.place[i].category = c
-		r.ready[c].nodes = append(r.ready[c].nodes, int32(i))
+		n := &g.Nodes[i]
+		q := number[n.Category]
+		if n.Kind != JobNode {
+			q = special + int32(n.Kind)
+		}
+		switch n.Kind {
+		case FinalNode:
+			r.final = int32(i)
+		case ProvisionerNode:
+			r.first = int32(i)
+		}
+		scripts[wantPre] = scripts[wantPre] || n.Pre != nil
+		scripts[wantPost] = scripts[wantPost] || n.Post != nil
+		r.place[i].queue = q
+		r.ready[q].nodes = append(r.ready[q].nodes, int32(i))
 	}
 	for c := range r.ready {
 		q := &r.ready[c]
 		slices.SortFunc(q.nodes, r.order)
-		q.bits = make([]uint64, (len(q.nodes)+63)/64)
+		for w, any := range scripts {
+			if any {
+				q.sets[w] = make([]uint64, (len(q.nodes)+63)/64)
+			}
+		}
 		for at, i := range q.nodes {
 			r.place[i].at = int32(at)
 		}
@@ -126,13 +187,38 @@ func (r *Run) sort() {
 	r.tally.used = make([]int32, len(r.ready))
 }
 
+// queueOf is the queue of the nodes of a kind that is none of jobs.
+func (r *Run) queueOf(k NodeKind) int32 { return int32(len(r.ready)) - 4 + int32(k) }
+
 // order is the order in which ready nodes go.
 func (r *Run) order(a, b int32) int {
 	return cmp.Or(cmp.Compare(r.Graph.Nodes[b].Priority, r.Graph.Nodes[a].Priority), cmp.Compare(a, b))
 }
 
+// wants is what node i waits for that is for [step.admit] to give, as rec says.
+func (r *Run) wants(i int32, rec *Record) want {
+	switch {
+	case rec.Asked, rec.State == grid.NodeReady && rec.Script == ScriptDeferred:
+	case rec.State == grid.NodeReady && r.Graph.Nodes[i].Pre != nil:
+		return wantPre
+	case rec.State == grid.NodeReady, rec.State == grid.NodePre && rec.Script == ScriptOver:
+		return wantJob
+	case rec.State == grid.NodePre && rec.Script == ScriptWaits:
+		return wantPre
+	case rec.State == grid.NodePost && rec.Script == ScriptWaits:
+		return wantPost
+	}
+	return wantNothing
+}
+
 // State is the state of node i.
 func (r *Run) State(i int32) grid.NodeState { return r.nodes[i].State }
+
+// Provisioner is the node that brings up what the others need; -1: none.
+func (r *Run) Provisioner() int32 { return r.first }
+
+// Final is the FINAL node; -1: none.
+func (r *Run) Final() int32 { return r.final }
 
 // Record is what is known of node i. It has to be kept if its Attempt is not 0.
 func (r *Run) Record(i int32) Record { return r.nodes[i].Record }
@@ -145,30 +231,67 @@ func (r *Run) graph() *Graph { return r.Graph }
 func (r *Run) get(i int32) node { return r.nodes[i] }
 
 func (r *Run) put(i int32, n node) {
-	r.tally.move(r, i, &r.nodes[i].Record, &n.Record)
+	was := &r.nodes[i].Record
+	r.tally.move(r, i, was, &n.Record)
 	p := r.place[i]
-	if bit := uint64(1) << (p.at % 64); n.idle() {
-		r.ready[p.category].bits[p.at/64] |= bit
-	} else {
-		r.ready[p.category].bits[p.at/64] &^= bit
+	bit := uint64(1) << (p.at % 64)
+	if w := r.wants(i, was); w < wants {
+		r.ready[p.queue].sets[w][p.at/64] &^= bit
+	}
+	if w := r.wants(i, &n.Record); w < wants {
+		r.ready[p.queue].sets[w][p.at/64] |= bit
 	}
 	r.nodes[i] = n
 }
 
 // move counts a change of node i.
 func (t *tally) move(r *Run, i int32, was, is *Record) {
-	if !r.Graph.Nodes[i].Join {
-		t.states[was.State]--
-		t.states[is.State]++
-	}
 	if was.Asked != is.Asked {
 		t.asked += sign(is.Asked)
 	}
+	if w, n := was.runs(grid.NodePre), is.runs(grid.NodePre); w != n {
+		t.scripts[wantPre] += sign(n)
+	}
+	if w, n := was.runs(grid.NodePost), is.runs(grid.NodePost); w != n {
+		t.scripts[wantPost] += sign(n)
+	}
+	busy := was.busy() != is.busy()
+	switch r.Graph.Nodes[i].Kind {
+	case ServiceNode:
+		if busy {
+			t.services += sign(is.busy())
+		}
+		if w, n := was.unserved(), is.unserved(); w != n {
+			t.unserved += sign(n)
+		}
+		if w, n := was.lost(), is.lost(); w != n {
+			t.lost += sign(n)
+		}
+		return
+	case ProvisionerNode:
+		return
+	case JobNode:
+		if !r.Graph.Nodes[i].Join {
+			t.states[was.State]--
+			t.states[is.State]++
+		}
+	}
+	if busy {
+		t.busy += sign(is.busy())
+	}
 	if was.active() != is.active() {
 		t.active += sign(is.active())
-		t.used[r.place[i].category] += sign(is.active())
+		t.used[r.place[i].queue] += sign(is.active())
 	}
 }
+
+// unserved reports whether a service has yet to be submitted for the first time.
+func (r *Record) unserved() bool {
+	return r.Attempt == 0 && !r.State.Final() || r.Attempt == 1 && (r.Asked || r.State == grid.NodePre)
+}
+
+// lost reports whether a service has failed by itself.
+func (r *Record) lost() bool { return r.State == grid.NodeFailed && r.Exit != ExitRemoved }
 
 func sign(up bool) int32 {
 	if up {
@@ -188,16 +311,32 @@ func (r *Run) Apply(c Change) error {
 		return grid.Errorf(grid.Conflict, "the run of %s is at version %d and cannot take change %d: open it anew", r.Graph.Name, r.Version, c.Header.Version)
 	}
 	r.Header = c.Header
+	if r.Status == RunFinishing {
+		r.releaseFinal(r)
+	}
 	for _, x := range c.Nodes {
 		n := r.nodes[x.Node]
 		was := n.State
+		if x.Record.Asked && (!n.Asked || n.Attempt != x.Record.Attempt) {
+			r.since++
+		}
 		n.Record = x.Record
 		r.put(x.Node, n)
-		if n.State.Final() && !was.Final() {
-			follow(r, []int32{x.Node})
-		}
+		moved(r, x.Node, was)
 	}
 	return nil
+}
+
+// Waiting says how many procs of the run wait in the queue, which is what MaxIdle
+// counts. It is not kept: [Look] makes use of it.
+func (r *Run) Waiting(procs int32) { r.idle, r.since = procs, 0 }
+
+// releaseFinal makes the FINAL node ready.
+func (r *Run) releaseFinal(b board) {
+	if n := b.get(r.final); n.State == grid.NodeWaiting {
+		release(&n.Record, &r.Graph.Nodes[r.final])
+		b.put(r.final, n)
+	}
 }
 
 // board is where nodes stand: a [Run], or what a [Step] makes of one.
@@ -207,11 +346,60 @@ type board interface {
 	put(int32, node)
 }
 
-// release makes a node ready whose parents are done. One without a job is done.
+// release makes a node ready that waits for nothing. One without a job or scripts is
+// done.
 func release(rec *Record, n *Node) {
 	rec.on(grid.NodeRelease)
-	if n.Noop || n.Join {
+	if n.Join || n.Noop && n.Pre == nil && n.Post == nil {
 		rec.on(grid.NodeSucceed)
+	}
+}
+
+// weak reports whether a node has only to end for its child.
+func (n *Node) weak(parent int32) bool {
+	_, ok := slices.BinarySearch(n.Weak, parent)
+	return ok
+}
+
+// moved carries a new state of a node on to those behind it.
+func moved(b board, i int32, was grid.NodeState) {
+	is := b.get(i).State
+	hopeless := func(s grid.NodeState) bool { return s == grid.NodeFailed || s == grid.NodeFutile }
+	if hopeless(was) && !hopeless(is) {
+		hope(b, i)
+		if was == grid.NodeFailed {
+			// It is counted anew for those that its end was enough for.
+			for _, c := range b.graph().Nodes[i].Children {
+				if b.graph().Nodes[c].weak(i) {
+					n := b.get(c)
+					n.missing++
+					b.put(c, n)
+				}
+			}
+		}
+	}
+	if is.Final() && (!was.Final() || is != was) {
+		follow(b, []int32{i})
+	}
+}
+
+// hope lets nodes wait again that were futile because of node i.
+func hope(b board, i int32) {
+	g := b.graph()
+	for todo := []int32{i}; len(todo) > 0; {
+		i, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		for _, c := range g.Nodes[i].Children {
+			n := b.get(c)
+			if n.State != grid.NodeFutile || slices.ContainsFunc(g.Nodes[c].Parents, func(p int32) bool {
+				s := b.get(p).State
+				return s == grid.NodeFutile || s == grid.NodeFailed && !g.Nodes[c].weak(p)
+			}) {
+				continue
+			}
+			n.on(grid.NodeHope)
+			b.put(c, n)
+			todo = append(todo, c)
+		}
 	}
 }
 
@@ -221,14 +409,15 @@ func follow(b board, ended []int32) {
 	for len(ended) > 0 {
 		i := ended[len(ended)-1]
 		ended = ended[:len(ended)-1]
-		done := b.get(i).State == grid.NodeDone
+		state := b.get(i).State
 		for _, c := range g.Nodes[i].Children {
 			n := b.get(c)
-			if done {
+			pass := state == grid.NodeDone || state == grid.NodeFailed && g.Nodes[c].weak(i)
+			if pass {
 				n.missing--
 			}
 			waits := n.State == grid.NodeWaiting
-			if waits && !done {
+			if waits && !pass {
 				n.on(grid.NodeGiveUp)
 			} else if waits && n.missing == 0 {
 				release(&n.Record, &g.Nodes[c])

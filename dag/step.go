@@ -1,7 +1,6 @@
 package dag
 
 import (
-	"fmt"
 	"slices"
 
 	"gridburst/internal/grid"
@@ -21,7 +20,9 @@ func Step(r *Run, h Happening) (Change, []Action, error) {
 		return Change{}, nil, err
 	}
 	s.admit()
-	s.finish()
+	for s.advance() {
+		s.admit()
+	}
 	return s.change(), s.actions, nil
 }
 
@@ -32,7 +33,8 @@ type step struct {
 	over    map[int32]node // nodes that differ
 	touched []int32        // their indexes, in order of touch
 	count   tally
-	fresh   []int32 // nodes that became ready
+	fresh   []int32 // nodes that came to wait for something
+	asks    int32   // jobs asked for
 	why     map[int32]string
 	actions []Action
 }
@@ -50,7 +52,7 @@ func (s *step) put(i int32, n node) {
 		s.touched = append(s.touched, i)
 	}
 	s.count.move(s.Run, i, &was.Record, &n.Record)
-	if n.idle() && !was.idle() {
+	if w := s.wants(i, &n.Record); w != wantNothing && w != s.wants(i, &was.Record) {
 		s.fresh = append(s.fresh, i)
 	}
 	s.over[i] = n
@@ -64,6 +66,17 @@ func (s *step) node(i int32) (node, error) {
 		return node{}, grid.Errorf(grid.NotFound, "the workflow %s has no node %d: it has %d", s.Graph.Name, i, s.Graph.Len())
 	}
 	return s.get(i), nil
+}
+
+// say explains what becomes of a node.
+func (s *step) say(i int32, why string) {
+	if why == "" {
+		return
+	}
+	if s.why == nil {
+		s.why = map[int32]string{}
+	}
+	s.why[i] = why
 }
 
 // change collects what must be kept. Nodes that only followed others need not be.
@@ -90,213 +103,31 @@ func (Begin) happen(s *step) error {
 	return nil
 }
 
-func (h Submitted) happen(s *step) error {
-	n, err := s.node(h.Node)
-	if err != nil || !n.Asked || n.Attempt != h.Attempt {
-		return err
-	}
-	if h.Procs <= 0 {
-		return SubmitFailed{h.Node, h.Attempt, "its submit file makes no jobs"}.happen(s)
-	}
-	n.Asked = false
-	n.on(grid.NodeSubmit)
-	n.Cluster = h.Cluster
-	n.Left += h.Procs
-	s.put(h.Node, n)
-	if n.Left > 0 && (n.Bad > 0 || s.head.Status == RunStopping) {
-		s.act(RemoveJobs{h.Node, n.Cluster})
-	}
-	s.judge(h.Node)
-	return nil
-}
-
-func (h SubmitFailed) happen(s *step) error {
-	n, err := s.node(h.Node)
-	if err != nil || !n.Asked || n.Attempt != h.Attempt {
-		return err
-	}
-	n.Asked = false
-	n.Bad, n.Exit = 1, ExitSubmit
-	s.put(h.Node, n)
-	s.attemptEnded(h.Node, "its job could not be submitted: "+h.Reason)
-	return nil
-}
-
-func (h ProcsLeft) happen(s *step) error {
-	n, err := s.node(h.Node)
-	if err != nil || !n.active() || n.Cluster != 0 && n.Cluster != h.Cluster || !h.At.After(n.Seen) || h.Procs <= 0 {
-		return err
-	}
-	n.Seen = h.At
-	n.Left -= h.Procs
-	if h.Exit != 0 {
-		if n.Bad == 0 {
-			n.Exit = h.Exit
-		}
-		n.Bad += h.Procs
-	}
-	s.decide(h.Node, n)
-	return nil
-}
-
-func (h Counted) happen(s *step) error {
-	n, err := s.node(h.Node)
-	if err != nil || n.State != grid.NodeSubmitted || n.Cluster != h.Cluster || !h.At.After(n.Seen) {
-		return err
-	}
-	n.Seen = h.At
-	n.Left = max(h.Left, 0)
-	if n.Bad == 0 {
-		n.Exit = h.Exit
-	}
-	n.Bad = max(h.Bad, n.Bad)
-	s.decide(h.Node, n)
-	return nil
-}
-
-// decide stores what is now known of a cluster. With its first failure the rest of it
-// is removed.
-func (s *step) decide(i int32, n node) {
-	first := s.get(i).Bad == 0 && n.Bad > 0
-	s.put(i, n)
-	if first && n.Left > 0 && n.State == grid.NodeSubmitted {
-		s.act(RemoveJobs{i, n.Cluster})
-	}
-	s.judge(i)
-}
-
-// judge ends a node's attempt if its job has left the queue.
-func (s *step) judge(i int32) {
-	n := s.get(i)
-	if n.State != grid.NodeSubmitted || n.Left > 0 {
-		return
-	}
-	n.Left = 0
-	s.put(i, n)
-	s.attemptEnded(i, "")
-}
-
-// attemptEnded moves a node on from an attempt whose end is known.
-func (s *step) attemptEnded(i int32, why string) {
-	n := s.get(i)
-	g := &s.Graph.Nodes[i]
-	exit := int32(0)
-	if n.Bad > 0 {
-		exit = n.Exit
-	}
-	running := s.head.Status == RunRunning
-	aborts := running && g.Abort != nil && exit == int32(g.Abort.Exit)
-	if why == "" {
-		why = outcome(exit)
-	}
-	switch {
-	case n.Bad == 0:
-		n.on(grid.NodeSucceed)
-	case running && !aborts && int(n.Attempt) <= g.Retries && (g.Unless == nil || exit != int32(*g.Unless)):
-		n.on(grid.NodeRetry)
-		why += fmt.Sprintf("; attempt %d of %d is next", n.Attempt+1, g.Retries+1)
-	default:
-		n.on(grid.NodeFail)
-	}
-	if aborts {
-		why = fmt.Sprintf("exit code %d of this node ends the run", exit)
-	}
-	if why != "" {
-		if s.why == nil {
-			s.why = map[int32]string{}
-		}
-		s.why[i] = why
-	}
-	s.put(i, n)
-	if n.State.Final() {
-		follow(s, []int32{i})
-	}
-	if aborts {
-		s.stop(endOf(g.Abort.Return), int32(g.Abort.Return))
-	}
-}
-
-// outcome says how a job ended; nothing of one that succeeded.
-func outcome(exit int32) string {
-	switch {
-	case exit == 0:
-		return ""
-	case exit == ExitRemoved:
-		return "its job was removed"
-	case exit < 0:
-		return fmt.Sprintf("its job was killed by signal %d", -exit)
-	}
-	return fmt.Sprintf("its job exited with code %d", exit)
-}
-
-// endOf is how a run ends that was told its exit code.
-func endOf(code int) RunStatus {
-	if code == ReturnDone {
-		return RunDone
-	}
-	return RunFailed
-}
-
-func (Remove) happen(s *step) error {
-	switch {
-	case s.head.Status.Ended():
-		return grid.Errorf(grid.Refused, "the run of %s has ended: it is %s", s.Graph.Name, s.head.Status)
-	case s.head.Status == RunStopping:
-		s.removeAll()
-	default:
-		s.stop(RunRemoved, ReturnRemoved)
-	}
-	return nil
-}
-
-// stop begins nothing any more and removes what there is.
-func (s *step) stop(end RunStatus, code int32) {
-	s.head.on(runStop)
-	s.head.End, s.head.Return = end, code
-	s.removeAll()
-}
-
-func (s *step) removeAll() {
-	for i := range int32(s.Graph.Len()) {
-		if n := s.get(i); n.State == grid.NodeSubmitted {
-			s.act(RemoveJobs{i, n.Cluster})
-		}
-	}
-}
+func (Look) happen(*step) error { return nil }
 
 func (Resume) happen(s *step) error {
 	for i := range int32(s.Graph.Len()) {
-		switch n := s.get(i); {
+		n := s.get(i)
+		switch {
 		case n.Asked:
-			s.act(Submit{i, n.Attempt})
-		case n.State == grid.NodeSubmitted && (n.Bad > 0 || s.head.Status == RunStopping):
-			s.act(RemoveJobs{i, n.Cluster})
+			s.save(i, &n)
+			s.act(s.submission(i, &n))
+		case n.State == grid.NodeSubmitted:
+			if s.doomed(i) || s.tooMany(i, &n) && !s.waits(i) {
+				s.remove(i)
+			} else if i == s.first && s.head.Status == RunClosing {
+				s.act(s.deadline())
+			}
+		case n.Script == ScriptRuns && s.doomed(i):
+			s.act(KillScript{i, n.Attempt, n.State, n.Try})
+		case n.Script == ScriptRuns:
+			s.act(RunScript{i, n.Attempt, n.State, n.Try})
+		case n.Script == ScriptDeferred:
+			s.act(s.deferral(i, &n))
 		}
 	}
 	if s.head.Status.Ended() {
 		s.act(Finish{s.head.Status, s.head.Return})
 	}
 	return nil
-}
-
-// finish ends the run when nothing runs and nothing can.
-func (s *step) finish() {
-	if s.count.active > 0 {
-		return
-	}
-	switch {
-	case s.head.Status == RunRunning && s.count.states[grid.NodeReady] > 0:
-		return
-	case s.head.Status == RunRunning && s.count.states[grid.NodeFailed] > 0:
-		s.head.on(runFail)
-		s.head.Return = ReturnFailed
-	case s.head.Status == RunRunning:
-		s.head.on(runSucceed)
-	case s.head.Status == RunStopping:
-		s.head.on(map[RunStatus]runVerb{RunDone: runSucceed, RunFailed: runFail, RunRemoved: runRemove}[s.head.End])
-		s.head.End = RunNew
-	default:
-		return
-	}
-	s.act(Finish{s.head.Status, s.head.Return})
 }

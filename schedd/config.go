@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/gahp"
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
@@ -116,6 +117,10 @@ type Config struct {
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
 
+	// DagLimits bound what a run of a workflow may ask for; zero values: 1000 jobs that
+	// wait, 20 scripts of each kind, and no bound of the nodes with a job.
+	DagLimits dag.Limits
+
 	// Crons are timetables that start workflows.
 	Crons []Cron
 
@@ -150,6 +155,8 @@ func (c *Config) complete() error {
 	c.PolicyInterval = cmp.Or(c.PolicyInterval, 20*time.Second)
 	c.VerifyEvery = cmp.Or(c.VerifyEvery, 24*time.Hour)
 	c.Sweep = cmp.Or(c.Sweep, time.Minute)
+	l := &c.DagLimits
+	l.MaxIdle, l.MaxPre, l.MaxPost, l.MaxHold = cmp.Or(l.MaxIdle, 1000), cmp.Or(l.MaxPre, 20), cmp.Or(l.MaxPost, 20), cmp.Or(l.MaxHold, 20)
 	if c.Telemetry == nil {
 		c.Telemetry = telemetry.New(c.Version)
 	}

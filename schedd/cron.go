@@ -174,12 +174,12 @@ func (c *crons) start(ctx context.Context, k *cron, at time.Time) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	g, err := c.d.desks.ReadWorkflow(limited, desk.Owner(owner), k.Dag)
+	g, rescue, err := c.d.desks.ReadWorkflow(limited, desk.Owner(owner), k.Dag)
 	if err != nil {
 		return err
 	}
 	_, err = c.d.startDag(ctx, ledger.Command{By: "cron"}, &ledger.StartDag{
-		Owner: owner, File: k.Dag, Dir: filepath.Dir(k.Dag), Cron: k.Name, Due: at.UnixMilli(),
+		Owner: owner, File: k.Dag, Dir: filepath.Dir(k.Dag), Cron: k.Name, Due: at.UnixMilli(), Rescue: rescue,
 	}, g)
 	return err
 }

@@ -2,30 +2,38 @@ package schedd
 
 import (
 	"context"
-	"encoding/json"
-	"math"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 
 	"github.com/sirupsen/logrus"
 
 	"gridburst/dag"
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
+	"gridburst/internal/script"
 	"gridburst/schedd/ledger"
 )
 
 // dags leads the runs of workflows: it tells package dag what happens, keeps what that
 // changes, and does what is then to be done. One goroutine has all runs; submitting
-// nodes, which waits for users' files, is done beside it.
+// nodes and running scripts, which wait for users' files, are done beside it.
 type dags struct {
-	d     *Daemon
-	runs  map[uint32]*dagRun
-	seen  uint64
-	told  chan told
-	asks  chan func(context.Context) error
-	slots chan struct{} // of submissions at a time
-	wg    sync.WaitGroup
+	d       *Daemon
+	runs    map[uint32]*dagRun
+	seen    uint64
+	told    chan told
+	asks    chan func(context.Context) error
+	slots   chan struct{} // of submissions at a time
+	book    *script.Book
+	scripts map[string]*scriptRun // by key
+	holds   uint64                // HOLD scripts that were run
+
+	clusters map[int32]nodeOf // of live runs, in the queue
+	wg       sync.WaitGroup
 }
 
 // dagRun is one run, as it will be when what is pending has been kept.
@@ -34,27 +42,56 @@ type dagRun struct {
 	run     *dag.Run
 	kept    uint64 // the version that the ledger has
 	pending map[int32]ledger.NodeChange
-	order   []int32 // of pending
+	order   []int32         // of pending
+	queued  map[int32]int32 // clusters of nodes, in the queue
 	actions []dag.Action
+	after   []func() // once what is pending is kept
+	owner   ledger.Owner
+	file    string
+	dir     string
+	holds   chan struct{} // of HOLD scripts at a time
+	files   dagFiles
 }
 
-// told is what came of a submission.
+// nodeOf is whose a cluster is.
+type nodeOf struct {
+	run  uint32
+	node int32
+}
+
+// told is what came of something that was done beside the goroutine of the runs.
 type told struct {
-	run uint32
-	h   dag.Happening
+	run   uint32
+	h     dag.Happening
+	after func() // once that is kept; nil: nothing
+	ended bool   // what the run leaves at its end is written
 }
 
 // submitters bounds the nodes that are submitted at one time.
 const submitters = 8
 
+// batchNodes is how many changed nodes are enough for a command: with what one more step
+// may change they are below a thousand.
+const batchNodes = 300
+
 func newDags(d *Daemon) *dags {
-	return &dags{d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters)}
+	return &dags{
+		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters),
+		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
+	}
 }
 
 func (g *dags) run(ctx context.Context) error {
 	defer g.wg.Wait()
+	var err error
+	if g.book, err = script.Open(filepath.Join(g.d.c.Dir, "scripts"), nil); err != nil {
+		return err
+	}
 	if err := g.rebuild(ctx); err != nil {
 		return ignoreEnd(ctx, err)
+	}
+	if err := g.tidy(); err != nil {
+		return err
 	}
 	for {
 		if err := g.follow(ctx); err != nil {
@@ -106,7 +143,8 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 	if !ok || g.runs[id] != nil {
 		return nil
 	}
-	r := &dagRun{id: id, kept: rec.Version, pending: map[int32]ledger.NodeChange{}}
+	owner, _ := v.Owner(rec.Owner)
+	r := &dagRun{id: id, kept: rec.Version, pending: map[int32]ledger.NodeChange{}, queued: map[int32]int32{}, owner: owner, file: rec.File, dir: rec.Dir, holds: make(chan struct{}, maxHolds(rec.MaxHold))}
 	graph, err := g.d.graphOf(id)
 	if err == nil {
 		r.run, err = dag.Open(graph, rec.Header, func(yield func(int32, dag.Record) bool) {
@@ -124,20 +162,44 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 		return nil
 	}
 	g.runs[id] = r
+	g.openFiles(ctx, r, rec)
 	if rec.Status == dag.RunNew {
 		return g.step(ctx, r, dag.Begin{})
 	}
 	for i := range rec.Nodes {
-		if n := r.run.Record(i); n.State == grid.NodeSubmitted {
-			h, err := g.d.count(v, i, &n)
-			if err != nil {
+		n := r.run.Record(i)
+		if n.State != grid.NodeSubmitted {
+			continue
+		}
+		r.note(i, &n)
+		if !graph.Nodes[i].Subdag {
+			g.clusters[n.Cluster] = nodeOf{id, i}
+		}
+		var h dag.Happening
+		if graph.Nodes[i].Subdag {
+			if h, err = g.d.childOf(v, i, &n); err != nil {
 				return err
 			}
-			if err := g.take(r, h); err != nil {
-				return err
-			}
+		} else if h, err = g.d.count(v, i, &n); err != nil {
+			return err
+		}
+		if h == nil {
+			continue
+		}
+		if err := g.take(ctx, r, h); err != nil {
+			return err
+		}
+		if r = g.runs[id]; r == nil {
+			return nil
 		}
 	}
+	if first := r.run.Provisioner(); first >= 0 {
+		n := r.run.Record(first)
+		if err := g.take(ctx, r, dag.Supplied{State: g.d.suppliedBy(n.Cluster)}); err != nil {
+			return err
+		}
+	}
+	g.waiting(v, r)
 	return g.step(ctx, r, dag.Resume{})
 }
 
@@ -150,48 +212,11 @@ func (d *Daemon) graphOf(id uint32) (*dag.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	graph := new(dag.Graph)
-	if err := json.Unmarshal(blob, graph); err != nil {
+	graph, err := dag.Unpack(blob)
+	if err != nil {
 		return nil, grid.Errorf(grid.Internal, "the graph of workflow %d: %w", id, err)
 	}
 	return graph, nil
-}
-
-// count says how a node's cluster stands in the view.
-func (d *Daemon) count(v *ledger.View, node int32, n *dag.Record) (dag.Counted, error) {
-	h := dag.Counted{Node: node, Cluster: n.Cluster, At: dag.Position{Index: v.Index, Seq: math.MaxUint32}}
-	if c, ok := v.Cluster(n.Cluster); ok {
-		h.Left = c.Live + v.Coming(n.Cluster)
-	} else if c, ok := v.Leaving(n.Cluster); ok {
-		h.Left = c.Live // each is told of when it moves to the history
-	}
-	err := d.ledger.Read(func(r *ledger.Reader) error {
-		for p, err := range r.PastByID(grid.JobID{Cluster: n.Cluster + 1}.Key()) {
-			if err != nil {
-				return err
-			}
-			if p.Run.Cluster != n.Cluster {
-				break
-			}
-			if exit := returnOf(&p.Job); exit != 0 {
-				h.Bad += int32(p.Run.Len())
-				h.Exit = exit
-			}
-		}
-		return nil
-	})
-	return h, err
-}
-
-// returnOf is what DAGMan calls $RETURN of a job that has left the queue.
-func returnOf(j *ledger.Job) int32 {
-	switch {
-	case j.Status == grid.Removed:
-		return dag.ExitRemoved
-	case j.Flags&ledger.BySignal != 0:
-		return -j.Exit
-	}
-	return j.Exit
 }
 
 // follow takes in the events since the last time, and keeps what they change.
@@ -200,59 +225,65 @@ func (g *dags) follow(ctx context.Context) error {
 	return g.d.follow(ctx, &g.seen, rebuild, func(v *ledger.View, events []ledger.Event) error {
 		touched := map[uint32]bool{}
 		for i := range events {
-			e := &events[i]
-			switch {
-			case e.Type == ledger.DagMoved && dag.RunStatus(e.To) == dag.RunNew:
-				if err := g.open(ctx, v, e.ID); err != nil {
-					return err
-				}
-			case (e.Type == ledger.JobLeft || e.Type == ledger.FactoryEnded && e.Code < e.Sub) && e.ID != 0 && g.runs[e.ID] != nil:
-				h, err := g.d.leftOf(e)
-				if err != nil {
-					return err
-				}
-				if err := g.take(g.runs[e.ID], h); err != nil {
-					return err
-				}
-				touched[e.ID] = true
+			of := g.clusters[events[i].Jobs.Cluster]
+			run, h, err := g.happening(ctx, v, &events[i])
+			if err != nil {
+				return err
+			}
+			r := g.runs[run]
+			if r == nil {
+				continue
+			}
+			if r.files.lines != nil {
+				g.tellLog(ctx, r, &events[i], of, h)
+			}
+			touched[run] = true
+			if h == nil {
+				continue
+			}
+			if err := g.take(ctx, r, h); err != nil {
+				return err
 			}
 		}
-		for id := range touched {
-			if r := g.runs[id]; r != nil {
-				if err := g.keep(ctx, r); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return g.keepAll(ctx, v, touched)
 	})
 }
 
-// leftOf is a job's end, as its run is told, or that of jobs which were never made.
-func (d *Daemon) leftOf(e *ledger.Event) (h dag.ProcsLeft, err error) {
-	h = dag.ProcsLeft{Node: e.Node, Cluster: e.Jobs.Cluster, At: dag.Position{Index: e.Index, Seq: e.Seq}, Procs: int32(e.Jobs.Len())}
-	if e.Type == ledger.FactoryEnded {
-		h.Procs, h.Exit = e.Sub-e.Code, dag.ExitRemoved
-		return h, nil
+// keepAll keeps what has been taken in of some runs.
+func (g *dags) keepAll(ctx context.Context, v *ledger.View, touched map[uint32]bool) error {
+	for _, id := range slices.Sorted(maps.Keys(touched)) {
+		r := g.runs[id]
+		if r == nil {
+			continue
+		}
+		if g.waiting(v, r) {
+			if err := g.take(ctx, r, dag.Look{}); err != nil {
+				return err
+			}
+		}
+		if r = g.runs[id]; r == nil {
+			continue
+		}
+		if err := g.keep(ctx, r); err != nil {
+			return err
+		}
 	}
-	err = d.ledger.Read(func(r *ledger.Reader) error {
-		p, ok, err := r.Past(e.Jobs.First())
-		if err == nil && !ok {
-			err = grid.Errorf(grid.Internal, "job %s has left the queue and is not in the history", e.Jobs)
-		}
-		h.Exit = returnOf(&p.Job)
-		return err
-	})
-	return h, err
+	return nil
 }
 
-// hear takes in what came of submissions, as many as there are.
+// hear takes in what was done beside, as much as there is.
 func (g *dags) hear(ctx context.Context, t told) error {
 	touched := map[uint32]bool{}
 	for more := true; more; {
 		if r := g.runs[t.run]; r != nil {
-			if err := g.take(r, t.h); err != nil {
-				return err
+			r.files.ended = r.files.ended || t.ended
+			if t.after != nil {
+				r.after = append(r.after, t.after)
+			}
+			if t.h != nil {
+				if err := g.take(ctx, r, t.h); err != nil {
+					return err
+				}
 			}
 			touched[t.run] = true
 		}
@@ -262,24 +293,31 @@ func (g *dags) hear(ctx context.Context, t told) error {
 			more = false
 		}
 	}
-	for id := range touched {
-		if err := g.keep(ctx, g.runs[id]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.keepAll(ctx, g.d.ledger.View(), touched)
 }
 
 // step takes one happening in and keeps what it changes.
 func (g *dags) step(ctx context.Context, r *dagRun, h dag.Happening) error {
-	if err := g.take(r, h); err != nil {
+	if err := g.take(ctx, r, h); err != nil {
 		return err
+	}
+	if r = g.runs[r.id]; r == nil {
+		return nil
 	}
 	return g.keep(ctx, r)
 }
 
-// take works out what a happening changes, in memory.
-func (g *dags) take(r *dagRun, h dag.Happening) error {
+// take works out what a happening changes, in memory. When much has come together, it is
+// kept first.
+func (g *dags) take(ctx context.Context, r *dagRun, h dag.Happening) error {
+	if len(r.order) >= batchNodes {
+		if err := g.keep(ctx, r); err != nil {
+			return err
+		}
+		if r = g.runs[r.id]; r == nil {
+			return nil
+		}
+	}
 	change, actions, err := dag.Step(r.run, h)
 	if err != nil {
 		return err
@@ -288,8 +326,11 @@ func (g *dags) take(r *dagRun, h dag.Happening) error {
 		return err
 	}
 	for _, c := range change.Nodes {
-		if _, again := r.pending[c.Node]; !again {
+		r.note(c.Node, &c.Record)
+		if was, again := r.pending[c.Node]; !again {
 			r.order = append(r.order, c.Node)
+		} else if c.Why == "" {
+			c.Why = was.Why
 		}
 		r.pending[c.Node] = ledger.NodeChange{Index: c.Node, Record: c.Record, Why: c.Why}
 	}
@@ -297,13 +338,18 @@ func (g *dags) take(r *dagRun, h dag.Happening) error {
 	return nil
 }
 
-// keep makes what is pending durable, then does what is to be done.
+// keep makes what is pending durable, then does what is to be done. The end of a run is
+// kept when its files say so.
 func (g *dags) keep(ctx context.Context, r *dagRun) error {
 	if r.run.Version != r.kept {
+		if !g.written(ctx, r) {
+			return nil
+		}
 		c := &ledger.StepDag{Dag: r.id, Version: r.kept, Header: r.run.Header}
 		for _, i := range r.order {
 			c.Nodes = append(c.Nodes, r.pending[i])
 		}
+		failpoint.Hit("dag.keep.before")
 		_, err := g.d.propose(ctx, c)
 		if code := grid.CodeOf(err); code == grid.Conflict || code == grid.NotFound {
 			// Somebody else has moved it: look anew.
@@ -313,10 +359,16 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("dag.keep.after")
 		r.kept = r.run.Version
 		clear(r.pending)
 		r.order = r.order[:0]
+		g.changed(ctx, r)
 	}
+	for _, f := range r.after {
+		f()
+	}
+	r.after = nil
 	actions := r.actions
 	r.actions = nil
 	for _, a := range actions {
@@ -335,14 +387,53 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 	switch a := a.(type) {
 	case dag.Submit:
 		n := nodeSubmission{run: r.id, node: a.Node, attempt: a.Attempt, graph: r.run.Graph.Nodes[a.Node], vars: r.run.Vars(a.Node)}
+		if n.graph.Submit != "" {
+			n.text = r.run.Graph
+		}
 		g.wg.Go(func() { g.submit(ctx, n) })
 	case dag.RemoveJobs:
 		_, err := g.d.propose(ctx, &ledger.Act{
 			Verb: grid.Remove, Runs: []grid.Run{grid.WholeCluster(a.Cluster)}, Reason: "removed by workflow " + strconv.Itoa(int(r.id)),
 		})
 		return err
+	case dag.RunScript:
+		g.runScript(ctx, r, a)
+	case dag.KillScript:
+		g.killScript(ctx, r, a)
+	case dag.RunHold:
+		g.runHold(ctx, r, a)
+	case dag.StartRun:
+		n := nodeSubmission{run: r.id, node: a.Node, attempt: a.Attempt, graph: r.run.Graph.Nodes[a.Node], prio: r.run.Priority}
+		g.wg.Go(func() { g.submit(ctx, n) })
+	case dag.RemoveRun:
+		child := g.runs[a.Run]
+		if child == nil || child.run.Status.Ended() {
+			return nil // its end is told, or nobody can take it up
+		}
+		return g.step(ctx, child, dag.Remove{})
+	case dag.Wait:
+		g.wait(ctx, r.id, a)
+	case dag.Save:
+		g.save(ctx, r, a)
 	}
 	return nil
+}
+
+// wait tells a run when its time is over.
+func (g *dags) wait(ctx context.Context, run uint32, a dag.Wait) {
+	g.wg.Go(func() {
+		if pause.For(ctx, a.For) == nil {
+			g.tell(ctx, told{run: run, h: dag.Waited{Node: a.Node, Attempt: a.Attempt, Try: a.Try}})
+		}
+	})
+}
+
+// tell hands over what was done beside the goroutine of the runs.
+func (g *dags) tell(ctx context.Context, t told) {
+	select {
+	case g.told <- t:
+	case <-ctx.Done():
+	}
 }
 
 // submit submits a node, however long that takes, and tells what came of it.
@@ -357,10 +448,7 @@ func (g *dags) submit(ctx context.Context, n nodeSubmission) {
 		h, again := g.d.submitNode(ctx, n)
 		if !again {
 			if h != nil {
-				select {
-				case g.told <- told{n.run, h}:
-				case <-ctx.Done():
-				}
+				g.tell(ctx, told{run: n.run, h: h})
 			}
 			return
 		}

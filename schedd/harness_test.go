@@ -19,6 +19,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
+	"gridburst/internal/script"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
@@ -28,6 +29,7 @@ import (
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
 	desk.Main()
+	script.Main()
 	// Those that are parallel wait for machines, most of the time.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

@@ -22,6 +22,8 @@ type nodeSubmission struct {
 	attempt uint32
 	graph   dag.Node
 	vars    []dag.Var
+	text    *dag.Graph // of which a submit description is its own; nil: it has a file
+	prio    int32      // of its run
 }
 
 // submitNode reads the node's job file, as its owner, and submits what it says. again
@@ -34,10 +36,17 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 		return nil, false
 	}
 	owner, _ := v.Owner(run.Owner)
-	done, err := d.submitNodeAs(ctx, &run, owner, n)
+	var err error
+	if n.graph.Subdag {
+		h, err = d.startChild(ctx, &run, owner, n)
+	} else {
+		var done ledger.Submitted
+		done, err = d.submitNodeAs(ctx, &run, owner, n)
+		h = dag.Submitted{Node: n.node, Attempt: n.attempt, Cluster: done.Cluster, Procs: done.Procs}
+	}
 	switch code := grid.CodeOf(err); {
 	case err == nil:
-		return dag.Submitted{Node: n.node, Attempt: n.attempt, Cluster: done.Cluster, Procs: done.Procs}, false
+		return h, false
 	case ctx.Err() != nil:
 		return nil, false
 	case code == grid.Conflict:
@@ -49,14 +58,22 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 	return dag.SubmitFailed{Node: n.node, Attempt: n.attempt, Reason: grid.MessageOf(err)}, false
 }
 
+// nodeKey is the key of what is begun for a node's attempt.
+func nodeKey(run uint32, node int32, attempt uint32) string {
+	return fmt.Sprintf("dag/%d/%d/%d", run, node, attempt)
+}
+
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
 	r.Domain, r.Own = d.c.Domain, d.c.Commands
+	if n.text != nil {
+		r.Described(n.text, &n.graph)
+	}
 	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
 	for _, x := range n.vars {
 		r.Vars = append(r.Vars, submit.Var(x))
 	}
-	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
+	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)}, submit.Var{Name: "DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
 	specs, err := d.desks.LowerJobs(limited, desk.Owner(owner), r)
@@ -79,9 +96,62 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	defer leave(specs[0].Len())
 	failpoint.Hit("node.submit.before")
 	done, _, err = d.submit(ctx, submission{
-		spec: &specs[0], key: fmt.Sprintf("dag/%d/%d/%d", n.run, n.node, n.attempt), by: "dag", owner: owner,
+		spec: &specs[0], key: nodeKey(n.run, n.node, n.attempt), by: "dag", owner: owner,
 		dag: n.run, node: n.node, try: n.attempt,
 	})
 	failpoint.Hit("node.submit.after")
 	return done, err
+}
+
+// startChild begins the run of a node's sub-DAG. Its file is read now: a node before may
+// have made it.
+func (d *Daemon) startChild(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (dag.Happening, error) {
+	r := jobfile.Node(&n.graph, run.File, run.Dir)
+	limited, cancel := context.WithTimeout(ctx, deskLimit)
+	defer cancel()
+	g, rescue, err := d.desks.ReadWorkflow(limited, desk.Owner(owner), r.File)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit("dag.child.before")
+	id, err := d.startDag(ctx, ledger.Command{By: "dag", Key: nodeKey(n.run, n.node, n.attempt)}, &ledger.StartDag{
+		Owner: owner, File: r.File, Dir: r.Dir, Rescue: rescue, Header: dag.Header{Priority: n.prio + int32(n.graph.Priority)},
+		Parent: ledger.Parent{Dag: n.run, Node: n.node, Attempt: n.attempt},
+	}, g)
+	failpoint.Hit("dag.child.after")
+	return dag.RunStarted{Node: n.node, Attempt: n.attempt, Run: id}, err
+}
+
+// childOf says whether the run of a node's sub-DAG has ended; nil: it has not.
+func (d *Daemon) childOf(v *ledger.View, node int32, n *dag.Record) (h dag.Happening, err error) {
+	id := uint32(n.Cluster)
+	if _, live := v.Dag(id); live {
+		return nil, nil
+	}
+	_, h, err = d.dags.endedFor(id)
+	if h == nil && err == nil {
+		err = grid.Errorf(grid.Internal, "workflow %d of node %d is neither live nor past", id, node)
+	}
+	return h, err
+}
+
+// endedFor is the end of a run, as the run is told whose sub-DAG it is; 0: there is none.
+func (g *dags) endedFor(id uint32) (run uint32, h dag.Happening, err error) {
+	err = g.d.ledger.Read(func(r *ledger.Reader) error {
+		past, ok, err := r.PastDag(id)
+		if p := past.Parent; ok && p.Dag != 0 {
+			run, h = p.Dag, dag.RunEnded{Node: p.Node, Attempt: p.Attempt, Run: id, Exit: childExit(&past)}
+		}
+		return err
+	})
+	return run, h, err
+}
+
+// childExit is the exit code of a run that has ended: one that was removed is no success,
+// whatever its FINAL node says.
+func childExit(g *ledger.Dag) int32 {
+	if g.Status == dag.RunRemoved && g.Return == 0 {
+		return dag.ReturnRemoved
+	}
+	return g.Return
 }

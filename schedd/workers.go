@@ -3,7 +3,9 @@ package schedd
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/serve"
+	"gridburst/schedd/submit"
 )
 
 // connections are the streams of workers. Orders may be given from any goroutine; one
@@ -142,12 +145,56 @@ func (c *connections) handle(ctx context.Context, k *connection, name string, m 
 		return k.stream.Send(wire.Message{Renew: &wire.Renew{Term: c.d.ledger.View().Term, Clock: m.Beat.Clock}})
 	case m.Report != nil:
 		c.report(ctx, k, m.Report)
+	case m.Update != nil:
+		c.update(ctx, k, m.Update)
 	case m.Advert != nil:
 		s, _ := c.d.pool.Worker(k.id)
 		s.Info.Attrs = m.Advert.Attrs
 		return c.d.pool.Connect(k.id, s.Info, time.Now())
 	}
 	return nil
+}
+
+// update takes what a job says of itself into its ad. What it may not say is left out.
+func (c *connections) update(ctx context.Context, k *connection, u *wire.Update) {
+	j, ok := c.d.ledger.View().Job(u.Job)
+	if !ok || j.Epoch != u.Epoch || len(u.Attrs) == 0 || len(u.Attrs) > c.d.c.MaxAttributes {
+		return
+	}
+	var attrs []submit.Attr
+	for _, name := range slices.Sorted(maps.Keys(u.Attrs)) {
+		attrs = append(attrs, submit.Attr{Name: name, Expr: u.Attrs[name]})
+	}
+	set, err := c.d.editable(attrs)
+	if err == nil {
+		err = c.learn(ctx, u.Job, set)
+	}
+	if err != nil && ctx.Err() == nil {
+		k.log.WithError(err).WithField("job", u.Job).Warn("what a job says of itself is not taken")
+	}
+}
+
+// learn sets those attributes of a job that have another value.
+func (c *connections) learn(ctx context.Context, id grid.JobID, set []submit.Attr) error {
+	var has []ledger.Attr
+	err := c.d.ledger.Read(func(r *ledger.Reader) (err error) {
+		has, err = r.Attrs(c.d.ledger.View(), id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var fresh []ledger.Attr
+	for _, a := range set {
+		if !slices.Contains(has, ledger.Attr(a)) {
+			fresh = append(fresh, ledger.Attr(a))
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	_, err = c.d.propose(ctx, &ledger.Edit{Job: id, Attrs: fresh})
+	return err
 }
 
 // arrival is a worker that introduces itself, as the dispatcher is asked to take it in.

@@ -2,7 +2,7 @@ package schedd
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -26,9 +26,19 @@ func (d *Daemon) SubmitDag(ctx context.Context, who serve.Identity, s api.DagSub
 			return out, err
 		}
 	}
+	graph := &s.Graph
+	if len(s.Packed) > 0 {
+		if graph, err = dag.Unpack(s.Packed); err != nil {
+			return out, err
+		}
+	}
 	out.Dag, err = d.startDag(ctx, ledger.Command{Key: s.Key, By: by}, &ledger.StartDag{
-		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir,
-	}, &s.Graph)
+		Owner: ledger.Owner{Name: who.Name, UID: who.UID, GID: who.GID}, File: s.File, Dir: s.Dir, Rescue: s.Rescue,
+		Header: dag.Header{
+			MaxJobs: s.MaxJobs, MaxIdle: s.MaxIdle, MaxPre: s.MaxPre, MaxPost: s.MaxPost, MaxHold: s.MaxHold,
+			Priority: s.Priority, AlwaysPost: s.AlwaysPost,
+		},
+	}, graph)
 	return out, err
 }
 
@@ -44,7 +54,9 @@ func (d *Daemon) startDag(ctx context.Context, cmd ledger.Command, c *ledger.Sta
 	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
 		return 0, err
 	}
-	blob, err := json.Marshal(g)
+	c.Header = g.Begins(c.Header)
+	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
+	blob, err := g.Pack()
 	if err != nil {
 		return 0, err
 	}
@@ -98,11 +110,12 @@ func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag, who serve.Ide
 	return api.Dag{
 		ID: id, Name: g.Name, File: file, Owner: owner.Name, Status: g.Status.String(), Nodes: int(g.Nodes), Done: int(g.Done), Failed: int(g.Failed),
 		Started: g.Started / 1000, Ended: g.Ended / 1000, Cron: g.Cron, Due: g.Due / 1000, Exit: g.Return,
+		Halt: haltWord(g.Halt), Parent: g.Parent.Dag, Rescue: g.Rescue, Fares: int(g.Condition),
 	}
 }
 
 // Dag implements [serve.Backend].
-func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.DagDetail, err error) {
+func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges bool) (out api.DagDetail, err error) {
 	v := d.ledger.View()
 	rec, live := v.Dag(id)
 	var records map[int32]dag.Record
@@ -136,37 +149,109 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32) (out api.
 		return out, err
 	}
 	out.Dag = d.dagInfo(v, id, &rec, who)
-	out.Done, out.Failed = run.Count(grid.NodeDone), run.Count(grid.NodeFailed)
+	out.Done, out.Failed, out.Fares = run.Count(grid.NodeDone), run.Count(grid.NodeFailed), int(run.Fares())
+	out.Limit = api.DagLimits(run.Limits())
 	for i := range int32(graph.Len()) {
-		n := run.Record(i)
-		out.Detail = append(out.Detail, api.DagNode{
-			Name: graph.Nodes[i].Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit,
-		})
+		n, g := run.Record(i), &graph.Nodes[i]
+		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord()}
+		if g.Subdag {
+			x.Cluster, x.Run = 0, uint32(n.Cluster)
+		}
+		if edges {
+			x.Category, x.Retries, x.Parents = g.Category, g.Retries, parentsOf(graph, i)
+		}
+		out.Detail = append(out.Detail, x)
+	}
+	for i := range graph.Categories {
+		if c := &graph.Categories[i]; edges && c.MaxJobs > 0 {
+			if out.Categories == nil {
+				out.Categories = map[string]int{}
+			}
+			out.Categories[c.Name] = c.MaxJobs
+		}
 	}
 	return out, nil
 }
 
+// parentsOf are the nodes that a node waits for, as the API says them.
+func parentsOf(g *dag.Graph, i int32) []int32 {
+	var out []int32
+	for _, p := range g.Parents(i) {
+		if g.Weakly(i, p) {
+			p = -1 - p
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // RemoveDag implements [serve.Backend].
 func (d *Daemon) RemoveDag(ctx context.Context, who serve.Identity, id uint32) error {
+	_, err := d.toRun(ctx, who, id, func(*dagRun) (dag.Happening, error) { return dag.Remove{}, nil })
+	return err
+}
+
+// ControlDag implements [serve.Backend].
+func (d *Daemon) ControlDag(ctx context.Context, who serve.Identity, id uint32, c api.DagControl) (out api.DagControlled, err error) {
+	h, err := d.toRun(ctx, who, id, func(r *dagRun) (dag.Happening, error) {
+		switch c.Verb {
+		case "halt":
+			return dag.Hold{Halt: dag.Halted}, nil
+		case "pause":
+			return dag.Hold{Halt: dag.Paused}, nil
+		case "resume":
+			return dag.Hold{Halt: dag.Unhalted}, nil
+		case "throttle":
+			if c.Limit == nil {
+				return nil, grid.Errorf(grid.Invalid, "throttle comes with limits")
+			}
+			return dag.Throttle{Limits: dag.Limits(*c.Limit).Within(d.c.DagLimits)}, nil
+		case "retry", "skip":
+			i := slices.IndexFunc(r.run.Graph.Nodes, func(n dag.Node) bool { return n.Name == c.Node && !n.Join })
+			if i < 0 {
+				return nil, grid.Errorf(grid.NotFound, "workflow %d has no node %s", id, grid.Printable(c.Node))
+			}
+			if c.Verb == "retry" {
+				return dag.Retry{Node: int32(i)}, nil
+			}
+			return dag.Skip{Node: int32(i)}, nil
+		}
+		return nil, grid.Errorf(grid.Invalid, "a run can be told to halt, pause, resume, throttle, retry or skip, not to %s", grid.Printable(c.Verb))
+	})
+	return api.DagControlled{Status: h.Status.String(), Halt: haltWord(h.Halt), Limit: api.DagLimits(h.Limits())}, err
+}
+
+func haltWord(h dag.Halt) string {
+	return map[dag.Halt]string{dag.Halted: "halted", dag.Paused: "paused"}[h]
+}
+
+// toRun tells a run what somebody wants, and how it then stands.
+func (d *Daemon) toRun(ctx context.Context, who serve.Identity, id uint32, what func(*dagRun) (dag.Happening, error)) (after dag.Header, err error) {
 	v := d.ledger.View()
 	rec, ok := v.Dag(id)
 	switch {
 	case !ok:
-		return grid.Errorf(grid.NotFound, "workflow %d does not run", id)
+		return after, grid.Errorf(grid.NotFound, "workflow %d does not run", id)
 	case !who.Admin && rec.Owner != v.OwnerOf(who.UID):
-		return grid.Errorf(grid.Forbidden, "workflow %d is another user's", id)
+		return after, grid.Errorf(grid.Forbidden, "workflow %d is another user's", id)
 	}
 	var refused error
-	err := d.dags.ask(ctx, func(ctx context.Context) error {
+	err = d.dags.ask(ctx, func(ctx context.Context) error {
 		r := d.dags.runs[id]
-		if r == nil {
+		if r == nil || r.files.ending {
 			refused = grid.Errorf(grid.Refused, "workflow %d has ended, or cannot be taken up", id)
 			return nil
 		}
-		return d.dags.step(ctx, r, dag.Remove{})
+		var h dag.Happening
+		if h, refused = what(r); refused != nil {
+			return nil
+		}
+		if _, _, refused = dag.Step(r.run, h); refused != nil {
+			return nil // so that what is refused does not end the daemon
+		}
+		err := d.dags.step(ctx, r, h)
+		after = r.run.Header
+		return err
 	})
-	if err == nil {
-		err = refused
-	}
-	return err
+	return after, errors.Join(err, refused)
 }

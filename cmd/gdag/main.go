@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"gridburst/cmd/internal/cli"
+	"gridburst/cmd/internal/draw"
 )
 
-func main() { os.Exit(cli.Main(cli.Workflow)) }
+func main() { os.Exit(cli.Main(draw.Workflow)) }

@@ -7,9 +7,11 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/cmd/internal/daemon"
 	"gridburst/internal/desk"
+	"gridburst/internal/script"
 )
 
 func main() {
 	desk.Main()
+	script.Main()
 	os.Exit(cli.Main(daemon.Schedd))
 }

@@ -3,71 +3,33 @@ package dagfile
 import (
 	"fmt"
 	"math"
+	"path"
 	"strconv"
 	"strings"
 
 	"gridburst/dag"
 )
 
-// job reads JOB name submit-file [DIR directory] [NOOP] [DONE].
-func (r *reader) job(l *line, c *command) {
-	name, _ := l.word()
-	r.aliens[name.text] = true // until it is found to be right
-	file, ok := l.word()
-	if !ok {
-		r.usage(l, file, c)
-		return
-	}
-	if opensText(file.text) {
-		r.fail(l, file, "a submit description within a DAG file is not supported yet", "Write it into a submit file of its own.")
-		r.skipText(l, file)
-		return
-	}
-	n := dag.Node{Name: name.text, File: file.text}
-	for w, more := l.word(); more; w, more = l.word() {
-		switch strings.ToUpper(w.text) {
-		case "DIR":
-			dir, ok := l.word()
-			if !ok {
-				r.usage(l, dir, c)
-				return
-			}
-			n.Dir = dir.text
-		case "NOOP":
-			n.Noop = true
-		case "DONE":
-			n.Done = true
-		default:
-			r.unknown(l, w, "option of JOB", []string{"DIR", "NOOP", "DONE"})
-			return
-		}
-	}
-	r.define(l, name, n)
-}
-
-// include reads INCLUDE file.
-func (r *reader) include(l *line, c *command) {
-	w, ok := l.word()
-	if !ok {
-		r.usage(l, w, c)
-		return
-	}
-	if !r.nothing(l, c) {
-		return
-	}
-	if src, ok := r.open(l, w); ok {
-		r.file(w.text, src)
-	}
-}
-
-// reject reads REJECT, with which tools mark a file that is not to be run as it is.
-func (r *reader) reject(l *line, _ *command) {
-	r.fail(l, word{end: l.at}, "the file says that it is not to be run", "REJECT marks a file that a tool generated or has not completed; take the line out if it is complete.")
-}
-
 // parent reads PARENT name ... CHILD name ....
-func (r *reader) parent(l *line, c *command) {
-	var nodes [2][]int32
+func (r *reader) parent(l *line, c *command) { r.order(l, c, false) }
+
+// weak reads WEAK PARENT name ... CHILD name ....
+func (r *reader) weak(l *line, c *command) {
+	w, ok := r.need(l, c)
+	if !ok {
+		return
+	}
+	if !strings.EqualFold(w.text, "PARENT") {
+		r.fail(l, w, "WEAK is followed by PARENT", "It is written "+c.usage+".")
+		return
+	}
+	r.order(l, c, true)
+}
+
+func (r *reader) order(l *line, c *command, weak bool) {
+	nodes := [2][]int32{r.sides[0][:0], r.sides[1][:0]}
+	defer func() { r.sides = nodes }()
+	var given [2]int
 	side, known := 0, true
 	for w, more := l.word(); more; w, more = l.word() {
 		if strings.EqualFold(w.text, "CHILD") {
@@ -78,26 +40,51 @@ func (r *reader) parent(l *line, c *command) {
 			side = 1
 			continue
 		}
-		i, ok := r.node(l, w)
+		given[side]++
+		if s := r.scope.splices[w.text]; s != nil {
+			ends := s.last
+			if side == 1 {
+				ends = s.first
+			}
+			if s.to == s.from && r.errors == 0 {
+				r.fail(l, w, "the splice "+quote(w.text)+" has no nodes", "Nothing can be before or behind it.")
+			}
+			nodes[side] = append(nodes[side], ends...)
+			continue
+		}
+		i, ok := r.node(l, w, c)
+		if ok {
+			if k := r.builder.Node(i).Kind; k != dag.JobNode {
+				r.fail(l, w, "a "+kindNames[k]+" node has no parents and no children", w.text+" is one.")
+				ok = false
+			}
+		}
 		known = known && ok
 		nodes[side] = append(nodes[side], i)
 	}
-	if len(nodes[0]) == 0 || len(nodes[1]) == 0 {
-		r.usage(l, word{start: l.at, end: l.at}, c)
+	if given[0] == 0 || given[1] == 0 {
+		r.usage(l, l.end(), c)
 		return
 	}
 	if known {
-		r.builder.Order(nodes[0], nodes[1])
+		if weak {
+			r.builder.OrderWeak(nodes[0], nodes[1])
+		} else {
+			r.builder.Order(nodes[0], nodes[1])
+		}
 	}
 }
 
 // number reads a whole number from lo to hi.
 func (r *reader) number(l *line, c *command, lo, hi int) (int, bool) {
-	w, ok := l.word()
+	w, ok := r.need(l, c)
 	if !ok {
-		r.usage(l, w, c)
 		return 0, false
 	}
+	return r.numberOf(l, w, c, lo, hi)
+}
+
+func (r *reader) numberOf(l *line, w word, c *command, lo, hi int) (int, bool) {
 	n, err := strconv.Atoi(w.text)
 	switch {
 	case err != nil:
@@ -121,7 +108,7 @@ func (r *reader) option(l *line, c *command, keyword string) (given, ok bool) {
 		return false, true
 	}
 	if !strings.EqualFold(w.text, keyword) {
-		r.fail(l, w, quote(w.text)+" is too much", "It is written "+c.usage+".")
+		r.excess(l, w, c)
 		return false, false
 	}
 	return true, true
@@ -130,7 +117,7 @@ func (r *reader) option(l *line, c *command, keyword string) (given, ok bool) {
 // retry reads RETRY node times [UNLESS-EXIT code].
 func (r *reader) retry(l *line, c *command) {
 	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
+	if nodes == nil || !r.ordered(l, c, nodes) {
 		return
 	}
 	times, ok := r.number(l, c, 0, math.MaxInt32)
@@ -159,7 +146,7 @@ func (r *reader) retry(l *line, c *command) {
 // abort reads ABORT-DAG-ON node exit-code [RETURN code].
 func (r *reader) abort(l *line, c *command) {
 	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
+	if nodes == nil || !r.ordered(l, c, nodes) {
 		return
 	}
 	exit, ok := r.number(l, c, math.MinInt32, math.MaxInt32)
@@ -181,10 +168,48 @@ func (r *reader) abort(l *line, c *command) {
 	}
 }
 
+// tolerance reads TOLERANCE node number[%] [FAIL-FAST | WAIT].
+func (r *reader) tolerance(l *line, c *command) {
+	nodes, _ := r.nodes(l, c)
+	if nodes == nil {
+		return
+	}
+	w, ok := r.need(l, c)
+	if !ok {
+		return
+	}
+	var t dag.Tolerance
+	hi := math.MaxInt32
+	digits, percent := strings.CutSuffix(w.text, "%")
+	if t.Percent = percent; percent {
+		hi = 100
+	}
+	w.text = digits
+	if t.Procs, ok = r.numberOf(l, w, c, 0, hi); !ok {
+		return
+	}
+	if w, more := l.word(); more {
+		switch strings.ToUpper(w.text) {
+		case "WAIT":
+			t.Wait = true
+		case "FAIL-FAST", "FAIL_FAST":
+		default:
+			r.excess(l, w, c)
+			return
+		}
+	}
+	if !r.nothing(l, c) {
+		return
+	}
+	for _, i := range nodes {
+		r.builder.Node(i).Tolerance = new(t)
+	}
+}
+
 // priority reads PRIORITY node number.
 func (r *reader) priority(l *line, c *command) {
 	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
+	if nodes == nil || !r.ordered(l, c, nodes) {
 		return
 	}
 	if p, ok := r.number(l, c, math.MinInt32, math.MaxInt32); ok && r.nothing(l, c) {
@@ -194,53 +219,69 @@ func (r *reader) priority(l *line, c *command) {
 	}
 }
 
+// categoryName is a category's name in the graph. One of a splice is its own, unless it
+// begins with +.
+func (r *reader) categoryName(name string) string {
+	if s := r.scope; s.splice && !strings.HasPrefix(name, "+") {
+		return s.prefix + name
+	}
+	return name
+}
+
 // category reads CATEGORY node name.
 func (r *reader) category(l *line, c *command) {
 	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
+	if nodes == nil || !r.ordered(l, c, nodes) {
 		return
 	}
-	w, ok := l.word()
-	if !ok {
-		r.usage(l, w, c)
+	w, ok := r.need(l, c)
+	if !ok || !r.nothing(l, c) {
 		return
 	}
-	if !r.nothing(l, c) {
-		return
+	name := r.categoryName(w.text)
+	k, known := r.limits[name]
+	if known {
+		name = k.full // of many strings that are equal, one
+	} else {
+		r.limits[name] = limit{full: name, name: w.text, at: l.where(w)}
 	}
 	for _, i := range nodes {
-		r.builder.Node(i).Category = w.text
-	}
-	if _, known := r.limits[w.text]; !known {
-		r.limits[w.text] = limit{line: l, name: w}
+		r.builder.Node(i).Category = name
 	}
 }
 
 // limit is a category, where it is first named, and whether it has a MAXJOBS.
 type limit struct {
-	line *line
-	name word
+	full string
+	name string // within its scope
+	at   place
 	set  bool
 }
 
 // maxJobs reads MAXJOBS category number.
 func (r *reader) maxJobs(l *line, c *command) {
-	w, ok := l.word()
+	w, ok := r.need(l, c)
 	if !ok {
-		r.usage(l, w, c)
 		return
 	}
 	if n, ok := r.number(l, c, 1, math.MaxInt32); ok && r.nothing(l, c) {
-		r.builder.Limit(w.text, n)
-		r.limits[w.text] = limit{set: true}
+		name := r.categoryName(w.text)
+		r.builder.Limit(name, n)
+		r.limits[name] = limit{full: name, set: true}
 	}
 }
 
-// unlimited warns of categories without effect.
-func (r *reader) unlimited() {
-	for name, k := range r.limits {
+// look warns of what has no effect, when all is read.
+func (r *reader) look() {
+	for _, k := range r.limits {
 		if !k.set {
-			r.warn(k.line, k.name, "the category "+quote(name)+" has no limit", "As in: MAXJOBS "+name+" 5")
+			r.add(k.at, k.at.problem(true, "the category "+quote(k.name)+" has no limit", "As in: MAXJOBS "+k.name+" 5"))
+		}
+	}
+	for i := range int32(r.builder.Len()) {
+		if n := r.builder.Node(i); n.PreSkip != 0 && n.Pre == nil {
+			at := r.places[i]
+			r.add(at, at.problem(true, quote(n.Name)+" has a PRE_SKIP and no PRE script", "PRE_SKIP is about the exit code of SCRIPT PRE."))
 		}
 	}
 }
@@ -252,8 +293,41 @@ func (r *reader) done(l *line, c *command) {
 		return
 	}
 	if all {
-		r.fail(l, word{end: l.at}, "DONE names one node", "")
+		r.fail(l, word{end: len(c.name)}, "DONE names one node", "")
 		return
 	}
-	r.builder.Node(nodes[0]).Done = true
+	n := r.builder.Node(nodes[0])
+	if n.Kind != dag.JobNode {
+		r.fail(l, word{end: len(c.name)}, "a "+kindNames[n.Kind]+" node is never done before it has run", n.Name+" is one.")
+		return
+	}
+	n.Done = true
+}
+
+// saveDir is where the files of save points are that come without a directory.
+const saveDir = "save_files"
+
+// savePoint reads SAVE_POINT_FILE node [file].
+func (r *reader) savePoint(l *line, c *command) {
+	name := *l
+	nodes, all := r.nodes(l, c)
+	if nodes == nil {
+		return
+	}
+	if all {
+		r.fail(l, word{end: len(c.name)}, "SAVE_POINT_FILE names one node", "Each needs a file of its own.")
+		return
+	}
+	node, _ := name.word()
+	file, given := l.word()
+	if given && !r.nothing(l, c) {
+		return
+	}
+	if !given || file.text == "" {
+		file.text = node.text + "-" + path.Base(l.from.name) + ".save"
+	}
+	if !strings.Contains(file.text, "/") {
+		file.text = saveDir + "/" + file.text
+	}
+	r.builder.Node(nodes[0]).SaveFile = below(r.scope.dir, file.text)
 }

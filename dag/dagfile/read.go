@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -18,9 +17,9 @@ import (
 // Limits of a reading.
 const (
 	MaxFile     = 64 << 20 // bytes of a file, and of all files together
-	maxIncludes = 1000
-	maxProblems = 100 // errors, after which nothing is read on; and as many warnings
-	maxNearest  = 20  // problems for which a name is suggested: it looks at every name
+	maxOpened   = 100_000  // files that are included or spliced, each time counted
+	maxProblems = 100      // errors, after which nothing is read on; and as many warnings
+	maxNearest  = 20       // problems for which a name is suggested: it looks at every name
 )
 
 // Files is how a reading sees the owner's files. Names are as in the text, relative to
@@ -30,168 +29,223 @@ type Files interface {
 	ReadFile(name string) ([]byte, error)
 }
 
-// Read reads a DAGMan file and those that it includes. With errors among the
+// File is a file that has been read already.
+type File struct {
+	Name string
+	Text []byte
+	Dir  string // where the names in it begin; empty: in the directory of the first DAG file
+}
+
+// Options are what a reading depends on beside the files.
+type Options struct {
+	// AnyName allows a + in the names of nodes, as DAGMan does when
+	// DAGMAN_ALLOW_ANY_NODE_NAME_CHARACTERS is set. [Write] flattens splices into such
+	// names.
+	AnyName bool
+	// Rescue is read behind the DAG files, if it is not nil: it says which nodes are done.
+	Rescue *File
+}
+
+// Read reads a DAGMan file and those that it includes and splices. With errors among the
 // diagnostics there is no graph.
 func Read(name string, src []byte, files Files) (*dag.Graph, grid.Diagnostics) {
+	return ReadAll([]File{{Name: name, Text: src}}, files, Options{})
+}
+
+// ReadAll reads DAGMan files into one graph. Of several files, the nodes of the first are
+// named 0.name, those of the second 1.name, and so on.
+func ReadAll(dags []File, files Files, o Options) (*dag.Graph, grid.Diagnostics) {
+	if len(dags) == 0 {
+		return nil, grid.Diagnostics{{Summary: "there is no DAG file"}}
+	}
 	r := &reader{
-		files: files, commands: language(), builder: dag.NewBuilder(path.Base(name)),
-		found: map[string]found{}, aliens: map[string]bool{}, counts: map[string]*count{}, limits: map[string]limit{}, vars: map[varOf]bool{},
+		files: files, options: o, commands: language(), builder: dag.NewBuilder(path.Base(dags[0].Name)),
+		aliens: map[string]bool{}, limits: map[string]limit{}, descriptions: map[string]place{}, cache: map[string]string{},
 	}
-	r.file(name, src)
-	for _, c := range r.later {
-		if r.tooMany() {
-			break
+	for k, f := range dags {
+		s := &scope{dir: f.Dir}
+		if len(dags) > 1 {
+			s.prefix = fmt.Sprint(k, ".")
+			r.builder.Draft().Files = append(r.builder.Draft().Files, f.Name)
 		}
-		c.command.run(r, c.line, c.command)
+		r.read(s, newSource(f.Name, path.Clean(f.Name), string(f.Text)))
 	}
-	r.unlimited()
-	return r.end(name)
+	if o.Rescue != nil {
+		r.rescue(*o.Rescue)
+	}
+	r.look()
+	return r.end(dags[0].Name)
 }
 
 type reader struct {
 	files    Files
+	options  Options
 	commands map[string]*command
 	builder  *dag.Builder
-	reading  []string // the file that is read and those that include it
-	lines    int      // of commands, so far
+	scope    *scope
+	reading  []*source // the file that is read and those that include or splice it
+	sources  int
 	bytes    int
 	opened   int
+	cache    map[string]string // texts of spliced files
 
-	later  []later // what is said of nodes, for when all are known
-	found  map[string]found
-	aliens map[string]bool // names that commands not supported define
-	limits map[string]limit
-	vars   map[varOf]bool
+	places       []place         // of each node
+	aliens       map[string]bool // full names that commands define that are wrong, or mean nothing here
+	special      [4]int32        // 1 + the node of a kind that there is only one of
+	limits       map[string]limit
+	descriptions map[string]place // by full name
+	sides        [2][]int32       // of a PARENT statement, for the next one
+	appendVars   bool             // VARS come after the submit file unless they say PREPEND
 
-	counts  map[string]*count
-	numbers []int // of the line of each diagnostic
-	diags   grid.Diagnostics
-	errors  int
-	nearest int
+	problems []problem
+	errors   int
+	nearest  int
 }
 
-type later struct {
-	command *command
-	line    *line
+// problem is a diagnostic and where it is in the order of the text.
+type problem struct {
+	source, offset int
+	grid.Diagnostic
 }
 
-// found is where a node is defined.
-type found struct {
-	line *line
-	name word
-}
-
-// count is how often a command without effect or support occurs.
-type count struct {
-	times int
-	diag  int // of the first
-}
-
-// varOf is a macro of a node that a VARS of that node alone sets.
-type varOf struct {
-	node int32
-	name string
-}
-
-// file reads a file's nodes, and keeps the rest for later.
-func (r *reader) file(name string, src []byte) {
-	r.bytes += len(src)
-	if r.bytes > MaxFile {
-		r.errors = maxProblems
-		r.diags, r.numbers = append(r.diags, grid.Diagnostic{Summary: "the file is longer than 64 MiB", File: name}), append(r.numbers, r.lines)
+// read takes in a DAG file or splice: its nodes, those of its splices, then what it says
+// of them.
+func (r *reader) read(s *scope, src *source) {
+	if !r.room(src) {
 		return
 	}
-	r.reading = append(r.reading, path.Clean(name))
-	defer func() { r.reading = r.reading[:len(r.reading)-1] }()
-	s := newSource(name, src)
+	outer := r.scope
+	r.scope = s
+	r.reading = append(r.reading, src)
+	defer func() { r.scope, r.reading = outer, r.reading[:len(r.reading)-1] }()
+	s.from = int32(r.builder.Len())
+	r.grow(src.text)
+	r.define(src)
+	s.own = int32(r.builder.Len())
+	for _, p := range s.order {
+		r.read(p, p.src)
+	}
+	s.to = int32(r.builder.Len())
+	r.describe(s)
+	r.tell(src)
+	r.ends(s)
+}
+
+// grow makes room for the nodes of a large file, of which there are about as many as
+// lines that begin like JOB.
+func (r *reader) grow(text string) {
+	if len(text) < 1<<20 {
+		return
+	}
+	n := strings.Count(text, "\nJOB ") + strings.Count(text, "\nJob ") + strings.Count(text, "\njob ")
+	r.builder.Grow(n)
+	r.places = slices.Grow(r.places, min(n, dag.MaxNodes))
+}
+
+// room counts the bytes of a file, and refuses more than there may be.
+func (r *reader) room(src *source) bool {
+	r.sources++
+	src.number = r.sources
+	if r.bytes += len(src.text); r.bytes > MaxFile {
+		r.errors = maxProblems
+		r.add(place{from: src}, grid.Diagnostic{Summary: "the file is longer than 64 MiB", File: src.name})
+		return false
+	}
+	return true
+}
+
+// define is the first reading of a file and of those that it includes.
+func (r *reader) define(src *source) {
+	valid := isText(src.text)
 	for !r.tooMany() {
-		l, ok := s.command()
+		l, ok := src.command()
 		if !ok {
 			return
 		}
-		r.lines++
-		l.number = r.lines
 		keyword, _ := l.word()
-		if !utf8.ValidString(l.text) {
-			r.fail(l, keyword, "this line is not UTF-8 text", "Save the file as UTF-8.")
-			continue
-		}
-		c := r.commands[strings.ToUpper(keyword.text)]
-		if c == nil {
-			r.unknown(l, keyword, "command", slices.Sorted(maps.Keys(r.commands)))
-			continue
-		}
+		l.command = r.command(keyword.text)
 		switch {
-		case c.first:
-			c.run(r, l, c)
-		case c.run != nil:
-			r.later = append(r.later, later{c, l})
-		default:
-			r.only(c, l, keyword)
+		case !valid && !isText(l.text):
+			r.fail(l, keyword, "this line is not UTF-8 text", "Save the file as UTF-8.")
+		case l.command == nil:
+			r.unknown(l, keyword, "command", keywords())
+		case l.command.first:
+			r.run(l)
 		}
 	}
 }
 
-// only reports a command that is not done, once for all its occurrences.
-func (r *reader) only(c *command, l *line, keyword word) {
-	if n := r.counts[c.name]; n != nil {
-		n.times++
-	} else {
-		r.counts[c.name] = &count{times: 1, diag: len(r.diags)}
-		if c.idle != "" {
-			r.warn(l, keyword, c.name+" has no effect here", c.idle)
-		} else {
-			r.fail(l, keyword, c.name+" is not supported yet", c.why)
+// isText reports whether s is what a person could have written.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// tell is the second reading.
+func (r *reader) tell(src *source) {
+	src.again()
+	included := src.included
+	for !r.tooMany() {
+		l, ok := src.command()
+		if !ok {
+			return
 		}
-	}
-	words := l.words()
-	if c.names > 0 && len(words) >= c.names {
-		r.aliens[words[c.names-1].text] = true
-	}
-	if len(words) > 0 && opensText(words[len(words)-1].text) {
-		r.skipText(l, words[len(words)-1])
+		keyword, _ := l.word()
+		l.command = r.command(keyword.text)
+		switch {
+		case l.command == nil || !isText(l.text):
+			// Said before.
+		case l.command.name == "INCLUDE":
+			if inner := included[0]; inner != nil {
+				r.tell(inner)
+			}
+			included = included[1:]
+		case !l.command.first:
+			r.run(l)
+		}
 	}
 }
 
-// opensText reports whether a submit description begins behind a word: { to a line },
-// or @=tag to a line @tag.
-func opensText(s string) bool { return s == "{" || strings.HasPrefix(s, "@=") }
+// run takes in a command whose keyword has been read.
+func (r *reader) run(l *line) {
+	c := l.command
+	if c.whole && r.scope.splice {
+		r.warn(l, word{end: len(c.name)}, c.name+" has no effect in a splice", "It belongs into the file of the DAG.")
+		return
+	}
+	c.run(r, l, c)
+	if l.open.end > 0 {
+		r.fail(l, l.open, "a quote begins here and does not end", "")
+	}
+}
 
-// skipText passes over a submit description.
-func (r *reader) skipText(l *line, w word) {
-	end := "}"
-	if tag, ok := strings.CutPrefix(w.text, "@="); ok {
-		end = "@" + tag
+func keywords() []string {
+	var names []string
+	for _, c := range language() {
+		if c.name != "DATA" {
+			names = append(names, c.name)
+		}
 	}
-	if !l.from.skipTo(end) {
-		r.fail(l, w, "the submit description that begins here is not ended", "End it with a line "+quote(end)+".")
-	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (r *reader) end(name string) (*dag.Graph, grid.Diagnostics) {
-	for _, n := range r.counts {
-		if d := &r.diags[n.diag]; n.times > 1 {
-			d.Detail = strings.TrimSpace(fmt.Sprintf("%s There are %d of them.", d.Detail, n.times))
-		}
-	}
-	if r.builder.Len() == 0 && !r.diags.HasErrors() {
-		r.diags, r.numbers = append(r.diags, grid.Diagnostic{Summary: "the file has no nodes", Detail: "A node is written JOB name submit-file.", File: name}), append(r.numbers, r.lines)
+	if r.builder.Len() == 0 && r.errors == 0 {
+		r.errors++
+		r.problems = append(r.problems, problem{Diagnostic: grid.Diagnostic{Summary: "the file has no nodes", Detail: "A node is written JOB name submit-file.", File: name}})
 	}
 	var g *dag.Graph
-	if !r.diags.HasErrors() {
+	if r.errors == 0 {
 		var err error
 		if g, err = r.builder.Graph(); err != nil {
+			g = nil
 			r.cycle(err)
 		}
 	}
-	order := make([]int, len(r.diags))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.numbers[a], r.numbers[b]) })
+	slices.SortStableFunc(r.problems, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.offset, b.offset))
+	})
 	var sorted grid.Diagnostics
-	for _, i := range order {
-		sorted = append(sorted, r.diags[i])
+	for _, p := range r.problems {
+		sorted = append(sorted, p.Diagnostic)
 	}
 	return g, sorted
 }
@@ -199,21 +253,30 @@ func (r *reader) end(name string) (*dag.Graph, grid.Diagnostics) {
 func (r *reader) cycle(err error) {
 	var c *dag.Cycle
 	if errors.As(err, &c) {
-		at := r.found[c.Names[0]]
-		r.fail(at.line, at.name, err.Error(), "Each would begin only after the one before it; one of the PARENT statements is wrong.")
+		at := r.places[c.Nodes[0]]
+		r.add(at, at.problem(false, err.Error(), "Each would begin only after the one before it; one of the PARENT statements is wrong."))
 	}
+}
+
+func (r *reader) add(at place, d grid.Diagnostic) {
+	if d.Warning {
+		if len(r.problems)-r.errors >= maxProblems {
+			return
+		}
+	} else {
+		r.errors++
+	}
+	r.problems = append(r.problems, problem{at.from.number, at.offset, d})
 }
 
 func (r *reader) fail(l *line, w word, summary, detail string) {
-	r.errors++
-	r.diags, r.numbers = append(r.diags, l.problem(w, false, summary, detail)), append(r.numbers, l.number)
+	at := l.where(w)
+	r.add(at, at.problem(false, summary, detail))
 }
 
 func (r *reader) warn(l *line, w word, summary, detail string) {
-	if len(r.diags) >= 2*maxProblems {
-		return
-	}
-	r.diags, r.numbers = append(r.diags, l.problem(w, true, summary, detail)), append(r.numbers, l.number)
+	at := l.where(w)
+	r.add(at, at.problem(true, summary, detail))
 }
 
 // tooMany ends a reading that finds nothing but problems.
@@ -232,81 +295,45 @@ func (r *reader) unknown(l *line, w word, what string, known []string) {
 
 func quote(s string) string { return `"` + s + `"` }
 
-// open reads a file that a line names.
-func (r *reader) open(l *line, w word) ([]byte, bool) {
-	name := path.Clean(w.text)
-	if slices.Contains(r.reading, name) {
-		r.fail(l, w, "the file "+quote(w.text)+" includes itself", "By way of "+strings.Join(append(r.reading, name), ", ")+".")
-		return nil, false
+// open makes a source of a file that a line names, relative to the scope's directory.
+func (r *reader) open(l *line, w word, dir, verb string) *source {
+	name := below(dir, w.text)
+	at := path.Clean(name)
+	if i := slices.IndexFunc(r.reading, func(s *source) bool { return s.path == at }); i >= 0 {
+		var way []string
+		for _, s := range r.reading[i:] {
+			way = append(way, s.path)
+		}
+		r.fail(l, w, "the file "+quote(name)+" "+verb+" itself", "By way of "+strings.Join(append(way, at), ", ")+".")
+		return nil
 	}
-	if r.opened++; r.opened > maxIncludes {
-		r.fail(l, w, fmt.Sprintf("more than %d files are included", maxIncludes), "")
-		return nil, false
+	if r.opened++; r.opened > maxOpened {
+		r.fail(l, w, fmt.Sprintf("more than %d files are included or spliced", maxOpened), "")
+		r.errors = maxProblems
+		return nil
 	}
-	src, err := r.files.ReadFile(w.text)
+	if text, ok := r.cache[at]; ok {
+		return newSource(name, at, text)
+	}
+	src, err := r.files.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.fail(l, w, "there is no file "+quote(w.text), "Its name is relative to the directory of the DAG.")
+		r.fail(l, w, "there is no file "+quote(name), "Its name is relative to the directory of the DAG.")
 	case err != nil:
-		r.fail(l, w, "the file "+quote(w.text)+" cannot be read", grid.MessageOf(err))
+		r.fail(l, w, "the file "+quote(name)+" cannot be read", grid.MessageOf(err))
 	default:
-		return src, true
+		r.cache[at] = string(src)
+		return newSource(name, at, r.cache[at])
 	}
-	return nil, false
+	return nil
 }
 
-// define adds a node.
-func (r *reader) define(l *line, name word, n dag.Node) {
-	if summary, detail := dag.NameProblem(n.Name); summary != "" {
-		r.fail(l, name, summary, detail)
-		return
+// below is where a file is that something in a directory names.
+func below(dir, name string) string {
+	if dir == "" || path.IsAbs(name) {
+		return name
 	}
-	if r.builder.Len() == dag.MaxNodes {
-		r.fail(l, name, fmt.Sprintf("there are more than %d nodes", dag.MaxNodes), "")
-		return
-	}
-	if _, ok := r.builder.Add(n); !ok {
-		before := r.found[n.Name]
-		first := before.line.problem(before.name, false, "", "")
-		r.fail(l, name, "there are two nodes named "+quote(n.Name), fmt.Sprintf("The first is in line %d of %s.", first.Line, first.File))
-		return
-	}
-	r.found[n.Name] = found{l, name}
-}
-
-const allNodes = "ALL_NODES"
-
-// nodes reads the name of a node, or ALL_NODES. all says that it was that. Of a name
-// that a command defines that is wrong, enough has been said.
-func (r *reader) nodes(l *line, c *command) (nodes []int32, all bool) {
-	w, ok := l.word()
-	switch {
-	case !ok:
-		r.usage(l, w, c)
-		return nil, false
-	case strings.EqualFold(w.text, allNodes):
-		nodes = make([]int32, r.builder.Len())
-		for i := range nodes {
-			nodes[i] = int32(i)
-		}
-		return nodes, true
-	}
-	if i, ok := r.node(l, w); ok {
-		return []int32{i}, false
-	}
-	return nil, false
-}
-
-func (r *reader) node(l *line, w word) (int32, bool) {
-	i, ok := r.builder.Find(w.text)
-	if !ok && !r.aliens[w.text] {
-		names := make([]string, r.builder.Len())
-		for k := range names {
-			names[k] = r.builder.Node(int32(k)).Name
-		}
-		r.unknown(l, w, "node", names)
-	}
-	return i, ok
+	return path.Join(dir, name)
 }
 
 // usage refuses a line that lacks something.
@@ -314,11 +341,26 @@ func (r *reader) usage(l *line, w word, c *command) {
 	r.fail(l, w, c.name+" lacks something", "It is written "+c.usage+".")
 }
 
+// excess refuses a word that has no meaning where it stands.
+func (r *reader) excess(l *line, w word, c *command) {
+	r.fail(l, w, quote(w.text)+" is too much", "It is written "+c.usage+".")
+}
+
+// need reads a word that must be there.
+func (r *reader) need(l *line, c *command) (word, bool) {
+	w, ok := l.word()
+	if !ok || w.text == "" {
+		r.usage(l, w, c)
+		return w, false
+	}
+	return w, true
+}
+
 // nothing refuses what follows a complete command.
 func (r *reader) nothing(l *line, c *command) bool {
 	w, more := l.word()
 	if more {
-		r.fail(l, w, quote(w.text)+" is too much", "It is written "+c.usage+".")
+		r.excess(l, w, c)
 	}
 	return !more
 }

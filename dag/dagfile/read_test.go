@@ -1,6 +1,7 @@
 package dagfile
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -155,15 +156,41 @@ var bad = []struct{ name, src string }{
 	{"a problem in an included file", "JOB A a.sub\nINCLUDE bad.dag\nPARENT A CHILD B"},
 	{"a file that is not to be run", "REJECT\nJOB A a.sub"},
 	{"submit descriptions within", "JOB A {\n  executable = x\n}\nJOB B @=end\n  PARENT = x\n@end\nSUBMIT-DESCRIPTION d {\nJOB C c.sub\n}\nPARENT A CHILD B\nJOB D {\n"},
-	{"what is not supported", "JOB A a.sub\nFINAL F f.sub\nSUBDAG EXTERNAL S s.dag\nSCRIPT PRE A x\nSCRIPT POST A x\nRETRY F 2\nPARENT A CHILD S\nENV GET X\nTOLERANCE A 2\nWEAK PARENT A CHILD A"},
-	{"what has no effect", "JOB A a.sub\nDOT a.dot UPDATE\nCONFIG c\nNODE_STATUS_FILE s 10\nDOT b.dot\nJOBSTATE_LOG l\nSET_JOB_ATTR A = 1\nSAVE_POINT_FILE A"},
+	{"submit descriptions that do not hold", "JOB A {\n  executable = x\n} NOPO\nSUBMIT-DESCRIPTION d {\n}\nSUBMIT-DESCRIPTION d {\n}\nSUBMIT-DESCRIPTION e x.sub\nSUBMIT-DESCRIPTION f+g {\n}\nJOB B @=\nJOB C { executable = x }\nSUBMIT-DESCRIPTION"},
+	{"an end mark that is another's", "JOB A @=here\n  executable = x\n@there\nJOB B b.sub"},
+	{"nodes that are not ordered", "JOB A a.sub\nFINAL F f.sub\nPROVISIONER P p.sub\nSERVICE S s.sub DONE\nPARENT F P S CHILD A\nPARENT A CHILD F\nRETRY F 2\nPRIORITY S 3\nCATEGORY F x\nABORT-DAG-ON S 1\nDONE F\nPIN_IN S 1"},
+	{"two of which there is one", "FINAL F f.sub\nFINAL F2 f.sub\nPROVISIONER P p.sub\nPROVISIONER P2 p.sub"},
+	{"DATA", "JOB A a.sub\nDATA D d.sub\nPARENT D CHILD A"},
+	{"SUBDAG", "SUBDAG S s.dag\nSUBDAG EXTERNAL T\nSUBDAG EXTERNAL job0 b c d\nSUBDAG EXTERNAL U u.dag DIR"},
+	{"scripts", "JOB A a.sub\nSCRIPT\nSCRIPT PRE\nSCRIPT PRE A\nSCRIPT PRO A x\nSCRIPT DEFER 1 PRE A x\nSCRIPT DEBUG f PRE A x\nSCRIPT DEBUG f SDTOUT PRE A x\nSCRIPT PRE Z x\nSCRIPT POST A x\nSCRIPT POST A y\nPRE_SKIP A 0\nPRE_SKIP A\nPRE-SKIP A 1"},
+	{"a tolerance", "JOB A a.sub\nTOLERANCE A\nTOLERANCE A x\nTOLERANCE A 101%\nTOLERANCE A 3 SLOW\nTOLERANCE A 3 WAIT 2"},
+	{"weak edges", "JOB A a.sub\nJOB B b.sub\nWEAK A CHILD B\nWEAK PARENT A\nWEAK"},
+	{"what is said of the run", "JOB A a.sub\nENV\nENV GET\nENV PUT x\nENV SET\nENV SET x\nENV SET =1\nENV SET \"a='b\"\nENV SET \"a=b\nSET_JOB_ATTR\nSET_JOB_ATTR a\nSET_JOB_ATTR a b = 1\nSET_JOB_ATTR a = (1\nNODE_STATUS_FILE\nNODE_STATUS_FILE f x\nJOBSTATE_LOG\nDOT\nDOT f UPDAET\nDOT f INCLUDE\nCONFIG"},
+	{"what is said twice of the run", "JOB A a.sub\nNODE_STATUS_FILE f\nNODE_STATUS_FILE g\nJOBSTATE_LOG f\nJOBSTATE_LOG g\nDOT f\nDOT g\nCONFIG my.conf\nCONFIG your.conf\nCONFIG my.conf"},
+	{"a configuration that is not there", "JOB A a.sub\nCONFIG nosuch.conf"},
+	{"save points", "JOB A a.sub\nSAVE_POINT_FILE\nSAVE_POINT_FILE ALL_NODES\nSAVE_POINT_FILE A x y\nSAVE_POINT_FILE B"},
+	{"a quote without end", "JOB A \"a.sub\nJOB B b.sub DIR \"x"},
+	{"a splice with something wrong", "JOB A a.sub\nSPLICE S bad.dag\nSPLICE S one.dag\nSPLICE A one.dag\nJOB S s.sub\nSPLICE T nosuch.dag\nSPLICE U\nSPLICE V one.dag IN x\nSPLICE a+b one.dag\nPARENT A CHILD T"},
+	{"a splice that splices itself", "SPLICE S itself.dag"},
+	{"a splice with a FINAL node and more", "SPLICE S final.dag"},
+	{"what is for nodes and is said of a splice", "SPLICE S one.dag\nRETRY S 1\nSCRIPT PRE S x\nDONE S"},
+	{"an empty splice", "JOB A a.sub\nSPLICE S empty.dag\nPARENT A CHILD S"},
+	{"pins that do not meet", "JOB A a.sub\nSPLICE P two.dag\nSPLICE Q two.dag\nSPLICE O one.dag\nSPLICE G gap.dag\nSPLICE H half.dag\nCONNECT P Q\nCONNECT P O\nCONNECT O P\nCONNECT P G\nCONNECT P A\nCONNECT P R\nCONNECT P\nCONNECT P H\nCONNECT P Q Q\nPIN_IN P 1\nPIN_IN A 0\nPIN_OUT A x\nPIN_OUT ALL_NODES 1"},
+	{"PRE_SKIP without a script", "JOB A a.sub\nPRE_SKIP A 3"},
 	{"a continuation", "JOB A a.sub\nPARENT \\\n   A \\\n # not this\n   CHILD \\\n   nosuch"},
 	{"a continuation without end", "JOB A a.sub \\"},
 	{"not UTF-8", "JOB A\xff a.sub"},
 }
 
 func TestWhatIsSaidOfBadFiles(t *testing.T) {
-	files := tree{"loop.dag": "INCLUDE dir/in.dag\n", "dir/in.dag": "INCLUDE loop.dag\n", "bad.dag": "\n\tJOB B\n"}
+	files := tree{
+		"loop.dag": "INCLUDE dir/in.dag\n", "dir/in.dag": "INCLUDE loop.dag\n", "bad.dag": "\n\tJOB B\n",
+		"my.conf": "", "one.dag": "JOB x x.sub\n", "itself.dag": "JOB x x.sub\nSPLICE T other.dag\n", "other.dag": "SPLICE U itself.dag\n", "empty.dag": "# nothing\n",
+		"final.dag": "JOB x x.sub\nFINAL F f.sub\nPROVISIONER P p.sub\nCONFIG c\nENV GET x\nSET_JOB_ATTR a = 1\nNODE_STATUS_FILE f\nJOBSTATE_LOG f\nDOT f\n",
+		"two.dag":   "JOB x x.sub\nJOB y y.sub\nPIN_IN x 1\nPIN_IN y 2\nPIN_OUT x 1\nPIN_OUT y 2\n",
+		"gap.dag":   "JOB x x.sub\nJOB y y.sub\nPIN_IN x 1\nPIN_IN y 3\n",
+		"half.dag":  "JOB x x.sub\nJOB y y.sub\nPIN_IN x 1\nPIN_IN x 2\n",
+	}
 	var b strings.Builder
 	for _, c := range bad {
 		g, diags := Read("dir/in.dag", []byte(c.src), files)
@@ -185,7 +212,7 @@ func TestAReadingEndsAfterAHundredErrors(t *testing.T) {
 		fmt.Fprintf(&b, "JOB n%d a.sub\nVARS n%d x=\"1\"\nVARS n%d x=\"2\"\n", i, i, i)
 	}
 	g, diags := Read("in.dag", []byte(b.String()), nil)
-	if g == nil || g.Len() != 1000 || len(diags) != 2*maxProblems {
+	if g == nil || g.Len() != 1000 || len(diags) != maxProblems {
 		t.Fatalf("%d warnings", len(diags))
 	}
 }
@@ -219,25 +246,70 @@ func FuzzRead(f *testing.F) {
 				}
 			}
 		}
+		if err := g.Check(); err != nil {
+			t.Fatal(err)
+		}
 		again, _ := Read("in.dag", []byte(src), files)
 		if d := cmp.Diff(g, again); d != "" {
 			t.Fatalf("two readings differ: %s", d)
 		}
+		if written, err := Write(g); err == nil {
+			again, diags := ReadAll([]File{{Name: "in.dag", Text: written}}, files, Options{AnyName: true})
+			if d := cmp.Diff(g, again); d != "" {
+				t.Fatalf("written and read again, it differs: %s%s\n%s", d, diags, written)
+			}
+		} else if !strings.Contains(err.Error(), "has the name of a submit description") {
+			t.Fatal(err)
+		}
 	})
 }
 
-func BenchmarkRead(b *testing.B) {
+// wide is a file of many nodes that share a submit file, with edges edges.
+func wide(nodes, edges int) string {
 	var src strings.Builder
-	for i := range 50_000 {
+	for i := range nodes {
 		fmt.Fprintf(&src, "JOB n%d job.sub\nVARS n%d part=\"%d\"\n", i, i, i)
-		if i > 0 {
-			fmt.Fprintf(&src, "PARENT n%d CHILD n%d\n", i/2, i)
-		}
 	}
-	b.SetBytes(int64(src.Len()))
+	for k := range edges {
+		to := 1 + k%(nodes-1)
+		fmt.Fprintf(&src, "PARENT n%d CHILD n%d\n", (k*7919)%to, to)
+	}
+	return src.String()
+}
+
+func BenchmarkRead(b *testing.B) {
+	for name, src := range map[string]string{
+		"of 100000 nodes":  wide(100_000, 0),
+		"of 1000000 edges": wide(100_000, 1_000_000),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			b.ReportAllocs()
+			for b.Loop() {
+				g, diags := Read("in.dag", []byte(src), nil)
+				if g == nil {
+					b.Fatal(diags)
+				}
+				b.ReportMetric(float64(g.Edges()), "edges")
+			}
+		})
+	}
+}
+
+func BenchmarkGraphInTheLedger(b *testing.B) {
+	g, diags := Read("in.dag", []byte(wide(100_000, 100_000)), nil)
+	if g == nil {
+		b.Fatal(diags)
+	}
+	b.ReportAllocs()
 	for b.Loop() {
-		if g, diags := Read("in.dag", []byte(src.String()), nil); g == nil {
-			b.Fatal(diags)
+		blob, err := json.Marshal(g)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(blob)), "bytes")
+		if err := json.Unmarshal(blob, new(dag.Graph)); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

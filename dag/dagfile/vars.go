@@ -1,7 +1,6 @@
 package dagfile
 
 import (
-	"slices"
 	"strings"
 
 	"gridburst/dag"
@@ -17,10 +16,14 @@ func (r *reader) setVars(l *line, c *command) {
 	var vars []dag.Var
 	var names []word
 	back := l.at
-	w, _ := l.word()
-	last := strings.EqualFold(w.text, "APPEND")
-	if !last && !strings.EqualFold(w.text, "PREPEND") {
-		l.at = back
+	last := r.appendVars
+	switch w, _ := l.word(); strings.ToUpper(w.text) {
+	case "APPEND":
+		last = true
+	case "PREPEND":
+		last = false
+	default:
+		l.at, l.open = back, word{}
 	}
 	for {
 		name, value, more, ok := r.assignment(l, c)
@@ -34,7 +37,7 @@ func (r *reader) setVars(l *line, c *command) {
 		names = append(names, name)
 	}
 	if len(vars) == 0 {
-		r.usage(l, word{start: l.at, end: l.at}, c)
+		r.usage(l, l.end(), c)
 		return
 	}
 	for k, v := range vars {
@@ -45,26 +48,27 @@ func (r *reader) setVars(l *line, c *command) {
 }
 
 // setVar gives a node a macro. The last one of a name holds; only if it replaces one
-// that was given to the same node by name, that is worth a word.
+// that was given to nodes by name, that is worth a word.
 func (r *reader) setVar(l *line, name word, i int32, v dag.Var, all bool) {
 	n := r.builder.Node(i)
-	key := varOf{i, strings.ToLower(v.Name)}
-	if r.vars[key] && !all {
+	if all {
+		if r.scope.allVars == nil {
+			r.scope.allVars = map[string]bool{}
+		}
+		r.scope.allVars[strings.ToLower(v.Name)] = true
+	}
+	before := len(n.Vars)
+	n.Vars = without(n.Vars, v.Name)
+	if len(n.Vars) < before && !r.scope.allVars[strings.ToLower(v.Name)] {
 		r.warn(l, name, v.Name+" is set again for "+quote(n.Name), "The last value holds.")
 	}
-	r.vars[key] = !all
-	n.Vars = append(slices.DeleteFunc(n.Vars, func(x dag.Var) bool { return strings.EqualFold(x.Name, v.Name) }), v)
+	n.Vars = append(n.Vars, v)
 }
 
 // assignment reads name = "value", in which \" is a quote and \\ a backslash. more is
 // false at the end of the line.
 func (r *reader) assignment(l *line, c *command) (name word, value string, more, ok bool) {
-	skip := func() {
-		for l.at < len(l.text) && blank(l.text[l.at]) {
-			l.at++
-		}
-	}
-	skip()
+	l.skipBlanks()
 	if l.at == len(l.text) {
 		return name, "", false, true
 	}
@@ -74,39 +78,57 @@ func (r *reader) assignment(l *line, c *command) (name word, value string, more,
 	}
 	name.end = l.at
 	name.text = l.text[name.start:name.end]
-	skip()
+	l.skipBlanks()
 	if l.at == len(l.text) || l.text[l.at] != '=' {
 		r.fail(l, name, quote(name.text)+" has no value", "It is written "+c.usage+".")
 		return name, "", false, false
 	}
 	l.at++
-	skip()
+	l.skipBlanks()
 	at := word{start: l.at, end: l.at + 1}
 	if l.at == len(l.text) || l.text[l.at] != '"' {
 		r.fail(l, at, "the value of "+name.text+" does not stand in quotes", "It is written "+c.usage+".")
 		return name, "", false, false
 	}
-	var b strings.Builder
+	from := l.at + 1
+	escaped := false
 	for l.at++; l.at < len(l.text); l.at++ {
-		switch c := l.text[l.at]; {
-		case c == '"':
+		switch l.text[l.at] {
+		case '"':
+			if value = l.text[from:l.at]; escaped {
+				value = unescape(value)
+			}
 			l.at++
-			return name, b.String(), true, r.validVar(l, name)
-		case c == '\\' && l.at+1 < len(l.text) && (l.text[l.at+1] == '"' || l.text[l.at+1] == '\\'):
-			l.at++
-			b.WriteByte(l.text[l.at])
-		default:
-			b.WriteByte(c)
+			return name, value, true, r.validVar(l, name)
+		case '\\':
+			escaped = true
+			if l.at+1 < len(l.text) && (l.text[l.at+1] == '"' || l.text[l.at+1] == '\\') {
+				l.at++
+			}
 		}
 	}
 	r.fail(l, at, "the value of "+name.text+" is not ended", `A quote within it is written \".`)
 	return name, "", false, false
 }
 
+// unescape makes \" a quote and \\ a backslash; before anything else a backslash is one.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\') {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+const nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
 // validVar reports whether a macro may have a name.
 func (r *reader) validVar(l *line, w word) bool {
 	name, isAttr := ad.CutMy(w.text)
-	valid := name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	valid := name != "" && strings.Trim(name, nameChars) == ""
 	switch {
 	case !valid:
 		r.fail(l, w, quote(w.text)+" is no name for a macro", "Names are letters, digits and underscores; + before it makes it an attribute of the job.")

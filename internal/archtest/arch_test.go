@@ -25,11 +25,11 @@ var floors = []struct {
 		"internal/grid", "internal/ad", "internal/macro", "internal/failpoint", "internal/freeze", "internal/pause", "internal/secrecy", "internal/whole",
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
-		"router", "router/burst", "router/route", "dag", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire",
+		"router", "router/burst", "dag", "dag/account", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire", "router/route",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
 		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
-		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/worker/sandbox", "internal/worker/runner",
+		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/script", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
 		"schedd/jobad", "schedd/idle", "schedd/pool", "schedd/watch",
@@ -44,6 +44,7 @@ var beside = map[string]map[string]string{
 	"internal/macro":         {"internal/grid": "errors are words too", "internal/ad": "its functions compute with ClassAds"},
 	"router/burst":           {"router": "demand is what a Cycle left over"},
 	"dag/dagfile":            {"dag": "it reads and writes the graph"},
+	"dag/account":            {"dag": "it tells of a run"},
 	"configs":                {"router/route": "a route block becomes the same route as HTCondor's", "schedd/submit": "a job block becomes the same value as a submit file", "dag": "a workflow block becomes the same graph as a DAG file"},
 	"gahp/fake":              {"gahp/conform": "its fault scripts are the suite's data"},
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
@@ -68,6 +69,7 @@ var owners = map[string]struct {
 	"github.com/containerd/cgroups":       {[]string{"internal/worker/sandbox"}, "job containment is one room's work"},
 	"github.com/danielgtaylor/huma":       {[]string{"schedd/serve"}, "the contract's types stay plain"},
 	"github.com/prometheus/client_golang": {[]string{"internal/telemetry"}, "what is counted is plain to the rest of the house"},
+	"github.com/goccy/go-graphviz":        {[]string{"cmd/internal/draw"}, "no other command carries what lays out graphs"},
 	"github.com/spf13/cobra":              {[]string{"cmd"}, "only commands parse flags"},
 	"go.yaml.in/yaml":                     {[]string{"gahp/ovirtsim", "schedd/cloudconfig"}, "only a guest reads cloud-config, and who adds to one"},
 	"github.com/kdomanski/iso9660":        {[]string{"gahp/ovirtsim/guest"}, "only a guest has a config drive"},

@@ -87,6 +87,7 @@ func (b *bench) trueJobs(ctx context.Context) ([]Row, error) {
 		}
 	}
 	r.Value = median(r.Runs)
+	b.limits[r.Name] = r.Value
 	return []Row{r}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/rig"
+	"gridburst/internal/script"
 	"gridburst/schedd/api"
 )
 
@@ -156,6 +157,8 @@ func programOf(p *rig.Proc) failpoint.Program {
 		return failpoint.Schedd
 	case second == desk.Arg:
 		return failpoint.Desk
+	case second == script.Arg:
+		return failpoint.Keeper
 	case name == "gworker" && second == "runner":
 		return failpoint.Runner
 	case name == "gworker":

@@ -25,6 +25,8 @@ type killer struct {
 	again  bool              // they are armed again and again, and nothing else is killed
 	pause  time.Duration     // between faults, on the average
 
+	programs []failpoint.Program // that are killed; nil: all but keepers of scripts
+
 	random  map[failpoint.Program]int // that were killed at random instants
 	stopped map[failpoint.Program]int // that stood still for a while
 	wg      sync.WaitGroup            // of those that do now
@@ -40,7 +42,10 @@ func (k *killer) run(ctx context.Context, kills int) error {
 	k.random, k.stopped = map[failpoint.Program]int{}, map[failpoint.Program]int{}
 	defer k.wg.Wait()
 	left := k.points
-	programs := []failpoint.Program{failpoint.Schedd, failpoint.Agent, failpoint.Runner, failpoint.GAHP, failpoint.Desk}
+	programs := k.programs
+	if programs == nil {
+		programs = []failpoint.Program{failpoint.Schedd, failpoint.Agent, failpoint.Runner, failpoint.GAHP, failpoint.Desk}
+	}
 	for {
 		_, died, err := k.house.passed()
 		if err != nil {

@@ -28,19 +28,33 @@ func lowerJobs(r jobfile.Request) ([]submit.Spec, error) {
 
 const opWorkflow = "workflow"
 
-// ReadWorkflow reads a workflow's file as its owner. With problems in the file the
-// error's cause is a [grid.DiagnosticsError].
-func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *dag.Graph, err error) {
-	return g, d.call(ctx, owner, opWorkflow, path, nil, &g)
+type workflowRead struct {
+	Graph  []byte `json:"graph"` // packed
+	Rescue int32  `json:"rescue,omitempty"`
 }
 
-func readWorkflow(path string) (*dag.Graph, error) {
+// ReadWorkflow reads a workflow's file as its owner, and the newest rescue file beside it,
+// whose number it gives; 0: there is none. With problems in the file the error's cause is
+// a [grid.DiagnosticsError].
+func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *dag.Graph, rescue int32, err error) {
+	var out workflowRead
+	if err = d.call(ctx, owner, opWorkflow, path, nil, &out); err == nil {
+		g, err = dag.Unpack(out.Graph)
+	}
+	return g, out.Rescue, err
+}
+
+func readWorkflow(path string) (workflowRead, error) {
 	if !filepath.IsAbs(path) {
-		return nil, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+		return workflowRead{}, grid.Errorf(grid.Invalid, "%q is not a full path", path)
 	}
-	g, diags, err := jobfile.Workflow(path, path)
+	g, rescue, diags, err := jobfile.Resumed(path, path)
 	if err != nil {
-		return nil, err
+		return workflowRead{}, err
 	}
-	return g, diags.Err()
+	if err := diags.Err(); err != nil {
+		return workflowRead{}, err
+	}
+	blob, err := g.Pack()
+	return workflowRead{blob, rescue}, err
 }

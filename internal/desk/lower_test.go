@@ -21,7 +21,7 @@ func TestJobFilesAndWorkflowsAreReadAsTheirOwner(t *testing.T) {
 	if err != nil || len(specs) != 1 || specs[0].Len() != 2 {
 		t.Errorf("a job file: %d specs, %v", len(specs), err)
 	}
-	g, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "w.dag"))
+	g, _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "w.dag"))
 	if err != nil || g.Len() != 2 || g.Check() != nil {
 		t.Errorf("a workflow: %+v, %v", g, err)
 	}
@@ -33,12 +33,15 @@ func TestJobFilesAndWorkflowsAreReadAsTheirOwner(t *testing.T) {
 	if _, err := d.LowerJobs(t.Context(), me(), jobfile.Request{File: filepath.Join(dir, "bad.sub"), Dir: dir}); !errors.As(err, &diags) || diags.Diagnostics[0].Line != 2 {
 		t.Errorf("a bad job file: %v", err)
 	}
-	if _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "bad.dag")); !errors.As(err, &diags) || diags.Diagnostics[0].Line != 2 {
+	if _, _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "bad.dag")); !errors.As(err, &diags) || diags.Diagnostics[0].Line != 2 {
 		t.Errorf("a bad workflow: %v", err)
 	}
 	for name, err := range map[string]error{
 		"a missing file": func() error { _, err := d.ReadFile(t.Context(), me(), filepath.Join(dir, "none"), 1); return err }(),
-		"a missing dag":  func() error { _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "none.dag")); return err }(),
+		"a missing dag": func() error {
+			_, _, err := d.ReadWorkflow(t.Context(), me(), filepath.Join(dir, "none.dag"))
+			return err
+		}(),
 		"a missing job": func() error {
 			_, err := d.LowerJobs(t.Context(), me(), jobfile.Request{File: filepath.Join(dir, "none.sub"), Dir: dir})
 			return err

@@ -33,6 +33,9 @@ var operations = map[string]operation{
 	opStage:    func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
 	opCommit:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
 	opWrite:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, replaceFile) },
+	opRescue:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepRescue) },
+	opSave:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
+	opLines:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
 	opDrop:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
 }
 

@@ -51,6 +51,7 @@ type Program string
 const (
 	Schedd Program = "gschedd"
 	Desk   Program = "desk"
+	Keeper Program = "script" // of a workflow's script
 	Agent  Program = "gworker"
 	Runner Program = "runner"
 	GAHP   Program = "ovirt_gahp"
@@ -126,6 +127,14 @@ var Points = []Point{
 	{Name: "takeover.commit.after", Of: Schedd, When: "outputs are in place, and the ledger does not know"},
 	{Name: "desk.stage.manifest", Of: Desk, When: "outputs are staged, and their list is about to be written"},
 	{Name: "desk.commit.one", Of: Desk, When: "one of several outputs is in place"},
+	{Name: "dag.keep.before", Of: Schedd, When: "it is known what changes of a workflow, and nothing was kept", Test: "TestWorkflowsAreKilled"},
+	{Name: "dag.keep.after", Of: Schedd, When: "what changes of a workflow is durable, and nothing of it was done", Test: "TestWorkflowsAreKilled"},
+	{Name: "dag.child.before", Of: Schedd, When: "the file of a sub-DAG was read, and its run is not in the queue", Test: "TestWorkflowsAreKilled"},
+	{Name: "dag.child.after", Of: Schedd, When: "the run of a sub-DAG is in the queue, and its node does not know", Test: "TestWorkflowsAreKilled"},
+	{Name: "dag.files.written", Of: Schedd, When: "what a workflow leaves is written, and its end is not durable", Test: "TestWorkflowsAreKilled"},
+	{Name: "script.begin", Of: Schedd, When: "a script is due and has its file, and no keeper was started", Test: "TestWorkflowsAreKilled"},
+	{Name: "script.begun", Of: Keeper, When: "a script is about to begin, as its file says", Test: "TestWorkflowsAreKilled"},
+	{Name: "script.ended", Of: Keeper, When: "a script has ended, and its file does not say so", Test: "TestWorkflowsAreKilled"},
 	{Name: "node.submit.before", Of: Schedd, When: "a node of a workflow is about to be submitted"},
 	{Name: "node.submit.after", Of: Schedd, When: "a node's jobs are in the queue, and its run does not know"},
 	{Name: "cron.fire.before", Of: Schedd, When: "a timetable's instant has come, and nothing was started"},

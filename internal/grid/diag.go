@@ -13,10 +13,11 @@ type Diagnostic struct {
 	Summary string `json:"summary"`           // one line, no full stop
 	Detail  string `json:"detail,omitempty"`  // sentences
 	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`   // from 1; 0: no place known
-	Column  int    `json:"column,omitempty"` // from 1, in characters
-	Length  int    `json:"length,omitempty"` // characters to underline
-	Source  string `json:"source,omitempty"` // the line, without its end
+	Line    int    `json:"line,omitempty"`    // from 1; 0: no place known
+	Column  int    `json:"column,omitempty"`  // from 1, in characters
+	Length  int    `json:"length,omitempty"`  // characters to underline
+	Source  string `json:"source,omitempty"`  // the line, without its end
+	Command string `json:"command,omitempty"` // the keyword of the line, in files that have them
 }
 
 // Pos is a place in a text that a person wrote.

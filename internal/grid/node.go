@@ -27,6 +27,8 @@ const (
 	NodeFail    NodeVerb = "fail"    //
 	NodeRetry   NodeVerb = "retry"   // failed, with an attempt left
 	NodeGiveUp  NodeVerb = "give_up" // an ancestor failed for good
+	NodeHope    NodeVerb = "hope"    // that ancestor is tried again
+	NodeSkip    NodeVerb = "skip"    // somebody says that it counts as done
 )
 
 var nodeNext = table[NodeState, NodeVerb]{
@@ -34,12 +36,16 @@ var nodeNext = table[NodeState, NodeVerb]{
 	{NodeWaiting, NodeGiveUp, NodeFutile},
 	{NodeWaiting, NodeSucceed, NodeDone}, // DONE in the file
 
+	{NodeWaiting, NodeSkip, NodeDone},
+
 	{NodeReady, NodeRunPre, NodePre},
 	{NodeReady, NodeSubmit, NodeSubmitted},
+	{NodeReady, NodeRunPost, NodePost}, // NOOP, or could not be submitted
 	{NodeReady, NodeSucceed, NodeDone}, // NOOP
 	{NodeReady, NodeFail, NodeFailed},  // could not be submitted
 	{NodeReady, NodeRetry, NodeReady},  // as before, with an attempt left
 	{NodeReady, NodeGiveUp, NodeFutile},
+	{NodeReady, NodeSkip, NodeDone},
 
 	{NodePre, NodeSubmit, NodeSubmitted},
 	{NodePre, NodeRunPost, NodePost},
@@ -55,6 +61,11 @@ var nodeNext = table[NodeState, NodeVerb]{
 	{NodePost, NodeSucceed, NodeDone},
 	{NodePost, NodeFail, NodeFailed},
 	{NodePost, NodeRetry, NodeReady},
+
+	{NodeFailed, NodeRetry, NodeReady}, // somebody asks for it
+	{NodeFailed, NodeSkip, NodeDone},
+	{NodeFutile, NodeHope, NodeWaiting},
+	{NodeFutile, NodeSkip, NodeDone},
 }
 
 // On is the state after v happened in s. It is the only way a node's state

@@ -30,6 +30,7 @@ type Request struct {
 	Vars   []submit.Var // macros from outside
 	Env    []string     // NAME=value, of the submitter
 	Domain string       // jobs and slots of one domain share files
+	Text   string       // a submit file that stands in a DAG file; File then names that
 
 	Own []submit.OwnCommand // of the schedd that is to have the jobs
 }
@@ -40,6 +41,10 @@ func IsHCL(name string) bool { return strings.EqualFold(filepath.Ext(name), ".hc
 // Read makes specs of a job file. The error is that the file cannot be read at all;
 // with errors among the diagnostics there are no specs to use.
 func Read(r Request) ([]submit.Spec, grid.Diagnostics, error) {
+	if r.Text != "" {
+		specs, diags := Lower(r.File, []byte(r.Text), false, "", r.site())
+		return specs, diags, nil
+	}
 	src, err := readFile(r.File)
 	if err != nil {
 		return nil, nil, err

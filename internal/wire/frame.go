@@ -101,7 +101,7 @@ func parseFrame(body []byte) (Frame, error) {
 func (m *Message) check() error {
 	kinds := 0
 	for _, set := range [...]bool{
-		m.Hello != nil, m.Advert != nil, m.Report != nil, m.Beat != nil,
+		m.Hello != nil, m.Advert != nil, m.Report != nil, m.Beat != nil, m.Update != nil,
 		m.Welcome != nil, m.Renew != nil, m.Start != nil, m.Kill != nil, m.Suspend != nil, m.Forget != nil, m.Drain != nil, m.Quit != nil,
 	} {
 		if set {
@@ -114,6 +114,8 @@ func (m *Message) check() error {
 		return fmt.Errorf("it says %d things, and one is right", kinds)
 	case m.Report != nil:
 		named = m.Report.Job.Cluster > 0
+	case m.Update != nil:
+		named = m.Update.Job.Cluster > 0
 	case m.Start != nil:
 		named = m.Start.Job.Cluster > 0
 	case m.Suspend != nil:

@@ -27,6 +27,7 @@ type Message struct {
 	Advert *Advert `json:"advert,omitempty"` // the machine changed
 	Report *Report `json:"report,omitempty"`
 	Beat   *Beat   `json:"beat,omitempty"` // every Welcome.RenewMS
+	Update *Update `json:"update,omitempty"`
 
 	// From the schedd.
 	Welcome *Welcome `json:"welcome,omitempty"` // first on every stream
@@ -67,6 +68,14 @@ const (
 // form; Cpus, Memory (MiB) and Disk (KiB) are the machine's totals, from which the
 // schedd carves dynamic slots.
 type Advert struct {
+	Attrs map[string]string `json:"attrs"`
+}
+
+// Update is what a job that runs says of itself: ClassAd expressions for its ad, all that
+// it has said so far. It comes again from time to time: one may be lost with a connection.
+type Update struct {
+	Job   grid.JobID        `json:"job"`
+	Epoch uint32            `json:"epoch"`
 	Attrs map[string]string `json:"attrs"`
 }
 

@@ -76,7 +76,13 @@ func (t *attempt) begin(ctx context.Context, earlier []*attempt) {
 
 // run follows a runner to the attempt's end.
 func (t *attempt) run(ctx context.Context, r *runner.Client) {
-	if result, ok := t.await(ctx, r); ok {
+	saying, stop := context.WithCancel(ctx)
+	var said sync.WaitGroup
+	said.Go(func() { t.say(saying) })
+	result, ok := t.await(ctx, r)
+	stop()
+	said.Wait()
+	if ok {
 		t.ended(ctx, result)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
 )
@@ -169,8 +170,17 @@ func (c *Client) SubmitDag(ctx context.Context, s DagSubmission) (out DagSubmitt
 	if s.Key == "" {
 		s.Key = NewKey()
 	}
+	if s.Graph.Len() > largeGraph {
+		if s.Packed, err = s.Graph.Pack(); err != nil {
+			return out, err
+		}
+		s.Graph = dag.Graph{}
+	}
 	return out, c.again(ctx, func() error { return c.do(ctx, "POST", "/v1/dags", s, &out) })
 }
+
+// largeGraph is how many nodes go as they are: for a person who looks on.
+const largeGraph = 1000
 
 // Dags lists runs of workflows; with past also those that have ended.
 func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {
@@ -180,6 +190,16 @@ func (c *Client) Dags(ctx context.Context, past bool) (out Dags, err error) {
 // Dag is a run with its nodes.
 func (c *Client) Dag(ctx context.Context, id uint32) (out DagDetail, err error) {
 	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d", id), nil, &out)
+}
+
+// DagEdges is a run with its nodes and what each waits for.
+func (c *Client) DagEdges(ctx context.Context, id uint32) (out DagDetail, err error) {
+	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/dags/%d?edges=true", id), nil, &out)
+}
+
+// ControlDag halts a run, pauses it, lets it go on, limits it, or does something to a node.
+func (c *Client) ControlDag(ctx context.Context, id uint32, what DagControl) (out DagControlled, err error) {
+	return out, c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/control", id), what, &out)
 }
 
 // RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.

@@ -15,6 +15,14 @@ func (c *StartDag) apply(t *txn) (any, error) {
 	if c.Cron != "" && c.Due <= t.v.crons[c.Cron] {
 		return nil, grid.Errorf(grid.Conflict, "trigger %s has fired or passed over this occurrence", c.Cron)
 	}
+	if c.Parent != (Parent{}) {
+		if err := t.due(c.Parent); err != nil {
+			return nil, err
+		}
+	}
+	if c.Header.Status != dag.RunNew || c.Header.Version != 0 {
+		return nil, grid.Errorf(grid.Invalid, "a workflow begins as a new one")
+	}
 	chunks, err := t.staged(c.Stage)
 	if err != nil {
 		return nil, err
@@ -30,6 +38,7 @@ func (c *StartDag) apply(t *txn) (any, error) {
 	t.dropStage(c.Stage, len(chunks))
 	g := Dag{
 		Owner: t.owner(c.Owner), Name: c.Name, File: c.File, Dir: c.Dir, Cron: c.Cron, Due: c.Due, Nodes: c.Nodes, Started: t.at,
+		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue,
 	}
 	t.emit(Event{Type: DagMoved, ID: id, To: uint8(dag.RunNew), Text: c.Name})
 	if c.Cron != "" {
@@ -120,12 +129,13 @@ func (c *PassCron) apply(t *txn) (any, error) {
 	return nil, nil
 }
 
-// due refuses a cluster that is a node's attempt which nobody asked for, or no more.
-func (c *Submit) due(t *txn) error {
-	g, ok := t.v.dags.get(c.Dag)
-	n, _ := t.v.Node(c.Dag, c.Node)
-	if !ok || g.Status != dag.RunRunning || !n.Asked || n.Attempt != c.Attempt {
-		return grid.Errorf(grid.Conflict, "attempt %d of node %d of workflow %d is not due", c.Attempt, c.Node, c.Dag)
+// due refuses what is begun for a node's attempt which nobody asked for, or no more.
+func (t *txn) due(p Parent) error {
+	g, ok := t.v.dags.get(p.Dag)
+	n, _ := t.v.Node(p.Dag, p.Node)
+	live := g.Status == dag.RunRunning || g.Status == dag.RunFinishing
+	if !ok || !live || !n.Asked || n.Attempt != p.Attempt {
+		return grid.Errorf(grid.Conflict, "attempt %d of node %d of workflow %d is not due", p.Attempt, p.Node, p.Dag)
 	}
 	return nil
 }

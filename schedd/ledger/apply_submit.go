@@ -59,7 +59,7 @@ func (c *Submit) apply(t *txn) (any, error) {
 		return nil, err
 	}
 	if c.Dag != 0 {
-		if err := c.due(t); err != nil {
+		if err := t.due(Parent{c.Dag, c.Node, c.Attempt}); err != nil {
 			return nil, err
 		}
 	}

@@ -20,17 +20,74 @@ type Dag struct {
 	Failed  int32 // nodes
 	Started int64 // ms since 1970
 	Ended   int64 // ms since 1970; 0: not yet
+
+	Parent Parent // whose sub-DAG it is; zero: nobody's
+	Rescue int32  // the number of the rescue file that it began with; 0: none
 }
 
+// Parent is the attempt of a node whose sub-DAG a run is.
+type Parent struct {
+	Dag     uint32
+	Node    int32
+	Attempt uint32
+}
+
+func (e *enc) parent(p Parent, rescue int32) {
+	if p == (Parent{}) && rescue == 0 {
+		return
+	}
+	e.u(uint64(p.Dag))
+	e.u(uint64(p.Node))
+	e.u(uint64(p.Attempt))
+	e.u(uint64(rescue))
+}
+
+// parent reads what comes last in a record or command, if it is there.
+func (d *dec) parent() (p Parent, rescue int32) {
+	if !d.more() {
+		return p, 0
+	}
+	return Parent{Dag: d.u32(), Node: d.id(), Attempt: d.u32()}, d.id()
+}
+
+// longer marks a header or record with fields that older programs did not have. It is
+// set in a byte that held something small, and only where they say something, so that
+// what older programs wrote is read as before and written as before.
+const longer = 0x80
+
 func (e *enc) header(h *dag.Header) {
+	old := dag.Header{Version: h.Version, Status: h.Status, End: h.End, Return: h.Return, MaxJobs: h.MaxJobs}
+	flag := byte(0)
+	if *h != old {
+		flag = longer
+	}
 	e.u(h.Version)
-	e.b = append(e.b, byte(h.Status), byte(h.End))
+	e.b = append(e.b, byte(h.Status), byte(h.End)|flag)
 	e.i(int64(h.Return))
 	e.i(int64(h.MaxJobs))
+	if flag == 0 {
+		return
+	}
+	for _, n := range [...]int32{h.MaxIdle, h.MaxPre, h.MaxPost, h.MaxHold, h.Priority} {
+		e.i(int64(n))
+	}
+	e.bool(h.AlwaysPost)
+	e.b = append(e.b, byte(h.Halt), byte(h.Condition), byte(h.Supply))
+	e.bool(h.Hurry)
 }
 
 func (d *dec) header() dag.Header {
-	return dag.Header{Version: d.u(), Status: dag.RunStatus(d.byte()), End: dag.RunStatus(d.byte()), Return: d.i32(), MaxJobs: d.i32()}
+	h := dag.Header{Version: d.u(), Status: dag.RunStatus(d.byte())}
+	end := d.byte()
+	h.End, h.Return, h.MaxJobs = dag.RunStatus(end&^longer), d.i32(), d.i32()
+	if end&longer == 0 {
+		return h
+	}
+	for _, n := range [...]*int32{&h.MaxIdle, &h.MaxPre, &h.MaxPost, &h.MaxHold, &h.Priority} {
+		*n = d.i32()
+	}
+	h.AlwaysPost, h.Halt, h.Condition, h.Supply, h.Hurry = d.bool(), dag.Halt(d.byte()), dag.Condition(d.byte()), dag.Supply(d.byte()), d.bool()
+	return h
 }
 
 func (g *Dag) encode() *enc {
@@ -47,6 +104,7 @@ func (g *Dag) encode() *enc {
 	e.u(uint64(g.Failed))
 	e.i(g.Started)
 	e.i(g.Ended)
+	e.parent(g.Parent, g.Rescue)
 	return e
 }
 
@@ -60,11 +118,17 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 		Header: d.header(), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
 		Nodes: d.id(), Done: d.id(), Failed: d.id(), Started: d.i(), Ended: d.i(),
 	}
+	g.Parent, g.Rescue = d.parent()
 	return g, d.err()
 }
 
 func (e *enc) node(n *dag.Record) {
-	e.byte(byte(n.State))
+	more := n.Skipped || n.Script != 0 || n.Procs != 0 || n.Pre != 0 || n.Try != 0
+	flag := byte(0)
+	if more {
+		flag = longer
+	}
+	e.byte(byte(n.State) | flag)
 	e.bool(n.Asked)
 	e.u(uint64(n.Attempt))
 	e.u(uint64(n.Cluster))
@@ -73,13 +137,25 @@ func (e *enc) node(n *dag.Record) {
 	e.i(int64(n.Exit))
 	e.u(n.Seen.Index)
 	e.u(uint64(n.Seen.Seq))
+	if more {
+		e.bool(n.Skipped)
+		e.byte(byte(n.Script))
+		e.u(uint64(n.Procs))
+		e.i(int64(n.Pre))
+		e.u(uint64(n.Try))
+	}
 }
 
 func (d *dec) node() dag.Record {
-	return dag.Record{
-		State: grid.NodeState(d.byte()), Asked: d.bool(), Attempt: d.u32(), Cluster: d.id(), Left: d.i32(), Bad: d.i32(), Exit: d.i32(),
+	state := d.byte()
+	n := dag.Record{
+		State: grid.NodeState(state &^ longer), Asked: d.bool(), Attempt: d.u32(), Cluster: d.id(), Left: d.i32(), Bad: d.i32(), Exit: d.i32(),
 		Seen: dag.Position{Index: d.u(), Seq: d.u32()},
 	}
+	if state&longer != 0 {
+		n.Skipped, n.Script, n.Procs, n.Pre, n.Try = d.bool(), dag.Stage(d.byte()), d.id(), d.i32(), d.u32()
+	}
+	return n
 }
 
 func decodeNode(k, v []byte) (n dag.Record, err error) {
@@ -105,6 +181,10 @@ type StartDag struct {
 	Nodes int32
 	Cron  string
 	Due   int64
+
+	Header dag.Header // what it begins with: limits, no status
+	Parent Parent     // it is that attempt's sub-DAG, and refused unless that is due
+	Rescue int32
 }
 
 func (*StartDag) Kind() Kind { return KindStartDag }
@@ -121,6 +201,11 @@ func (c *StartDag) encode(e *enc) {
 	e.u(uint64(c.Nodes))
 	e.str(c.Cron)
 	e.i(c.Due)
+	if c.Header == (dag.Header{}) && c.Parent == (Parent{}) && c.Rescue == 0 {
+		return
+	}
+	e.header(&c.Header)
+	e.parent(c.Parent, c.Rescue)
 }
 
 func (c *StartDag) decode(d *dec) {
@@ -133,6 +218,10 @@ func (c *StartDag) decode(d *dec) {
 		}
 	}
 	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
+	if d.more() {
+		c.Header = d.header()
+		c.Parent, c.Rescue = d.parent()
+	}
 }
 
 // StepDag records what steps of a run have changed, many [dag.Change]s in one. It is

@@ -285,18 +285,24 @@ func (s *script) workflow(v *View) Body {
 			Owner: Owner{"alice", 1000, 100}, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")},
 			Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Stage: rapid.SampledFrom([]uint32{0, 0, 1}).Draw(s.t, "graphs"),
 			Cron: rapid.SampledFrom([]string{"", "nightly"}).Draw(s.t, "cron"), Due: rapid.Int64Range(0, 9).Draw(s.t, "due"),
+			Header: dag.Header{MaxPre: rapid.Int32Range(0, 1).Draw(s.t, "maxpre")}, Rescue: rapid.Int32Range(0, 1).Draw(s.t, "rescue"),
+			Parent: rapid.SampledFrom([]Parent{{}, {}, {Dag: 1, Node: 1, Attempt: 0}, {Dag: 1, Node: 2, Attempt: 9}}).Draw(s.t, "parent"),
 		}
 	case 2:
 		return &PassCron{Cron: "nightly", At: rapid.Int64Range(0, 9).Draw(s.t, "pass")}
 	}
 	c := &StepDag{Dag: id, Version: g.Version, Header: g.Header}
 	c.Header.Version++
-	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5}).Draw(s.t, "status")
+	c.Header.Status = rapid.SampledFrom([]dag.RunStatus{1, 1, 1, 2, 3, 4, 5, 6, 7}).Draw(s.t, "status")
+	c.Header.Halt = dag.Halt(rapid.IntRange(0, 2).Draw(s.t, "halt"))
+	c.Header.Hurry = rapid.Bool().Draw(s.t, "hurry")
 	for range rapid.IntRange(0, 3).Draw(s.t, "changes") {
 		i := rapid.Int32Range(0, 3).Draw(s.t, "index")
 		n, _ := v.Node(id, i)
 		n.State = grid.NodeState(rapid.IntRange(0, 7).Draw(s.t, "state"))
 		n.Asked = rapid.Bool().Draw(s.t, "asked")
+		n.Script = dag.Stage(rapid.IntRange(0, 4).Draw(s.t, "script"))
+		n.Pre, n.Try = rapid.Int32Range(-9, 9).Draw(s.t, "pre"), rapid.Uint32Range(0, 1).Draw(s.t, "try")
 		c.Nodes = append(c.Nodes, NodeChange{Index: i, Record: n, Why: "so it went"})
 	}
 	return c

@@ -21,6 +21,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-machines": writeMachines,
 	"format1-parts":    writeParts,
 	"format1-rules4":   writeReceipts,
+	"format1-scripts":  writeScripts,
 }
 
 // history is a machine in the making of a golden file.
@@ -48,6 +49,58 @@ func (h *history) write(path string) {
 	h.t.Helper()
 	_, err := h.m.WriteBackup(path)
 	must(h.t, err)
+}
+
+// writeScripts makes a history of a workflow with scripts, limits and a sub-DAG.
+func writeScripts(t *testing.T, path string) {
+	t.Helper()
+	h := newHistory(t)
+	do := func(b Body) any { return h.do(b).Value }
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.5", Rules: 4})
+	start := StartDag{
+		Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Name: "w", File: "/home/alice/w.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 3,
+		Header: dag.Header{MaxJobs: 5, MaxIdle: 6, MaxPre: 7, MaxPost: 8, MaxHold: 9, Priority: -3, AlwaysPost: true}, Rescue: 2,
+	}
+	run := do(&start).(uint32)
+	head := start.Header
+	step := func(list ...NodeChange) {
+		c := &StepDag{Dag: run, Version: head.Version, Header: head, Nodes: list}
+		c.Header.Version++
+		head = c.Header
+		do(c)
+	}
+	head.Status = dag.RunRunning
+	pre := dag.Record{State: grid.NodePre, Script: dag.ScriptRuns, Attempt: 1}
+	step(NodeChange{0, pre, ""})
+	pre.Script, pre.Try = dag.ScriptDeferred, 1
+	step(NodeChange{0, pre, "it was put off"})
+	sub := dag.Record{State: grid.NodePre, Script: dag.ScriptOver, Asked: true, Attempt: 2, Pre: -9}
+	step(NodeChange{1, sub, ""}, NodeChange{2, dag.Record{State: grid.NodeDone, Skipped: true}, "somebody said so"})
+	child := start
+	child.Parent, child.Rescue = Parent{Dag: run, Node: 1, Attempt: 1}, 0
+	do(&child) // refused
+	child.Parent.Attempt = 2
+	of := do(&child).(uint32)
+	sub.State, sub.Script, sub.Asked, sub.Cluster, sub.Procs, sub.Left = grid.NodeSubmitted, dag.ScriptNone, false, int32(of), 1, 1
+	head.Halt = dag.Paused
+	step(NodeChange{1, sub, ""})
+	do(&StepDag{Dag: of, Header: dag.Header{Version: 1, Status: dag.RunRemoved, Return: 2, Condition: dag.ConditionRemoved, Hurry: true}})
+	head.Status, head.End, head.Return, head.Condition, head.Supply = dag.RunFinishing, dag.RunFailed, 1, dag.ConditionFailed, dag.SupplyComplete
+	step(NodeChange{0, dag.Record{State: grid.NodeReady, Asked: true, Attempt: 2}, ""})
+	template := []byte("a template")
+	do(&Submit{Owner: start.Owner, Template: template, Hash: HashTemplate(template), Procs: 1, Universe: grid.Vanilla, Dag: run, Node: 0, Attempt: 2})
+	for i, post := range []dag.Stage{dag.ScriptWaits, dag.ScriptRuns, dag.ScriptDeferred, dag.ScriptRuns} {
+		step(NodeChange{0, dag.Record{State: grid.NodePost, Script: post, Attempt: 2, Cluster: 1, Procs: 3, Bad: 1, Exit: -9, Try: uint32(i), Seen: dag.Position{Index: 8}}, "its job was killed by signal 9"})
+	}
+	step(NodeChange{0, dag.Record{State: grid.NodeFailed, Attempt: 2, Cluster: 1, Procs: 3, Bad: 1, Exit: 7}, "its POST script exited with code 7"})
+	for _, s := range []dag.RunStatus{dag.RunClosing, dag.RunFailed} {
+		head.Status = s
+		step()
+	}
+	other := StartDag{Owner: start.Owner, Name: "x", File: "/home/alice/x.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 1, Rescue: 7}
+	head, run = dag.Header{}, do(&other).(uint32)
+	step(NodeChange{0, dag.Record{State: grid.NodeReady, Asked: true, Attempt: 1}, ""})
+	h.write(path)
 }
 
 // writeMachines makes a history of jobs that are machines, by the rules that know of reuse,

@@ -40,7 +40,8 @@ type Backend interface {
 	ActOnStrays(ctx context.Context, who Identity, verb string) error
 	SubmitDag(context.Context, Identity, api.DagSubmission) (api.DagSubmitted, error)
 	Dags(ctx context.Context, who Identity, past bool) (api.Dags, error)
-	Dag(ctx context.Context, who Identity, id uint32) (api.DagDetail, error)
+	Dag(ctx context.Context, who Identity, id uint32, edges bool) (api.DagDetail, error)
+	ControlDag(ctx context.Context, who Identity, id uint32, what api.DagControl) (api.DagControlled, error)
 	RemoveDag(ctx context.Context, who Identity, id uint32) error
 	Invite(context.Context, Identity, api.Invite) (api.Invitation, error)
 

@@ -35,8 +35,18 @@ type claimPath struct {
 	Verb  string `path:"verb" enum:"drain,undrain,stop"`
 }
 
+type dagControl struct {
+	Dag  uint32 `path:"dag"`
+	Body api.DagControl
+}
+
 type dagPath struct {
 	Dag uint32 `path:"dag"`
+}
+
+type dagQuery struct {
+	Dag   uint32 `path:"dag"`
+	Edges bool   `query:"edges" doc:"Also what each node waits for"`
 }
 
 type body[T any] struct{ Body T }
@@ -109,8 +119,12 @@ func (s *Server) register() {
 			return b.Dags(ctx, id, in.Past)
 		})
 	get(s, "/v1/dags/{dag}", "dag", "A run and its nodes", anybody,
-		func(ctx context.Context, id Identity, in *dagPath) (api.DagDetail, error) {
-			return b.Dag(ctx, id, in.Dag)
+		func(ctx context.Context, id Identity, in *dagQuery) (api.DagDetail, error) {
+			return b.Dag(ctx, id, in.Dag, in.Edges)
+		})
+	post(s, "/v1/dags/{dag}/control", "control-dag", "Halt a run, pause it, let it go on, limit it, or do something to a node", anybody, maxBody,
+		func(ctx context.Context, id Identity, in *dagControl) (api.DagControlled, error) {
+			return b.ControlDag(ctx, id, in.Dag, in.Body)
 		})
 	post(s, "/v1/dags/{dag}/remove", "remove-dag", "End a run", anybody, maxBody,
 		func(ctx context.Context, id Identity, in *dagPath) (nothing, error) {

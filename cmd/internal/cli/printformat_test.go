@@ -60,7 +60,7 @@ func TestPrintFormatsAreThoseOfHTCondor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := words(out.String()), words(string(want)); !slices.Equal(got, want) {
+			if got, want := squeezed(out.String()), squeezed(string(want)); !slices.Equal(got, want) {
 				t.Errorf("printed\n%s\nnot, as HTCondor,\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
@@ -76,8 +76,8 @@ func truthOf(t *testing.T, a *ad.Ad, src string) bool {
 	return b
 }
 
-// words are the lines of a table without blanks.
-func words(text string) (lines []string) {
+// squeezed are the lines of a table without blanks.
+func squeezed(text string) (lines []string) {
 	for l := range strings.SplitSeq(text, "\n") {
 		l = strings.Join(strings.Fields(l), "")
 		if l != "" && !strings.HasPrefix(l, "--Jobads") && !strings.HasPrefix(l, "Totalfor") {

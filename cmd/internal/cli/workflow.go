@@ -3,26 +3,27 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"gridburst/dag"
 	"gridburst/internal/grid"
-	"gridburst/internal/jobfile"
 	"gridburst/schedd/api"
-	"gridburst/schedd/submit"
 )
 
 type workflowOptions struct {
 	Asks
+	vars    map[string]string
 	key     string
 	json    bool
 	all     bool
 	timeout time.Duration
+	rescue  rescueOptions
+	limits  dagLimits
+	prio    int32
+	always  bool
 }
 
 // Workflow is gdag.
@@ -36,6 +37,9 @@ func Workflow(d *Deps) *cobra.Command {
 A workflow is a DAGMan file, or an HCL file (.hcl) with a workflow block. Its nodes'
 job files are read when each node is submitted; gdag submit looks at all of them
 first, so that a mistake is found before anything has run.
+
+A run of a DAG file that fails leaves a rescue file beside it (FILE.rescue001, and so
+on): submitted again, the DAG file is taken up where the newest of them left off.
 ` + ExitHelp,
 	}
 	o.Flags(c)
@@ -48,114 +52,32 @@ first, so that a mistake is found before anything has run.
 		c.AddCommand(s)
 		return s
 	}
-	s := sub("submit FILE", "Begin a run of a workflow", cobra.ExactArgs(1), o.submit)
+	s := sub("submit FILE...", "Begin a run of a workflow, or of several DAG files together", cobra.MinimumNArgs(1), o.submit)
 	s.Flags().StringVar(&o.key, "key", "", "the same `key` again is the same run (default: a new one)")
-	sub("check FILE", "Look for mistakes in a workflow and its job files; begin nothing", cobra.ExactArgs(1), o.check)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "`NAME=VALUE`: a value for a variable of an HCL workflow; of a list or a map, its expression")
+	o.rescue.flags(s)
+	o.limits.flags(s)
+	s.Flags().Int32Var(&o.prio, "priority", 0, "is added to that of each node")
+	s.Flags().BoolVar(&o.always, "always-run-post", false, "POST scripts run also when the PRE script has failed")
+	s = sub("check FILE...", "Look for mistakes in a workflow and its job files; begin nothing. The exit status is 1 if there are any", cobra.MinimumNArgs(1), o.check)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
+	sub("why ID NODE", "Say why a node of a run is where it is, and what it waits for", cobra.ExactArgs(2), o.why)
+	run := func(use, short, verb, said string, args int) *cobra.Command {
+		return sub(use, short, cobra.ExactArgs(args), o.control(verb, said))
+	}
+	run("halt ID", "Begin nothing any more of a run; when what runs has ended, so has the run", "halt", "is halted", 1)
+	run("pause ID", "Begin nothing of a run, no POST scripts either, until it is resumed", "pause", "is paused", 1)
+	run("resume ID", "Let a run go on that was halted or paused", "resume", "goes on", 1)
+	run("retry ID NODE", "Give a node that has failed one more attempt, while the run goes on", "retry", "tries %s again", 2)
+	run("skip ID NODE", "Let a node count as done whose job does not run", "skip", "counts %s as done", 2)
+	o.limits.flags(run("throttle ID", "Limit how much of a run goes on at a time", "throttle", "", 1))
+	sub("abort ID", "The same as remove", cobra.ExactArgs(1), o.remove)
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
 	s = sub("wait ID", "Wait until a run has ended; the exit status is 1 if it has failed", cobra.ExactArgs(1), o.wait)
 	s.Flags().DurationVar(&o.timeout, "timeout", 0, "give up after this `time`")
 	return c
-}
-
-func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) error {
-	client, err := o.Client(d)
-	if err != nil {
-		return err
-	}
-	file, g, diags, err := readWorkflow(args[0])
-	if err != nil {
-		return err
-	}
-	if diags.HasErrors() {
-		return diags.Err()
-	}
-	status, err := client.Status(ctx)
-	if err != nil {
-		return err
-	}
-	diags = append(diags, lint(g, file, status)...)
-	if diags.HasErrors() {
-		return diags.Err()
-	}
-	d.Diagnose(diags)
-	out, err := client.SubmitDag(ctx, api.DagSubmission{Key: o.key, File: file, Dir: filepath.Dir(file), Graph: *g})
-	if err != nil {
-		return err
-	}
-	if o.json {
-		return PrintJSON(d, out)
-	}
-	fmt.Fprintf(d.Out, "Workflow %d submitted: %d node(s) of %s.\ngdag status %d shows how it goes.\n", out.Dag, g.Len(), grid.Printable(g.Name), out.Dag)
-	return nil
-}
-
-// check needs no schedd.
-func (o *workflowOptions) check(_ context.Context, d *Deps, args []string) error {
-	file, g, diags, err := readWorkflow(args[0])
-	if err != nil {
-		return err
-	}
-	if !diags.HasErrors() {
-		diags = append(diags, lint(g, file, api.Status{})...)
-	}
-	if diags.HasErrors() {
-		return diags.Err()
-	}
-	d.Diagnose(diags)
-	if o.json {
-		return PrintJSON(d, g)
-	}
-	fmt.Fprintf(d.Out, "%s: %d node(s), %d edge(s).\n", grid.Printable(args[0]), g.Len(), g.Edges())
-	return nil
-}
-
-// readWorkflow reads the file as it is named, and gives its full path too.
-func readWorkflow(name string) (file string, g *dag.Graph, diags grid.Diagnostics, err error) {
-	if file, err = filepath.Abs(name); err != nil {
-		return "", nil, nil, grid.Errorf(grid.Invalid, "the current directory: %w", err)
-	}
-	g, diags, err = jobfile.Workflow(file, name)
-	return file, g, diags, err
-}
-
-// lint reads the job files of all nodes as they will be read. One that is not there is a
-// mistake, unless a node before could make it.
-func lint(g *dag.Graph, file string, schedd api.Status) (diags grid.Diagnostics) {
-	run, err := dag.Open(g, dag.Header{}, nil)
-	if err != nil {
-		return grid.Diagnostics{{Summary: grid.MessageOf(err)}}
-	}
-	seen := map[string]bool{}
-	for i := range g.Len() {
-		n := &g.Nodes[i]
-		if n.Noop {
-			continue
-		}
-		r := jobfile.Node(n, file, filepath.Dir(file))
-		r.Domain, r.Own = schedd.Domain, schedd.Commands
-		for _, v := range run.Vars(int32(i)) {
-			r.Vars = append(r.Vars, submit.Var(v))
-		}
-		specs, found, err := jobfile.Read(r)
-		switch {
-		case grid.CodeOf(err) == grid.NotFound && len(n.Parents) > 0:
-			diags = append(diags, grid.Diagnostic{Warning: true, Summary: "node " + n.Name + ": " + r.File + " is not there yet", Detail: "A node before it may make it."})
-		case err != nil:
-			diags = append(diags, grid.Diagnostic{Summary: "node " + n.Name + ": " + grid.MessageOf(err)})
-		case !found.HasErrors() && len(specs) != 1:
-			diags = append(diags, grid.Diagnostic{Summary: fmt.Sprintf("node %s: %s makes %d clusters of jobs; a node is one", n.Name, r.File, len(specs)), Detail: "Name one job block, or use one queue statement."})
-		}
-		for _, p := range found {
-			// Many nodes share a file.
-			if key := fmt.Sprint(p.File, p.Line, p.Column, p.Summary); !seen[key] {
-				seen[key] = true
-				diags = append(diags, p)
-			}
-		}
-	}
-	return diags
 }
 
 func number(s string) (uint32, error) {

@@ -25,6 +25,7 @@ type submission struct {
 // files are what a directory holds: submit files with expectations, and others.
 type files struct {
 	judged []submission
+	dags   []dagFile // with expectations
 	others []string
 }
 
@@ -37,12 +38,17 @@ func find(root string) (files, error) {
 			return err
 		case e.IsDir() && (e.Name() == "expected" || isRegular(strings.TrimSuffix(name, ".d"))):
 			return filepath.SkipDir // expectations, or the files of a submit file
+		case e.IsDir() && isRegular(filepath.Join(name, verdictFile)):
+			list, err := dagCollection(name)
+			found.dags = append(found.dags, list...)
+			return err
 		case e.IsDir() && isDir(filepath.Join(name, "expected")):
 			list, err := collection(name)
 			found.judged = append(found.judged, list...)
 			return err
 		case !e.Type().IsRegular():
-		case isWorkflow(name), isSubmit(name) && !isDir(filepath.Join(filepath.Dir(name), "expected")):
+		case isDir(filepath.Join(filepath.Dir(name), "expected")) && (isSubmit(name) || isRegular(filepath.Join(filepath.Dir(name), verdictFile))):
+		case isWorkflow(name), isSubmit(name):
 			found.others = append(found.others, name)
 		}
 		return nil

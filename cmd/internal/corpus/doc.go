@@ -8,5 +8,11 @@
 // NAME.d. Each file is submitted with gsubmit --dry-run, in a directory of its own that
 // holds nothing but those, and the ads that it prints are compared.
 //
+// A directory with a file expected/VERDICTS.tsv is a collection of DAG files with what
+// DAGMan made of them: whether it took each, and in expected/NAME.runN.json how runs of it
+// ended. They are judged in this process, without a schedd: a file is read, written and
+// read again, and package dag plays the recorded runs, with jobs and scripts that end as
+// the recording says.
+//
 // Every other submit or DAG file is read where it lies, and what is refused is listed.
 package corpus

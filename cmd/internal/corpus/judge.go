@@ -32,11 +32,13 @@ type counts struct {
 	differences          int
 
 	read, otherRefused, broken int
+	dags                       dagCounts
 }
 
 func (c *counts) add(o *counts) {
 	c.accepted, c.acceptable, c.equal = c.accepted+o.accepted, c.acceptable+o.acceptable, c.equal+o.equal
 	c.refused, c.refusable, c.differences = c.refused+o.refused, c.refusable+o.refusable, c.differences+o.differences
+	c.dags.add(&o.dags)
 	c.read, c.otherRefused, c.broken = c.read+o.read, c.otherRefused+o.otherRefused, c.broken+o.broken
 }
 
@@ -50,7 +52,7 @@ func (j *judge) all(ctx context.Context, found files) error {
 		said bytes.Buffer
 		err  error
 	}
-	results := make([]result, len(found.judged)+len(found.others))
+	results := make([]result, len(found.judged)+len(found.others)+len(found.dags))
 	slots := make(chan struct{}, atOnce)
 	var wg sync.WaitGroup
 	for i := range results {
@@ -59,10 +61,13 @@ func (j *judge) all(ctx context.Context, found files) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if n := i - len(found.judged); n >= 0 {
-				r.err = r.other(ctx, found.others[n])
-			} else {
+			switch n := i - len(found.judged); {
+			case n < 0:
 				r.err = r.submission(ctx, found.judged[i])
+			case n < len(found.others):
+				r.err = r.other(ctx, found.others[n])
+			default:
+				r.err = r.dag(found.dags[n-len(found.others)])
 			}
 		})
 	}
@@ -172,9 +177,11 @@ func (j *judge) submission(ctx context.Context, s submission) error {
 	return nil
 }
 
-func (j *judge) differs(s submission, lines ...string) {
+func (j *judge) differs(s submission, lines ...string) { j.differ(s.name, lines...) }
+
+func (j *judge) differ(name string, lines ...string) {
 	j.differences++
-	fmt.Fprintf(j.out, "%s:\n", s.name)
+	fmt.Fprintf(j.out, "%s:\n", name)
 	for _, l := range lines {
 		fmt.Fprintf(j.out, "  %s\n", strings.ReplaceAll(l, "\n", "\n  "))
 	}
@@ -196,7 +203,7 @@ func (j *judge) other(ctx context.Context, file string) error {
 	switch a.status {
 	case cli.ExitDone:
 		j.read++
-	case cli.ExitUsage, cli.ExitNotFound:
+	case cli.ExitUsage, cli.ExitNotFound, cli.ExitFailed:
 		j.otherRefused++
 		fmt.Fprintf(j.out, "refused %s: %s\n", file, first)
 	default:

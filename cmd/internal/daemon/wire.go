@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/configs"
+	"gridburst/dag"
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
 	"gridburst/schedd"
@@ -51,6 +53,8 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
 	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
+	most := func(n int) int32 { return int32(min(n, math.MaxInt32)) }
+	c.DagLimits = dag.Limits{MaxJobs: most(file.DagJobs), MaxIdle: most(file.DagIdle), MaxPre: most(file.DagPre), MaxPost: most(file.DagPost), MaxHold: most(file.DagHold)}
 	c.TimeZone = file.TimeZone
 	c.PolicyInterval, c.Policies.MaxReleases = file.PolicyInterval, int64(file.MaxReleases)
 	for _, p := range file.Policies {

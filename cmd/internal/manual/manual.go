@@ -18,6 +18,7 @@ import (
 	"gridburst/cmd/internal/cli"
 	"gridburst/cmd/internal/corpus"
 	"gridburst/cmd/internal/daemon"
+	"gridburst/cmd/internal/draw"
 )
 
 // Command is one that people run.
@@ -30,10 +31,11 @@ type Command struct {
 // Commands are all of them, by name.
 var Commands = []Command{
 	{"gadm", 8, adm.Command},
+	{"gchirp", 1, cli.Chirp},
 	{"gconfig", 8, daemon.Config},
 	{"gcontinue", 1, cli.Continue},
 	{"gcorpus", 8, corpus.Command},
-	{"gdag", 1, cli.Workflow},
+	{"gdag", 1, draw.Workflow},
 	{"ghistory", 1, cli.History},
 	{"ghold", 1, cli.Hold},
 	{"gjobset", 1, cli.JobSets},

@@ -243,7 +243,7 @@ func (s *server) marks(j Job, box sandbox.Sandbox, tmp string) []string {
 	dir := box.Work()
 	vars := []string{
 		Mark + "=" + filepath.Base(s.o.Dir) + "." + j.Key.String(),
-		"_CONDOR_SCRATCH_DIR=" + dir,
+		"_CONDOR_SCRATCH_DIR=" + dir, "_CONDOR_JOB_ATTRS=" + filepath.Join(dir, sandbox.AttrsName),
 		"TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp,
 	}
 	if j.Exec.Transfer {

@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gridburst/internal/grid"
+	"gridburst/schedd/api"
+)
+
+// why says why a node is where it is, and what it waits for.
+func (o *workflowOptions) why(ctx context.Context, d *Deps, args []string) error {
+	client, err := o.Client(d)
+	if err != nil {
+		return err
+	}
+	id, err := number(args[0])
+	if err != nil {
+		return err
+	}
+	run, err := client.DagEdges(ctx, id)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(run.Detail, func(n api.DagNode) bool { return n.Name == args[1] })
+	if i < 0 {
+		names := make([]string, len(run.Detail))
+		for k := range run.Detail {
+			names[k] = run.Detail[k].Name
+		}
+		detail := ""
+		if near := grid.Nearest(args[1], names); near != "" {
+			detail = "; did you mean " + near + "?"
+		}
+		return grid.Errorf(grid.NotFound, "workflow %d has no node %s%s", id, args[1], detail)
+	}
+	w := asked{run: &run, id: id}
+	fmt.Fprintln(d.Out, strings.Join(w.of(int32(i)), "\n"))
+	return nil
+}
+
+// asked is a run of which somebody wants to know something.
+type asked struct {
+	run *api.DagDetail
+	id  uint32
+}
+
+func (w *asked) of(i int32) []string {
+	n := &w.run.Detail[i]
+	who := "Node " + grid.Printable(n.Name)
+	switch n.State {
+	case "waiting":
+		return w.waiting(i, who)
+	case "ready":
+		return []string{who + " may begin, and has not: " + w.limit(n)}
+	case "pre":
+		return []string{fmt.Sprintf("%s runs its PRE script, for attempt %d.", who, n.Attempt)}
+	case "post":
+		return []string{fmt.Sprintf("%s runs its POST script, after attempt %d.", who, n.Attempt)}
+	case "submitted":
+		switch {
+		case n.Run != 0:
+			return []string{fmt.Sprintf("%s is workflow %d, which runs; gdag status %d tells of it.", who, n.Run, n.Run)}
+		case n.Cluster == 0:
+			return []string{who + " is being submitted."}
+		}
+		return []string{fmt.Sprintf("%s is in the queue: gq %d shows its jobs, gq --why %d.0 what the first waits for.", who, n.Cluster, n.Cluster)}
+	case "done":
+		return []string{fmt.Sprintf("%s is done.", who)}
+	case "failed":
+		out := []string{fmt.Sprintf("%s has failed: %s, in attempt %d of %d.", who, exitWords(n.Exit), n.Attempt, n.Retries+1)}
+		if n.Cluster != 0 {
+			out = append(out, fmt.Sprintf("ghistory %d tells more of its jobs.", n.Cluster))
+		}
+		if w.run.Ended == 0 {
+			out = append(out, fmt.Sprintf("gdag retry %d %s tries once more, gdag skip %d %s lets it count as done.", w.id, n.Name, w.id, n.Name))
+		}
+		return out
+	case "futile":
+		return append([]string{who + " will not run, because of what came before it:"}, w.culprits(i)...)
+	}
+	return []string{who + " is " + n.State + "."}
+}
+
+// exitWords say how a node's job ended.
+func exitWords(exit int32) string {
+	switch {
+	case exit == -1001:
+		return "its job could not be submitted"
+	case exit == -1002:
+		return "its job was removed"
+	case exit == -1004:
+		return "its PRE script failed"
+	case exit < 0:
+		return fmt.Sprintf("its job was killed by signal %d", -exit)
+	}
+	return fmt.Sprintf("it exited with code %d", exit)
+}
+
+// waiting names the parents that are not there yet, and where the way to them stands.
+func (w *asked) waiting(i int32, who string) []string {
+	var out []string
+	for _, p := range w.parents(i) {
+		if n := &w.run.Detail[p]; n.State != "done" && !w.weaklyOver(i, p) {
+			out = append(out, fmt.Sprintf("  %s, which is %s", grid.Printable(n.Name), n.State))
+		}
+	}
+	if len(out) == 0 {
+		return []string{who + " waits; " + w.limit(&w.run.Detail[i])}
+	}
+	const shown = 10
+	if more := len(out) - shown; more > 0 {
+		out = append(out[:shown], fmt.Sprintf("  and %d more", more))
+	}
+	out = append([]string{who + " waits for"}, out...)
+	if front := w.front(i); len(front) > 0 {
+		out = append(out, "What moves on the way to it: "+strings.Join(front, ", ")+".")
+	}
+	return out
+}
+
+func (w *asked) parents(i int32) (out []int32) {
+	for _, p := range w.run.Detail[i].Parents {
+		if p < 0 {
+			p = -1 - p
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// weaklyOver: i only waited for the end of p, and that has come.
+func (w *asked) weaklyOver(i, p int32) bool {
+	return slices.Contains(w.run.Detail[i].Parents, -1-p) && w.run.Detail[p].State == "failed"
+}
+
+// front are nodes before i that have begun or may begin, in the order of the file.
+func (w *asked) front(i int32) (out []string) {
+	seen := map[int32]bool{i: true}
+	var moving []int32
+	for todo := []int32{i}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, p := range w.parents(at) {
+			if seen[p] {
+				continue
+			}
+			seen[p] = true
+			switch w.run.Detail[p].State {
+			case "waiting":
+				todo = append(todo, p)
+			case "ready", "pre", "submitted", "post":
+				moving = append(moving, p)
+			}
+		}
+	}
+	slices.Sort(moving)
+	for k, p := range moving {
+		if k == 5 {
+			return append(out, fmt.Sprintf("%d more", len(moving)-k))
+		}
+		out = append(out, fmt.Sprintf("%s (%s)", grid.Printable(w.run.Detail[p].Name), w.run.Detail[p].State))
+	}
+	return out
+}
+
+// culprits are the ancestors that failed.
+func (w *asked) culprits(i int32) (out []string) {
+	seen := map[int32]bool{i: true}
+	for todo := []int32{i}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, p := range w.parents(at) {
+			if seen[p] {
+				continue
+			}
+			seen[p] = true
+			switch n := &w.run.Detail[p]; n.State {
+			case "failed":
+				out = append(out, fmt.Sprintf("  %s has failed: %s", grid.Printable(n.Name), exitWords(n.Exit)))
+			case "futile":
+				todo = append(todo, p)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// limit is what keeps a node from beginning that waits for no other.
+func (w *asked) limit(n *api.DagNode) string {
+	busy, same := 0, 0
+	for k := range w.run.Detail {
+		if o := &w.run.Detail[k]; o.State == "submitted" {
+			if busy++; o.Category == n.Category {
+				same++
+			}
+		}
+	}
+	most := w.run.Categories[n.Category]
+	switch {
+	case w.run.Ended != 0:
+		return "the run has ended."
+	case w.run.Halt != "":
+		return fmt.Sprintf("the run is %s; gdag resume %d lets it go on.", w.run.Halt, w.id)
+	case n.Category != "" && most > 0 && same >= most:
+		return fmt.Sprintf("%d nodes of the category %s run, and at most %d may.", same, grid.Printable(n.Category), most)
+	case w.run.Limit.MaxJobs > 0 && busy >= int(w.run.Limit.MaxJobs):
+		return fmt.Sprintf("%d nodes of the run have jobs, and at most %d may; gdag throttle %d changes that.", busy, w.run.Limit.MaxJobs, w.id)
+	case w.run.Limit.MaxIdle > 0:
+		return fmt.Sprintf("at most %d jobs of the run may wait in the queue.", w.run.Limit.MaxIdle)
+	}
+	return "it is about to be submitted."
+}

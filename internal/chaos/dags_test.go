@@ -1,0 +1,31 @@
+package chaos
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A workflow of a hundred nodes, with scripts, retries and a service, and a hundred kills.
+// gchaos dags has two thousand.
+func TestWorkflowsAreKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the programs with failpoints and starts a few hundred of them")
+	}
+	var log bytes.Buffer
+	rep, err := Dags(t.Context(), DagOptions{Dir: t.TempDir(), Seed: rand.Uint64()>>40 + 1, Pause: 60 * time.Millisecond, Limit: 3 * time.Minute, Log: &log})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	for _, w := range rep.Wrong {
+		t.Error(w)
+	}
+	if rep.Doubled+rep.Twice+rep.Disorder > 0 {
+		t.Errorf("%d doubled, %d scripts twice, %d out of order", rep.Doubled, rep.Twice, rep.Disorder)
+	}
+	if rep.Kills() < 100 || rep.Nodes < 100 || rep.Post < 30 {
+		t.Errorf("%+v: that is no trial", rep)
+	}
+	t.Logf("seed %d: %d runs, %d nodes, %d attempts, %d PRE and %d POST scripts, %d kills (%v)", rep.Seed, rep.Runs, rep.Nodes, rep.Attempts, rep.Pre, rep.Post, rep.Kills(), rep.Killed)
+}
