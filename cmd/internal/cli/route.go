@@ -43,9 +43,8 @@ func Routes(d *Deps) *cobra.Command {
 job, what it becomes there, and why not the others. Nothing is changed, and no job moves.
 
 Routes are read from a configuration: the one of --config, which is a schedd's (its name
-ends in .hcl) or HTCondor's own; or else schedd.hcl in the schedd's directory, as gschedd
-finds it. They are tried as if no job were on them yet, and as if the jobs came one after
-the other.
+ends in .hcl) or HTCondor's own; or else the one that gschedd reads. They are tried as if
+no job were on them yet, and as if the jobs came one after the other.
 
 Jobs come from a job file, which is read as gsubmit reads it; from --jobads, which holds
 ads as gq -l or condor_q -l print them; or from the queue, by their ids.
