@@ -57,9 +57,9 @@ func (f *file) router(b *hclsyntax.Block, r *Router) {
 		}}},
 		{"name", text(&s.Name)},
 		{"constraint", expression(&s.Constraint)},
-		{"max_jobs", count(&s.MaxJobs)},
-		{"max_jobs_per_route", count(&s.MaxPerRoute)},
-		{"max_idle_jobs_per_route", count(&s.MaxIdle)},
+		{"max_jobs", given(&s.MaxJobs)},
+		{"max_jobs_per_route", given(&s.MaxPerRoute)},
+		{"max_idle_jobs_per_route", given(&s.MaxIdle)},
 		{"round_robin", boolean(&s.RoundRobin)},
 		{"release_on_hold", setter{set: func(f *file, e hclsyntax.Expression) {
 			release = new(bool)
@@ -67,6 +67,14 @@ func (f *file) router(b *hclsyntax.Block, r *Router) {
 		}}},
 	})
 	s.HoldStays = release != nil && !*release
+}
+
+// given is a count that is told from one that is not given.
+func given(to **int) setter {
+	return setter{set: func(f *file, e hclsyntax.Expression) {
+		*to = new(int)
+		count(*to).set(f, e)
+	}}
 }
 
 // route reads a block route, as lines of a route in HTCondor's language.

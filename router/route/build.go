@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -21,15 +22,15 @@ type Text struct {
 }
 
 // Source is a table as it is written: what [Build] makes one of. The zero value of a
-// field means HTCondor's default.
+// field, and nil, mean HTCondor's default.
 type Source struct {
 	Name        string
 	Constraint  *ad.Expr // which jobs are looked at at all
-	MaxJobs     int      // on all routes together; 0: no bound
+	MaxJobs     *int     // on all routes together
 	RoundRobin  bool
 	HoldStays   bool // a job that was held as its copy was stays held when it is given back
-	MaxPerRoute int
-	MaxIdle     int // per route
+	MaxPerRoute *int
+	MaxIdle     *int // per route
 
 	Pre    []Text
 	Routes []Text
@@ -51,10 +52,10 @@ var unserved = []string{"UseSharedX509UserProxy", "SharedX509UserProxy", "SendID
 // not to be used.
 func Build(s Source, diags *grid.Diagnostics) *Table {
 	t := &Table{
-		Name: or(s.Name, DefaultName), Source: s.Constraint, MaxJobs: s.MaxJobs, RoundRobin: s.RoundRobin, ReleaseOnHold: !s.HoldStays,
+		Name: or(s.Name, DefaultName), Source: s.Constraint, MaxJobs: given(s.MaxJobs, NoBound), RoundRobin: s.RoundRobin, ReleaseOnHold: !s.HoldStays,
 		macros: map[string]string{}, clauses: clausesOf(s.Constraint),
 	}
-	if s.MaxJobs <= 0 {
+	if t.MaxJobs < 0 {
 		t.MaxJobs = NoBound
 	}
 	for name, text := range s.Macros {
@@ -129,8 +130,8 @@ func (b *builder) route(x Text) *Route {
 	r := &Route{Name: x.Name, Requirements: tr.Requirements, Universe: tr.Universe, Transform: tr, Pos: x.Pos, clauses: tr.clauses}
 	b.r = r
 	b.known(tr)
-	r.MaxJobs = b.number("MaxJobs", or0(b.s.MaxPerRoute, DefaultMaxJobs))
-	r.MaxIdleJobs = b.number("MaxIdleJobs", or0(b.s.MaxIdle, DefaultMaxIdleJobs))
+	r.MaxJobs = b.number("MaxJobs", given(b.s.MaxPerRoute, DefaultMaxJobs))
+	r.MaxIdleJobs = b.number("MaxIdleJobs", given(b.s.MaxIdle, DefaultMaxIdleJobs))
 	if r.MaxIdleJobs < 0 {
 		r.MaxIdleJobs = NoBound
 	}
@@ -329,11 +330,11 @@ func containsFold(text, part string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
-func or0(n, otherwise int) int {
-	if n == 0 {
+func given(n *int, otherwise int) int {
+	if n == nil {
 		return otherwise
 	}
-	return n
+	return *n
 }
 
 func or1(p, otherwise grid.Pos) grid.Pos {
@@ -350,7 +351,7 @@ func (s Source) Over(under Source) Source {
 	if s.Constraint != nil {
 		out.Constraint = s.Constraint
 	}
-	out.MaxJobs, out.MaxPerRoute, out.MaxIdle = or0(s.MaxJobs, under.MaxJobs), or0(s.MaxPerRoute, under.MaxPerRoute), or0(s.MaxIdle, under.MaxIdle)
+	out.MaxJobs, out.MaxPerRoute, out.MaxIdle = cmp.Or(s.MaxJobs, under.MaxJobs), cmp.Or(s.MaxPerRoute, under.MaxPerRoute), cmp.Or(s.MaxIdle, under.MaxIdle)
 	out.RoundRobin, out.HoldStays = s.RoundRobin || under.RoundRobin, s.HoldStays || under.HoldStays
 	out.Pre, out.Routes, out.Post = slices.Concat(under.Pre, s.Pre), slices.Concat(under.Routes, s.Routes), slices.Concat(under.Post, s.Post)
 	return out

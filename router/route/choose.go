@@ -3,7 +3,6 @@ package route
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"gridburst/internal/ad"
@@ -161,7 +160,7 @@ func (t *Table) bar(job *ad.Ad, load Load, now ad.Instant) Verdict {
 	switch {
 	case job.Int("ProcId", -1) < 0 || job.Text("Owner") == "":
 		return no(Incomplete, "this is no ad of a job: it has no Owner or no ProcId")
-	case strings.EqualFold(job.Text(RoutedBy), t.Name):
+	case job.Text(RoutedBy) == t.Name:
 		return no(Routed, "it is itself a routed job: route %s made it of job %s", job.Text(RouteName), job.Text(RoutedFrom))
 	case job.Text("Managed") == "External":
 		return no(Managed, "%s has it in hand already", or(job.Text("ManagedManager"), "somebody else"))

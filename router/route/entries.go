@@ -347,7 +347,8 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 			continue
 		}
 		if attr, ok := cut("eval_set_"); ok {
-			line(&evals, e, "EVALSET "+attr+" "+e.expr.Inline(own, false).Old())
+			// As in HTCondor, TARGET is the job where the route is named too, and nothing else.
+			line(&evals, e, "EVALSET "+attr+" "+e.expr.Inline(own, mentions(e.expr, own)).String())
 			continue
 		}
 		if attr, ok := cut("set_"); ok {
@@ -381,6 +382,12 @@ func (c *config) oldRoute(d *definition, attrs []entry, name string) Text {
 		}
 	}
 	return r
+}
+
+// mentions reports whether an expression names an attribute of the ad.
+func mentions(x *ad.Expr, a *ad.Ad) bool {
+	refs := x.Refs()
+	return slices.ContainsFunc(slices.Concat(refs.My, refs.Bare), a.Has)
 }
 
 // textOf is an expression that is a string literal.

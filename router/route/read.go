@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,16 +47,17 @@ func ReadSource(name string, src []byte, files Files) (Source, grid.Diagnostics)
 	return s, c.diags
 }
 
-func (c *config) number(name string) int {
+// number is a whole number; nil where it is not set.
+func (c *config) number(name string) *int {
 	text, d, ok := c.value(name)
 	if !ok {
-		return 0
+		return nil
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
+	n, err := strconv.Atoi(text)
+	if err != nil || n > math.MaxInt32 {
 		c.fail(d.at, d.name+" is a whole number, and "+quote(text)+" is none", "")
 	}
-	return int(n)
+	return &n
 }
 
 func (c *config) truth(name string, otherwise bool) bool {

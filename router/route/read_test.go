@@ -124,6 +124,20 @@ JOB_ROUTER_ROUTE_a @=one
 	}
 }
 
+func TestABoundOfNoughtIsABound(t *testing.T) {
+	const route = " REQUIREMENTS true\n UNIVERSE local\n"
+	for setting, want := range map[string]string{
+		"JOB_ROUTER_MAX_JOBS = 0":                        "the router is full: 0 jobs are on its routes, and at most 0 may be",
+		"JOB_ROUTER_MAX_JOBS = -1":                       "a takes it",
+		"JOB_ROUTER_DEFAULT_MAX_JOBS_PER_ROUTE = 0":      "a is full: 0 jobs are on it, and at most 0 may be",
+		"JOB_ROUTER_DEFAULT_MAX_IDLE_JOBS_PER_ROUTE = 0": "a has enough that wait: 0 jobs are there not started yet, and at most 0 may be",
+	} {
+		if got := said(table(t, setting+"\n"+one(route)).Choose(job(t, ""), Load{}, noon)); got != want {
+			t.Errorf("%s: %s", setting, got)
+		}
+	}
+}
+
 func TestALoopEndsWhereItBegan(t *testing.T) {
 	here := table(t, "JOB_ROUTER_NAME = here\nJOB_ROUTER_ROUTE_NAMES = A C\n"+
 		"JOB_ROUTER_ROUTE_A @=e\n REQUIREMENTS true\n GridResource = gridburst there\n@e\nJOB_ROUTER_ROUTE_C @=e\n REQUIREMENTS WantC\n GridResource = batch slurm\n@e\n")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,15 +81,9 @@ ads as gq -l or condor_q -l print them; or from the queue, by their ids.
 
 // table reads the routes.
 func (o *routeOptions) table(d *Deps) (*route.Table, string, error) {
-	name := o.config
-	if name == "" {
-		dir, err := DefaultDir(d.Env)
-		if err != nil {
-			return nil, "", err
-		}
-		if name = filepath.Join(dir, "schedd.hcl"); dir == SystemDir {
-			name = "/etc/gridburst/schedd.hcl"
-		}
+	name, err := o.where(d)
+	if err != nil {
+		return nil, "", err
 	}
 	src, err := jobfile.OS{}.ReadFile(name)
 	if err != nil {
@@ -120,6 +115,22 @@ func (o *routeOptions) table(d *Deps) (*route.Table, string, error) {
 		return nil, "", grid.Errorf(grid.NotFound, "%s has no routes", name)
 	}
 	return t, name, nil
+}
+
+// where is the configuration: the named one, or that of the schedd that is meant.
+func (o *routeOptions) where(d *Deps) (string, error) {
+	if o.config != "" {
+		return o.config, nil
+	}
+	named := cmp.Or(o.schedd, d.Env("GRIDBURST_SCHEDD"))
+	if info, err := os.Stat(named); err == nil && info.IsDir() {
+		return filepath.Join(named, "schedd.hcl"), nil
+	}
+	dir, err := DefaultDir(d.Env)
+	if dir == SystemDir {
+		return "/etc/gridburst/schedd.hcl", nil
+	}
+	return filepath.Join(dir, "schedd.hcl"), err
 }
 
 // besideFiles are files that are named as seen from a directory.
