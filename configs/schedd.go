@@ -50,6 +50,7 @@ type Schedd struct {
 
 	Limits       Limits
 	Resources    []Resource
+	Targets      []Target
 	Crons        []Cron
 	Policies     []Policy
 	Requirements []Requirement
@@ -160,6 +161,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 			if f.labels(b, `resource "ovirt" "NAME"`) && f.single(seen, b, "resource "+quote(b.Labels[1])) {
 				c.Resources = append(c.Resources, f.resource(b))
 			}
+		case "target":
+			if f.labels(b, `target "batch slurm"`) && f.single(seen, b, "target "+quote(b.Labels[0])) {
+				c.Targets = append(c.Targets, f.target(b))
+			}
 		case "cron":
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {
 				c.Crons = append(c.Crons, f.cron(b))
@@ -189,7 +194,9 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 				f.transform(b, c.routing())
 			}
 		default:
-			f.unknown(b.TypeRange, "block", b.Type, []string{"schedd", "limits", "resource", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform"})
+			f.unknown(b.TypeRange, "block", b.Type, []string{
+				"schedd", "limits", "resource", "target", "cron", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
+			})
 		}
 	}
 	if c.Router != nil && c.Router.CondorConfig == "" && !f.diags.HasErrors() {

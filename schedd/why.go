@@ -46,11 +46,16 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 			reason = ": " + a.Text("HoldReason")
 		}
 		fmt.Fprintf(&b, "It was held with code %d.%d%s\n", j.HoldCode, j.HoldSub, reason)
-		if j.Attempt() {
+		if r, ok := v.Routing(id); ok && j.Place == ledger.AtTarget && r.State == grid.RouteHeld {
+			b.WriteString(d.whyRouting(v, id))
+			fmt.Fprintf(&b, "A release is carried there: grelease %s\n", id)
+		} else if j.Attempt() {
 			b.WriteString("Its last execution is still being ended; it can be released when that is over.\n")
 		} else {
 			fmt.Fprintf(&b, "It goes on when it is released: grelease %s\n", id)
 		}
+	case j.Place == ledger.AtTarget:
+		b.WriteString(d.whyRouting(v, id))
 	case j.Place == ledger.AsVM:
 		b.WriteString(d.whyClaim(v, j.At))
 	case j.Status != grid.Idle:
@@ -58,13 +63,13 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 	case j.Place == ledger.OnSlot:
 		fmt.Fprintf(&b, "It has been given %s, which is about to start it.\n", a.Text("RemoteHost"))
 	case c.Universe == grid.Grid:
-		b.WriteString(d.whyVM(ctx, id))
+		b.WriteString(d.whyVM(ctx, id, targetOf(a)))
 	default:
 		e, coming, err := d.dispatch.explain(ctx, id)
 		if err != nil {
 			return out, err
 		}
-		b.WriteString(e.String() + coming)
+		b.WriteString(e.String() + coming + d.chooser.why(v, a))
 	}
 	out.Text = grid.Printable(b.String())
 	return out, nil
@@ -85,8 +90,14 @@ func (d *Daemon) whyPast(v *ledger.View, id grid.JobID) (out api.Why, err error)
 }
 
 // whyVM is what a job waits for that is a virtual machine and has none yet.
-func (d *Daemon) whyVM(ctx context.Context, id grid.JobID) string {
-	if why := d.vms.why(ctx, id); why != "" {
+func (d *Daemon) whyVM(ctx context.Context, id grid.JobID, target string) string {
+	why := d.vms.why(ctx, id)
+	switch {
+	case target != "" && why != "":
+		return "It is not handed to " + target + " yet: " + why + ".\n"
+	case target != "":
+		return "It is about to be handed to " + target + ".\n"
+	case why != "":
 		return "Its machine is not asked for yet: " + why + ".\n"
 	}
 	return "Its machine is about to be asked for.\n"

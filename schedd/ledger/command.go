@@ -35,6 +35,8 @@ const (
 	KindExpire      Kind = 32
 	KindMaterialize Kind = 33
 	KindReuse       Kind = 36
+	KindRoute       Kind = 60
+	KindCarry       Kind = 61
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -82,6 +84,8 @@ var kinds = map[Kind]struct {
 	KindExpire:      {"expire", func() Body { return new(Expire) }, false},
 	KindMaterialize: {"materialize", func() Body { return new(Materialize) }, true},
 	KindReuse:       {"reuse", func() Body { return new(Reuse) }, false},
+	KindRoute:       {"route", func() Body { return new(Route) }, false},
+	KindCarry:       {"carry", func() Body { return new(Carry) }, false},
 }
 
 func (k Kind) String() string {

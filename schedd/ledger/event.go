@@ -43,6 +43,8 @@ const (
 	CronFired  EventType = 40 // Text: the occurrence
 	WorkerSeen EventType = 50 // ID: the worker; Text: its name
 
+	RouteMoved EventType = 80 // of a job that a target has, or is to have. From, To; Text: why
+
 	QueueCleared EventType = 60 // waiting jobs left the queue, each tells of it later; ID: the owner (0: all); Code: how many; Sub: the newest cluster meant; Text: why
 )
 
@@ -52,7 +54,7 @@ var eventNames = map[EventType]string{
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", WorkerSeen: "worker_seen",
-	QueueCleared: "queue_cleared",
+	QueueCleared: "queue_cleared", RouteMoved: "route_moved",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",
 	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",
 }
@@ -73,7 +75,7 @@ type Event struct {
 	Type  EventType
 	Jobs  grid.Run // one job, or a range that shares what happened
 	Epoch uint32
-	From  uint8 // a grid.Status, grid.ClaimState or grid.NodeState, by Type
+	From  uint8 // a grid.Status, grid.ClaimState, grid.NodeState or grid.RouteState, by Type
 	To    uint8
 	Code  int32
 	Sub   int32

@@ -96,6 +96,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bNode, l.node)
 	l.each(bCron, l.cron)
 	l.each(bRemoval, l.removal)
+	l.each(bRouting, l.routing)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -230,6 +231,20 @@ func (l *loader) factory(k, v []byte) error {
 }
 
 func noCluster(id uint32) error { return fmt.Errorf("belongs to cluster %d, which is not there", id) }
+
+func (l *loader) routing(k, v []byte) error {
+	r, err := decodeRouting(k, v)
+	if err != nil {
+		return err
+	}
+	rs, _ := l.v.routings.get(be32(k))
+	if rs == nil {
+		rs = rs.own(l.ed)
+		l.v.routings.set(l.ed, be32(k), rs)
+	}
+	rs.recs.set(l.ed, be32(k[4:]), r)
+	return nil
+}
 
 func (l *loader) removal(k, v []byte) error {
 	r, err := decodeRemoval(k, v)

@@ -59,6 +59,7 @@ const (
 	bFactory                     // cluster(4), of those in the queue whose jobs are made little by little
 	bInstance                    // cluster(4) proc(4) epoch(4), executions that have ended
 	bReceipt                     // claim(4) -> receipt, of claims open and closed
+	bRouting                     // cluster(4) proc(4) -> routing, of jobs that a target has, or had and is to forget
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -79,6 +80,7 @@ var stateBuckets = [...][]byte{
 	bClaim: []byte("claim"), bPastClaim: []byte("past_claim"), bToken: []byte("token"),
 	bDag: []byte("dag"), bPastDag: []byte("past_dag"), bGraph: []byte("graph"), bNode: []byte("node"), bCron: []byte("cron"),
 	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
+	bRouting: []byte("routing"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
