@@ -50,6 +50,7 @@ type Schedd struct {
 	Concurrency  []ConcurrencyLimit
 	Budget       []Allowance // of the machines of all resources together
 	Resources    []Resource
+	Targets      []Target
 	Crons        []Cron
 	Windows      []Window
 	Policies     []Policy
@@ -128,7 +129,7 @@ type Burst struct {
 
 // scheddBlocks are the blocks of a schedd's configuration.
 var scheddBlocks = []string{
-	"schedd", "limits", "budget", "concurrency_limit", "resource", "cron", "burst", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
+	"schedd", "limits", "budget", "concurrency_limit", "resource", "target", "cron", "burst", "policy", "submit_requirement", "submit_command", "job_router", "route", "transform",
 }
 
 // ReadSchedd reads a schedd's configuration. With errors among the diagnostics it is
@@ -166,6 +167,10 @@ func ReadSchedd(filename string, src []byte) (Schedd, grid.Diagnostics) {
 		case "concurrency_limit":
 			if f.labels(b, `concurrency_limit "NAME"`) && f.single(seen, b, "concurrency_limit "+quote(strings.ToLower(b.Labels[0]))) {
 				c.Concurrency = append(c.Concurrency, f.concurrency(b))
+			}
+		case "target":
+			if f.labels(b, `target "batch slurm"`) && f.single(seen, b, "target "+quote(b.Labels[0])) {
+				c.Targets = append(c.Targets, f.target(b))
 			}
 		case "cron":
 			if f.labels(b, `cron "NAME"`) && f.single(seen, b, "cron "+quote(b.Labels[0])) {

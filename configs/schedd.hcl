@@ -156,6 +156,15 @@ limits {
 #   type = "bool"
 # }
 
+# Where jobs may go that leave the pool: a route's grid_resource, or a job's own. Slurm needs
+# no block where its commands are in /usr/bin; jobs run as their owners, in directories that
+# its nodes share with this machine. See docs/submit.md.
+#
+# target "batch slurm" {
+#   bin         = "/opt/slurm/bin"  # its commands; those of the PATH
+#   environment = ["SLURM_CONF=/etc/slurm/slurm.conf"] # that they need
+# }
+
 # Jobs that leave the pool: which, where to, and as what. See docs/routes.md.
 #
 # job_router {

@@ -110,6 +110,10 @@ resource "ovirt" "main" {
     tags = ["grid", "x"]
   }
 }
+target "batch slurm" {
+  bin = "/opt/slurm/bin"
+  environment = ["SLURM_CONF=/etc/slurm.conf"]
+}
 policy "hold" "big" {
   when = "Size > 3"
   reason = "strcat(Name, Name)"
@@ -238,6 +242,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 				KeepFailed: 30 * time.Minute, InstanceType: "Medium", Quota: "q", AffinityGroups: []string{"apart"}, Tags: []string{"grid", "x"},
 			},
 		}},
+		Targets: []Target{{Resource: "batch slurm", Bin: "/opt/slurm/bin", Env: []string{"SLURM_CONF=/etc/slurm.conf"}}},
 		Crons: []Cron{{
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
 			MissedLimit: 9, Jitter: 3 * time.Second,
@@ -292,7 +297,7 @@ func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
 	}
 	read(t, string(src))
 	// A comment whose text is a setting, a block or its end.
-	code := regexp.MustCompile(`(?m)^( *)# ( *(?:\w+ += .*|\w+ (?:"\w+" )*\{.*|\}))$`).ReplaceAllString(string(src), "$1$2")
+	code := regexp.MustCompile(`(?m)^( *)# ( *(?:\w+ += .*|\w+ (?:"[\w ]+" )*\{.*|\}))$`).ReplaceAllString(string(src), "$1$2")
 	all := read(t, code)
 	if len(all.Resources) != 1 || all.Resources[0].Burst == nil || len(all.Crons) != 1 {
 		t.Fatalf("without its comments it has %d resources and %d crons", len(all.Resources), len(all.Crons))

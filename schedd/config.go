@@ -10,9 +10,11 @@ import (
 	"gridburst/gahp"
 	"gridburst/internal/grid"
 	"gridburst/internal/telemetry"
+	"gridburst/router/route"
 	"gridburst/schedd/policy"
 	"gridburst/schedd/serve"
 	"gridburst/schedd/submit"
+	"gridburst/schedd/target"
 	"gridburst/schedd/userlog"
 )
 
@@ -116,6 +118,12 @@ type Config struct {
 	Resources []Resource
 	Engine    func(Credential) (gahp.Provider, error)
 	Sweep     time.Duration
+
+	// Target gives access to the target that a grid_resource names, as in batch slurm, whose
+	// commands run runs; nil: there are none. Routes say which jobs go there by themselves;
+	// nil: none.
+	Target func(resource string, run target.Commands) (target.Target, error)
+	Routes *route.Table
 
 	// DagLimits bound what a run of a workflow may ask for; zero values: 1000 jobs that
 	// wait, 20 scripts of each kind, and no bound of the nodes with a job.

@@ -36,24 +36,27 @@ type Daemon struct {
 	self uint32 // the user that it runs as
 	born time.Time
 
-	ledger  *ledger.Ledger
-	ads     *jobad.Ads
-	desks   *desk.Desks
-	pool    *pool.Pool
-	ca      *pki.CA
-	reports *reports
-	logs    *logs
-	conns   *connections
-	take    *takeovers
-	secrets *pki.Secrets
-	engines *engines
-	claims  *claims
-	vms     *vmJobs
-	dags    *dags
-	crons   *crons
-	intake  *intake
-	reload  reloads
-	joins   *rate.Limiter // of workers that want a certificate
+	ledger   *ledger.Ledger
+	ads      *jobad.Ads
+	desks    *desk.Desks
+	pool     *pool.Pool
+	ca       *pki.CA
+	reports  *reports
+	logs     *logs
+	conns    *connections
+	take     *takeovers
+	secrets  *pki.Secrets
+	engines  *engines
+	claims   *claims
+	vms      *vmJobs
+	sites    *sites
+	routings *routings
+	chooser  *chooser
+	dags     *dags
+	crons    *crons
+	intake   *intake
+	reload   reloads
+	joins    *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
 	trouble  trouble
@@ -174,6 +177,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
+	part("routings", d.routings.run)
 	part("dags", d.dags.run)
 	part("crons", d.crons.run)
 	part("sweep", d.sweep)
@@ -195,6 +199,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.log.WithFields(logrus.Fields{"socket": d.c.Socket, "index": d.ledger.View().Index, "term": d.ledger.View().Term}).Info("schedd is ready")
 	<-ctx.Done()
 	wg.Wait()
+	d.sites.end()
 	d.engines.close()
 	d.desks.Close()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
@@ -239,6 +244,9 @@ func (d *Daemon) open() error {
 	d.engines = newEngines(d)
 	d.claims = newClaims(d)
 	d.vms = newVMJobs(d)
+	d.sites = newSites(d)
+	d.routings = newRoutings(d)
+	d.chooser = newChooser(d)
 	d.dags = newDags(d)
 	d.crons = newCrons(d)
 	d.intake = newIntake(d)

@@ -241,7 +241,8 @@ func (p *dispatcher) plan(ctx context.Context) error {
 	}
 	if p.index.Len() == 0 {
 		p.wake = time.Time{}
-		return p.burst(ctx, nil)
+		_, err := p.burst(ctx, nil)
+		return err
 	}
 	slots := p.d.pool.Slots(pool.Pooled, false)
 	locals := p.d.pool.Slots(pool.Locals, false)
@@ -276,20 +277,30 @@ func (p *dispatcher) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.burst(ctx, vanilla.Queues)
+	decided, err := p.burst(ctx, vanilla.Queues)
+	if err != nil || !decided || p.d.c.Routes == nil {
+		return err
+	}
+	// What is left is for no slot, and for no machine that is on its way.
+	queues, _ = p.index.Queues(p.d.ledger.View(), maxPlan+len(p.d.chooser.barred))
+	return p.d.chooser.plan(ctx, p.eligible(queues))
 }
 
-// burst decides on machines for the jobs that nothing took.
-func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) error {
-	if !p.bursts.configured() || time.Now().Before(p.bursts.next) {
-		return nil
+// burst decides on machines for the jobs that nothing took. decided is false when that is
+// for later.
+func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) (decided bool, err error) {
+	if !p.bursts.configured() {
+		return true, nil
+	}
+	if time.Now().Before(p.bursts.next) {
+		return false, nil
 	}
 	if len(queues) > 0 {
 		// As many as all the machines there may be could take, not just what is free.
 		queues, _ = p.index.Queues(p.d.ledger.View(), maxPlan)
 		queues = p.eligible(queues)
 	}
-	return p.bursts.plan(ctx, queues)
+	return true, p.bursts.plan(ctx, queues)
 }
 
 // maxPlan bounds one plan, so that its command is no larger than an entry may be.

@@ -12,6 +12,7 @@
 //	takeover.go   puts outputs into place and lets jobs end
 //	lease.go      gives up attempts of workers that are silent for too long
 //	logs.go       writes the users' event logs; logbook.go says which lines, and what a mark tells
+//	routings.go   jobs at targets, step by step; site.go: a target and its listings
 //	keep.go       forgets what is past its keeping, makes checkpoints
 //
 // and what users ask: submit.go, act.go, query.go, why.go.

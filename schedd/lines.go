@@ -292,6 +292,9 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 			return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
 		}
 	case ledger.GridAccepted:
+		if job.Int("JobUniverse", 0) != int64(grid.Grid) {
+			return nil // it was routed: whose job it is has not asked for a grid resource
+		}
 		return one(&userlog.GridSubmit{Resource: job.Text("GridResource"), JobID: e.Text})
 	case ledger.GridUnreached:
 		return one(&userlog.GridDown{Resource: job.Text("GridResource")})

@@ -64,6 +64,8 @@ func eventOf(e *ledger.Event) api.Event {
 			return ""
 		case e.Type == ledger.ClaimMoved:
 			return grid.ClaimState(n).String()
+		case e.Type == ledger.RouteMoved:
+			return grid.RouteState(n).String()
 		case e.Type == ledger.NodeMoved:
 			return grid.NodeState(n).String()
 		}

@@ -17,7 +17,8 @@ import (
 	"gridburst/schedd/submit"
 )
 
-// vmJobs wishes for the machines of jobs that are machines.
+// vmJobs wishes for the machines of jobs that are machines, and hands the other grid jobs to
+// the targets that they ask for.
 type vmJobs struct {
 	d     *Daemon
 	seen  uint64
@@ -50,7 +51,12 @@ func (w *vmJobs) run(ctx context.Context) error {
 		if err := w.follow(ctx); err != nil {
 			return ignoreEnd(ctx, err)
 		}
-		for _, id := range slices.SortedFunc(maps.Keys(w.idle), func(a, b grid.JobID) int { return cmp.Compare(a.Key(), b.Key()) }) {
+		ids := slices.SortedFunc(maps.Keys(w.idle), func(a, b grid.JobID) int { return cmp.Compare(a.Key(), b.Key()) })
+		machines, err := w.direct(ctx, ids)
+		if err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		for _, id := range machines {
 			if err := w.want(ctx, id); err != nil {
 				return ignoreEnd(ctx, err)
 			}

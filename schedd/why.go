@@ -45,6 +45,12 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 	switch {
 	case j.Status == grid.Held:
 		w = whyHeld(id, &j, a, mine)
+		if r, ok := v.Routing(id); ok && j.Place == ledger.AtTarget && r.State == grid.RouteHeld {
+			w.help = fmt.Sprintf("A release is carried there: grelease %s", id)
+			w.also = append(w.also, strings.TrimSpace(d.whyRouting(v, id)))
+		}
+	case j.Place == ledger.AtTarget:
+		w.reason, w.matter = "target", strings.TrimSpace(d.whyRouting(v, id))
 	case j.Place == ledger.AsVM:
 		w.reason, w.matter = "machine", d.whyClaim(v, j.At)
 	case j.Status != grid.Idle:
@@ -52,7 +58,7 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 	case j.Place == ledger.OnSlot:
 		w.reason, w.matter = "starting", "It has been given "+a.Text("RemoteHost")+", which is about to start it."
 	case c.Universe == grid.Grid:
-		w.reason, w.matter = "machine", d.whyVM(ctx, id)
+		w.reason, w.matter = "machine", d.whyVM(ctx, id, targetOf(a))
 	default:
 		e, before, err := d.dispatch.explain(ctx, id)
 		if err != nil {
@@ -61,6 +67,9 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		details, w = e.String(), before
 		if w.matter == "" {
 			w = verdictOf(&e)
+		}
+		if choice, ok := d.chooser.choice(v, a); ok {
+			w.routes(&choice)
 		}
 	}
 	out.Reason, out.Matter, out.Help = w.reason, grid.Printable(w.matter), grid.Printable(w.help)
@@ -161,8 +170,14 @@ func (d *Daemon) whyPast(v *ledger.View, id grid.JobID) (out api.Why, err error)
 }
 
 // whyVM is what a job waits for that is a virtual machine and has none yet.
-func (d *Daemon) whyVM(ctx context.Context, id grid.JobID) string {
-	if why := d.vms.why(ctx, id); why != "" {
+func (d *Daemon) whyVM(ctx context.Context, id grid.JobID, target string) string {
+	why := d.vms.why(ctx, id)
+	switch {
+	case target != "" && why != "":
+		return "It is not handed to " + target + " yet: " + why + ".\n"
+	case target != "":
+		return "It is about to be handed to " + target + ".\n"
+	case why != "":
 		return "Its machine is not asked for yet: " + why + ".\n"
 	}
 	return "Its machine is about to be asked for.\n"

@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"gridburst/cmd/internal/cli"
+	"gridburst/internal/desk"
 )
 
-func main() { os.Exit(cli.Main(command)) }
+func main() {
+	desk.Main() // a row has a schedd in this process
+	os.Exit(cli.Main(command))
+}

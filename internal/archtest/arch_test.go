@@ -26,9 +26,10 @@ var floors = []struct {
 	}},
 	{"decisions", "pure functions: a decision must be callable from a test with ten lines of literals", []string{
 		"router", "router/burst", "dag", "dag/account", "dag/dagfile", "schedd/submit", "schedd/policy", "schedd/cloudconfig", "configs", "gahp", "internal/wire", "router/route",
+		"schedd/target",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
-		"schedd/ledger", "schedd/api", "schedd/userlog", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
+		"schedd/ledger", "schedd/api", "schedd/userlog", "schedd/target/slurm", "schedd/target/fake", "schedd/target/conform", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
 		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/script", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{
@@ -50,9 +51,10 @@ var beside = map[string]map[string]string{
 	"internal/worker/runner": {"internal/worker/sandbox": "a runner keeps its jobs in one"},
 	"gahp/ovirtsim":          {"gahp/ovirtsim/guest": "a guest is a machine's body", "internal/qemu": "and may have a kernel of its own"},
 	"gahp/ovirtsim/guest":    {"internal/qemu": "a guest may have a kernel of its own"},
+	"schedd/target/fake":     {"schedd/target/conform": "its faults are the suite's"},
 	"schedd":                 {"schedd/serve": "the daemon serves its own views"},
 	"schedd/idle":            {"schedd/jobad": "it groups jobs by their ads"},
-	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log", "internal/jobfile": "and the eye that reads job files"},
+	"internal/desk":          {"schedd/userlog": "the desk is the hand that writes the log", "internal/jobfile": "and the eye that reads job files", "internal/worker/sandbox": "a job at a target has its sandbox among its owner's files"},
 }
 
 // owners: one mechanism, one room, one library. A prefix matches its subpackages.
@@ -76,13 +78,14 @@ var owners = map[string]struct {
 
 // testOnly packages are stand-ins and drivers that no daemon may link.
 var testOnly = map[string]string{
-	"gahp/fake":           "a stand-in for an engine",
-	"gahp/conform":        "a test suite",
-	"gahp/ovirtsim":       "an engine of its own: only its command serves it",
-	"gahp/ovirtsim/guest": "a stand-in for a machine",
-
+	"gahp/fake":              "a stand-in for an engine",
+	"gahp/conform":           "a test suite",
+	"gahp/ovirtsim":          "an engine of its own: only its command serves it",
 	"gahp/ovirtsim/cassette": "a stand-in for an engine's past",
+	"gahp/ovirtsim/guest":    "a stand-in for a machine",
 	"internal/sim":           "a stand-in for the world",
+	"schedd/target/conform":  "a test suite",
+	"schedd/target/fake":     "a stand-in for a target",
 }
 
 type file struct {

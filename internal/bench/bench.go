@@ -59,6 +59,7 @@ var groups = []group{
 	{[]string{"submit_to_start_ms"}, []string{"gschedd", "gworker"}, (*bench).latency},
 	{[]string{"gq_list_100k_s"}, []string{"gschedd", "gq"}, (*bench).list},
 	{[]string{"idle_job_bytes", "restart_100k_s"}, []string{"gschedd", "gq"}, (*bench).idle},
+	{[]string{"route_jobs_per_s"}, nil, (*bench).routes},
 	{[]string{"vm_engine_calls", "vm_watch_calls_per_min", "vm_schedd_cpu_s"}, []string{"gschedd", "ovirt_gahp", "ovirtsim"}, (*bench).machines},
 	{
 		[]string{"idle_job_bytes_1m", "gq_totals_1m_ms", "restart_1m_s", "rm_1m_s", "submit_while_rm_1m_ms", "history_owner_1m_ms"},

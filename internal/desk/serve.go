@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"gridburst/internal/grid"
+	"gridburst/schedd/target"
 )
 
 // Arg is the only argument of a program that is a desk; see [Main].
@@ -19,8 +20,8 @@ const Arg = "desk"
 const socketFD = 3
 
 // operation does one thing as this process's user. file is what came with the
-// request; the operation need not close it. Logs are the one thing that is done while it
-// is looked whether the schedd is there: see [alone].
+// request; the operation need not close it. What must end with the schedd looks whether it
+// is there: logs (see [alone]) and commands.
 type operation func(args json.RawMessage, file *os.File) (any, error)
 
 var operations = map[string]operation{
@@ -38,6 +39,10 @@ var operations = map[string]operation{
 	opSave:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
 	opLines:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
 	opDrop:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
+	opPrepare:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, prepareAway) },
+	opConclude:  func(args json.RawMessage, _ *os.File) (any, error) { return with(args, concludeAway) },
+	opRevoke:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, revokeAway) },
+	opForget:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, forgetAway) },
 }
 
 func with[A, R any](args json.RawMessage, do func(A) (R, error)) (any, error) {
@@ -122,6 +127,10 @@ func answer(c *net.UnixConn, q request, file *os.File) response {
 	case q.Op == opAppend:
 		op = func(args json.RawMessage, _ *os.File) (any, error) {
 			return with(args, func(logs []LogAppend) ([]LogAppended, error) { return appendLogs(c, logs) })
+		}
+	case q.Op == opRun:
+		op = func(args json.RawMessage, _ *os.File) (any, error) {
+			return with(args, func(cmd target.Command) (target.Output, error) { return runCommand(c, cmd) })
 		}
 	case !ok:
 		r.Code, r.Error = grid.Internal, "a desk does not know how to "+q.Op

@@ -36,13 +36,15 @@ func (t table[S, V]) markdown(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
-// StatesMarkdown is docs/states.md: the three tables as they are enforced.
+// StatesMarkdown is docs/states.md: the tables as they are enforced.
 func StatesMarkdown() string {
 	var b strings.Builder
 	b.WriteString("# Life cycles\n\nGenerated from the tables in `internal/grid` by `go generate ./internal/grid`; a test compares.\n\n## Job\n\n")
 	statusNext.markdown(&b)
 	b.WriteString("## Claim\n\nA claim is a virtual machine that somebody wished for, from the wish to the proof that it is gone.\n\n")
 	claimNext.markdown(&b)
+	b.WriteString("## Routing\n\nA routing is a job that runs at a target outside of the pool, from the intent to the proof that nothing of it is left there.\n\n")
+	routeNext.markdown(&b)
 	b.WriteString("## DAG node\n\n")
 	nodeNext.markdown(&b)
 	return strings.TrimRight(b.String(), "\n") + "\n"

@@ -232,6 +232,11 @@ func (c *Client) Slots(ctx context.Context) (s Slots, err error) {
 	return s, c.do(ctx, "GET", "/v1/slots", nil, &s)
 }
 
+// Routes tells what goes on on the routes to targets outside of the pool.
+func (c *Client) Routes(ctx context.Context) (out Routes, err error) {
+	return out, c.do(ctx, "GET", "/v1/routes", nil, &out)
+}
+
 // Claims lists virtual machines of ours; with past also those that are gone.
 func (c *Client) Claims(ctx context.Context, past bool) (out Claims, err error) {
 	return out, c.do(ctx, "GET", fmt.Sprintf("/v1/claims?past=%t", past), nil, &out)

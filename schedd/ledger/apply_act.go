@@ -240,7 +240,7 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	case err != nil:
 		out.Refused += n
 		return
-	case c.Verb == grid.Release && s.Job.Attempt():
+	case c.Verb == grid.Release && !t.releasable(s.Run.First(), &s.Job):
 		// Its last attempt is still being ended. To release it now would let it
 		// start twice.
 		out.Refused += n
@@ -263,7 +263,8 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 		attrs = t.hold(&s.Job, attrs, c.Code, c.Sub, c.Reason)
 	case grid.Release:
 		ev.Type = JobReleased
-		attrs = t.release(&s.Job, attrs, c.Reason)
+		attrs = merge(t.release(&s.Job, attrs, c.Reason), Attr{Name: copied})
+		t.released(s.Run.First())
 	case grid.Remove:
 		ev.Type = JobRemoved
 		attrs = merge(attrs, text("RemoveReason", c.Reason))
@@ -310,7 +311,7 @@ func already(v grid.Verb, s grid.Status) bool {
 func (t *txn) vacate(c *Act, s *Stretch, cl *Cluster, n int32, out *Acted) {
 	j := &s.Job
 	switch {
-	case j.Place != OnSlot && (j.Place != AsVM || t.v.rules < 3), j.Status == grid.Held || j.Status == grid.Removed || j.Status == grid.TransferringOutput:
+	case j.Place != OnSlot && j.Place != AtTarget && (j.Place != AsVM || t.v.rules < 3), j.Status == grid.Held || j.Status == grid.Removed || j.Status == grid.TransferringOutput:
 		out.Refused += n
 		return
 	case j.Flags&Vacating != 0 && (!c.Fast || j.Flags&VacateFast != 0):

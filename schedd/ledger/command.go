@@ -46,6 +46,9 @@ const (
 	KindSetWindow         Kind = 65
 	KindWantFor           Kind = 66
 	KindRestoreTimetables Kind = 67
+
+	KindRoute Kind = 70
+	KindCarry Kind = 71
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -104,6 +107,8 @@ var kinds = map[Kind]struct {
 	KindSetWindow:         {"set_window", func() Body { return new(SetWindow) }, false},
 	KindWantFor:           {"want_for", func() Body { return new(WantFor) }, true},
 	KindRestoreTimetables: {"restore_timetables", func() Body { return new(RestoreTimetables) }, false},
+	KindRoute:             {"route", func() Body { return new(Route) }, false},
+	KindCarry:             {"carry", func() Body { return new(Carry) }, false},
 }
 
 func (k Kind) String() string {

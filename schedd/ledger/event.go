@@ -45,6 +45,8 @@ const (
 	CronNoted  EventType = 41 // what became of one. Text: the timetable; Code: an Outcome; Sub: an OccurrenceKind; ID: the run, if one began
 	WorkerSeen EventType = 50 // ID: the worker; Text: its name
 
+	RouteMoved EventType = 80 // of a job that a target has, or is to have. From, To; Text: why
+
 	QueueCleared EventType = 60 // waiting jobs left the queue, each tells of it later; ID: the owner (0: all); Code: how many; Sub: the newest cluster meant; Text: why
 )
 
@@ -54,7 +56,7 @@ var eventNames = map[EventType]string{
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
 	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", CronNoted: "cron_noted", WorkerSeen: "worker_seen",
-	QueueCleared: "queue_cleared",
+	QueueCleared: "queue_cleared", RouteMoved: "route_moved",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",
 	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",
 }
@@ -75,7 +77,7 @@ type Event struct {
 	Type  EventType
 	Jobs  grid.Run // one job, or a range that shares what happened
 	Epoch uint32
-	From  uint8 // a grid.Status, grid.ClaimState or grid.NodeState, by Type
+	From  uint8 // a grid.Status, grid.ClaimState, grid.NodeState or grid.RouteState, by Type
 	To    uint8
 	Code  int32
 	Sub   int32

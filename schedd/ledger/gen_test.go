@@ -25,9 +25,13 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 39).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 45).Draw(s.t, "kind") {
 	case 37, 38, 39:
 		c.Body = s.timetable(v)
+	case 40, 41:
+		c.Body = s.route(v)
+	case 42, 43, 44, 45:
+		c.Body = s.carry(v)
 	case 0, 1, 2:
 		c.Body = s.submit(v)
 	case 3, 4:
@@ -198,6 +202,57 @@ func (s *script) place(v *View) *Place {
 		})
 	}
 	return p
+}
+
+// route is mostly of jobs that may go to a target.
+func (s *script) route(v *View) *Route {
+	c := &Route{}
+	for range rapid.IntRange(1, 3).Draw(s.t, "routed") {
+		id := s.job(v)
+		j, _ := v.Job(id)
+		if rapid.IntRange(0, 9).Draw(s.t, "stale") == 0 {
+			j.Version++
+		}
+		c.List = append(c.List, Routed{
+			Job: id, Version: j.Version, Route: rapid.SampledFrom([]string{"", "R"}).Draw(s.t, "route"), Target: rapid.SampledFrom([]string{"batch slurm", "batch slurm", ""}).Draw(s.t, "target"),
+			Dir: "/home/alice", MaxJobs: rapid.Uint32Range(0, 6).Draw(s.t, "maxjobs"), MaxIdle: rapid.Uint32Range(0, 4).Draw(s.t, "maxidle"), Where: "route R",
+			Attrs: []Attr{{Name: "RouteName", Expr: `"R"`}},
+		})
+	}
+	return c
+}
+
+// carry is mostly what comes next for a routing that there is.
+func (s *script) carry(v *View) *Carry {
+	c := &Carry{}
+	var ids []grid.JobID
+	for id := range v.Routings() {
+		ids = append(ids, id)
+	}
+	for range rapid.IntRange(1, 3).Draw(s.t, "carried") {
+		id := s.job(v)
+		if len(ids) > 0 {
+			id = rapid.SampledFrom(ids).Draw(s.t, "routing")
+		}
+		r, _ := v.Routing(id)
+		if rapid.IntRange(0, 9).Draw(s.t, "stale") == 0 {
+			r.Version++
+		}
+		d := Carried{
+			Job: id, Epoch: r.Epoch, Version: r.Version, Remote: rapid.SampledFrom([]string{"", "17"}).Draw(s.t, "remote"), Reason: "because", Code: grid.HoldUser, Sub: 1,
+			Verb: rapid.SampledFrom([]grid.RouteVerb{
+				"", grid.RouteAccept, grid.RouteAccept, grid.RouteAccept, grid.RouteLose, grid.RouteAbsent, grid.RouteRefuse, grid.RouteStart, grid.RouteStart,
+				grid.RouteWait, grid.RouteHold, grid.RouteRelease, grid.RouteEnd, grid.RouteClean,
+			}).Draw(s.t, "verb"),
+		}
+		if rapid.Bool().Draw(s.t, "reports") {
+			a := s.report(v).List[0]
+			a.Job, a.Epoch = id, r.Epoch
+			d.Report = []AttemptReport{a}
+		}
+		c.List = append(c.List, d)
+	}
+	return c
 }
 
 func (s *script) report(v *View) *Report {

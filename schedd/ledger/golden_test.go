@@ -24,6 +24,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-scripts":  writeScripts,
 	"format1-told":     writeTold,
 	"format1-crons":    writeTimetables,
+	"format1-routings": writeRoutings,
 }
 
 // history is a machine in the making of a golden file.
@@ -360,6 +361,80 @@ func writeReceipts(t *testing.T, path string) {
 	move(made, Move{Verb: grid.ClaimJoin, Report: []AttemptReport{{Job: vm, Epoch: 1, Kind: Started}}})
 	none := do(&Want{For: Overflow, Resource: "lab", Reason: "jobs wait"}).(uint32)
 	move(none, Move{Verb: grid.ClaimFail, Reason: "not wanted"})
+	h.write(path)
+}
+
+// writeRoutings makes a history of jobs at targets: each fate, and some that are on their way.
+func writeRoutings(t *testing.T, path string) {
+	t.Helper()
+	h := newHistory(t)
+	m, do := h.m, func(b Body) any { return h.do(b).Value }
+	template := []byte("a template")
+	submit := func(u grid.Universe, procs int32) grid.JobID {
+		return grid.JobID{Cluster: do(&Submit{Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Template: template, Hash: HashTemplate(template), Procs: procs, Universe: u}).(Submitted).Cluster}
+	}
+	route := func(id grid.JobID, by string) {
+		j, _ := m.View().Job(id)
+		do(&Route{List: []Routed{{
+			Job: id, Version: j.Version, Route: by, Target: "batch slurm", Dir: "/home/alice", MaxJobs: 20, MaxIdle: 10, Where: "route R to batch slurm", Attrs: []Attr{{Name: "RouteName", Expr: `"R"`}},
+		}}})
+	}
+	carry := func(id grid.JobID, verb grid.RouteVerb, report ...AttemptReport) {
+		r, _ := m.View().Routing(id)
+		c := Carried{Job: id, Epoch: r.Epoch, Version: r.Version, Verb: verb, Reason: "so it went", Code: grid.HoldUser, Sub: 2, Report: report}
+		if verb == grid.RouteAccept {
+			c.Remote = "4711"
+		}
+		for i := range c.Report {
+			c.Report[i].Job, c.Report[i].Epoch = id, r.Epoch
+		}
+		do(&Carry{List: []Carried{c}})
+	}
+	act := func(id grid.JobID, verb grid.Verb) {
+		do(&Act{Verb: verb, Runs: []grid.Run{grid.OneJob(id)}, Reason: "via test", Vacate: grid.VacateUser})
+	}
+	begin := func(procs int32) grid.JobID {
+		id := submit(grid.Vanilla, procs)
+		route(id, "R")
+		carry(id, grid.RouteAccept, AttemptReport{Kind: Accepted, Where: "batch slurm gb 4711", Attrs: []Attr{{Name: "GridJobId", Expr: `"batch slurm gb 4711"`}}})
+		return id
+	}
+	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.5", Rules: 4})
+	done := begin(1)
+	carry(done, grid.RouteStart, AttemptReport{Kind: Started, Where: "node1"})
+	carry(done, grid.RouteWait)
+	carry(done, grid.RouteStart, AttemptReport{Kind: Started, Where: "node2"})
+	carry(done, grid.RouteEnd, AttemptReport{Kind: Ended, Verdict: TakeOver, Exit: Exit{Code: 3, WallMS: 2000}})
+	do(&Report{List: []AttemptReport{{Job: done, Epoch: 1, Kind: Taken, Verdict: Complete, Exit: Exit{Code: 3, WallMS: 2000}}}})
+	carry(done, grid.RouteClean)
+	again := begin(3)
+	carry(again, grid.RouteEnd, AttemptReport{Kind: Vanished, Vacate: grid.VacateMachine, Reason: "lost"})
+	route(again, "R") // refused: it is not cleaned
+	carry(again, grid.RouteClean)
+	route(again, "R")
+	carry(again, grid.RouteLose)
+	carry(again, grid.RouteAbsent)
+	carry(again, grid.RouteRefuse, AttemptReport{Kind: Failed, HoldCode: grid.HoldCloudUser, Reason: "refused"})
+	held := begin(1)
+	carry(held, grid.RouteHold)
+	carry(held, grid.RouteRelease)
+	carry(held, grid.RouteHold)
+	act(held, grid.Release)
+	carry(held, grid.RouteRelease)
+	act(held, grid.Hold)
+	act(held, grid.Release) // refused: it lives
+	carry(held, grid.RouteHold)
+	act(held, grid.Release)
+	act(held, grid.Vacate)
+	removed := begin(1)
+	act(removed, grid.Remove)
+	carry(removed, grid.RouteEnd, AttemptReport{Kind: Stopped, Reason: "ended"})
+	forced := begin(1)
+	act(forced, grid.Remove)
+	do(&Act{Verb: grid.Remove, Force: true, Runs: []grid.Run{grid.OneJob(forced)}})
+	route(submit(grid.Grid, 1), "")
+	do(&Begin{Host: "host", Version: "0.5", Rules: 4})
+	carry(begin(1), grid.RouteStart, AttemptReport{Kind: Started, Where: "node3"})
 	h.write(path)
 }
 

@@ -17,6 +17,7 @@ const (
 	OnSlot   PlaceKind = 1 // an attempt on worker At
 	ForClaim PlaceKind = 2 // waits for claim At, which is being brought up for it
 	AsVM     PlaceKind = 3 // an attempt that is the virtual machine of claim At
+	AtTarget PlaceKind = 4 // an attempt at a target outside of the pool: the job has a [Routing]
 )
 
 func (k PlaceKind) String() string {
@@ -27,6 +28,8 @@ func (k PlaceKind) String() string {
 		return "claim"
 	case AsVM:
 		return "vm"
+	case AtTarget:
+		return "target"
 	}
 	return "nowhere"
 }
@@ -66,7 +69,7 @@ const (
 )
 
 // Attempt reports whether an execution of the job may be alive somewhere.
-func (j *Job) Attempt() bool { return j.Place == OnSlot || j.Place == AsVM }
+func (j *Job) Attempt() bool { return j.Place == OnSlot || j.Place == AsVM || j.Place == AtTarget }
 
 // EnteredSec is Entered in seconds, as the job attribute EnteredCurrentStatus has it.
 func (j *Job) EnteredSec() int64 { return j.Entered / 1000 }

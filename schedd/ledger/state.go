@@ -99,6 +99,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bTimetable, l.timetable)
 	l.each(bRemoval, l.removal)
 	l.each(bSteer, l.steering)
+	l.each(bRouting, l.routing)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -252,6 +253,20 @@ func (l *loader) steering(k, v []byte) error {
 		l.v.steered = with(l.v.steered, string(k), s)
 	}
 	return err
+}
+
+func (l *loader) routing(k, v []byte) error {
+	r, err := decodeRouting(k, v)
+	if err != nil {
+		return err
+	}
+	rs, _ := l.v.routings.get(be32(k))
+	if rs == nil {
+		rs = rs.own(l.ed)
+		l.v.routings.set(l.ed, be32(k), rs)
+	}
+	rs.recs.set(l.ed, be32(k[4:]), r)
+	return nil
 }
 
 func (l *loader) removal(k, v []byte) error {

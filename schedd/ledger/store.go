@@ -63,6 +63,7 @@ const (
 	bJournal                     // seq(8) -> note
 	bSteer                       // pool's name -> steering, of those that somebody steers
 	bTimetable                   // name; name, 0, slot(4) -> occurrence
+	bRouting                     // cluster(4) proc(4) -> routing, of jobs that a target has, or had and is to forget
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -85,6 +86,7 @@ var stateBuckets = [...][]byte{
 	bRemoval: []byte("removal"), bFactory: []byte("factory"), bInstance: []byte("instance"), bReceipt: []byte("receipt"),
 	bBilled: []byte("billed"), bJournal: []byte("journal"), bSteer: []byte("steer"),
 	bTimetable: []byte("timetable"),
+	bRouting:   []byte("routing"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are

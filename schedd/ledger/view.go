@@ -35,6 +35,7 @@ type View struct {
 	claims     table[Claim]          // open ones
 	dags       table[Dag]            // not ended
 	nodes      table[*nodes]         // of these
+	routings   table[*routings]      // by cluster
 	crons      map[string]int64      // watermarks of triggers; replaced, never changed
 	steered    map[string]Steering   // pools that somebody steers; replaced, never changed
 	timetables map[string]*Timetable // what is pointed to is never changed; replaced, never changed

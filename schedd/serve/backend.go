@@ -33,6 +33,7 @@ type Backend interface {
 	Totals(context.Context, Identity) (api.QueueTotals, error)
 	Why(ctx context.Context, who Identity, job string) (api.Why, error)
 	Slots(context.Context, Identity) (api.Slots, error)
+	Routes(ctx context.Context, who Identity) (api.Routes, error)
 	Claims(ctx context.Context, who Identity, past bool) (api.Claims, error)
 	Boots(context.Context, Identity) (api.Boots, error)
 	Bursts(context.Context, Identity) (api.Bursts, error)

@@ -90,6 +90,8 @@ func (s *Server) register() {
 	get(s, "/v1/slots", "slots", "The pool", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Slots, error) { return b.Slots(ctx, id) })
 
+	get(s, "/v1/routes", "routes", "What goes on on the routes to targets outside of the pool", anybody,
+		func(ctx context.Context, id Identity, _ *nothing) (api.Routes, error) { return b.Routes(ctx, id) })
 	get(s, "/v1/claims", "claims", "Virtual machines of ours", anybody,
 		func(ctx context.Context, id Identity, in *pastQuery) (api.Claims, error) {
 			return b.Claims(ctx, id, in.Past)

@@ -29,8 +29,12 @@ var commands = [...]Command{
 	{Name: "allowed_job_duration", Attr: "AllowedJobDuration", Kind: KindDuration},
 	{Name: "append_files", Attr: "AppendFiles", Kind: KindString, inert: true},
 	{Name: "arguments", Attr: "Args", Kind: KindArguments, own: true, also: []string{"arguments2"}},
+	{Name: "batch_extra_submit_args", Attr: "BatchExtraSubmitArgs", Kind: KindString},
 	{Name: "batch_id", Attr: "JobBatchId", Kind: KindString, unquote: true},
 	{Name: "batch_name", Attr: "JobBatchName", Kind: KindString, unquote: true},
+	{Name: "batch_project", Attr: "BatchProject", Kind: KindString},
+	{Name: "batch_queue", Attr: "BatchQueue", Kind: KindString},
+	{Name: "batch_runtime", Attr: "BatchRuntime", Kind: KindDuration},
 	{Name: "buffer_size", Attr: "BufferSize", Kind: KindOldExpr, inert: true},
 	{Name: "checkpoint_destination", Attr: "CheckpointDestination", Kind: KindString},
 	{Name: "checkpoint_exit_code", Attr: "SuccessCheckpointExitCode", Kind: KindInt},
@@ -203,7 +207,7 @@ var commands = [...]Command{
 // that a file that uses them is told so, and not asked whether it meant another.
 var unserved = [...]string{
 	"allow_startup_script", "arc_resources", "arc_rte", "aws_access_key_id_file", "aws_region", "aws_secret_access_key_file",
-	"batch_extra_submit_args", "batch_project", "batch_queue", "batch_runtime", "buffer_block_size", "buffer_files",
+	"buffer_block_size", "buffer_files",
 	"copy_to_spool", "cuda_version",
 	"ec2_access_key_id", "ec2_ami_id",
 	"expected_runtime", "gce_image",

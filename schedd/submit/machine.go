@@ -183,22 +183,28 @@ func (l *lowering) borrows() {
 	}
 }
 
-var gridTypes = [...]string{"ovirt", "deltacloud"}
+var gridTypes = [...]string{"ovirt", "deltacloud", "batch"}
+
+// batchTypes are the systems that batch may name.
+var batchTypes = [...]string{"slurm"}
 
 // foreignTypes are those of HTCondor that nothing here serves.
-var foreignTypes = [...]string{"condor", "batch", "arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
+var foreignTypes = [...]string{"condor", "arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
 
 // setGridType decides what a grid job is.
 func (l *lowering) setGridType() {
-	l.universe.vm = true // also when it is not: one thing wrong is enough
+	l.universe.vm = true // also when it is nothing: one thing wrong is enough
 	v, ok := l.command("grid_resource")
 	if !ok {
-		l.fail(l.job.Queue.Pos, "grid_resource attribute not defined for grid universe job", "Write grid_resource = ovirt https://...")
+		l.fail(l.job.Queue.Pos, "grid_resource attribute not defined for grid universe job", "Write grid_resource = batch slurm, or grid_resource = ovirt https://...")
 		return
 	}
 	fields := append(strings.Fields(v.Text), "")
 	kind := fold(fields[0])
 	switch {
+	case kind == "batch":
+		l.universe.vm = false
+		l.setTarget(v, fields[1:len(fields)-1])
 	case !slices.Contains(gridTypes[:], kind):
 		detail := "Those that are: " + strings.Join(gridTypes[:], ", ") + "."
 		if slices.Contains(foreignTypes[:], kind) {
@@ -210,5 +216,15 @@ func (l *lowering) setGridType() {
 		l.fail(v.Pos, quote(fields[0])+" is not a supported type of grid_resource", detail)
 	case len(fields) != 3 || !strings.Contains(fields[1], "://"):
 		l.fail(v.Pos, "grid_resource for "+kind+" is a type and a URL", "As in: grid_resource = "+kind+" https://engine.example.com/ovirt-engine/api")
+	}
+}
+
+// setTarget looks at the rest of a grid_resource that names another system for jobs.
+func (l *lowering) setTarget(v Value, rest []string) {
+	switch {
+	case len(rest) != 1:
+		l.fail(v.Pos, "grid_resource for batch is a type and a system", "As in: grid_resource = batch slurm")
+	case !slices.Contains(batchTypes[:], fold(rest[0])):
+		l.fail(v.Pos, quote(rest[0])+" is not a supported batch system", "Those that are: "+strings.Join(batchTypes[:], ", ")+".")
 	}
 }

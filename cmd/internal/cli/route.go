@@ -44,7 +44,8 @@ job, what it becomes there, and why not the others. Nothing is changed, and no j
 
 Routes are read from a configuration: the one of --config, which is a schedd's (its name
 ends in .hcl) or HTCondor's own; or else the one that gschedd reads. They are tried as if
-no job were on them yet, and as if the jobs came one after the other.
+no job were on them yet, and as if the jobs came one after the other. list tells also what
+goes on on the routes of a schedd that answers, unless --config names another configuration.
 
 Jobs come from a job file, which is read as gsubmit reads it; from --jobads, which holds
 ads as gq -l or condor_q -l print them; or from the queue, by their ids.
@@ -56,7 +57,7 @@ ads as gq -l or condor_q -l print them; or from the queue, by their ids.
 	p.BoolVar(&o.json, "json", false, "print it as JSON")
 	list := &cobra.Command{
 		Use: "list", Short: "Show the routes in their order", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.list(d) },
+		RunE: func(c *cobra.Command, _ []string) error { return o.list(c.Context(), d) },
 	}
 	test := &cobra.Command{
 		Use: "test [JOBFILE | JOB ...]", Short: "Say which route takes each job",
@@ -240,7 +241,7 @@ func leads(r *route.Route) string {
 	return "universe " + route.UniverseName(r.Universe)
 }
 
-func (o *routeOptions) list(d *Deps) error {
+func (o *routeOptions) list(ctx context.Context, d *Deps) error {
 	t, name, err := o.table(d)
 	if err != nil {
 		return err
@@ -262,6 +263,8 @@ func (o *routeOptions) list(d *Deps) error {
 		MaxJobs    int     `json:"max_jobs"`
 		RoundRobin bool    `json:"round_robin,omitempty"`
 		Routes     []shown `json:"routes"`
+
+		Now []api.Route `json:"now,omitempty"`
 	}
 	out.Router, out.MaxJobs, out.RoundRobin = t.Name, t.MaxJobs, t.RoundRobin
 	if t.Source != nil {
@@ -274,7 +277,7 @@ func (o *routeOptions) list(d *Deps) error {
 		}
 		out.Routes = append(out.Routes, s)
 	}
-	if o.json {
+	if out.Now = o.now(ctx, d); o.json {
 		return PrintJSON(d, out)
 	}
 	names, targets := len("Route"), len("Leads to")
@@ -302,6 +305,7 @@ func (o *routeOptions) list(d *Deps) error {
 	} else {
 		fmt.Fprintln(d.Out, "The first route that matches and has room takes a job.")
 	}
+	printNow(d, out.Now)
 	return nil
 }
 

@@ -57,6 +57,11 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Concurrency = append(c.Concurrency, schedd.ConcurrencyLimit(l))
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
+	c.Target = targets(file.Targets)
+	table, diags := file.Router.Table(routeFiles{p.config})
+	if c.Routes = table; diags.HasErrors() {
+		return c, diags.Err()
+	}
 	c.MaxRunning, c.MaxRunningPerOwner = file.MaxRunning, file.MaxRunningPerOwner
 	most := func(n int) int32 { return int32(min(n, math.MaxInt32)) }
 	c.DagLimits = dag.Limits{MaxJobs: most(file.DagJobs), MaxIdle: most(file.DagIdle), MaxPre: most(file.DagPre), MaxPost: most(file.DagPost), MaxHold: most(file.DagHold)}
@@ -102,6 +107,11 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 	c.Verifier = sibling("gadm", "verify", "--json")
 	return c, err
 }
+
+// routeFiles are those that HTCondor's configuration of routes is in.
+type routeFiles struct{ config string }
+
+func (f routeFiles) ReadFile(name string) ([]byte, error) { return os.ReadFile(beside(f.config, name)) }
 
 // beside is where a path of a configuration file leads.
 func beside(config, path string) string {

@@ -1,0 +1,196 @@
+package schedd
+
+import (
+	"context"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/internal/wire"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
+	"gridburst/schedd/target"
+)
+
+// concluded is how a job ended at its target.
+type concluded = desk.Concluded
+
+// conclude reads how the job ended, and stages its outputs.
+func (s *routeStep) conclude(ctx context.Context) (c concluded, err error) {
+	err = s.desk(ctx, func(ctx context.Context) (err error) {
+		c, err = s.d.desks.ConcludeAway(ctx, s.owner, s.dir)
+		return err
+	})
+	return c, err
+}
+
+// errand is what the target is to run, and what its owner's desk prepares for that: by the
+// job's ad, as its route has made it.
+func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
+	a, err := s.d.ads.Job(s.v, s.id)
+	if err != nil {
+		return away, job, err
+	}
+	if s.rec.Route != "" {
+		if a, err = s.d.routedAd(a, s.rec.Route); err != nil {
+			return away, job, err
+		}
+	}
+	x, err := s.d.awayExecution(a)
+	if err != nil {
+		return away, job, err
+	}
+	x.Owner = wire.Owner(s.owner)
+	away = desk.Away{Job: s.id.String(), Dir: s.dir, Execution: x, Outputs: outputsOf(a, s.id, s.rec.Epoch)}
+	away.Outputs.Iwd = s.rec.Dir
+	if x.Transfer {
+		away.Inputs = inputsOf(a)
+	}
+	extra, err := ad.SplitWords(a.Text("BatchExtraSubmitArgs"))
+	if err != nil {
+		return away, job, grid.Errorf(grid.Invalid, "batch_extra_submit_args: %w", err)
+	}
+	job = target.Job{
+		Owner: target.Owner(s.owner), Name: s.name, Dir: s.dir, Script: filepath.Join(s.dir, target.ScriptName),
+		Cpus: evaluated(a, "RequestCpus", 1), MemoryMB: evaluated(a, "RequestMemory", 0), Runtime: time.Duration(evaluated(a, "BatchRuntime", 0)) * time.Second,
+		Queue: a.Text("BatchQueue"), Project: a.Text("BatchProject"), Extra: extra, Label: "gridburst job " + s.id.String(),
+	}
+	return away, job, nil
+}
+
+// evaluated is a number that an expression of the job's ad comes to.
+func evaluated(a *ad.Ad, name string, otherwise int64) int64 {
+	if f, ok := ad.At(time.Now()).Attr(name, a, nil).Number(); ok {
+		return int64(f)
+	}
+	return otherwise
+}
+
+// awayExecution is what runs at a target: in the job's own directory, or, when its files
+// are to be transferred, in one that holds copies of them.
+func (d *Daemon) awayExecution(job *ad.Ad) (x wire.Execution, err error) {
+	if err := fillIn(instant(), job, ad.New(0)); err != nil {
+		return x, err
+	}
+	x = wire.Execution{
+		Cmd: job.Text("Cmd"), Iwd: job.Text("Iwd"), Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err")), In: notNull(job.Text("In")),
+	}
+	if x.Cmd == "" {
+		return x, grid.Errorf(grid.Invalid, "the job has no executable")
+	}
+	if x.Args, err = submit.Argv(job); err != nil {
+		return x, err
+	}
+	if x.Env, err = submit.Environ(job); err != nil {
+		return x, err
+	}
+	if strings.EqualFold(job.Text("ShouldTransferFiles"), "YES") {
+		x.Transfer = true
+		if transfersExecutable(job) {
+			x.Cmd = path.Base(x.Cmd)
+		}
+		if x.In != "" {
+			x.In = path.Base(x.In)
+		}
+		x.Outputs, x.NoOutput = outputList(job)
+		x.Ad = sourceOf(job)
+	}
+	return x, nil
+}
+
+// routedAd is what a route makes of a job.
+func (d *Daemon) routedAd(job *ad.Ad, name string) (*ad.Ad, error) {
+	if d.c.Routes == nil || d.c.Routes.Route(name) == nil {
+		return nil, grid.Errorf(grid.Invalid, "route %s is not configured any more", name)
+	}
+	return d.c.Routes.Make(job, name, time.Now())
+}
+
+// targetOf is the target that a grid job asks for itself; empty: it is a machine.
+func targetOf(job *ad.Ad) string {
+	resource := strings.TrimSpace(job.Text("GridResource"))
+	switch kind, _, _ := strings.Cut(strings.ToLower(resource), " "); kind {
+	case "ovirt", "deltacloud", "":
+		return ""
+	}
+	return resource
+}
+
+// maxDirect bounds the jobs of one target that ask for it themselves; HTCondor's default.
+const maxDirect = 1000
+
+// direct hands grid jobs to the targets that they ask for, and gives those that are
+// machines.
+func (w *vmJobs) direct(ctx context.Context, ids []grid.JobID) (machines []grid.JobID, err error) {
+	v := w.d.ledger.View()
+	c := &ledger.Route{}
+	send := func() error {
+		if len(c.List) == 0 {
+			return nil
+		}
+		epochs, err := w.d.route(ctx, c)
+		if err != nil {
+			return err
+		}
+		for i, e := range epochs {
+			if e != 0 {
+				delete(w.idle, c.List[i].Job)
+				delete(w.waits, c.List[i].Job)
+			}
+		}
+		c.List = nil
+		return nil
+	}
+	var tallies map[ledger.RouteKey]ledger.RouteTally
+	for _, id := range ids {
+		j, ok := v.Job(id)
+		if !ok || j.Status != grid.Idle || j.Attempt() {
+			continue // its event is on its way
+		}
+		job, err := w.d.ads.Job(v, id)
+		if err != nil {
+			w.waits[id] = grid.MessageOf(err)
+			continue
+		}
+		to := targetOf(job)
+		if to == "" {
+			machines = append(machines, id)
+			continue
+		}
+		if _, old := v.Routing(id); old {
+			w.waits[id] = "what its last execution left at its target is taken away first"
+			continue
+		}
+		if _, err := w.d.sites.at(to); err != nil {
+			if err := w.hold(ctx, id, grid.HoldCloudAdmin, grid.MessageOf(err)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if tallies == nil {
+			tallies = v.RouteTallies()
+		}
+		key := ledger.RouteKey{Target: siteKey(to)}
+		n := tallies[key]
+		if n.Jobs >= maxDirect {
+			w.waits[id] = siteKey(to) + " has " + strconv.Itoa(n.Jobs) + " jobs of ours, as many as it may have at a time"
+			continue
+		}
+		n.Jobs++
+		tallies[key] = n
+		c.List = append(c.List, ledger.Routed{
+			Job: id, Version: j.Version, Target: siteKey(to), Dir: job.Text("Iwd"), MaxJobs: maxDirect, Where: siteKey(to),
+		})
+		if len(c.List) == carries {
+			if err := send(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return machines, send()
+}

@@ -1,0 +1,444 @@
+package schedd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/schedd/ledger"
+	"gridburst/schedd/target"
+)
+
+// site is a target, and what its listings show of our jobs. One listing is made for all
+// of them: often while something happens there, later and later while nothing does.
+type site struct {
+	grid string // as a grid_resource names it
+	target.Target
+	d     *Daemon
+	slots chan struct{} // its commands at one time
+	desks chan struct{} // and what desks prepare for it
+	woken chan struct{}
+
+	mu     sync.Mutex
+	last   siteListing // the last complete one
+	err    error       // of the last listing; nil: it was complete
+	failed int         // listings in a row
+	quiet  int         // listings in a row that showed nothing new
+	stir   time.Time   // when something was last done there
+	absent map[string]time.Time
+	back   time.Time // when it last came to answer again
+	past   []target.Owner
+	strays map[string]time.Time // by id: jobs of ours that no routing stands for, since when
+}
+
+// siteListing is a complete one.
+type siteListing struct {
+	began, ended time.Time
+	by           map[string]target.Seen   // by name; of several of one name, the one to look at
+	more         map[string][]target.Seen // all of those names of which there are several
+}
+
+// The pace of listings: between two there is siteSoon at least, four times as long as the
+// last one took, and more while nothing happens, up to siteCalm. A target that does not
+// answer is asked again after siteSoon, twice that, and so on up to siteLongest.
+const (
+	siteSoon    = 500 * time.Millisecond
+	siteCalm    = 5 * time.Second
+	siteLongest = 30 * time.Second
+	siteApart   = time.Second // between two listings that show that a job is not there
+	siteSlots   = 8           // commands at one time
+	doubts      = 10 * time.Minute
+	lingers     = time.Minute
+)
+
+// adapted runs a target's commands at their users' desks.
+type adapted struct{ desks *desk.Desks }
+
+// Run implements [target.Commands].
+func (a adapted) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
+	return a.desks.Run(ctx, desk.Owner(o), c)
+}
+
+// sites are the targets that there are jobs for, by what their jobs call them.
+type sites struct {
+	d     *Daemon
+	watch func(*site)
+	end   func()
+
+	mu sync.Mutex
+	by map[string]*site
+}
+
+func newSites(d *Daemon) *sites {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	return &sites{
+		d: d, by: map[string]*site{},
+		watch: func(s *site) { wg.Go(func() { s.run(ctx) }) },
+		end:   func() { cancel(); wg.Wait() },
+	}
+}
+
+// siteKey is a grid_resource with one spelling.
+func siteKey(resource string) string {
+	f := strings.Fields(resource)
+	if len(f) > 0 {
+		f[0] = strings.ToLower(f[0])
+	}
+	if len(f) > 1 && f[0] == "batch" {
+		f[1] = strings.ToLower(f[1])
+	}
+	return strings.Join(f, " ")
+}
+
+// at is the target that a grid_resource names.
+func (s *sites) at(resource string) (*site, error) {
+	key := siteKey(resource)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.by[key]; t != nil {
+		return t, nil
+	}
+	if s.d.c.Target == nil {
+		return nil, grid.Errorf(grid.Invalid, "this schedd knows no targets outside of its pool")
+	}
+	t, err := s.d.c.Target(key, adapted{s.d.desks})
+	if err != nil {
+		return nil, err
+	}
+	out := &site{grid: key, Target: t, d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
+	s.by[key] = out
+	s.watch(out)
+	return out, nil
+}
+
+// known are the targets by name.
+func (s *sites) known() []*site {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*site
+	for _, k := range slices.Sorted(maps.Keys(s.by)) {
+		out = append(out, s.by[k])
+	}
+	return out
+}
+
+// slot waits for leave to give the target an order, or a desk one for it. end gives it back.
+func slot(ctx context.Context, slots chan struct{}) (end func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// stirs notes that something was done at the target: the next listing is wanted soon.
+func (s *site) stirs() {
+	s.mu.Lock()
+	s.stir, s.quiet = time.Now(), 0
+	s.mu.Unlock()
+	s.wake()
+}
+
+func (s *site) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// siteLook is what came of a look at a job.
+type siteLook uint8
+
+const (
+	lookNotYet siteLook = iota // no complete listing has begun since then, or only one that does not show it
+	lookHere
+	lookAbsent // two complete listings, apart in time, do not show it
+)
+
+// look is a job by its name as it was at some time after since. Of several, id is the one
+// that was taken for it.
+func (s *site) look(name, id string, since time.Time) (target.Seen, siteLook) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.began.After(since) {
+		return target.Seen{}, lookNotYet
+	}
+	if seen, ok := s.last.by[name]; ok {
+		delete(s.absent, name)
+		for _, other := range s.last.more[name] {
+			if other.ID == id && seen.State != target.Running {
+				seen = other
+			}
+		}
+		return seen, lookHere
+	}
+	first, known := s.absent[name]
+	switch {
+	case !known || !first.After(since):
+		s.absent[name] = s.last.began
+		return target.Seen{}, lookNotYet
+	case s.last.began.Sub(first) < siteApart:
+		return target.Seen{}, lookNotYet
+	}
+	return target.Seen{}, lookAbsent
+}
+
+// doubles are further jobs of a name, beside the one with that id, that have not begun.
+func (s *site) doubles(name, id string) (out []target.Seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.last.more[name] {
+		if other.ID != id && (other.State == target.Waiting || other.State == target.Held) {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// doubtful reports whether what the target says of jobs that run may be of before it went
+// away: what ended meanwhile it may have missed, and learn of late.
+func (s *site) doubtful() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.back) < doubts
+}
+
+// missing is when the job was first missing in a row.
+func (s *site) missing(name string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.absent[name]
+}
+
+func (s *site) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.absent, name)
+}
+
+// blind says why nothing is known of the jobs there; nil: they are seen.
+func (s *site) blind() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	since := "has not shown its jobs yet"
+	if !s.last.began.IsZero() {
+		since = "has not shown its jobs since " + s.last.began.Format(time.TimeOnly)
+	}
+	return fmt.Errorf("%s %s: %w", s.grid, since, s.err)
+}
+
+// down reports whether the target does not answer: two listings in a row have failed.
+func (s *site) down() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed >= 2
+}
+
+// run makes the listings until ctx ends.
+func (s *site) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		if wait := s.rest(); wait > 0 {
+			timer.Reset(wait)
+		} else if owners := s.wanted(); len(owners) > 0 {
+			s.list(ctx, owners)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-s.woken:
+		}
+	}
+}
+
+// rest is how long the target is left alone now.
+func (s *site) rest() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	took := s.last.ended.Sub(s.last.began)
+	rest := max(siteSoon, 4*took)
+	if s.quiet > 4 {
+		rest = max(rest, min(siteSoon<<min(s.quiet/4, 10), siteCalm))
+	}
+	if s.failed > 0 {
+		rest = max(rest, min(siteSoon<<min(s.failed, 10), siteLongest))
+	}
+	return time.Until(s.last.ended.Add(rest))
+}
+
+// wanted are those whose jobs are to be listed: those who have any there, and for a while
+// those who had when the target went away. What it forgot of an end then, it has again.
+func (s *site) wanted() []target.Owner {
+	owners := s.owners()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(owners) > 0 {
+		s.past = owners
+		return owners
+	}
+	if len(s.strays) > 0 || time.Since(s.back) < lingers {
+		return s.past
+	}
+	return nil
+}
+
+// owners are those who have jobs there.
+func (s *site) owners() []target.Owner {
+	v := s.d.ledger.View()
+	has := map[uint32]bool{}
+	for _, r := range v.Routings() {
+		if !has[r.Owner] && siteKey(r.Target) == s.grid {
+			has[r.Owner] = true
+		}
+	}
+	var out []target.Owner
+	for _, id := range slices.Sorted(maps.Keys(has)) {
+		if o, ok := v.Owner(id); ok {
+			out = append(out, target.Owner(o))
+		}
+	}
+	return out
+}
+
+// list makes one listing, and tells of its news.
+func (s *site) list(ctx context.Context, owners []target.Owner) {
+	n := siteListing{began: time.Now(), by: map[string]target.Seen{}, more: map[string][]target.Seen{}}
+	all, err := s.List(ctx, ledger.RoutingPrefix(s.d.ledger.View().Deployment), owners)
+	if ctx.Err() != nil {
+		return
+	}
+	n.ended = time.Now()
+	for _, seen := range all {
+		old, twice := n.by[seen.Name]
+		if twice {
+			if n.more[seen.Name] == nil {
+				n.more[seen.Name] = []target.Seen{old}
+			}
+			n.more[seen.Name] = append(n.more[seen.Name], seen)
+		}
+		if !twice || livelier(seen, old) {
+			n.by[seen.Name] = seen
+		}
+	}
+	down := s.down()
+	before, lost := s.take(n, err)
+	if lost {
+		s.d.log.WithError(err).WithField("target", s.grid).Warn("the target does not show its jobs: nothing is concluded from that")
+	}
+	turned := s.down() != down
+	if err == nil {
+		s.sweep(ctx, all)
+	}
+	s.d.routings.shown(s, func(name string) bool {
+		was, had := before[name]
+		is, has := n.by[name]
+		return turned || err == nil && (had != has || was != is)
+	})
+}
+
+// sweep removes jobs of ours that no routing stands for, as a target has them that went back
+// in time when it was restored: those that two listings, apart in time, have shown.
+func (s *site) sweep(ctx context.Context, all []target.Seen) {
+	v := s.d.ledger.View()
+	names := map[string]bool{}
+	for id, r := range v.Routings() {
+		names[ledger.RoutingName(v.Deployment, id, r.Epoch)] = true
+	}
+	now := time.Now()
+	var remove []target.Seen
+	s.mu.Lock()
+	strays := map[string]time.Time{}
+	for _, seen := range all {
+		if seen.State == target.Ended || names[seen.Name] {
+			continue
+		}
+		since, known := s.strays[seen.ID]
+		if !known {
+			since = now
+		}
+		strays[seen.ID] = since
+		if known && now.Sub(since) >= siteApart {
+			remove = append(remove, seen)
+		}
+	}
+	s.strays = strays
+	s.mu.Unlock()
+	for _, seen := range remove {
+		limited, cancel := siteContext(ctx)
+		err := s.Remove(limited, target.Ref{Owner: target.Owner{Name: "schedd", UID: s.d.self}, Name: seen.Name, ID: seen.ID})
+		cancel()
+		log := s.d.log.WithFields(map[string]any{"target": s.grid, "remote": seen.ID, "name": seen.Name})
+		if err != nil && grid.CodeOf(err) != grid.NotFound {
+			log.WithError(err).Warn("a job of ours at a target, of which nobody knows any more, is not removed")
+			return // the next listing shows it again
+		}
+		log.Warn("a job of ours at a target, of which nobody knows any more, was removed")
+	}
+}
+
+// livelier reports whether of two jobs of one name, of which only one runs the job, a is
+// the one to look at.
+func livelier(a, b target.Seen) bool {
+	rank := func(s target.Seen) int {
+		switch s.State {
+		case target.Running:
+			return 3
+		case target.Waiting:
+			return 2
+		case target.Held:
+			return 1
+		}
+		return 0
+	}
+	if rank(a) != rank(b) {
+		return rank(a) > rank(b)
+	}
+	return len(a.ID) < len(b.ID) || len(a.ID) == len(b.ID) && a.ID < b.ID
+}
+
+// take puts a listing in the last one's place, and gives what that showed.
+func (s *site) take(n siteListing, err error) (before map[string]target.Seen, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before = s.last.by
+	if err != nil {
+		s.failed++
+		s.err = err
+		s.last.ended = n.ended // it rests from here
+		return before, s.failed == 1
+	}
+	if s.err != nil || !maps.Equal(n.by, before) || len(s.absent) > 0 || !s.last.began.After(s.stir) {
+		s.quiet = 0
+	} else {
+		s.quiet++
+	}
+	if s.err != nil {
+		s.back = n.began
+	}
+	s.err, s.failed, s.last = nil, 0, n
+	return before, false
+}
+
+// errSlow ends a wait for a target's command.
+var errSlow = errors.New("the target takes long")
+
+// siteLimit bounds one order to a target.
+const siteLimit = time.Minute
+
+func siteContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, siteLimit, errSlow)
+}
