@@ -122,8 +122,9 @@ type Config struct {
 	// Target gives access to the target that a grid_resource names, as in batch slurm, whose
 	// commands run runs; nil: there are none. Routes say which jobs go there by themselves;
 	// nil: none.
-	Target func(resource string, run target.Commands) (target.Target, error)
-	Routes *route.Table
+	Target  func(resource string, run target.Commands) (target.Target, error)
+	Targets string // what Target was made of
+	Routes  *route.Table
 
 	// DagLimits bound what a run of a workflow may ask for; zero values: 1000 jobs that
 	// wait, 20 scripts of each kind, and no bound of the nodes with a job.

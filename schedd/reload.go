@@ -13,6 +13,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/router/route"
 	"gridburst/internal/whole"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
@@ -34,12 +35,12 @@ type reloads struct {
 // comes with the text.
 var changeable = []string{
 	"Resources", "Budget", "Concurrency", "MaxRunning", "MaxRunningPerOwner", "MaxProcs", "MaxPerOwner", "KeepHistory", "KeepKeys",
-	"Engine", "Parse", "Text", "Telemetry", "crons",
+	"Engine", "Parse", "Text", "Telemetry", "crons", "windows",
 }
 
 // keysOf names fields of [Config] as the file does, where that is not the field's name.
 var keysOf = map[string]string{
-	"DagLimits": "max_dag_...", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
+	"DagLimits": "max_dag_...", "Crons": "cron", "Windows": "burst", "Routes": "route", "Targets": "target", "Commands": "submit_command", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
 	"MaxAttributes": "limits { max_attributes }", "SubmitsPerMinute": "limits { submits_per_minute }", "SubmitBurst": "limits { submit_burst }",
 }
 
@@ -66,6 +67,10 @@ func same(a, b reflect.Value) bool {
 	if e, ok := valueOf(a).(*ad.Expr); ok {
 		f, _ := valueOf(b).(*ad.Expr)
 		return e == nil && f == nil || e != nil && f != nil && e.String() == f.String()
+	}
+	if t, ok := valueOf(a).(*route.Table); ok {
+		o, _ := valueOf(b).(*route.Table)
+		return t.Same(o)
 	}
 	switch a.Kind() {
 	case reflect.Pointer:

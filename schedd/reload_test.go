@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/router/route"
 	"gridburst/schedd/api"
 )
 
@@ -31,6 +32,10 @@ func configuredBy(text string) func(*Config) {
 					r.Burst.MaxVMs = 2
 				case "elsewhere":
 					r.URL = "https://other.test/api"
+				case "near", "far":
+					// Built anew by each reading: the same text is the same routes.
+					var diags grid.Diagnostics
+					fresh.Routes = route.Build(route.Source{Routes: []route.Text{{Name: "r", Lines: []route.Line{{Text: "REQUIREMENTS false"}, {Text: `GridResource = "batch slurm"`}, {Text: "SET Where \"" + word + "\""}}}}}, &diags)
 				case "deaf":
 					fresh.Listen, fresh.MaxAttributes = "127.0.0.1:1", 7
 				case "gone":
@@ -89,19 +94,19 @@ func (l *lab) inForce() api.Configuration {
 // back.
 func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, configuredBy("one"))
+	l := newLab(t, configuredBy("one near"))
 	for text, says := range map[string]string{
-		"two wrong": `no word "wrong"`, "two deaf": "listen, limits { max_attributes }", "": "without a text",
+		"two wrong": `no word "wrong"`, "two near deaf": "listen, limits { max_attributes }", "two far": "route", "": "without a text",
 	} {
 		if _, err := l.Configure(t.Context(), api.Configure{Text: text}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
 		}
-		if c := l.inForce(); c.Text != "one" {
+		if c := l.inForce(); c.Text != "one near" {
 			t.Errorf("after %q it is %q", text, c.Text)
 		}
 	}
-	out, err := l.Configure(t.Context(), api.Configure{Text: "two", Check: true})
-	if err != nil || out.Version != 0 || l.inForce().Text != "one" {
+	out, err := l.Configure(t.Context(), api.Configure{Text: "two near", Check: true})
+	if err != nil || out.Version != 0 || l.inForce().Text != "one near" {
 		t.Errorf("a check: %+v (%v)", out, err)
 	}
 	l.submit(short + "request_cpus = 2\nqueue 2\n")
@@ -110,18 +115,18 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 		why, err := l.Why(t.Context(), "1.1")
 		return err == nil && why.Reason == reasonFull
 	})
-	if out, err = l.Configure(t.Context(), api.Configure{Text: "two", Reason: "more jobs"}); err != nil || out.Version != 2 {
+	if out, err = l.Configure(t.Context(), api.Configure{Text: "two near", Reason: "more jobs"}); err != nil || out.Version != 2 {
 		t.Fatalf("two machines: %+v (%v)", out, err)
 	}
 	l.waitFor("a second machine", func(e *api.Event) bool { return e.Type == "claim_moved" && e.ID == 2 && e.To == "booting" })
-	if c := l.inForce(); c.Text != "two" || c.Version != 2 || len(c.Versions) != 2 || c.Versions[1].Reason != "more jobs" || c.Versions[1].By == "" {
+	if c := l.inForce(); c.Text != "two near" || c.Version != 2 || len(c.Versions) != 2 || c.Versions[1].Reason != "more jobs" || c.Versions[1].By == "" {
 		t.Errorf("in force is %+v", c)
 	}
-	if _, err := l.Configure(t.Context(), api.Configure{Text: "two elsewhere"}); err == nil || !strings.Contains(err.Error(), "would lose sight of them") {
+	if _, err := l.Configure(t.Context(), api.Configure{Text: "two near elsewhere"}); err == nil || !strings.Contains(err.Error(), "would lose sight of them") {
 		t.Errorf("another engine: %v", err)
 	}
 	// A cap below what is there starts nothing and ends nothing.
-	if out, err = l.Configure(t.Context(), api.Configure{Version: 1}); err != nil || out.Version != 3 || l.inForce().Text != "one" {
+	if out, err = l.Configure(t.Context(), api.Configure{Version: 1}); err != nil || out.Version != 3 || l.inForce().Text != "one near" {
 		t.Fatalf("back: %+v (%v)", out, err)
 	}
 	if _, err := l.Configure(t.Context(), api.Configure{Version: 9}); grid.CodeOf(err) != grid.NotFound {
@@ -132,7 +137,7 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 		t.Errorf("with two machines where there may be one: %+v (%v)", plan, err)
 	}
 	l.begunAnew()
-	if c := l.inForce(); c.Text != "one" || c.Version != 3 || len(c.Versions) != 3 {
+	if c := l.inForce(); c.Text != "one near" || c.Version != 3 || len(c.Versions) != 3 {
 		t.Errorf("after a start in force is %+v", c)
 	}
 }

@@ -371,7 +371,9 @@ func (s *routeStep) propose(ctx context.Context, c ledger.Carried) error {
 	if c.Verb != "" {
 		s.d.log.WithFields(map[string]any{"job": s.id, "target": s.rec.Target, "route": s.rec.Route}).Debug("routing: " + string(c.Verb))
 	}
-	s.site.stirs()
+	if s.site != nil { // it cannot be asked when it is not configured
+		s.site.stirs()
+	}
 	if c.Verb == grid.RouteEnd || c.Verb == grid.RouteRefuse {
 		s.count(c.Report)
 	}

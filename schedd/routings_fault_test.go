@@ -357,3 +357,14 @@ func TestWhatATargetHasAgainAfterItsEndIsRemoved(t *testing.T) {
 	p.nothingLeft()
 	p.ran(1)
 }
+
+// A route whose target is not configured does no harm: its job is held, and says so.
+func TestARouteToATargetThatIsNotThereHoldsItsJob(t *testing.T) {
+	t.Parallel()
+	p := away(t, &fake.Target{Slots: 1}, strings.ReplaceAll(toSlurm, "batch slurm", "batch other"))
+	p.submit(p.sh("true", "requirements = false"))
+	if e := p.until("1.0", "job_held"); !strings.Contains(e.Text, "there is no target batch other") {
+		t.Errorf("it is held: %s", e.Text)
+	}
+	p.nothingLeft()
+}

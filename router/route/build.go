@@ -2,6 +2,8 @@ package route
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -39,6 +41,29 @@ type Source struct {
 	Macros map[string]string // of the configuration, by any name
 }
 
+// String is all that s says, without the places where it is written.
+func (s *Source) String() string {
+	var b strings.Builder
+	constraint := ""
+	if s.Constraint != nil {
+		constraint = s.Constraint.String()
+	}
+	number := func(n *int) int { return given(n, math.MinInt) }
+	fmt.Fprintf(&b, "%q %q %d %t %t %d %d\n", s.Name, constraint, number(s.MaxJobs), s.RoundRobin, s.HoldStays, number(s.MaxPerRoute), number(s.MaxIdle))
+	for _, name := range slices.Sorted(maps.Keys(s.Macros)) {
+		fmt.Fprintf(&b, "%q = %q\n", name, s.Macros[name])
+	}
+	for kind, list := range [][]Text{s.Pre, s.Routes, s.Post} {
+		for _, x := range list {
+			fmt.Fprintf(&b, "%d %q %d\n", kind, x.Name, x.override)
+			for _, l := range x.Lines {
+				fmt.Fprintf(&b, "%q\n", l.Text)
+			}
+		}
+	}
+	return b.String()
+}
+
 // knobs are the macros by which a route says how it is used.
 var knobs = []string{
 	"GridResource", "MaxJobs", "MaxIdleJobs", "FailureRateThreshold", "JobFailureTest", "JobShouldBeSandboxed", "EditJobInPlace",
@@ -53,7 +78,7 @@ var unserved = []string{"UseSharedX509UserProxy", "SharedX509UserProxy", "SendID
 func Build(s Source, diags *grid.Diagnostics) *Table {
 	t := &Table{
 		Name: or(s.Name, DefaultName), Source: s.Constraint, MaxJobs: given(s.MaxJobs, NoBound), RoundRobin: s.RoundRobin, ReleaseOnHold: !s.HoldStays,
-		macros: map[string]string{}, clauses: clausesOf(s.Constraint),
+		macros: map[string]string{}, clauses: clausesOf(s.Constraint), text: s.String(),
 	}
 	if t.MaxJobs < 0 {
 		t.MaxJobs = NoBound

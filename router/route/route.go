@@ -28,6 +28,7 @@ type Table struct {
 	Routes []*Route
 	Post   []*Transform // behind it
 
+	text    string            // what it was made of
 	clauses []clause          // of Source
 	macros  map[string]string // of the configuration, by folded name: transforms may use them
 }
@@ -52,6 +53,14 @@ type Route struct {
 	Pos       grid.Pos   // where it is written
 
 	clauses []clause // of Requirements
+}
+
+// Same reports whether two tables say the same; nil is one without routes.
+func (t *Table) Same(o *Table) bool {
+	if t == nil || o == nil {
+		return t == o
+	}
+	return t.text == o.text
 }
 
 // Route is the route of that name.

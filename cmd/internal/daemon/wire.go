@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Concurrency = append(c.Concurrency, schedd.ConcurrencyLimit(l))
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
-	c.Target = targets(file.Targets)
+	c.Target, c.Targets = targets(file.Targets), fmt.Sprintf("%+v", file.Targets)
 	table, diags := file.Router.Table(routeFiles{p.config})
 	if c.Routes = table; diags.HasErrors() {
 		return c, diags.Err()
