@@ -80,10 +80,13 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 			b.WriteString(strings.TrimSuffix(text, "\n") + "\n")
 		}
 	}
+	slots := slotsText(details, &w)
 	for _, also := range w.also {
-		b.WriteString(also + "\n")
+		if !strings.Contains(slots, also) {
+			b.WriteString(also + "\n")
+		}
 	}
-	b.WriteString(slotsText(details, &w))
+	b.WriteString(slots)
 	out.Text = grid.Printable(b.String())
 	return out, nil
 }

@@ -13,7 +13,11 @@ import (
 	"gridburst/gahp"
 	"gridburst/gahp/conform"
 	"gridburst/gahp/fake"
+	"gridburst/internal/grid"
+	"gridburst/router/route"
 	"gridburst/schedd/api"
+	"gridburst/schedd/target"
+	targetfake "gridburst/schedd/target/fake"
 )
 
 var update = flag.Bool("update", false, "accept the answers as they are now")
@@ -126,10 +130,31 @@ var situations = []struct {
 		l.submit(short + "queue\n")
 		return "2.0"
 	}, "owner_limit"},
+	{"a route is full", routed, func(l *lab) string {
+		l.submit(short + "requirements = false\nqueue\n")
+		l.until("1.0", "grid_accepted")
+		l.submit(short + "requirements = false\nqueue\n")
+		return "2.0"
+	}, "route_full"},
+	{"a route is throttled", routed, func(l *lab) string {
+		c := l.place.live.d.chooser
+		c.mu.Lock()
+		c.by["Slurm"] = route.Throttle{Since: time.Now(), Allowed: 1, Routed: 1}
+		c.mu.Unlock()
+		l.submit(short + "requirements = false\nqueue\n")
+		return "1.0"
+	}, "route_throttled"},
 	{"held", nil, func(l *lab) string {
 		l.submit(short + "hold = true\nqueue\n")
 		return "1.0"
 	}, "held"},
+}
+
+// routed is a schedd with one route, to a target that starts nothing, for one job.
+func routed(c *Config) {
+	c.Target = func(string, target.Commands) (target.Target, error) { return &targetfake.Target{}, nil }
+	var diags grid.Diagnostics
+	c.Routes = route.Build(route.Source{Routes: []route.Text{{Name: "Slurm", Lines: []route.Line{{Text: `GridResource = "batch slurm"`}, {Text: "MaxJobs = 1"}}}}}, &diags)
 }
 
 // TestWhyIsUnderstood: each answer says in a sentence what is the matter, and in another
@@ -172,6 +197,7 @@ func (l *lab) settled(text string) string {
 	for _, r := range []struct{ from, to string }{
 		{`\b\d\d:\d\d:\d\d\b`, "15:04:05"},
 		{`(is \w+) since (\d+(\.\d+)?(ms|s|m|h))+`, "$1 since 5s"},
+		{`\b\d\d:\d\d UTC`, "15:04 UTC"},
 		{`expected in (\d+(\.\d+)?(ms|s|m|h))+`, "expected in 50m"},
 		{`(once|\d+ times) in a row`, "3 times in a row"},
 		{`gb-[0-9a-f]{8}-`, "gb-12345678-"},
