@@ -11,8 +11,9 @@ import (
 // are kept for longer, and started for less, the more it is. The jobs of a machine count as
 // one: those that come together are mostly one user's, and wait together.
 //
-// Five is a choice: at twenty an idle machine is kept for most of an hour, at one it goes
-// with its work, and people wait for nearly every boot. Nothing is tuned to it.
+// Five is a choice, made with the traces of package replay in view: at twenty an idle machine
+// is kept for most of an hour, at one it goes with its work, and people wait for nearly every
+// boot.
 const Worth = 5
 
 // Input is all that a decision looks at.
