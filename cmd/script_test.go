@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -28,6 +29,10 @@ import (
 func TestMain(m *testing.M) {
 	desk.Main()
 	script.Main()
+	// Scripts wait for daemons, most of the time.
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
+	}
 	programs := map[string]func(){}
 	for _, c := range manual.Commands {
 		programs[c.Name] = func() { os.Exit(cli.Main(c.Make)) }
