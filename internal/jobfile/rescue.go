@@ -13,8 +13,8 @@ import (
 	"gridburst/internal/whole"
 )
 
-// rescues are the numbers of the rescue files of a DAG file that are there, ascending.
-func rescues(file string, several bool) (numbers []int, err error) {
+// Rescues are the numbers of the rescue files of a DAG file that are there, ascending.
+func Rescues(file string, several bool) (numbers []int, err error) {
 	list, err := os.ReadDir(filepath.Dir(file))
 	if err != nil {
 		return nil, grid.Errorf(codeOf(err), "look for rescue files of %s: %w", file, reason(err))
@@ -37,7 +37,7 @@ func Resumed(file, name string) (g *dag.Graph, rescue int32, diags grid.Diagnost
 func resumed(file, name string, saw func(path string, src []byte)) (g *dag.Graph, rescue int32, diags grid.Diagnostics, err error) {
 	path := ""
 	if !IsHCL(file) {
-		numbers, err := rescues(file, false)
+		numbers, err := Rescues(file, false)
 		if err != nil {
 			return nil, 0, nil, err
 		}
@@ -55,7 +55,7 @@ func resumed(file, name string, saw func(path string, src []byte)) (g *dag.Graph
 // which the run began with, and by what it says. most is how many there may be; the last
 // is then written over.
 func KeepRescue(file string, several bool, text []byte, began, most int) (number int, err error) {
-	numbers, err := rescues(file, several)
+	numbers, err := Rescues(file, several)
 	if err != nil || most < 1 {
 		return 0, err
 	}

@@ -52,7 +52,7 @@ func (o *rescueOptions) choose(file string, several bool) (rescue string, old []
 	if err := o.alone(); err != nil {
 		return "", nil, err
 	}
-	numbers, err := rescues(file, several)
+	numbers, err := jobfile.Rescues(file, several)
 	if err != nil {
 		return "", nil, err
 	}
@@ -72,21 +72,6 @@ func (o *rescueOptions) choose(file string, several bool) (rescue string, old []
 		return "", nil, nil
 	}
 	return rescue, o.outOfDate(file, several, numbers), nil
-}
-
-// rescues are the numbers of a DAG file's rescue files, ascending.
-func rescues(file string, several bool) (numbers []int, err error) {
-	entries, err := os.ReadDir(filepath.Dir(file))
-	if err != nil {
-		return nil, grid.Errorf(grid.NotFound, "%w", err)
-	}
-	for _, e := range entries {
-		if n := dagfile.RescueNumber(file, several, e.Name()); n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, nil
 }
 
 // outOfDate are the rescue files behind the chosen one, or all of them.
@@ -122,7 +107,7 @@ func (o *workflowOptions) submit(ctx context.Context, d *Deps, args []string) er
 	d.Diagnose(w.diags)
 	if o.rescue.force || o.rescue.from != 0 { // it is meant for sub-DAGs too
 		for _, file := range w.subdags {
-			if numbers, err := rescues(file, false); err == nil {
+			if numbers, err := jobfile.Rescues(file, false); err == nil {
 				w.old = append(w.old, o.rescue.outOfDate(file, false, numbers)...)
 			}
 		}
