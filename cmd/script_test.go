@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			e.Values[daemonsKey{}] = &daemons{by: map[string]*exec.Cmd{}}
+			e.Defer(func() { endWorkersBelow(e.WorkDir) })
 			return os.MkdirAll(home, 0o755)
 		},
 		Condition: func(c string) (bool, error) {
@@ -86,6 +87,22 @@ func TestScripts(t *testing.T) {
 			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches,
 		},
 	})
+}
+
+// endWorkersBelow ends what a script's workers leave running for their next start: the
+// runners of jobs without an end, and a local worker whose schedd was killed.
+func endWorkersBelow(dir string) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, line := range lines {
+		text, _ := os.ReadFile(line)
+		argv := strings.Split(string(text), "\x00")
+		if filepath.Base(argv[0]) != "gworker" || !strings.Contains(string(text), dir+"/") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(line))); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // daemons are a script's, by the names that it gives them.
