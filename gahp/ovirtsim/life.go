@@ -136,7 +136,9 @@ var faults = map[string]faultText{
 	"VM_POOL_NAME_IN_USE":      {http.StatusConflict, "Cannot {order}. The VM-Pool name is already in use."},
 	"VM_POOL_PRESTARTED":       {http.StatusConflict, "Cannot {order}. The number of prestarted VMs cannot be larger than the size of the VM-Pool."},
 	"VM_POOL_SHRINKS":          {http.StatusConflict, "Cannot {order}. The size of a VM-Pool cannot be decreased: detach VMs from it instead."},
+
 	"VM_POOL_CANNOT_ATTACH_TO_MORE_VMS_FROM_POOL": {http.StatusConflict, "Cannot {order}. The user has as many VMs of this VM-Pool as one may have."},
+
 	"NOT_AUTHORIZED":           {http.StatusForbidden, "User is not authorized to perform this action."},
 	"ENGINE_MAINTENANCE":       {http.StatusConflict, "Cannot {order}. The engine is running in maintenance mode."},
 	"DISK_IS_LOCKED":           {http.StatusConflict, "Cannot {order}: Disk is locked. Please try again in a few minutes."},
