@@ -61,7 +61,7 @@ func (d differ) fields(where string, a, b reflect.Value) (out []Change) {
 		x, y := a.Field(i), b.Field(i)
 		key := keyNames[f.Name]
 		if key == "" {
-			key = snake(f.Name)
+			key = grid.SnakeCase(f.Name)
 		}
 		switch {
 		case f.Name == "Name" && where != "schedd" || f.Name == "Kind" || f.Name == "Currency" || f.Name == "Per":
@@ -189,15 +189,4 @@ func shown(field string, v reflect.Value) string {
 		return ""
 	}
 	return strings.ReplaceAll(fmt.Sprintf("%v", v.Interface()), "\n", " ")
-}
-
-func snake(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
 }

@@ -113,18 +113,7 @@ func (w *workflow) enter(m *module) {
 	if in.file = f; body != nil {
 		in.open(body)
 	}
-	for i := from; i < int32(w.builder.Len()); i++ {
-		if w.builder.Node(i).Kind != dag.JobNode {
-			continue
-		}
-		parents, children := w.builder.Bound(i)
-		if !parents {
-			m.first = append(m.first, i)
-		}
-		if !children {
-			m.last = append(m.last, i)
-		}
-	}
+	m.first, m.last = w.builder.Ends(from, int32(w.builder.Len()))
 	if !in.diags.HasErrors() {
 		w.promise(m, in)
 	}

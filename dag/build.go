@@ -80,6 +80,23 @@ func (b *Builder) Grow(n int) {
 // Draft is the graph as far as it has come, for what is said of the whole of it.
 func (b *Builder) Draft() *Graph { return &b.graph }
 
+// Ends are the jobs among the nodes from index from up to to that have no parents, and
+// those that have no children, so far.
+func (b *Builder) Ends(from, to int32) (first, last []int32) {
+	for i := from; i < to; i++ {
+		if b.graph.Nodes[i].Kind != JobNode {
+			continue
+		}
+		if !b.bound[i].parents {
+			first = append(first, i)
+		}
+		if !b.bound[i].children {
+			last = append(last, i)
+		}
+	}
+	return first, last
+}
+
 // Bound reports whether a node has parents and whether it has children, so far.
 func (b *Builder) Bound(i int32) (parents, children bool) {
 	return b.bound[i].parents, b.bound[i].children

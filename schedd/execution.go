@@ -30,34 +30,44 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	if err := fillIn(instant(), job, d.slotAd(worker, job)); err != nil {
 		return nil, err
 	}
-	s := &wire.Start{Job: id, Epoch: epoch, Execution: wire.Execution{
-		Owner: wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID},
-		Cmd:   job.Text("Cmd"), Iwd: job.Text("Iwd"),
-		Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err")), In: notNull(job.Text("In")),
-		KillSig: submit.Signal(job.Text("KillSig")), KillMS: job.Int("JobMaxVacateTime", 0) * 1000, LeaseMS: d.leaseOf(job),
-		Cpus: int32(job.Int("CpusProvisioned", 1)), MemoryMB: job.Int("MemoryProvisioned", 0), DiskKB: job.Int("DiskProvisioned", 0),
-	}}
+	x, err := executionOf(job, d.transfers(job, worker))
+	if err != nil {
+		return nil, err
+	}
+	x.Owner = wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID}
+	x.KillSig, x.KillMS, x.LeaseMS = submit.Signal(job.Text("KillSig")), job.Int("JobMaxVacateTime", 0)*1000, d.leaseOf(job)
+	x.Cpus, x.MemoryMB, x.DiskKB = int32(job.Int("CpusProvisioned", 1)), job.Int("MemoryProvisioned", 0), job.Int("DiskProvisioned", 0)
+	s := &wire.Start{Job: id, Epoch: epoch, Execution: x}
 	if s.NotBefore, s.WindowMS, err = d.deferral(instant(), job); err != nil {
 		return nil, err
 	}
-	if s.Args, err = submit.Argv(job); err != nil {
-		return nil, err
-	}
-	if s.Env, err = submit.Environ(job); err != nil {
-		return nil, err
-	}
-	if d.transfers(job, worker) {
-		s.Transfer = true
-		if transfersExecutable(job) {
-			s.Cmd = path.Base(s.Cmd)
-		}
-		if s.In != "" {
-			s.In = path.Base(s.In)
-		}
-		s.Outputs, s.NoOutput = outputList(job)
-		s.Ad = sourceOf(job)
-	}
 	return s, nil
+}
+
+// executionOf is what runs of a job, wherever that is: in the job's own directory, or, when
+// its files are transferred, in one that holds copies of them.
+func executionOf(job *ad.Ad, transfer bool) (x wire.Execution, err error) {
+	x = wire.Execution{
+		Cmd: job.Text("Cmd"), Iwd: job.Text("Iwd"), Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err")), In: notNull(job.Text("In")),
+	}
+	if x.Args, err = submit.Argv(job); err != nil {
+		return x, err
+	}
+	if x.Env, err = submit.Environ(job); err != nil {
+		return x, err
+	}
+	if transfer {
+		x.Transfer = true
+		if transfersExecutable(job) {
+			x.Cmd = path.Base(x.Cmd)
+		}
+		if x.In != "" {
+			x.In = path.Base(x.In)
+		}
+		x.Outputs, x.NoOutput = outputList(job)
+		x.Ad = sourceOf(job)
+	}
+	return x, nil
 }
 
 // slotAd is the ad of the slot that a job was given: its part of the machine.

@@ -55,7 +55,7 @@ func Fixed(old, fresh *Config) (keys []string) {
 		}
 		key := keysOf[name]
 		if key == "" {
-			key = snake(name)
+			key = grid.SnakeCase(name)
 		}
 		keys = append(keys, key)
 	}
@@ -105,17 +105,6 @@ func valueOf(v reflect.Value) any {
 		return nil
 	}
 	return v.Interface()
-}
-
-func snake(name string) string {
-	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
 }
 
 // Reload reads the configuration file again, and puts it in force.

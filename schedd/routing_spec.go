@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
-	"gridburst/schedd/submit"
 	"gridburst/schedd/target"
 )
 
@@ -71,36 +69,15 @@ func evaluated(a *ad.Ad, name string, otherwise int64) int64 {
 	return otherwise
 }
 
-// awayExecution is what runs at a target: in the job's own directory, or, when its files
-// are to be transferred, in one that holds copies of them.
+// awayExecution is what runs at a target.
 func (d *Daemon) awayExecution(job *ad.Ad) (x wire.Execution, err error) {
 	if err := fillIn(instant(), job, ad.New(0)); err != nil {
 		return x, err
 	}
-	x = wire.Execution{
-		Cmd: job.Text("Cmd"), Iwd: job.Text("Iwd"), Out: notNull(job.Text("Out")), Err: notNull(job.Text("Err")), In: notNull(job.Text("In")),
-	}
-	if x.Cmd == "" {
+	if job.Text("Cmd") == "" {
 		return x, grid.Errorf(grid.Invalid, "the job has no executable")
 	}
-	if x.Args, err = submit.Argv(job); err != nil {
-		return x, err
-	}
-	if x.Env, err = submit.Environ(job); err != nil {
-		return x, err
-	}
-	if strings.EqualFold(job.Text("ShouldTransferFiles"), "YES") {
-		x.Transfer = true
-		if transfersExecutable(job) {
-			x.Cmd = path.Base(x.Cmd)
-		}
-		if x.In != "" {
-			x.In = path.Base(x.In)
-		}
-		x.Outputs, x.NoOutput = outputList(job)
-		x.Ad = sourceOf(job)
-	}
-	return x, nil
+	return executionOf(job, strings.EqualFold(job.Text("ShouldTransferFiles"), "YES"))
 }
 
 // routedAd is what a route makes of a job.

@@ -85,14 +85,12 @@ func (s *routeStep) submit(ctx context.Context) (time.Duration, error) {
 		}
 		return 0, s.refuse(ctx, grid.HoldInput, "the job cannot be handed to "+s.rec.Target+": "+grid.MessageOf(err))
 	}
-	end, err := slot(ctx, s.site.slots)
+	limited, end, err := s.site.turn(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer end()
 	failpoint.Hit("route.submit.before")
-	limited, cancel := siteContext(ctx)
-	defer cancel()
 	s.did.asked = true
 	id, err := s.site.Submit(limited, job)
 	failpoint.Hit("route.submit.after")
@@ -210,13 +208,11 @@ func (s *routeStep) watch(ctx context.Context) (time.Duration, error) {
 // only one of them would run it.
 func (s *routeStep) single(ctx context.Context, seen *target.Seen) error {
 	for _, other := range s.site.doubles(s.name, seen.ID) {
-		end, err := slot(ctx, s.site.slots)
+		limited, end, err := s.site.turn(ctx)
 		if err != nil {
 			return err
 		}
-		limited, cancel := siteContext(ctx)
 		err = s.site.Remove(limited, s.at(&other))
-		cancel()
 		end()
 		if err != nil && grid.CodeOf(err) != grid.NotFound {
 			return err
@@ -320,13 +316,11 @@ func (s *routeStep) tell(ctx context.Context, seen *target.Seen, order string, f
 	} else {
 		s.did.failed = 0
 	}
-	end, err := slot(ctx, s.site.slots)
+	limited, end, err := s.site.turn(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer end()
-	limited, cancel := siteContext(ctx)
-	defer cancel()
 	failpoint.Hit("route.order.before")
 	err = f(limited, s.at(seen))
 	failpoint.Hit("route.order.after")
@@ -502,13 +496,11 @@ func (s *routeStep) finish(ctx context.Context) (time.Duration, error) {
 	case s.here:
 		return 0, s.carry(ctx, "", "", stopped("it was ended"))
 	}
-	end, err := slot(ctx, s.site.slots)
+	limited, end, err := s.site.turn(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer end()
-	limited, cancel := siteContext(ctx)
-	defer cancel()
 	failpoint.Hit("route.clean.before")
 	if seen, look := s.site.look(s.name, s.rec.Remote, time.Time{}); look == lookHere && seen.State != target.Ended && s.rec.Remote != "" {
 		// It has missed the end, or there was none.

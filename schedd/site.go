@@ -140,6 +140,19 @@ func slot(ctx context.Context, slots chan struct{}) (end func(), err error) {
 	}
 }
 
+// turn waits for leave to give the target an order, which limited bounds. end gives it back.
+func (s *site) turn(ctx context.Context) (limited context.Context, end func(), err error) {
+	leave, err := slot(ctx, s.slots)
+	if err != nil {
+		return nil, nil, err
+	}
+	limited, cancel := siteContext(ctx)
+	return limited, func() {
+		cancel()
+		leave()
+	}, nil
+}
+
 // stirs notes that something was done at the target: the next listing is wanted soon.
 func (s *site) stirs() {
 	s.mu.Lock()

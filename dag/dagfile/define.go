@@ -10,12 +10,7 @@ import (
 
 // job reads JOB name submit-file [DIR directory] [NOOP] [DONE], and its likes.
 func (r *reader) job(l *line, c *command) {
-	name, ok := r.need(l, c)
-	if !ok {
-		return
-	}
-	r.aliens[r.scope.prefix+name.text] = true // until it is found to be right
-	file, ok := r.need(l, c)
+	name, file, ok := r.named(l, c)
 	if !ok {
 		return
 	}
@@ -45,6 +40,17 @@ func (r *reader) job(l *line, c *command) {
 	default:
 		r.scope.pending = append(r.scope.pending, reference{i, file.text})
 	}
+}
+
+// named reads a name that a command defines, and a file. The name is an alien's until it
+// is found to be right.
+func (r *reader) named(l *line, c *command) (name, file word, ok bool) {
+	if name, ok = r.need(l, c); !ok {
+		return name, file, false
+	}
+	r.aliens[r.scope.prefix+name.text] = true
+	file, ok = r.need(l, c)
+	return name, file, ok
 }
 
 // nodeOptions reads what may follow a node's file.
@@ -83,12 +89,7 @@ func (r *reader) subdag(l *line, c *command) {
 		r.fail(l, external, "SUBDAG is followed by EXTERNAL", "It is written "+c.usage+".")
 		return
 	}
-	name, ok := r.need(l, c)
-	if !ok {
-		return
-	}
-	r.aliens[r.scope.prefix+name.text] = true
-	file, ok := r.need(l, c)
+	name, file, ok := r.named(l, c)
 	if !ok {
 		return
 	}
@@ -163,12 +164,7 @@ func (r *reader) addNode(l *line, name word, at place, n dag.Node) (int32, bool)
 // splice reads SPLICE name dag-file [DIR directory]. The file is read when all nodes of
 // this one are known: they come first.
 func (r *reader) splice(l *line, c *command) {
-	name, ok := r.need(l, c)
-	if !ok {
-		return
-	}
-	r.aliens[r.scope.prefix+name.text] = true
-	file, ok := r.need(l, c)
+	name, file, ok := r.named(l, c)
 	if !ok {
 		return
 	}

@@ -170,11 +170,7 @@ func (r *reader) abort(l *line, c *command) {
 
 // tolerance reads TOLERANCE node number[%] [FAIL-FAST | WAIT].
 func (r *reader) tolerance(l *line, c *command) {
-	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
-		return
-	}
-	w, ok := r.need(l, c)
+	nodes, w, ok := r.nodesAnd(l, c)
 	if !ok {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -157,13 +158,7 @@ func (r *reader) room(src *source) bool {
 // define is the first reading of a file and of those that it includes.
 func (r *reader) define(src *source) {
 	valid := isText(src.text)
-	for !r.tooMany() {
-		l, ok := src.command()
-		if !ok {
-			return
-		}
-		keyword, _ := l.word()
-		l.command = r.command(keyword.text)
+	for l, keyword := range r.lines(src) {
 		switch {
 		case !valid && !isText(l.text):
 			r.fail(l, keyword, "this line is not UTF-8 text", "Save the file as UTF-8.")
@@ -175,6 +170,24 @@ func (r *reader) define(src *source) {
 	}
 }
 
+// lines yields the lines of a file that are commands, and their keywords, until too much
+// is wrong.
+func (r *reader) lines(src *source) iter.Seq2[*line, word] {
+	return func(yield func(*line, word) bool) {
+		for !r.tooMany() {
+			l, ok := src.command()
+			if !ok {
+				return
+			}
+			keyword, _ := l.word()
+			l.command = r.command(keyword.text)
+			if !yield(l, keyword) {
+				return
+			}
+		}
+	}
+}
+
 // isText reports whether s is what a person could have written.
 func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
@@ -182,13 +195,7 @@ func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 
 func (r *reader) tell(src *source) {
 	src.again()
 	included := src.included
-	for !r.tooMany() {
-		l, ok := src.command()
-		if !ok {
-			return
-		}
-		keyword, _ := l.word()
-		l.command = r.command(keyword.text)
+	for l := range r.lines(src) {
 		switch {
 		case l.command == nil || !isText(l.text):
 			// Said before.

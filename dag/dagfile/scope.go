@@ -35,20 +35,8 @@ type reference struct {
 
 // ends finds the nodes of a splice that have nothing before or behind them in it.
 func (r *reader) ends(s *scope) {
-	if !s.splice {
-		return
-	}
-	for i := s.from; i < s.to; i++ {
-		if r.builder.Node(i).Kind != dag.JobNode {
-			continue
-		}
-		before, behind := r.builder.Bound(i)
-		if !before {
-			s.first = append(s.first, i)
-		}
-		if !behind {
-			s.last = append(s.last, i)
-		}
+	if s.splice {
+		s.first, s.last = r.builder.Ends(s.from, s.to)
 	}
 }
 
@@ -72,6 +60,15 @@ func (r *reader) nodes(l *line, c *command) (nodes []int32, all bool) {
 		return []int32{i}, false
 	}
 	return nil, false
+}
+
+// nodesAnd reads what nodes reads, and the word behind it.
+func (r *reader) nodesAnd(l *line, c *command) (nodes []int32, w word, ok bool) {
+	if nodes, _ = r.nodes(l, c); nodes == nil {
+		return nil, w, false
+	}
+	w, ok = r.need(l, c)
+	return nodes, w, ok
 }
 
 const allNodes = "ALL_NODES"

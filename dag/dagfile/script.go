@@ -84,11 +84,7 @@ func (r *reader) script(l *line, c *command) {
 
 // preSkip reads PRE_SKIP node exit-code.
 func (r *reader) preSkip(l *line, c *command) {
-	nodes, _ := r.nodes(l, c)
-	if nodes == nil {
-		return
-	}
-	w, ok := r.need(l, c)
+	nodes, w, ok := r.nodesAnd(l, c)
 	if !ok {
 		return
 	}

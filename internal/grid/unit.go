@@ -61,3 +61,16 @@ func FormatSize(n int64) string {
 }
 
 var sizeUnits = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+
+// SnakeCase is the name of a Go field as configuration files write it: MinMemory is
+// min_memory. Each letter of an abbreviation counts as a word: MaxVMs is max_v_ms.
+func SnakeCase(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}

@@ -116,14 +116,8 @@ func (b *Book) Run(ctx context.Context, key string, s Spec, kill <-chan struct{}
 			return Ended{}, err
 		}
 	}
-	begun, ended, err := read(f)
-	switch {
-	case err != nil:
-		return Ended{}, err
-	case ended != nil:
-		return *ended, nil
-	case begun != 0:
-		return lost, nil
+	if e, known, err := outcome(f); known || err != nil {
+		return e, err
 	}
 	select {
 	case <-kill:
@@ -132,6 +126,21 @@ func (b *Book) Run(ctx context.Context, key string, s Spec, kill <-chan struct{}
 	default:
 	}
 	return b.begin(ctx, f, s, kill)
+}
+
+// outcome is how the script of a file ended whose keeper is gone. known is false when no
+// keeper came so far as to begin it.
+func outcome(f *os.File) (e Ended, known bool, err error) {
+	keeper, ended, err := read(f)
+	switch {
+	case err != nil:
+		return Ended{}, false, err
+	case ended != nil:
+		return *ended, true, nil
+	case keeper != 0:
+		return lost, true, nil
+	}
+	return Ended{}, false, nil
 }
 
 var lost = Ended{-int32(syscall.SIGKILL), "was killed with the process that kept it"}
@@ -165,16 +174,11 @@ func (b *Book) begin(ctx context.Context, f *os.File, s Spec, kill <-chan struct
 	for waits := kill; ; {
 		select {
 		case <-done:
-			begun, ended, err := read(f)
-			switch {
-			case err != nil:
-				return Ended{}, err
-			case ended != nil:
-				return *ended, nil
-			case begun == 0:
-				return Ended{}, grid.Errorf(grid.Unavailable, "the keeper of a script ended before it had begun")
+			e, known, err := outcome(f)
+			if !known && err == nil {
+				err = grid.Errorf(grid.Unavailable, "the keeper of a script ended before it had begun")
 			}
-			return lost, nil
+			return e, err
 		case <-waits:
 			if b.signal(f) {
 				waits = nil

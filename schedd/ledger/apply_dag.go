@@ -96,10 +96,7 @@ func (t *txn) putNode(id uint32, g *Dag, c *NodeChange) {
 	}
 	count(old.State, -1)
 	count(c.Record.State, 1)
-	ns, _ := t.v.nodes.get(id)
-	ns = ns.own(t.ed)
-	ns.recs.set(t.ed, uint32(c.Index), c.Record)
-	t.v.nodes.set(t.ed, id, ns)
+	t.v.nodes.set(t.ed, id, uint32(c.Index), c.Record)
 	e := newEnc(32)
 	e.node(&c.Record)
 	t.put(bNode, keyPair(id, uint32(c.Index)), e)
@@ -135,7 +132,7 @@ func (c *StepDag) apply(t *txn) (any, error) {
 	}
 	g.Ended = t.at
 	t.v.dags.del(t.ed, c.Dag)
-	t.v.nodes.del(t.ed, c.Dag)
+	t.v.nodes.clear(t.ed, c.Dag)
 	t.drop(bDag, key4(c.Dag))
 	t.put(bPastDag, key4(c.Dag), g.encode())
 	return nil, nil

@@ -46,23 +46,13 @@ func (t *txn) route(c *Routed, tallies map[RouteKey]RouteTally) uint32 {
 
 func (t *txn) putRouting(id grid.JobID, r *Routing) {
 	cluster, proc := uint32(id.Cluster), uint32(id.Proc)
-	rs, _ := t.v.routings.get(cluster)
-	rs = rs.own(t.ed)
-	rs.recs.set(t.ed, proc, *r)
-	t.v.routings.set(t.ed, cluster, rs)
+	t.v.routings.set(t.ed, cluster, proc, *r)
 	t.put(bRouting, keyPair(cluster, proc), r.encode())
 }
 
 func (t *txn) dropRouting(id grid.JobID) {
 	cluster, proc := uint32(id.Cluster), uint32(id.Proc)
-	rs, _ := t.v.routings.get(cluster)
-	rs = rs.own(t.ed)
-	rs.recs.del(t.ed, proc)
-	if rs.recs.len() == 0 {
-		t.v.routings.del(t.ed, cluster)
-	} else {
-		t.v.routings.set(t.ed, cluster, rs)
-	}
+	t.v.routings.del(t.ed, cluster, proc)
 	t.drop(bRouting, keyPair(cluster, proc))
 }
 

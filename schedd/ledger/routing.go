@@ -165,44 +165,20 @@ func (c *Carry) decode(d *dec) {
 	}
 }
 
-// routings is those of one cluster's jobs.
-type routings struct {
-	ed   *editor
-	recs table[Routing]
-}
-
-func (r *routings) own(ed *editor) *routings {
-	if r == nil {
-		return &routings{ed: ed}
-	}
-	if r.ed == ed {
-		return r
-	}
-	c := *r
-	c.ed = ed
-	return &c
-}
-
 // Routing is a job's, if it has one.
 func (v *View) Routing(id grid.JobID) (Routing, bool) {
 	if id.Cluster <= 0 || id.Proc < 0 {
 		return Routing{}, false
 	}
-	rs, _ := v.routings.get(uint32(id.Cluster))
-	if rs == nil {
-		return Routing{}, false
-	}
-	return rs.recs.get(uint32(id.Proc))
+	return v.routings.get(uint32(id.Cluster), uint32(id.Proc))
 }
 
 // Routings yields all of them, by ascending job.
 func (v *View) Routings() iter.Seq2[grid.JobID, *Routing] {
 	return func(yield func(grid.JobID, *Routing) bool) {
-		for cluster, rs := range v.routings.from(0) {
-			for proc, r := range (*rs).recs.from(0) {
-				if !yield(grid.JobID{Cluster: int32(cluster), Proc: int32(proc)}, r) {
-					return
-				}
+		for at, r := range v.routings.all() {
+			if !yield(grid.JobID{Cluster: int32(at[0]), Proc: int32(at[1])}, r) {
+				return
 			}
 		}
 	}

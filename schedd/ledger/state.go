@@ -189,12 +189,7 @@ func (l *loader) node(k, v []byte) error {
 	if err != nil {
 		return err
 	}
-	ns, _ := l.v.nodes.get(be32(k))
-	if ns == nil {
-		ns = ns.own(l.ed)
-		l.v.nodes.set(l.ed, be32(k), ns)
-	}
-	ns.recs.set(l.ed, be32(k[4:]), n)
+	l.v.nodes.set(l.ed, be32(k), be32(k[4:]), n)
 	return nil
 }
 
@@ -260,12 +255,7 @@ func (l *loader) routing(k, v []byte) error {
 	if err != nil {
 		return err
 	}
-	rs, _ := l.v.routings.get(be32(k))
-	if rs == nil {
-		rs = rs.own(l.ed)
-		l.v.routings.set(l.ed, be32(k), rs)
-	}
-	rs.recs.set(l.ed, be32(k[4:]), r)
+	l.v.routings.set(l.ed, be32(k), be32(k[4:]), r)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 
 	"gridburst/internal/grid"
@@ -445,22 +446,12 @@ func (v *View) Timetable(name string) (Timetable, bool) {
 
 // Timetables are the names of all of which something is remembered, in order.
 func (v *View) Timetables() []string {
-	var names []string
-	for name := range v.timetables {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(v.timetables))
 }
 
 // Crons are the names of all that have a watermark, in order.
 func (v *View) Crons() []string {
-	var names []string
-	for name := range v.crons {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(v.crons))
 }
 
 // Windows yields the open windows, by the names of their bursts.

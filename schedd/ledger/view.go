@@ -34,8 +34,8 @@ type View struct {
 	tallies    table[Tally]          // by owner
 	claims     table[Claim]          // open ones
 	dags       table[Dag]            // not ended
-	nodes      table[*nodes]         // of these
-	routings   table[*routings]      // by cluster
+	nodes      shelves[dag.Record]   // what has happened to the nodes of these
+	routings   shelves[Routing]      // by cluster and proc
 	crons      map[string]int64      // watermarks of triggers; replaced, never changed
 	steered    map[string]Steering   // pools that somebody steers; replaced, never changed
 	timetables map[string]*Timetable // what is pointed to is never changed; replaced, never changed
@@ -283,24 +283,6 @@ func (v *View) Worker(id uint32) (Worker, bool) { return v.workers.get(id) }
 // WorkerOf is the number of the worker with that name; 0 when none has been seen.
 func (v *View) WorkerOf(name string) uint32 { return v.workerOf[name] }
 
-// nodes is what has happened to the nodes of one run.
-type nodes struct {
-	ed   *editor
-	recs table[dag.Record]
-}
-
-func (n *nodes) own(ed *editor) *nodes {
-	if n == nil {
-		return &nodes{ed: ed}
-	}
-	if n.ed == ed {
-		return n
-	}
-	c := *n
-	c.ed = ed
-	return &c
-}
-
 // Dag is the run with number id, if it has not ended.
 func (v *View) Dag(id uint32) (Dag, bool) { return v.dags.get(id) }
 
@@ -309,11 +291,7 @@ func (v *View) Dags() iter.Seq2[uint32, *Dag] { return v.dags.from(0) }
 
 // Node is a node of a run that has not ended; false when nothing has happened to it.
 func (v *View) Node(run uint32, index int32) (dag.Record, bool) {
-	ns, _ := v.nodes.get(run)
-	if ns == nil {
-		return dag.Record{}, false
-	}
-	return ns.recs.get(uint32(index))
+	return v.nodes.get(run, uint32(index))
 }
 
 // Cron is a trigger's watermark, ms since 1970: nothing up to it is fired any more. 0:

@@ -10,12 +10,17 @@ import (
 	"gridburst/schedd/api"
 )
 
-func (o *burstOptions) log(ctx context.Context, d *Deps) error {
-	since, err := sinceOf(o.since, d.Now())
-	if err != nil {
-		return err
+// asker is whom to ask, and about what since when.
+func (o *burstOptions) asker(d *Deps) (client *api.Client, since int64, err error) {
+	if since, err = sinceOf(o.since, d.Now()); err != nil {
+		return nil, 0, err
 	}
-	client, err := o.Client(d)
+	client, err = o.Client(d)
+	return client, since, err
+}
+
+func (o *burstOptions) log(ctx context.Context, d *Deps) error {
+	client, since, err := o.asker(d)
 	if err != nil {
 		return err
 	}
@@ -55,11 +60,7 @@ func noteLines(notes []api.Note, inputs bool) (out []line) {
 }
 
 func (o *burstOptions) receipts(ctx context.Context, d *Deps) error {
-	since, err := sinceOf(o.since, d.Now())
-	if err != nil {
-		return err
-	}
-	client, err := o.Client(d)
+	client, since, err := o.asker(d)
 	if err != nil {
 		return err
 	}

@@ -57,11 +57,7 @@ func (l *dagLimits) over(now api.DagLimits) api.DagLimits {
 // control tells a run something.
 func (o *workflowOptions) control(verb, said string) func(context.Context, *Deps, []string) error {
 	return func(ctx context.Context, d *Deps, args []string) error {
-		client, err := o.Client(d)
-		if err != nil {
-			return err
-		}
-		id, err := number(args[0])
+		client, id, err := o.about(d, args[0])
 		if err != nil {
 			return err
 		}

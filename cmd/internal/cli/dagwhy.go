@@ -12,11 +12,7 @@ import (
 
 // why says why a node is where it is, and what it waits for.
 func (o *workflowOptions) why(ctx context.Context, d *Deps, args []string) error {
-	client, err := o.Client(d)
-	if err != nil {
-		return err
-	}
-	id, err := number(args[0])
+	client, id, err := o.about(d, args[0])
 	if err != nil {
 		return err
 	}
@@ -136,10 +132,10 @@ func (w *asked) weaklyOver(i, p int32) bool {
 	return slices.Contains(w.run.Detail[i].Parents, -1-p) && w.run.Detail[p].State == "failed"
 }
 
-// front are nodes before i that have begun or may begin, in the order of the file.
-func (w *asked) front(i int32) (out []string) {
+// back goes from i to its parents, on through those in the state through, and shows each
+// that it comes by once.
+func (w *asked) back(i int32, through string, show func(p int32)) {
 	seen := map[int32]bool{i: true}
-	var moving []int32
 	for todo := []int32{i}; len(todo) > 0; {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -148,14 +144,23 @@ func (w *asked) front(i int32) (out []string) {
 				continue
 			}
 			seen[p] = true
-			switch w.run.Detail[p].State {
-			case "waiting":
+			show(p)
+			if w.run.Detail[p].State == through {
 				todo = append(todo, p)
-			case "ready", "pre", "submitted", "post":
-				moving = append(moving, p)
 			}
 		}
 	}
+}
+
+// front are nodes before i that have begun or may begin, in the order of the file.
+func (w *asked) front(i int32) (out []string) {
+	var moving []int32
+	w.back(i, "waiting", func(p int32) {
+		switch w.run.Detail[p].State {
+		case "ready", "pre", "submitted", "post":
+			moving = append(moving, p)
+		}
+	})
 	slices.Sort(moving)
 	for k, p := range moving {
 		if k == 5 {
@@ -168,23 +173,11 @@ func (w *asked) front(i int32) (out []string) {
 
 // culprits are the ancestors that failed.
 func (w *asked) culprits(i int32) (out []string) {
-	seen := map[int32]bool{i: true}
-	for todo := []int32{i}; len(todo) > 0; {
-		at := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for _, p := range w.parents(at) {
-			if seen[p] {
-				continue
-			}
-			seen[p] = true
-			switch n := &w.run.Detail[p]; n.State {
-			case "failed":
-				out = append(out, fmt.Sprintf("  %s has failed: %s", grid.Printable(n.Name), exitWords(n.Exit)))
-			case "futile":
-				todo = append(todo, p)
-			}
+	w.back(i, "futile", func(p int32) {
+		if n := &w.run.Detail[p]; n.State == "failed" {
+			out = append(out, fmt.Sprintf("  %s has failed: %s", grid.Printable(n.Name), exitWords(n.Exit)))
 		}
-	}
+	})
 	slices.Sort(out)
 	return out
 }

@@ -115,12 +115,9 @@ func (o *queueOptions) run(ctx context.Context, d *Deps, args []string) error {
 	if err != nil {
 		return err
 	}
-	all, err := client.Totals(ctx)
-	if err != nil {
+	if err := o.foot(ctx, d, client, found, status); err != nil {
 		return err
 	}
-	fmt.Fprintln(d.Out)
-	d.lines(numbers(found, all, status.You.User)...)
 	fmt.Fprintln(d.Out)
 	return nil
 }
@@ -134,6 +131,11 @@ func (o *queueOptions) printed(ctx context.Context, d *Deps, client *api.Client,
 	if err != nil || o.print == nil || o.print.noSummary {
 		return err
 	}
+	return o.foot(ctx, d, client, found, status)
+}
+
+// foot prints how many jobs were found, and how many there are.
+func (o *queueOptions) foot(ctx context.Context, d *Deps, client *api.Client, found api.Totals, status api.Status) error {
 	all, err := client.Totals(ctx)
 	if err != nil {
 		return err

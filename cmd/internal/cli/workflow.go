@@ -88,6 +88,16 @@ func number(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
+// about is whom to ask about the workflow with that number.
+func (o *workflowOptions) about(d *Deps, arg string) (*api.Client, uint32, error) {
+	id, err := number(arg)
+	if err != nil {
+		return nil, 0, err
+	}
+	client, err := o.Client(d)
+	return client, id, err
+}
+
 func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) error {
 	client, err := o.Client(d)
 	if err != nil {
@@ -158,11 +168,7 @@ func (o *workflowOptions) list(ctx context.Context, d *Deps, client *api.Client)
 }
 
 func (o *workflowOptions) remove(ctx context.Context, d *Deps, args []string) error {
-	id, err := number(args[0])
-	if err != nil {
-		return err
-	}
-	client, err := o.Client(d)
+	client, id, err := o.about(d, args[0])
 	if err != nil {
 		return err
 	}
@@ -174,11 +180,7 @@ func (o *workflowOptions) remove(ctx context.Context, d *Deps, args []string) er
 }
 
 func (o *workflowOptions) wait(ctx context.Context, d *Deps, args []string) error {
-	id, err := number(args[0])
-	if err != nil {
-		return err
-	}
-	client, err := o.Client(d)
+	client, id, err := o.about(d, args[0])
 	if err != nil {
 		return err
 	}
