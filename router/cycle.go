@@ -185,11 +185,12 @@ func (c *cycle) place(g *Group) (slot int, part Resources, text string, from *ki
 		if !fit.OK {
 			continue
 		}
-		uses, of := c.uses(g, k)
-		if _, blocked := c.limits.Blocks(uses); blocked {
+		better := best == nil || fit.Rank > bestFit.Rank || fit.Rank == bestFit.Rank && tighter(k.free.Minus(fit.Part), best.free.Minus(bestFit.Part))
+		if !better {
 			continue
 		}
-		if best == nil || fit.Rank > bestFit.Rank || fit.Rank == bestFit.Rank && tighter(k.free.Minus(fit.Part), best.free.Minus(bestFit.Part)) {
+		uses, of := c.uses(g, k) // evaluates an expression
+		if _, blocked := c.limits.Blocks(uses); !blocked {
 			best, bestFit, bestUses, text = k, fit, uses, of
 		}
 	}

@@ -52,9 +52,12 @@ func (e *Expr) Old() string {
 
 // ParseLong reads an ad in the long form. Empty lines and lines that begin with #
 // are skipped. The error names the line.
-func ParseLong(text string) (*Ad, error) {
+func ParseLong(text string) (*Ad, error) { return parseLong(text, 0) }
+
+// parseLong reads an ad that stands behind so many lines.
+func parseLong(text string, before int) (*Ad, error) {
 	a := New(strings.Count(text, "\n") + 1)
-	number := 0
+	number := before
 	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimSpace(line)
@@ -88,8 +91,7 @@ func ParseLongs(text string) ([]*Ad, error) {
 		if i == begin {
 			continue
 		}
-		// Lines before count, so that an error names the right one.
-		a, err := ParseLong(strings.Repeat("\n", begin) + strings.Join(lines[begin:i], "\n"))
+		a, err := parseLong(strings.Join(lines[begin:i], "\n"), begin)
 		if err != nil {
 			return nil, err
 		}

@@ -61,11 +61,7 @@ func (t Terms) Billed(start, now int64) int64 {
 	if now < start {
 		return 0
 	}
-	ms := t.first()
-	if over := now - start - ms; over >= 0 {
-		ms += (over/t.period() + 1) * t.period()
-	}
-	return t.For(ms)
+	return t.For(t.Until(start, now) - start)
 }
 
 // Between is what is billed for a machine after one instant and up to another. end is when

@@ -160,18 +160,20 @@ func (p *tardis) Every() time.Duration { return 30 * time.Second }
 func (p *tardis) Decide(in *burst.Input, _ *router.Matcher) (d burst.Decision) {
 	size := float64(in.Shapes[0].Offer.Cpus)
 	most := float64(in.Shapes[0].Room+len(in.Members)+len(in.Starting)) * size
-	used, drones := 0.0, 0
+	used := 0.0
+	var drones []*burst.Member
 	for i := range in.Members {
-		m := &in.Members[i]
-		if m.Shape == 0 && !m.Draining {
+		if m := &in.Members[i]; m.Shape == 0 && !m.Draining {
 			used += 1 - float64(m.Slot.Free.Cpus)/float64(m.Slot.Total.Cpus)
-			drones++
+			drones = append(drones, m)
 		}
 	}
-	if drones == 0 {
-		used, drones = 1, 1
+	supply := len(drones)
+	if supply == 0 {
+		used = 1
+	} else {
+		used /= float64(supply)
 	}
-	used /= float64(drones)
 	passed := (in.Clock - p.last).Seconds()
 	p.last = in.Clock
 	switch {
@@ -181,19 +183,11 @@ func (p *tardis) Decide(in *burst.Input, _ *router.Matcher) (d burst.Decision) {
 		p.demand += tardisRate * passed
 	}
 	p.demand = min(max(p.demand, 0), most)
-	supply := 0
-	var least []*burst.Member
-	for i := range in.Members {
-		if m := &in.Members[i]; m.Shape == 0 && !m.Draining {
-			supply++
-			least = append(least, m)
-		}
-	}
 	want := int(math.Ceil(p.demand / size))
 	start(in, &d, want-supply-len(in.Starting))
-	slices.SortStableFunc(least, func(a, b *burst.Member) int { return cmp.Compare(b.Slot.Free.Cpus, a.Slot.Free.Cpus) })
+	slices.SortStableFunc(drones, func(a, b *burst.Member) int { return cmp.Compare(b.Slot.Free.Cpus, a.Slot.Free.Cpus) })
 	for k := 0; k < supply-want; k++ {
-		d.Drain = append(d.Drain, least[k].Claim)
+		d.Drain = append(d.Drain, drones[k].Claim)
 	}
 	d.Again = p.Every()
 	return d

@@ -47,7 +47,7 @@ type Point struct {
 }
 
 func (r *recorder) begin(w *world) {
-	r.need.size = w.widest()
+	r.need.size = w.widest
 	r.billed = make([]time.Duration, len(w.set.Shapes))
 	r.lastStop = make([]time.Duration, len(w.set.Shapes))
 	for i := range r.lastStop {
@@ -74,7 +74,7 @@ func (r *recorder) demand(w *world, j *trace.Job, n int) {
 	if n < 0 {
 		r.done = w.now
 	}
-	if nodes := nodesOf(j.Cpus, w.widest()); nodes > 1 {
+	if nodes := nodesOf(j.Cpus, w.widest); nodes > 1 {
 		r.need.nodes += int64(nodes * n)
 	} else {
 		r.need.cpus += j.Cpus * int64(n)

@@ -198,7 +198,7 @@ func (w *world) start(a *router.Assignment, v *vm) {
 	v.jobs++
 	v.tasks = append(v.tasks, n)
 	v.ran++
-	v.load += 1 / float64(nodesOf(j.Cpus, w.widest()))
+	v.load += 1 / float64(nodesOf(j.Cpus, w.widest))
 }
 
 // release frees a task from the machine that it was to wait for.
@@ -227,7 +227,6 @@ func (w *world) stop(v *vm) {
 }
 
 func (w *world) leave(v *vm) {
-	v.state = gone
 	w.vms = slices.DeleteFunc(w.vms, func(o *vm) bool { return o == v })
 	w.rec.left(w, v)
 }

@@ -22,6 +22,7 @@ type world struct {
 
 	classes []*router.Class // by shape
 	offers  []router.Resources
+	widest  int64 // cpus of the widest shape
 
 	queues []*queue
 	byKey  map[queueKey]*queue
@@ -104,7 +105,6 @@ const (
 	booting vmState = iota
 	serves
 	stops
-	gone
 )
 
 // firstDay is when traces begin: what an ad's time() says has to be something.
@@ -131,6 +131,7 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 	for i := range set.Shapes {
 		w.classes = append(w.classes, set.Shapes[i].class(uint32(i+1)))
 		w.offers = append(w.offers, set.Shapes[i].offer())
+		w.widest = max(w.widest, set.Shapes[i].Cpus)
 	}
 	for i := range t.Jobs {
 		j := &t.Jobs[i]
@@ -161,18 +162,11 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 func (w *world) fits(j *trace.Job) bool {
 	for i := range w.set.Shapes {
 		s := &w.set.Shapes[i]
-		if nodes := nodesOf(j.Cpus, w.widest()); (nodes == 1 && j.Cpus <= s.Cpus || nodes > 1 && s.Cpus == w.widest() && nodes <= s.Max) && j.MemoryMB <= s.MemoryMB {
+		if nodes := nodesOf(j.Cpus, w.widest); (nodes == 1 && j.Cpus <= s.Cpus || nodes > 1 && s.Cpus == w.widest && nodes <= s.Max) && j.MemoryMB <= s.MemoryMB {
 			return true
 		}
 	}
 	return false
-}
-
-func (w *world) widest() (most int64) {
-	for i := range w.set.Shapes {
-		most = max(most, w.set.Shapes[i].Cpus)
-	}
-	return most
 }
 
 // nodesOf is on how many machines a job runs: one that is wider than any takes so many
@@ -181,9 +175,9 @@ func nodesOf(cpus, widest int64) int { return int((cpus + widest - 1) / widest) 
 
 // group is what jobs like it are matched as.
 func (w *world) group(j *trace.Job) *router.Group {
-	k := groupKey{j.Cpus, j.MemoryMB, nodesOf(j.Cpus, w.widest())}
+	k := groupKey{j.Cpus, j.MemoryMB, nodesOf(j.Cpus, w.widest)}
 	if k.nodes > 1 {
-		k.cpus, k.memory = w.widest(), 0
+		k.cpus, k.memory = w.widest, 0
 	}
 	g := w.groups[k]
 	if g == nil {

@@ -59,7 +59,10 @@ func (d *decision) match(slots []router.Slot) []given {
 	for i := range plan.Assign {
 		got[plan.Assign[i].Slot].add(&plan.Assign[i])
 	}
-	d.take(plan.Assign)
+	for i := range d.queues { // a cycle serves a queue from its head
+		q := &d.queues[i]
+		q.Jobs = q.Jobs[len(q.Jobs)-plan.Left[i]:]
+	}
 	return got
 }
 

@@ -142,6 +142,7 @@ func (d *decision) wantOf(shape int, price float64) bool {
 	for i := range got {
 		best = min(best, d.perCpu(shape, got[i].used.Cpus))
 	}
+	var gone []router.Assignment
 	for i := range got {
 		g := &got[i]
 		if d.perCpu(shape, g.used.Cpus) > max(best, price) || !d.pay(shape, g.owner, true) {
@@ -153,8 +154,9 @@ func (d *decision) wantOf(shape int, price float64) bool {
 		}
 		d.out.Want = append(d.out.Want, Want{shape, g.owner, true, got.jobs, got.parts})
 		d.spare = append(d.spare, d.in.Shapes[shape].Offer.Minus(g.used))
-		d.take(g.assign)
+		gone = append(gone, g.assign...)
 	}
+	d.take(gone)
 	return len(got) > 0
 }
 

@@ -77,7 +77,7 @@ var unserved = []string{"UseSharedX509UserProxy", "SharedX509UserProxy", "SendID
 // not to be used.
 func Build(s Source, diags *grid.Diagnostics) *Table {
 	t := &Table{
-		Name: or(s.Name, DefaultName), Source: s.Constraint, MaxJobs: given(s.MaxJobs, NoBound), RoundRobin: s.RoundRobin, ReleaseOnHold: !s.HoldStays,
+		Name: cmp.Or(s.Name, DefaultName), Source: s.Constraint, MaxJobs: given(s.MaxJobs, NoBound), RoundRobin: s.RoundRobin, ReleaseOnHold: !s.HoldStays,
 		macros: map[string]string{}, clauses: clausesOf(s.Constraint), text: s.String(),
 	}
 	if t.MaxJobs < 0 {
@@ -372,7 +372,7 @@ func or1(p, otherwise grid.Pos) grid.Pos {
 // Over is s on top of another: what s says counts, and what under has comes first.
 func (s Source) Over(under Source) Source {
 	out := under
-	out.Name = or(s.Name, under.Name)
+	out.Name = cmp.Or(s.Name, under.Name)
 	if s.Constraint != nil {
 		out.Constraint = s.Constraint
 	}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -163,7 +164,7 @@ func (t *Table) bar(job *ad.Ad, load Load, now ad.Instant) Verdict {
 	case job.Text(RoutedBy) == t.Name:
 		return no(Routed, "it is itself a routed job: route %s made it of job %s", job.Text(RouteName), job.Text(RoutedFrom))
 	case job.Text("Managed") == "External":
-		return no(Managed, "%s has it in hand already", or(job.Text("ManagedManager"), "somebody else"))
+		return no(Managed, "%s has it in hand already", cmp.Or(job.Text("ManagedManager"), "somebody else"))
 	case job.Text("Managed") == "ScheddDone":
 		return no(Managed, "it was routed, and has been done")
 	case status != grid.Idle:
@@ -178,11 +179,4 @@ func (t *Table) bar(job *ad.Ad, load Load, now ad.Instant) Verdict {
 		return Verdict{Answer: RouterFull, Have: load.Jobs, Limit: t.MaxJobs}
 	}
 	return Verdict{}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -166,7 +167,7 @@ func (c *config) conditional(ifs *macro.Conditions, open *[]grid.Pos, text strin
 		holds, wrong, detail = c.expander(pos).Holds(rest)
 		return holds
 	})
-	if problem = or(problem, wrong); problem != "" {
+	if problem = cmp.Or(problem, wrong); problem != "" {
 		c.fail(pos, problem, detail)
 	}
 	switch {

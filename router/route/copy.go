@@ -236,10 +236,8 @@ var universes = map[string]int{
 
 // UniverseName is a universe's name.
 func UniverseName(n int) string {
-	for _, name := range []string{"vanilla", "scheduler", "grid", "java", "parallel", "local", "vm"} {
-		if universes[name] == n {
-			return name
-		}
+	if u := grid.Universe(n); int(u) == n && u.String() != "unknown" {
+		return u.String()
 	}
 	return strconv.Itoa(n)
 }

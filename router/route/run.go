@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"hash/fnv"
 	"runtime"
@@ -33,7 +34,7 @@ func (e *editing) apply(by string, t *Transform, asks bool) error {
 				holds, wrong, detail = x.Holds(s.text)
 				return holds
 			})
-			if problem = or(problem, wrong); problem != "" {
+			if problem = cmp.Or(problem, wrong); problem != "" {
 				return e.failed(s, grid.Errorf(grid.Invalid, "%s", strings.TrimSpace(problem+". "+detail)))
 			}
 			continue

@@ -214,7 +214,7 @@ func (p *parser) line(text string, pos grid.Pos) (last bool) {
 	s.text = strings.TrimRight(text[rest:], " \t\r")
 	s.at = p.within(pos, text, rest, len(s.text))
 	assigns := strings.HasPrefix(s.text, "=")
-	keyword := strings.TrimRight(key, "!:(")
+	keyword := key
 	if i := strings.IndexAny(key, "!:($"); i >= 0 {
 		keyword = key[:i]
 	}
@@ -299,7 +299,7 @@ func masked(text string) string {
 func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bool) {
 	whole := strings.TrimRight(text, " \t\r")
 	if rest >= len(whole) && s.verb != iterate {
-		p.fail(s.pos, s.shown+" of what?", usageOf(s.verb))
+		p.fail(s.pos, s.shown+" of what?", usageOf(s))
 		return false
 	}
 	switch s.verb {
@@ -349,7 +349,7 @@ func (p *parser) verb(s statement, text string, pos grid.Pos, rest int) (last bo
 		start, _ = word(whole, end)
 	}
 	if start >= len(whole) {
-		p.fail(s.pos, s.shown+" "+s.name+": to what?", usageOf(s.verb))
+		p.fail(s.pos, s.shown+" "+s.name+": to what?", usageOf(s))
 		return false
 	}
 	s.text, s.at = whole[start:], p.within(pos, text, start, len(whole)-start)
@@ -480,29 +480,20 @@ func groups(n int) string {
 	return strconv.Itoa(n) + " groups"
 }
 
-func usageOf(v verb) string {
-	switch v {
+func usageOf(s statement) string {
+	switch s.verb {
 	case set, setDefault, evalSet:
-		return "Write " + verbOf(v) + " Attribute expression"
+		return "Write " + s.shown + " Attribute expression"
 	case evalMacro:
 		return "Write EVALMACRO name expression"
 	case copyAttr, rename:
-		return "Write " + verbOf(v) + ` Attribute NewName, or ` + verbOf(v) + ` /regex/ New\1`
+		return "Write " + s.shown + ` Attribute NewName, or ` + s.shown + ` /regex/ New\1`
 	case remove:
 		return "Write DELETE Attribute, or DELETE /regex/"
 	case requirements:
 		return "Write REQUIREMENTS expression"
 	case universe:
 		return "Write UNIVERSE vanilla, grid, local, ..."
-	}
-	return ""
-}
-
-func verbOf(v verb) string {
-	for name, w := range verbs {
-		if w == v {
-			return strings.ToUpper(name)
-		}
 	}
 	return ""
 }

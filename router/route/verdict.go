@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -59,7 +60,7 @@ func (v Verdict) String() string {
 	case Refuses:
 		return "does not want it: " + v.clause("is false")
 	case Undefined:
-		return "does not want it: " + v.clause(or(v.Words, "is undefined: an attribute that it names is not there"))
+		return "does not want it: " + v.clause(cmp.Or(v.Words, "is undefined: an attribute that it names is not there"))
 	case Full:
 		return fmt.Sprintf("is full: %s on it, and at most %d may be", jobs(v.Have), v.Limit)
 	case IdleFull:

@@ -3,6 +3,7 @@ package corpus
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,19 +135,10 @@ func (p *play) do(a dag.Action) error {
 func (p *play) begin(i int32) {
 	n := &p.run.Graph.Nodes[i]
 	for _, parent := range n.Parents {
-		if s := p.run.State(parent); s != grid.NodeDone && !(s == grid.NodeFailed && weak(n, parent)) {
+		if s := p.run.State(parent); s != grid.NodeDone && !(s == grid.NodeFailed && slices.Contains(n.Weak, parent)) {
 			p.wrong = append(p.wrong, fmt.Sprintf("%s begins before %s has ended", n.Name, p.run.Graph.Nodes[parent].Name))
 		}
 	}
-}
-
-func weak(n *dag.Node, parent int32) bool {
-	for _, w := range n.Weak {
-		if w == parent {
-			return true
-		}
-	}
-	return false
 }
 
 // submit has a job run, or not even be submitted.

@@ -52,15 +52,6 @@ func (t *Trace) Events() (n int) {
 	return n
 }
 
-// Work is the cpu time of all jobs.
-func (t *Trace) Work() (w time.Duration) {
-	for i := range t.Jobs {
-		j := &t.Jobs[i]
-		w += j.Run * time.Duration(j.Cpus) * time.Duration(j.Count)
-	}
-	return w
-}
-
 // maxFile bounds what a file may hold when it is unpacked.
 const maxFile = 1 << 30
 

@@ -30,8 +30,12 @@ func TestWorkloadsAreRead(t *testing.T) {
 	if j := s.Jobs[1]; j.Submit != 10*time.Second || j.Cpus != 4 || j.Estimate != 90*time.Second || j.Owner != 7 {
 		t.Errorf("the second is %+v", j)
 	}
-	if s.Events() != 4 || s.Work() != 300*time.Second {
-		t.Errorf("%d events, %v of work", s.Events(), s.Work())
+	var work time.Duration
+	for _, j := range s.Jobs {
+		work += j.Run * time.Duration(j.Cpus) * time.Duration(j.Count)
+	}
+	if s.Events() != 4 || work != 300*time.Second {
+		t.Errorf("%d events, %v of work", s.Events(), work)
 	}
 
 	w, err := Parse("w.tsv", strings.NewReader("a\t10\t0\t0\t0\t0\nb\t20\t10\t134217729\t134217728\t134217728\nc\t30\t10\t99999999999999\t0\t0\n"))
