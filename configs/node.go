@@ -298,7 +298,7 @@ func (w *workflow) parents(e hclsyntax.Expression, i instance) []int32 {
 		}
 	}
 	s := w.scope(i)
-	s.names["node"], s.names["module"] = w.all, w.lasts()
+	s.names["node"], s.names["module"] = w.all, w.ends
 	v, ok := w.vars.computedIn(e, s)
 	if !ok {
 		return nil

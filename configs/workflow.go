@@ -101,6 +101,7 @@ type workflow struct {
 	modules    []*module
 	promises   []*hclsyntax.Block // output blocks of the file
 	all        cty.Value          // what node stands for, once all nodes are known
+	ends       cty.Value          // what module stands for, once all are read
 	made       cty.Value          // what output stands for
 	joined     cty.Value          // what module stands for
 	categories []string
@@ -161,6 +162,7 @@ func (w *workflow) read(b *hclsyntax.Block) {
 	for _, m := range w.modules {
 		w.enter(m)
 	}
+	w.ends = w.lasts()
 	for _, n := range w.nodes {
 		w.special(n)
 		w.node(n)

@@ -220,19 +220,9 @@ func (b *Builder) link() {
 		all = append(slices.Clip(all), b.weak...)
 		slices.SortFunc(all, order)
 	}
-	children, parents := make([]int32, len(all)), make([]int32, len(all))
-	degree := make([]int32, len(g.Nodes)+1)
+	children := make([]int32, len(all))
 	for k, e := range all {
 		children[k] = e.child
-		degree[e.child+1]++
-	}
-	for i := range g.Nodes {
-		degree[i+1] += degree[i]
-	}
-	begin := slices.Clone(degree)
-	for _, e := range all { // in the order of parents, so each list of them is ascending
-		parents[degree[e.child]] = e.parent
-		degree[e.child]++
 	}
 	k := 0
 	for i := range g.Nodes {
@@ -243,10 +233,8 @@ func (b *Builder) link() {
 		if k > from {
 			g.Nodes[i].Children = children[from:k:k]
 		}
-		if to := begin[i+1]; to > begin[i] {
-			g.Nodes[i].Parents = parents[begin[i]:to:to]
-		}
 	}
+	g.parents(len(all))
 	for _, e := range b.weak {
 		n := &g.Nodes[e.child]
 		n.Weak = append(n.Weak, e.parent)

@@ -229,7 +229,7 @@ func (u *unpacker) node(n *Node, nodes int) error {
 	return nil
 }
 
-// parents gives the nodes the parents that their children say they have.
+// parents gives the nodes the parents that their children say they have, ascending.
 func (g *Graph) parents(edges int) {
 	parents := make([]int32, edges)
 	degree := make([]int32, len(g.Nodes)+1)

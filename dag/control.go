@@ -44,7 +44,7 @@ func (h Retry) happen(s *step) error {
 		return grid.Errorf(grid.Refused, "node %s is %s: only one that has failed is tried again", g.Name, n.State)
 	}
 	for _, c := range g.Children {
-		if s.Graph.Nodes[c].weak(h.Node) {
+		if s.Graph.Nodes[c].WeakOn(h.Node) {
 			return grid.Errorf(grid.Refused, "node %s is not tried again: its end was enough for node %s, which has gone on", g.Name, s.Graph.Nodes[c].Name)
 		}
 	}

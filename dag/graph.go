@@ -3,6 +3,8 @@ package dag
 import (
 	"slices"
 	"strings"
+
+	"gridburst/internal/grid"
 )
 
 // Graph is a workflow as written: nodes and edges. It does not change while it
@@ -150,19 +152,26 @@ type Var struct {
 	Append bool   `json:"append,omitempty"` // set after the submit file has been read, not before
 }
 
+// WeakOn reports whether a node waits only for the end of this parent, however that is.
+func (n *Node) WeakOn(parent int32) bool {
+	_, ok := slices.BinarySearch(n.Weak, parent)
+	return ok
+}
+
+// Script is what a node runs in a phase: NodePre, NodePost, or any other for HOLD. nil:
+// nothing.
+func (n *Node) Script(phase grid.NodeState) *Script {
+	switch phase {
+	case grid.NodePre:
+		return n.Pre
+	case grid.NodePost:
+		return n.Post
+	}
+	return n.Hold
+}
+
 // Len is the number of nodes that the file has.
 func (g *Graph) Len() int { return len(g.Nodes) - g.Joins }
-
-// Counted is the number of nodes that a run tells of: all but services.
-func (g *Graph) Counted() int {
-	n := g.Len()
-	for i := range g.Nodes {
-		if g.Nodes[i].Kind == ServiceNode {
-			n--
-		}
-	}
-	return n
-}
 
 // Edges is the number of edges, those of joins counted as they are.
 func (g *Graph) Edges() int {
@@ -202,9 +211,11 @@ func (g *Graph) Weakly(i, p int32) bool {
 	for _, q := range g.Nodes[i].Parents {
 		switch join := &g.Nodes[q]; {
 		case q == p:
-			return slices.Contains(g.Nodes[i].Weak, p)
-		case join.Join && slices.Contains(join.Parents, p) && !slices.Contains(join.Weak, p):
-			return false
+			return g.Nodes[i].WeakOn(p)
+		case join.Join:
+			if _, behind := slices.BinarySearch(join.Parents, p); behind && !join.WeakOn(p) {
+				return false
+			}
 		}
 	}
 	return true

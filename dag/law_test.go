@@ -309,7 +309,7 @@ func (w *world) do(a Action) {
 // inOrder looks whether what node i waits for has ended as it must.
 func (w *world) inOrder(i int32) {
 	for _, p := range w.g.Parents(i) {
-		if s := w.run.State(p); s != grid.NodeDone && !(s == grid.NodeFailed && w.g.Nodes[i].weak(p)) {
+		if s := w.run.State(p); s != grid.NodeDone && !(s == grid.NodeFailed && w.g.Nodes[i].WeakOn(p)) {
 			w.t.Fatalf("node %d begins before its parent %d is done", i, p)
 		}
 	}
@@ -399,7 +399,7 @@ func (w *world) ends() []grid.NodeState {
 				}
 				continue
 			}
-			ready = ready && (out[p] == grid.NodeDone || out[p] == grid.NodeFailed && n.weak(p))
+			ready = ready && (out[p] == grid.NodeDone || out[p] == grid.NodeFailed && n.WeakOn(p))
 		}
 		switch {
 		case n.Done:

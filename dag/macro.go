@@ -83,14 +83,7 @@ type Ends struct {
 // Args is the arguments of the script that node i runs in a state: NodePre, NodePost,
 // or any other for HOLD. id is the run's; ends is for POST alone.
 func (r *Run) Args(i int32, phase grid.NodeState, id uint32, ends Ends) []string {
-	g := &r.Graph.Nodes[i]
-	script := g.Hold
-	switch phase {
-	case grid.NodePre:
-		script = g.Pre
-	case grid.NodePost:
-		script = g.Post
-	}
+	script := r.Graph.Nodes[i].Script(phase)
 	out := make([]string, len(script.Args))
 	for k, a := range script.Args {
 		out[k] = a
@@ -120,7 +113,8 @@ func (r *Run) macro(i int32, name string, id uint32) (string, bool) {
 	case "DAG_STATUS":
 		return strconv.Itoa(int(r.Fares())), true
 	case "NODE_COUNT":
-		return strconv.Itoa(r.Graph.Counted()), true
+		// What a run tells of: all but services.
+		return strconv.Itoa(r.Graph.Len() - len(r.ready[r.queueOf(ServiceNode)].nodes)), true
 	case "QUEUED_COUNT":
 		return strconv.Itoa(r.Count(grid.NodeSubmitted)), true
 	case "DONE_COUNT":

@@ -355,12 +355,6 @@ func release(rec *Record, n *Node) {
 	}
 }
 
-// weak reports whether a node has only to end for its child.
-func (n *Node) weak(parent int32) bool {
-	_, ok := slices.BinarySearch(n.Weak, parent)
-	return ok
-}
-
 // moved carries a new state of a node on to those behind it.
 func moved(b board, i int32, was grid.NodeState) {
 	is := b.get(i).State
@@ -370,7 +364,7 @@ func moved(b board, i int32, was grid.NodeState) {
 		if was == grid.NodeFailed {
 			// It is counted anew for those that its end was enough for.
 			for _, c := range b.graph().Nodes[i].Children {
-				if b.graph().Nodes[c].weak(i) {
+				if b.graph().Nodes[c].WeakOn(i) {
 					n := b.get(c)
 					n.missing++
 					b.put(c, n)
@@ -392,7 +386,7 @@ func hope(b board, i int32) {
 			n := b.get(c)
 			if n.State != grid.NodeFutile || slices.ContainsFunc(g.Nodes[c].Parents, func(p int32) bool {
 				s := b.get(p).State
-				return s == grid.NodeFutile || s == grid.NodeFailed && !g.Nodes[c].weak(p)
+				return s == grid.NodeFutile || s == grid.NodeFailed && !g.Nodes[c].WeakOn(p)
 			}) {
 				continue
 			}
@@ -412,7 +406,7 @@ func follow(b board, ended []int32) {
 		state := b.get(i).State
 		for _, c := range g.Nodes[i].Children {
 			n := b.get(c)
-			pass := state == grid.NodeDone || state == grid.NodeFailed && g.Nodes[c].weak(i)
+			pass := state == grid.NodeDone || state == grid.NodeFailed && g.Nodes[c].WeakOn(i)
 			if pass {
 				n.missing--
 			}

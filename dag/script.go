@@ -13,11 +13,7 @@ func (h ScriptEnded) happen(s *step) error {
 		return err
 	}
 	g := &s.Graph.Nodes[h.Node]
-	script := g.Pre
-	if h.Phase == grid.NodePost {
-		script = g.Post
-	}
-	if script.Defer != nil && h.Exit == int32(*script.Defer) && s.live(h.Node) {
+	if script := g.Script(h.Phase); script.Defer != nil && h.Exit == int32(*script.Defer) && s.live(h.Node) {
 		n.Script = ScriptDeferred
 		n.Try++
 		s.put(h.Node, n)
@@ -83,11 +79,7 @@ func (s *step) deferral(i int32, n *node) Wait {
 		wait := time.Duration(s.Graph.Nodes[i].RetryWait) * time.Second << min(n.Attempt-1, 12)
 		return Wait{i, n.Attempt, n.Try, min(wait, max(time.Hour, time.Duration(s.Graph.Nodes[i].RetryWait)*time.Second))}
 	}
-	script := s.Graph.Nodes[i].Pre
-	if n.State == grid.NodePost {
-		script = s.Graph.Nodes[i].Post
-	}
-	return Wait{i, n.Attempt, n.Try, time.Duration(script.DeferSeconds) * time.Second}
+	return Wait{i, n.Attempt, n.Try, time.Duration(s.Graph.Nodes[i].Script(n.State).DeferSeconds) * time.Second}
 }
 
 func (h Waited) happen(s *step) error {

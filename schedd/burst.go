@@ -130,12 +130,9 @@ type planned struct {
 	in        burst.Input
 	resources []*Resource // of the shapes
 	bounds    [][]curb    // of the shapes
-	purses    []purse     // as in the input
+	purses    []money     // as in the input
 	waiting   int         // jobs
 }
-
-// purse is one that decisions go by.
-type purse struct{ money }
 
 // plan decides what to bring up and let go, and proposes it. It says when to be asked
 // again.
@@ -212,7 +209,7 @@ func (b *bursts) shapes(pl *planned, now time.Time) error {
 		}
 		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
 		shape := burst.Shape{
-			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: max(r.Burst.MinVMs, b.windowed(r)), Idle: r.Burst.Idle, Boot: b.bootOf(r),
+			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: max(r.Burst.MinVMs, b.windowed(r)), Idle: r.Burst.Idle,
 			Cost: terms.First(), Price: terms.Price,
 		}
 		if r.Price > 0 && r.BillingPeriod > 2*toGo {
@@ -265,7 +262,7 @@ func (b *bursts) money(pl *planned) error {
 				}
 			}
 			pl.in.Purses = append(pl.in.Purses, in)
-			pl.purses = append(pl.purses, purse{m})
+			pl.purses = append(pl.purses, m)
 		}
 	}
 	return nil
@@ -318,14 +315,7 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 			in.Members = append(in.Members, m)
 		case grid.ClaimStopping:
 		default:
-			s := burst.Starting{Claim: id, Shape: shape}
-			if shape >= 0 {
-				s.Free = of[shape].Burst.size()
-				for range b.bound[id] {
-					s.Free = s.Free.Minus(router.Resources{Cpus: 1})
-				}
-			}
-			in.Starting = append(in.Starting, s)
+			in.Starting = append(in.Starting, burst.Starting{Claim: id, Shape: shape}) // learn tells what is free of it
 		}
 	}
 }
@@ -412,7 +402,7 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 
 // broke reports whether a purse of the resource does not cover one more machine.
 func (b *bursts) broke(pl *planned, r *Resource) bool {
-	return slices.ContainsFunc(pl.purses, func(m purse) bool {
+	return slices.ContainsFunc(pl.purses, func(m money) bool {
 		return m.Owner == 0 && (m.Resource == r.Name || m.Resource == "" && r.Price > 0) && m.starts(r) == 0
 	})
 }

@@ -35,7 +35,7 @@ func (b *bursts) refusals(pl *planned, d *burst.Decision) (out []denial) {
 		x := denial{pool: of.Name, owner: r.Owner, jobs: r.Jobs}
 		switch {
 		case r.Why == burst.NoMoney:
-			m := pl.purses[r.Purse].money
+			m := pl.purses[r.Purse]
 			m.left -= spent[r.Purse]
 			x.curb, x.own = spentText(of, &m), m.Owner != 0
 		default:
@@ -66,7 +66,6 @@ func (r *denial) key() answerKey {
 
 // tell writes into the journal which answers have changed since it was last told.
 func (b *bursts) tell(ctx context.Context, pl *planned, all []denial) error {
-	b.recall()
 	now := map[answerKey]*denial{}
 	var order []answerKey
 	for i := range all {

@@ -100,7 +100,7 @@ func (b *bursts) count(v *ledger.View, p *api.BurstPool) {
 	}
 }
 
-func (b *bursts) purse(v *ledger.View, m *purse) api.Purse {
+func (b *bursts) purse(v *ledger.View, m *money) api.Purse {
 	return api.Purse{
 		Name: m.Name, Owner: b.p.d.ownerName(v, m.Owner), Limit: amount(m.Limit), Spent: amount(m.Limit - m.left), Left: amount(m.left), Currency: m.Unit,
 	}

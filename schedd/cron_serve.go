@@ -18,7 +18,10 @@ import (
 func liveRuns(v *ledger.View, name string) (runs []uint32) {
 	t, _ := v.Timetable(name)
 	for id, g := range v.Dags() {
-		if r, _ := t.Of(id); g.Cron == name && r.Kind != ledger.Backfilled {
+		if g.Cron != name {
+			continue
+		}
+		if r, _ := t.Of(id); r.Kind != ledger.Backfilled {
 			runs = append(runs, id)
 		}
 	}

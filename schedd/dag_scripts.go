@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,22 +130,16 @@ func (g *dags) tidy() error {
 // specOf is a node's script as it is to be run.
 func (g *dags) specOf(r *dagRun, i int32, phase grid.NodeState) (s script.Spec, err error) {
 	n := &r.run.Graph.Nodes[i]
-	what := n.Hold
+	what := n.Script(phase)
 	var ends dag.Ends
-	switch phase {
-	case grid.NodePre:
-		what = n.Pre
-	case grid.NodePost:
-		what = n.Post
+	if phase == grid.NodePost {
 		if ends, err = g.d.endsOf(r.run.Record(i).Cluster, n.Subdag); err != nil {
 			return s, err
 		}
 	}
 	s = script.Spec{Program: what.Program, Args: r.run.Args(i, phase, r.id, ends), Dir: r.dir, Debug: what.Debug, Capture: what.Capture}
 	if n.Dir != "" {
-		if s.Dir = n.Dir; !filepath.IsAbs(s.Dir) {
-			s.Dir = filepath.Join(r.dir, n.Dir)
-		}
+		s.Dir = r.path(n.Dir)
 	}
 	if s.As, err = desk.CredentialOf(desk.Owner(r.owner)); err != nil {
 		return s, err

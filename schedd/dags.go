@@ -382,7 +382,9 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 	}
 	if r.run.Status.Ended() {
 		delete(g.runs, r.id)
-		g.d.crons.poke()
+		if r.files.rec.Cron != "" {
+			g.d.crons.poke()
+		}
 		g.d.log.WithFields(logrus.Fields{"dag": r.id, "status": r.run.Status.String()}).Info("workflow has ended")
 	}
 	return nil

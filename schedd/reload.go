@@ -28,7 +28,6 @@ import (
 type reloads struct {
 	mu    sync.Mutex
 	since time.Time
-	by    string
 }
 
 // changeable are the fields of [Config] that may change while the daemon runs, and what
@@ -120,18 +119,10 @@ func (d *Daemon) Reload(ctx context.Context, read func() (string, error)) error 
 // unchanged tells that the configuration stays, and why.
 func (d *Daemon) unchanged(ctx context.Context, by string, err error) error {
 	text := "A configuration was refused, and the one before stays in force: " + grid.MessageOf(err)
-	if _, told := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Tell{Notes: []ledger.Note{{What: ledger.NoteConfig, Reason: "refused", Text: text, By: asker(by)}}}}); told != nil {
+	if _, told := d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Tell{Notes: []ledger.Note{{What: ledger.NoteConfig, Reason: "refused", Text: text, By: ledger.Asker(by)}}}}); told != nil {
 		d.log.WithError(told).Warn("that a configuration was refused is not in the journal")
 	}
 	return err
-}
-
-// asker is whom a note names.
-func asker(by string) string {
-	if by == "schedd" {
-		return ""
-	}
-	return by
 }
 
 // apply puts a text in force, and says which version it is. With check nothing is done but
@@ -160,10 +151,10 @@ func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool)
 	}
 	failpoint.Hit("config.written")
 	d.force(fresh)
-	d.reload.since, d.reload.by = time.Now(), by
+	d.reload.since = time.Now()
 	d.log.WithField("version", version).Info("another configuration is in force")
 	_, err = d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Tell{Notes: []ledger.Note{{
-		What: ledger.NoteConfig, Reason: "applied", Text: fmt.Sprintf("Version %d of the configuration is in force%s.", version, because(reason)), By: asker(by),
+		What: ledger.NoteConfig, Reason: "applied", Text: fmt.Sprintf("Version %d of the configuration is in force%s.", version, because(reason)), By: ledger.Asker(by),
 	}}}})
 	return version, err
 }
@@ -203,9 +194,7 @@ func (d *Daemon) retire(fresh *Config) error {
 		}
 		k := slices.IndexFunc(fresh.Resources, func(o Resource) bool { return o.Name == r.Name })
 		if k < 0 {
-			gone := *r
-			gone.Burst, gone.Create, gone.Borrow, gone.retired = nil, false, nil, true
-			fresh.Resources = append(fresh.Resources, gone)
+			fresh.Resources = append(fresh.Resources, r.gone())
 			continue
 		}
 		if !sameURL(fresh.Resources[k].URL, r.URL) {
@@ -213,6 +202,12 @@ func (d *Daemon) retire(fresh *Config) error {
 		}
 	}
 	return nil
+}
+
+// gone is a resource that is kept only for the machines that it has.
+func (r Resource) gone() Resource {
+	r.Burst, r.Create, r.Borrow, r.retired = nil, false, nil, true
+	return r
 }
 
 // force puts a configuration in force, and has everybody look who goes by it.
@@ -253,9 +248,8 @@ func (d *Daemon) remember() {
 			continue // an older program's
 		}
 		for k := range old.Resources {
-			if r := old.Resources[k]; missing[r.Name] {
-				r.Burst, r.Create, r.Borrow, r.retired = nil, false, nil, true
-				fresh.Resources = append(fresh.Resources, r)
+			if r := &old.Resources[k]; missing[r.Name] {
+				fresh.Resources = append(fresh.Resources, r.gone())
 				delete(missing, r.Name)
 			}
 		}

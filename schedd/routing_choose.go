@@ -52,16 +52,18 @@ func (c *chooser) took(name string, n int) {
 func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
 	l := route.Load{Routes: map[string]route.Use{}, Turn: c.turn}
 	tallies := v.RouteTallies()
+	down := map[string]bool{}
+	for _, s := range c.d.sites.known() {
+		down[s.grid] = s.down()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.d.c.Routes.Routes {
 		n := tallies[ledger.RouteKey{Route: r.Name}]
 		u := route.Use{Jobs: n.Jobs, Idle: n.Idle, Throttle: c.by[r.Name].At(now, r.FailureRate, n.Jobs)}
 		c.by[r.Name] = u.Throttle
-		for _, s := range c.d.sites.known() {
-			if s.grid == siteKey(r.GridResource) && s.down() {
-				u.Down = "it does not answer"
-			}
+		if down[siteKey(r.GridResource)] {
+			u.Down = "it does not answer"
 		}
 		l.Routes[r.Name] = u
 	}

@@ -314,7 +314,7 @@ func (s *site) owners() []target.Owner {
 	v := s.d.ledger.View()
 	has := map[uint32]bool{}
 	for _, r := range v.Routings() {
-		if !has[r.Owner] && siteKey(r.Target) == s.grid {
+		if !has[r.Owner] && r.Target == s.grid {
 			has[r.Owner] = true
 		}
 	}

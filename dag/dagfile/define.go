@@ -9,11 +9,9 @@ import (
 )
 
 // job reads JOB name submit-file [DIR directory] [NOOP] [DONE], and its likes.
-func (r *reader) job(l *line, c *command) {
-	name, file, ok := r.named(l, c)
-	if !ok {
-		return
-	}
+func (r *reader) job(l *line, c *command) { r.named(l, c, r.jobNamed) }
+
+func (r *reader) jobNamed(l *line, c *command, name, file word) bool {
 	kind := dag.NodeKind(slices.Index(kindNames[:], c.name))
 	at := l.where(name)
 	n := dag.Node{Name: name.text, Kind: kind, File: file.text}
@@ -21,15 +19,15 @@ func (r *reader) job(l *line, c *command) {
 	rest := l
 	if opensText(file) {
 		if !r.nothing(l, c) {
-			return
+			return false
 		}
 		if text, rest, within = r.text(l, file); !within {
-			return
+			return false
 		}
 		n.File = ""
 	}
 	if !r.nodeOptions(rest, c, &n) {
-		return
+		return false
 	}
 	i, ok := r.addNode(l, name, at, n)
 	switch {
@@ -40,17 +38,19 @@ func (r *reader) job(l *line, c *command) {
 	default:
 		r.scope.pending = append(r.scope.pending, reference{i, file.text})
 	}
+	return ok
 }
 
-// named reads a name that a command defines, and a file. The name is an alien's until it
-// is found to be right.
-func (r *reader) named(l *line, c *command) (name, file word, ok bool) {
-	if name, ok = r.need(l, c); !ok {
-		return name, file, false
+// named reads a name that a command defines, and a file, and has define read the rest. If
+// anything about it is wrong, the name is an alien's.
+func (r *reader) named(l *line, c *command, define func(l *line, c *command, name, file word) bool) {
+	name, ok := r.need(l, c)
+	if !ok {
+		return
 	}
-	r.aliens[r.scope.prefix+name.text] = true
-	file, ok = r.need(l, c)
-	return name, file, ok
+	if file, ok := r.need(l, c); !ok || !define(l, c, name, file) {
+		r.aliens[r.scope.prefix+name.text] = true
+	}
 }
 
 // nodeOptions reads what may follow a node's file.
@@ -89,14 +89,14 @@ func (r *reader) subdag(l *line, c *command) {
 		r.fail(l, external, "SUBDAG is followed by EXTERNAL", "It is written "+c.usage+".")
 		return
 	}
-	name, file, ok := r.named(l, c)
-	if !ok {
-		return
-	}
-	n := dag.Node{Name: name.text, File: file.text, Subdag: true}
-	if r.nodeOptions(l, c, &n) {
-		r.addNode(l, name, l.where(name), n)
-	}
+	r.named(l, c, func(l *line, c *command, name, file word) bool {
+		n := dag.Node{Name: name.text, File: file.text, Subdag: true}
+		if !r.nodeOptions(l, c, &n) {
+			return false
+		}
+		_, ok := r.addNode(l, name, l.where(name), n)
+		return ok
+	})
 }
 
 // data refuses DATA, which DAGMan knew once.
@@ -163,34 +163,32 @@ func (r *reader) addNode(l *line, name word, at place, n dag.Node) (int32, bool)
 
 // splice reads SPLICE name dag-file [DIR directory]. The file is read when all nodes of
 // this one are known: they come first.
-func (r *reader) splice(l *line, c *command) {
-	name, file, ok := r.named(l, c)
-	if !ok {
-		return
-	}
+func (r *reader) splice(l *line, c *command) { r.named(l, c, r.spliceNamed) }
+
+func (r *reader) spliceNamed(l *line, c *command, name, file word) bool {
 	s := r.scope
 	inner := &scope{outer: s, splice: true, name: name.text, prefix: s.prefix + name.text + "+", dir: s.dir}
 	dir, ok := r.option(l, c, "DIR")
 	if !ok {
-		return
+		return false
 	}
 	if dir {
 		w, ok := r.need(l, c)
 		if !ok || !r.nothing(l, c) {
-			return
+			return false
 		}
 		inner.dir = below(s.dir, w.text)
 	}
 	if summary, detail := dag.NameProblem(name.text); summary != "" {
 		r.fail(l, name, strings.ReplaceAll(summary, "a node", "a splice"), detail)
-		return
+		return false
 	}
 	if _, taken := r.find(name.text); taken || s.splices[name.text] != nil {
 		r.fail(l, name, "the name "+quote(name.text)+" is taken", "A splice has a name of its own.")
-		return
+		return false
 	}
 	if inner.src = r.open(l, file, inner.dir, "splices"); inner.src == nil {
-		return
+		return false
 	}
 	inner.src.name = below(inner.dir, file.text)
 	if s.splices == nil {
@@ -198,6 +196,7 @@ func (r *reader) splice(l *line, c *command) {
 	}
 	s.splices[name.text] = inner
 	s.order = append(s.order, inner)
+	return true
 }
 
 // include reads INCLUDE file.

@@ -65,7 +65,7 @@ func Rescue(run *dag.Run, name string, at time.Time) []byte {
 func enough(g *dag.Graph, i int32) bool {
 	children := g.Nodes[i].Children
 	for _, c := range children {
-		if !isWeak(&g.Nodes[c], i) {
+		if !g.Nodes[c].WeakOn(i) {
 			return false
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"gridburst/dag"
@@ -285,7 +284,7 @@ func (w *writer) order() {
 		for _, c := range n.Children {
 			switch {
 			case join(c):
-			case isWeak(&g.Nodes[c], int32(i)):
+			case g.Nodes[c].WeakOn(int32(i)):
 				weak = append(weak, c)
 			default:
 				strong = append(strong, c)
@@ -298,11 +297,6 @@ func (w *writer) order() {
 			w.line("WEAK PARENT " + n.Name + " CHILD" + w.names(weak))
 		}
 	}
-}
-
-func isWeak(n *dag.Node, parent int32) bool {
-	_, weak := slices.BinarySearch(n.Weak, parent)
-	return weak
 }
 
 func (w *writer) names(nodes []int32) string {

@@ -3,11 +3,9 @@ package desk
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"gridburst/dag"
-	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
 	"gridburst/schedd/submit"
 )
@@ -56,8 +54,8 @@ type TimetableRead struct {
 }
 
 func readTimetable(path string) (r TimetableRead, err error) {
-	if !filepath.IsAbs(path) {
-		return r, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+	if err := full(path); err != nil {
+		return r, err
 	}
 	g, rescue, files, diags, err := jobfile.Traced(path, path)
 	if err == nil {
@@ -90,8 +88,8 @@ func (d *Desks) ReadWorkflow(ctx context.Context, owner Owner, path string) (g *
 }
 
 func readWorkflow(path string) (workflowRead, error) {
-	if !filepath.IsAbs(path) {
-		return workflowRead{}, grid.Errorf(grid.Invalid, "%q is not a full path", path)
+	if err := full(path); err != nil {
+		return workflowRead{}, err
 	}
 	g, rescue, diags, err := jobfile.Resumed(path, path)
 	if err != nil {

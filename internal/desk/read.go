@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 
 	"gridburst/internal/grid"
 )
@@ -24,8 +23,8 @@ func (d *Desks) ReadFile(ctx context.Context, owner Owner, path string, max int6
 }
 
 func readFile(a readArgs) ([]byte, error) {
-	if !filepath.IsAbs(a.Path) {
-		return nil, grid.Errorf(grid.Invalid, "%q is not a full path", a.Path)
+	if err := full(a.Path); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(a.Path)
 	if err != nil {

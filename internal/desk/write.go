@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"path/filepath"
 
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
@@ -23,8 +22,8 @@ func (d *Desks) WriteFile(ctx context.Context, owner Owner, path string, data []
 }
 
 func replaceFile(a writeArgs) (struct{}, error) {
-	if !filepath.IsAbs(a.Path) {
-		return struct{}{}, grid.Errorf(grid.Invalid, "%q is not a full path", a.Path)
+	if err := full(a.Path); err != nil {
+		return struct{}{}, err
 	}
 	if err := whole.Write(a.Path, a.Data, 0o644); err != nil {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "write %s: %w", a.Path, err)

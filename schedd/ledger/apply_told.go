@@ -110,15 +110,15 @@ func (t *txn) tell(id uint32, c *Claim, verb grid.ClaimVerb, reason string) {
 	if !ok || c.Burst == 0 {
 		return
 	}
-	n := Note{What: what, Pool: c.Resource, Claim: id, VM: c.Name, Text: reason, By: asker(t.by)}
+	n := Note{What: what, Pool: c.Resource, Claim: id, VM: c.Name, Text: reason, By: Asker(t.by)}
 	if c.Kind != Overflow {
 		n.Jobs = []grid.JobID{c.Job}
 	}
 	t.note(n)
 }
 
-// asker is who has asked for something; empty: the daemon itself.
-func asker(by string) string {
+// Asker is whom a note names of who has proposed something; empty: the daemon itself.
+func Asker(by string) string {
 	if by == "schedd" {
 		return ""
 	}

@@ -456,8 +456,15 @@ func (v *View) Crons() []string {
 
 // Windows yields the open windows, by the names of their bursts.
 func (v *View) Windows(yield func(string, *Window) bool) {
-	for _, name := range v.Timetables() {
-		if w := &v.timetables[name].Window; w.Due != 0 && !yield(name, w) {
+	var open []string
+	for name, t := range v.timetables {
+		if t.Window.Due != 0 {
+			open = append(open, name)
+		}
+	}
+	slices.Sort(open)
+	for _, name := range open {
+		if !yield(name, &v.timetables[name].Window) {
 			return
 		}
 	}

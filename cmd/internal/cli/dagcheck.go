@@ -82,7 +82,9 @@ func (l *linter) all() {
 		return
 	}
 	l.run = run
-	l.provisioner = l.graph.Shape().Provisioner
+	if i := run.Provisioner(); i >= 0 {
+		l.provisioner = l.graph.Nodes[i].Name
+	}
 	for i := range int32(l.graph.Len()) {
 		n := &l.graph.Nodes[i]
 		l.scripts(n)

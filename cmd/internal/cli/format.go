@@ -51,14 +51,34 @@ func looksAt(texts []string) (names []string, err error) {
 
 // valueOf is an attribute's or an expression's value; not ok when it is undefined.
 func valueOf(a *ad.Ad, text string, now time.Time) (ad.Value, bool) {
-	if ad.ValidName(text) {
-		return a.Literal(text)
+	t := formula{text: text}
+	if !ad.ValidName(text) {
+		var err error
+		if t, err = formulaOf(text); err != nil {
+			return ad.ErrorValue(), true
+		}
 	}
-	e, err := ad.Parse(text)
-	if err != nil {
-		return ad.ErrorValue(), true
+	return t.value(a, now)
+}
+
+// formula is an expression that is asked of many ads.
+type formula struct {
+	text string
+	e    *ad.Expr
+}
+
+func formulaOf(text string) (t formula, err error) {
+	t.text = text
+	t.e, err = ad.Parse(text)
+	return t, err
+}
+
+// value is what it comes to; false when that is undefined, or no such attribute is there.
+func (t *formula) value(a *ad.Ad, now time.Time) (ad.Value, bool) {
+	if ad.ValidName(t.text) {
+		return a.Literal(t.text)
 	}
-	v := ad.At(now).Eval(e, a, nil)
+	v := ad.At(now).Eval(t.e, a, nil)
 	return v, !v.IsUndefined()
 }
 

@@ -28,7 +28,7 @@ type printFormat struct {
 
 // printField is a line of it.
 type printField struct {
-	expr     string
+	expr     formula
 	label    string
 	printf   *conversion
 	as       printFunction
@@ -43,7 +43,7 @@ type printField struct {
 }
 
 type sortKey struct {
-	expr string
+	expr formula
 	down bool
 }
 
@@ -111,14 +111,16 @@ func (f *printFormat) line(section string, w *formatLine) error {
 		}
 		f.where = append(f.where, text)
 	case "GROUP":
-		k := sortKey{expr: w.text}
+		var k sortKey
+		text := w.text
 		for _, direction := range []string{"ASCENDING", "DESCENDING", "DECENDING"} {
-			if cut, ok := strings.CutSuffix(k.expr, " "+direction); ok {
-				k.expr, k.down = strings.TrimSpace(cut), direction != "ASCENDING"
+			if cut, ok := strings.CutSuffix(text, " "+direction); ok {
+				text, k.down = strings.TrimSpace(cut), direction != "ASCENDING"
 			}
 		}
-		if _, err := ad.Parse(k.expr); err != nil {
-			return grid.Errorf(grid.Invalid, "%q is no expression: %w", k.expr, err)
+		var err error
+		if k.expr, err = formulaOf(text); err != nil {
+			return grid.Errorf(grid.Invalid, "%q is no expression: %w", text, err)
 		}
 		f.group = append(f.group, k)
 	case "SUMMARY":
@@ -172,11 +174,11 @@ func (f *printFormat) heading(w *formatLine) error {
 // field reads a field: an expression up to the first word that is one of the language.
 func (f *printFormat) field(w *formatLine) error {
 	p := printField{fit: true, left: true}
-	p.expr = w.until(fieldWords[:])
-	if _, err := ad.Parse(p.expr); err != nil {
-		return grid.Errorf(grid.Invalid, "%q is no expression: %w", p.expr, err)
+	p.label = w.until(fieldWords[:])
+	var err error
+	if p.expr, err = formulaOf(p.label); err != nil {
+		return grid.Errorf(grid.Invalid, "%q is no expression: %w", p.label, err)
 	}
-	p.label = p.expr
 	for {
 		word, ok := w.word()
 		if !ok {
@@ -204,7 +206,7 @@ func (p *printField) option(word string, w *formatLine) error {
 	case "AS":
 		p.label = text
 	case "PRINTF":
-		all, err := conversions([]string{text + "\x00" + p.expr})
+		all, err := conversions([]string{text + "\x00" + p.expr.text})
 		if err != nil {
 			return err
 		}
@@ -305,10 +307,10 @@ func (w *formatLine) until(words []string) string {
 // asks are the expressions that are looked at of each job.
 func (f *printFormat) asks() (texts []string) {
 	for i := range f.fields {
-		texts = append(texts, f.fields[i].expr)
+		texts = append(texts, f.fields[i].expr.text)
 	}
 	for _, k := range f.group {
-		texts = append(texts, k.expr)
+		texts = append(texts, k.expr.text)
 	}
 	return texts
 }

@@ -39,7 +39,7 @@ func (t *printTable) add(a *ad.Ad) error {
 		r.cells[i] = t.format.fields[i].text(a, t.now)
 	}
 	for _, k := range t.format.group {
-		v, _ := valueOf(a, k.expr, t.now)
+		v, _ := k.expr.value(a, t.now)
 		r.keys = append(r.keys, v)
 	}
 	t.rows = append(t.rows, r)
@@ -51,7 +51,7 @@ func (t *printTable) add(a *ad.Ad) error {
 
 // text is what is printed of a job in a field; "" where a whole column is to be filled.
 func (p *printField) text(a *ad.Ad, now time.Time) string {
-	v, ok := valueOf(a, p.expr, now)
+	v, ok := p.expr.value(a, now)
 	switch {
 	case p.as != nil && (ok || p.always):
 		if text := p.as(a, v, now); text != "" {
