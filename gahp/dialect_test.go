@@ -76,6 +76,7 @@ func TestADialect(t *testing.T) {
 		}
 		d.ask("WAIT 4", `E request\ 4\ is\ open*`)
 		d.ask("WAIT 7", `F 3\ requests\ are\ open*`)
+		synctest.Wait() // until their work has begun
 		d.ask("VM_CANCEL 5", "S")
 		if got := d.results(1)[0]; !strings.HasPrefix(got, "5 over ") {
 			t.Errorf("the result is %q", got)
