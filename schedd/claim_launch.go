@@ -57,7 +57,7 @@ func (s *claimStep) hopeless(ctx context.Context, err error) (time.Duration, err
 func (s *claimStep) launch(ctx context.Context) (time.Duration, error) {
 	switch {
 	case !s.wanted:
-		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+		return 0, s.move(ctx, grid.ClaimStop, unwanted)
 	case s.late(s.launchLimit()):
 		return 0, s.refused(ctx, "it could not be started within "+s.launchLimit().String(), grid.HoldCloudServer)
 	case s.claim.VM == "" && s.claim.Kind == ledger.Borrowed:
@@ -178,7 +178,7 @@ func (s *claimStep) find(ctx context.Context) (time.Duration, error) {
 	switch {
 	case kindOf(err) == gahp.NotFound:
 		if !s.wanted {
-			return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+			return 0, s.move(ctx, grid.ClaimStop, unwanted)
 		}
 		// A create that is still on its way will find the name taken by the next one,
 		// or the next one by it: there is one machine of a name.

@@ -15,7 +15,7 @@ import (
 // machine, for the engine to show it up.
 func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 	if !s.wanted {
-		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+		return 0, s.move(ctx, grid.ClaimStop, unwanted)
 	}
 	if s.claim.Kind == ledger.Overflow {
 		if w, ok := s.d.pool.OfClaim(s.id); ok && w.Connected {
@@ -56,7 +56,7 @@ func (s *claimStep) boot(ctx context.Context) (time.Duration, error) {
 // ready watches a machine that is where it should be.
 func (s *claimStep) ready(ctx context.Context) (time.Duration, error) {
 	if !s.wanted {
-		return 0, s.move(ctx, grid.ClaimStop, "it is not wanted any more")
+		return 0, s.move(ctx, grid.ClaimStop, unwanted)
 	}
 	silent, limit := s.silent(), s.d.c.WorkerLease+s.d.c.LeaseMargin
 	if silent > limit {

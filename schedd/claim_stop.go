@@ -92,6 +92,9 @@ func (s *claimStep) impatient() bool {
 	return s.late(grace) || s.claim.Kind != ledger.Overflow && ok && j.At == s.id && j.Flags&ledger.VacateFast != 0
 }
 
+// unwanted is the reason of a stop that is no failure: its job was held, removed or vacated.
+const unwanted = "it is not wanted any more"
+
 // Reasons for which an overflow machine is taken for one that failed.
 const (
 	joinedLate  = "its worker did not join in time"
@@ -100,7 +103,8 @@ const (
 
 // kept is for how much longer a machine that failed is to stay as it is, for somebody to
 // look at it. A job's stays as long as the job is held for what has stopped it: the hold
-// and the stop are one entry of the ledger, and have one time.
+// and the stop are one entry of the ledger, and have one time. (So may a hold that came
+// from elsewhere and the stop that it led to, within a millisecond.)
 func (s *claimStep) kept() time.Duration {
 	limit := time.Duration(0)
 	switch s.claim.Kind {
@@ -109,7 +113,7 @@ func (s *claimStep) kept() time.Duration {
 			limit = s.res.Burst.KeepFailed
 		}
 	case ledger.Made:
-		if j, ok := s.v.Job(s.claim.Job); ok && j.Status == grid.Held && j.Entered == s.claim.Entered {
+		if j, ok := s.v.Job(s.claim.Job); ok && s.claim.Reason != unwanted && j.Status == grid.Held && j.Entered == s.claim.Entered {
 			limit = s.spec.Keep
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,11 +215,23 @@ func TestAMachineThatFailedIsKept(t *testing.T) {
 		t.Errorf("its job is removed, and at the engine there is %v", vms)
 	}
 
-	// A user's hold is no failure.
-	id = l.vm("ovirt_template = worker\novirt_keep_on_failure = 3600")
-	l.up(id)
-	l.act("hold", id.String())
-	l.gone(2)
+}
+
+// A user's hold is no failure, though the stop that it leads to may have its millisecond.
+func TestAMachineWhoseJobIsHeldIsNotKept(t *testing.T) {
+	t.Parallel()
+	const machines = 30
+	l := newLab(t, func(c *Config) { c.Resources[0].MaxVMs = machines })
+	id := l.vm("ovirt_template = worker\novirt_keep_on_failure = 3600\nqueue " + strconv.Itoa(machines-1))
+	for id.Proc = range int32(machines) {
+		l.up(id)
+	}
+	for id.Proc = range int32(machines) {
+		l.act("hold", id.String())
+	}
+	for claim := range machines {
+		l.gone(uint32(claim) + 1)
+	}
 }
 
 func TestAMachineServesOneJobAfterAnother(t *testing.T) {
