@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -46,11 +47,14 @@ func NewClient(socket string) *Client {
 	return c
 }
 
-// NewKey is a new idempotency key.
+// NewKey is a new idempotency key: the time in milliseconds and 80 random bits. As with a
+// UUID of version 7 (RFC 9562), keys of one time are neighbours in the schedd's file, where
+// wholly random ones would have it write as many pages as keys.
 func NewKey() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	b := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())<<16)
+	b = append(b[:6], make([]byte, 10)...)
+	rand.Read(b[6:])
+	return hex.EncodeToString(b)
 }
 
 // do sends a request and decodes the answer into out, if it is not nil.
