@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/chaos"
-	"gridburst/internal/grid"
 )
 
 type options struct {
@@ -53,55 +49,22 @@ nobody died at one of the failpoints.
 }
 
 func (o *options) run(ctx context.Context, d *cli.Deps) (err error) {
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()>>40 + 1
-	}
 	if o.short {
 		o.Jobs, o.Pause, o.Limit = min(o.Jobs, 200), min(o.Pause, 100*time.Millisecond), min(o.Limit, 3*time.Minute)
 	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
-	}
-	journal, end, err := open(o.Dir, "journal")
+	end, err := begin(d, &o.Dir, &o.Seed, &o.Log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log = journal
-	fmt.Fprintf(d.Err, "seed %d; what happens is told in %s\n", o.Seed, filepath.Join(o.Dir, "journal"))
 	rep, err := chaos.Run(ctx, o.Options)
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	return tell(d, rep)
-}
-
-// open is a file below dir that is written to as things happen.
-func open(dir, name string) (io.Writer, func() error, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
-	}
-	f, err := os.Create(filepath.Join(dir, name))
-	if err != nil {
-		return nil, nil, err
-	}
-	return &stamped{f, time.Now()}, f.Close, nil
-}
-
-// stamped puts the time before each write, which is a line.
-type stamped struct {
-	w     io.Writer
-	begun time.Time
-}
-
-func (s *stamped) Write(p []byte) (int, error) {
-	if _, err := fmt.Fprintf(s.w, "%8.3f %s", time.Since(s.begun).Seconds(), p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }
 
 // tell prints what came of a run; it is an error if that was not right.
@@ -113,15 +76,9 @@ func tell(d *cli.Deps, rep *chaos.Report) error {
 	for _, of := range rep.Programs() {
 		fmt.Fprintf(d.Out, "  %-26s %-10s killed %2d  stopped %2d\n", "at a random instant", of, rep.Random[of], rep.Stopped[of])
 	}
-	for _, w := range rep.Wrong {
-		fmt.Fprintln(d.Out, "wrong:", w)
+	wrong := slices.Clone(rep.Wrong)
+	for _, m := range rep.Missed() {
+		wrong = append(wrong, "nobody died at "+m)
 	}
-	missed := rep.Missed()
-	for _, m := range missed {
-		fmt.Fprintln(d.Out, "wrong: nobody died at", m)
-	}
-	if n := len(rep.Wrong) + len(missed); n > 0 {
-		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", n, rep.Seed)
-	}
-	return nil
+	return verdict(d, rep.Seed, wrong)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/chaos/kills"
-	"gridburst/internal/grid"
 )
 
 type cutsOptions struct {
@@ -49,37 +47,27 @@ It needs qemu-system-x86_64, mkfs.ext4 and a Debian "cloud" kernel with its modu
 }
 
 func (o *cutsOptions) run(ctx context.Context, d *cli.Deps) (err error) {
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()>>40 + 1
-	}
-	for _, path := range []*string{&o.Dir, &o.Kernel, &o.Modules} {
+	for _, path := range []*string{&o.Kernel, &o.Modules} {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}
 	}
-	log, end, err := open(o.Dir, "journal")
+	end, err := begin(d, &o.Dir, &o.Seed, &o.Log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log = log
 	begun := time.Now()
 	rep, err := kills.Cut(ctx, o.CutOptions)
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	fmt.Fprintf(d.Out, "power cuts %d | flushes %d, sectors dropped %d | acked %d lost %d halves %d | a boot %s, all %s, seed %d\n",
 		rep.Cuts, rep.Flushes, rep.Dropped, rep.Acked, rep.Lost, rep.Halves, rep.Boot.Round(100*time.Millisecond), time.Since(begun).Round(time.Second), rep.Seed)
-	for _, w := range rep.Wrong {
-		fmt.Fprintln(d.Out, "wrong:", w)
-	}
-	if n := len(rep.Wrong); n > 0 {
-		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", n, rep.Seed)
-	}
-	return nil
+	return verdict(d, o.Seed, rep.Wrong)
 }
 
 // guest is the first process of that machine.

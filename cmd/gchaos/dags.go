@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/chaos"
-	"gridburst/internal/grid"
 )
 
 type dagsOptions struct {
@@ -47,33 +44,19 @@ submitted twice or runs twice at a time, and that no script runs twice.
 }
 
 func (o *dagsOptions) run(ctx context.Context, d *cli.Deps) (err error) {
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()>>40 + 1
-	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
-	}
-	log, end, err := open(o.Dir, "journal")
+	end, err := begin(d, &o.Dir, &o.Seed, &o.Log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log = log
-	fmt.Fprintf(d.Err, "seed %d; what happens is told in %s\n", o.Seed, filepath.Join(o.Dir, "journal"))
 	rep, err := chaos.Dags(ctx, o.DagOptions)
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	fmt.Fprintf(d.Out, "%d runs, %d nodes, %d attempts, %d PRE and %d POST scripts; %d kills %v: %d doubled, %d scripts twice, %d out of order\n",
 		rep.Runs, rep.Nodes, rep.Attempts, rep.Pre, rep.Post, rep.Kills(), rep.Killed, rep.Doubled, rep.Twice, rep.Disorder)
-	for _, w := range rep.Wrong {
-		fmt.Fprintln(d.Err, w)
-	}
-	if len(rep.Wrong) > 0 {
-		return grid.Errorf(grid.Refused, "%d things are wrong", len(rep.Wrong))
-	}
-	return nil
+	return verdict(d, o.Seed, rep.Wrong)
 }

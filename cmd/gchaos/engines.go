@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/chaos"
-	"gridburst/internal/grid"
 )
 
 type enginesOptions struct {
@@ -62,29 +59,21 @@ func (o *enginesOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 		}
 		return nil
 	}
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()>>40 + 1
-	}
 	if o.short {
 		o.Faults, o.VMs, o.Pause = min(o.Faults, 45), min(o.VMs, 30), min(o.Pause, 200*time.Millisecond)
 	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
-	}
-	journal, end, err := open(o.Dir, "journal")
+	end, err := begin(d, &o.Dir, &o.Seed, &o.Log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log = journal
-	fmt.Fprintf(d.Err, "seed %d; what happens is told in %s\n", o.Seed, filepath.Join(o.Dir, "journal"))
 	begun := time.Now()
 	rep, err := chaos.Engines(ctx, o.EngineOptions)
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	for _, b := range rep.Befell {
 		missed := ""
@@ -94,11 +83,5 @@ func (o *enginesOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 		fmt.Fprintf(d.Out, "  %-58s %3d%s\n", b.Kind, b.Times, missed)
 	}
 	fmt.Fprintf(d.Out, "%s · %s\n", rep.Line(), time.Since(begun).Round(time.Second))
-	for _, w := range rep.Wrong {
-		fmt.Fprintln(d.Out, "wrong:", w)
-	}
-	if n := len(rep.Wrong); n > 0 {
-		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", n, rep.Seed)
-	}
-	return nil
+	return verdict(d, o.Seed, rep.Wrong)
 }

@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gridburst/cmd/internal/cli"
 	"gridburst/internal/chaos/kills"
-	"gridburst/internal/grid"
 )
 
 type killsOptions struct {
@@ -46,26 +43,18 @@ It fails when something is not so, and when nobody died in a round.
 }
 
 func (o *killsOptions) run(ctx context.Context, d *cli.Deps) (err error) {
-	if o.Seed == 0 {
-		o.Seed = rand.Uint64()>>40 + 1
-	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return err
-	}
-	log, end, err := open(o.Dir, "journal")
+	end, err := begin(d, &o.Dir, &o.Seed, &o.Log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	o.Log = log
-	fmt.Fprintf(d.Err, "seed %d\n", o.Seed)
 	begun := time.Now()
 	rep, err := kills.Run(ctx, o.Options)
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	fmt.Fprintf(d.Out, "%-26s %-8s %-14s %6s %6s %6s %5s %6s\n", "POINT", "OF", "DURING", "ROUNDS", "KILLED", "ACKED", "LOST", "HALVES")
 	for _, r := range rep.Rows {
@@ -74,11 +63,8 @@ func (o *killsOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 	points, all := rep.Sum()
 	fmt.Fprintf(d.Out, "points %d kills %d | acked %d lost %d halves %d | %s\n",
 		points, all.Killed, all.Acked, all.Lost, all.Halves, time.Since(begun).Round(time.Second))
-	for _, w := range all.Wrong {
-		fmt.Fprintln(d.Out, "wrong:", w)
+	if points == 0 {
+		all.Wrong = append(all.Wrong, "nobody was to die anywhere")
 	}
-	if n := len(all.Wrong); n > 0 || points == 0 {
-		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", n, rep.Seed)
-	}
-	return nil
+	return verdict(d, o.Seed, all.Wrong)
 }
