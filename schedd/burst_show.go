@@ -2,7 +2,6 @@ package schedd
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -43,15 +42,7 @@ func (p *dispatcher) planned() (*planned, error) {
 func (b *bursts) pools(pl *planned) []api.BurstPool {
 	out := []api.BurstPool{}
 	for i, r := range pl.resources {
-		s := pl.view.Steering(r.Name)
-		p := api.BurstPool{Name: r.Name, Template: r.Burst.Template, Mode: s.Mode.String(), Why: s.Why, Boot: b.bootOf(r).Seconds(), Room: -1}
-		if s.At > 0 {
-			p.By, p.Since = b.p.d.asker(pl.view, s.By), s.At/1000
-		}
-		if s.Capped {
-			most := int(s.Cap)
-			p.Cap = &most
-		}
+		p := api.BurstPool{Name: r.Name, Template: r.Burst.Template, Steered: b.p.d.steered(pl.view, pl.view.Steering(r.Name)), Boot: b.bootOf(r).Seconds(), Room: -1}
 		b.count(pl.view, &p)
 		if n := room(pl.bounds[i]); n < math.MaxInt {
 			p.Room = n
@@ -167,51 +158,6 @@ func (b *bursts) show(pl *planned) api.BurstPlan {
 		})
 	}
 	return out
-}
-
-// SteerBurst implements [serve.Backend].
-func (d *Daemon) SteerBurst(ctx context.Context, who serve.Identity, name, verb string, q api.Steer) error {
-	v := d.ledger.View()
-	s := v.Steering(name)
-	if r := d.resource(name); (r == nil || r.Burst == nil) && s == (ledger.Steering{}) {
-		return grid.Errorf(grid.NotFound, "no pool is named %s: resources with burst { } are pools%s", name, d.poolNames())
-	}
-	c := &ledger.Steer{Pool: name, Mode: s.Mode, Capped: s.Capped, Cap: s.Cap, Reason: q.Reason}
-	done := ""
-	switch verb {
-	case "pause":
-		c.Mode, done = ledger.Paused, "paused pool "+name
-	case "drain":
-		c.Mode, done = ledger.Draining, "drained pool "+name
-	case "resume":
-		c.Mode, done = ledger.Steered, "let pool "+name+" go on"
-	case "cap":
-		if q.Cap != nil && (*q.Cap < 0 || *q.Cap > 1<<30) {
-			return grid.Errorf(grid.Invalid, "a cap of %d machines: it is a number from 0 on, or none", *q.Cap)
-		}
-		if c.Capped = q.Cap != nil; c.Capped {
-			c.Cap, done = uint32(*q.Cap), "capped pool "+name+" at "+strconv.Itoa(*q.Cap)
-		} else {
-			c.Cap, done = 0, "lifted the cap of pool "+name
-		}
-	default:
-		return grid.Errorf(grid.Invalid, "%q is not something to do to a pool: pause, resume, drain or cap", verb)
-	}
-	c.Text = fmt.Sprintf("%s has %s%s.", who.Name, done, because(q.Reason))
-	_, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: c})
-	return err
-}
-
-func (d *Daemon) poolNames() (text string) {
-	for i := range d.config().Resources {
-		if r := &d.config().Resources[i]; r.Burst != nil {
-			text += ", " + r.Name
-		}
-	}
-	if text == "" {
-		return ", and there is none"
-	}
-	return "; there is " + text[2:]
 }
 
 // Journal implements [serve.Backend].

@@ -65,6 +65,14 @@ func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
 		if down[siteKey(r.GridResource)] {
 			u.Down = "it does not answer"
 		}
+		s := v.Steering(ledger.OfRoute(r.Name))
+		if u.Paused = s.Mode != ledger.Steered; u.Paused {
+			u.Why = "so said " + c.d.asker(v, s.By) + because(s.Why)
+		}
+		if s.Capped {
+			n := int(s.Cap)
+			u.Cap = &n
+		}
 		l.Routes[r.Name] = u
 	}
 	for k, n := range tallies {
@@ -82,7 +90,7 @@ func open(t *route.Table, l *route.Load) bool {
 	}
 	return slices.ContainsFunc(t.Routes, func(r *route.Route) bool {
 		u := l.Routes[r.Name]
-		return !u.Paused && u.Down == "" && u.Jobs < r.MaxJobs && (r.MaxIdleJobs < 0 || u.Idle < r.MaxIdleJobs) && !u.Throttle.Closed()
+		return u.Open(r)
 	})
 }
 

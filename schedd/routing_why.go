@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"gridburst/internal/grid"
@@ -55,14 +56,14 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 			u := load.Routes[r.Name]
 			out.Routes = append(out.Routes, api.Route{
 				Name: r.Name, Target: siteKey(r.GridResource), MaxJobs: r.MaxJobs, MaxIdle: max(r.MaxIdleJobs, 0), Throttle: u.Throttle.String(), Down: u.Down,
-				RouteUse: use(tallies[ledger.RouteKey{Route: r.Name}]),
+				RouteUse: use(tallies[ledger.RouteKey{Route: r.Name}]), Steered: d.steered(v, v.Steering(ledger.OfRoute(r.Name))),
 			})
 			delete(tallies, ledger.RouteKey{Route: r.Name})
 		}
 	}
 	for _, s := range d.sites.known() {
 		if n, ok := tallies[ledger.RouteKey{Target: s.grid}]; ok {
-			r := api.Route{Target: s.grid, MaxJobs: maxDirect, RouteUse: use(n)}
+			r := api.Route{Target: s.grid, MaxJobs: maxDirect, RouteUse: use(n), Steered: d.steered(v, ledger.Steering{})}
 			if s.down() {
 				r.Down = "it does not answer"
 			}
@@ -84,13 +85,15 @@ func (w *verdict) routes(c *route.Choice) {
 		reason, help := "", ""
 		switch v.Answer {
 		case route.Full:
-			reason, help = "route_full", "It helps to wait until a job of that route is over, or to raise its MaxJobs."
+			reason, help = "route_full", "It helps to wait until a job of that route is over, or to raise its MaxJobs, or its cap (groute cap)."
 		case route.IdleFull:
 			reason, help = "route_full", "It helps to wait until a job there has started, or to raise its MaxIdleJobs."
 		case route.Throttled:
 			reason, help = "route_throttled", "It helps to look why jobs failed there (groute list); the route opens again by itself."
+		case route.Paused:
+			reason, help = "route_paused", "It helps to let the route go on: groute resume "+v.Route+"."
 		}
-		if reason == "" || w.reason == "next" || w.reason == "route_full" || w.reason == "route_throttled" {
+		if reason == "" || w.reason == "next" || strings.HasPrefix(w.reason, "route_") {
 			w.also = append(w.also, text)
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/router/route"
+	"gridburst/schedd/api"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/fake"
 )
@@ -129,6 +130,49 @@ func TestAJobOverflowsByARoute(t *testing.T) {
 		t.Errorf("its ad is %v", sourceOf(a))
 	}
 	p.nothingLeft()
+}
+
+// No job goes on a route that is paused, also after a restart, nor one more than its cap.
+func TestARouteIsSteered(t *testing.T) {
+	t.Parallel()
+	f := &fake.Target{Slots: 0} // nothing starts there
+	p := away(t, f, toSlurm)
+	steer := func(verb string, s api.Steer) {
+		t.Helper()
+		if err := p.SteerRoute(t.Context(), "Slurm", verb, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waits := func(id, why string) {
+		t.Helper()
+		p.eventually("job "+id+" waits, for the route is "+why, func() bool {
+			got, err := p.Why(t.Context(), id)
+			return err == nil && got.Reason == "route_"+why
+		})
+	}
+	steer("pause", api.Steer{Reason: "a new cluster"})
+	p.submit(p.sh("true"))
+	waits("1.0", "paused")
+	p.restart()
+	waits("1.0", "paused")
+	one := 1
+	steer("cap", api.Steer{Cap: &one})
+	steer("resume", api.Steer{})
+	p.until("1.0", "grid_accepted")
+	p.submit(p.sh("true"))
+	waits("2.0", "full")
+	if now, err := p.Routes(t.Context()); err != nil || len(now.Routes) != 1 || now.Routes[0].Jobs != 1 || now.Routes[0].Cap == nil || *now.Routes[0].Cap != 1 || now.Routes[0].Mode != "running" || now.Routes[0].By == "" {
+		t.Errorf("the routes are %+v, %v", now, err)
+	}
+	steer("cap", api.Steer{})
+	p.until("2.0", "grid_accepted")
+
+	if err := p.SteerRoute(t.Context(), "Slrum", "pause", api.Steer{}); grid.CodeOf(err) != grid.NotFound || !strings.Contains(err.Error(), "there is Slurm") {
+		t.Errorf("a route that is not there: %v", err)
+	}
+	if err := p.SteerRoute(t.Context(), "Slurm", "drain", api.Steer{}); grid.CodeOf(err) != grid.Invalid {
+		t.Errorf("draining a route: %v", err)
+	}
 }
 
 // A37 (the life): four routes in their order, by the number of the job; half of 16 jobs are

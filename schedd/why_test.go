@@ -136,6 +136,13 @@ var situations = []struct {
 		l.submit(short + "requirements = false\nqueue\n")
 		return "2.0"
 	}, "route_full"},
+	{"a route is paused", routed, func(l *lab) string {
+		if err := l.SteerRoute(l.t.Context(), "Slurm", "pause", api.Steer{Reason: "a new cluster"}); err != nil {
+			l.t.Fatal(err)
+		}
+		l.submit(short + "requirements = false\nqueue\n")
+		return "1.0"
+	}, "route_paused"},
 	{"a route is throttled", routed, func(l *lab) string {
 		c := l.place.live.d.chooser
 		c.mu.Lock()

@@ -24,8 +24,22 @@ type Use struct {
 	Idle     int      // of these, whose copies have not started
 	Throttle Throttle // as it was last kept; it is looked at by now
 	Paused   bool     // an administrator has stopped it
-	Why      string   // and why, in his words; may be empty
+	Why      string   // and why, in words; may be empty
+	Cap      *int     // jobs that an administrator lets on it, beside its MaxJobs; nil: as many as that
 	Down     string   // why its target takes nothing now; empty: it does
+}
+
+// most is how many jobs may be on the route.
+func (u *Use) most(r *Route) int {
+	if u.Cap != nil {
+		return min(r.MaxJobs, *u.Cap)
+	}
+	return r.MaxJobs
+}
+
+// Open reports whether the route may take another job, whichever. Its Throttle is as of now.
+func (u *Use) Open(r *Route) bool {
+	return !u.Paused && u.Down == "" && u.Jobs < u.most(r) && (r.MaxIdleJobs < 0 || u.Idle < r.MaxIdleJobs) && !u.Throttle.Closed()
 }
 
 // Choice is what becomes of a job.
@@ -140,8 +154,8 @@ func (t *Table) look(r *Route, job *ad.Ad, use Use, now time.Time) Verdict {
 		v.Answer, v.Words = Paused, use.Why
 	case use.Down != "":
 		v.Answer, v.Words = Down, use.Down
-	case use.Jobs >= r.MaxJobs:
-		v.Answer, v.Have, v.Limit = Full, use.Jobs, r.MaxJobs
+	case use.Jobs >= use.most(r):
+		v.Answer, v.Have, v.Limit = Full, use.Jobs, use.most(r)
 	case r.MaxIdleJobs >= 0 && use.Idle >= r.MaxIdleJobs:
 		v.Answer, v.Have, v.Limit = IdleFull, use.Idle, r.MaxIdleJobs
 	case throttle.Closed():

@@ -10,11 +10,7 @@ type Bursts struct {
 type BurstPool struct {
 	Name     string `json:"name" doc:"Of the resource"`
 	Template string `json:"template"`
-	Mode     string `json:"mode" enum:"running,paused,draining"`
-	Cap      *int   `json:"cap,omitempty" doc:"As it was capped by a command"`
-	By       string `json:"by,omitempty" doc:"Who has steered it last"`
-	Why      string `json:"why,omitempty"`
-	Since    int64  `json:"since,omitempty" doc:"Seconds since 1970"`
+	Steered
 
 	Open     int `json:"open" doc:"Machines for jobs, from the wish to the proof that they are gone"`
 	Starting int `json:"starting"`
@@ -29,6 +25,15 @@ type BurstPool struct {
 	Room   int          `json:"room" doc:"How many more there may be now; -1: no bound"`
 	Bounds []BurstBound `json:"bounds,omitempty" doc:"What bounds it, the tightest first"`
 	Purses []Purse      `json:"purses,omitempty"`
+}
+
+// Steered is how a pool or a route is steered by commands.
+type Steered struct {
+	Mode  string `json:"mode" enum:"running,paused,draining"`
+	Cap   *int   `json:"cap,omitempty" doc:"As it was capped by a command"`
+	By    string `json:"by,omitempty" doc:"Who has steered it last"`
+	Why   string `json:"why,omitempty"`
+	Since int64  `json:"since,omitempty" doc:"Seconds since 1970"`
 }
 
 // BurstBound is one thing that bounds machines.
@@ -98,9 +103,9 @@ type PlannedNot struct {
 	Help   string `json:"help,omitempty"`
 }
 
-// Steer says how a pool is steered from now on.
+// Steer says how a pool or a route is steered from now on.
 type Steer struct {
-	Cap    *int   `json:"cap,omitempty" doc:"Of the verb cap: so many machines at most; none: no cap any more"`
+	Cap    *int   `json:"cap,omitempty" doc:"Of the verb cap: so many machines, or jobs on the route, at most; none: no cap any more"`
 	Reason string `json:"reason,omitempty"`
 }
 

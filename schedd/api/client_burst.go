@@ -21,6 +21,11 @@ func (c *Client) SteerBurst(ctx context.Context, pool, verb string, s Steer) err
 	return c.do(ctx, "POST", "/v1/bursts/"+url.PathEscape(pool)+"/"+url.PathEscape(verb), s, nil)
 }
 
+// SteerRoute pauses, resumes or caps a route.
+func (c *Client) SteerRoute(ctx context.Context, route, verb string, s Steer) error {
+	return c.do(ctx, "POST", "/v1/routes/"+url.PathEscape(route)+"/"+url.PathEscape(verb), s, nil)
+}
+
 // Journal tells what was done about machines and not done, and why.
 func (c *Client) Journal(ctx context.Context, q JournalQuery) (out Journal, err error) {
 	v := url.Values{}

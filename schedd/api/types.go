@@ -415,6 +415,7 @@ type Route struct {
 	MaxIdle  int    `json:"max_idle_jobs,omitempty" doc:"0: no bound"`
 	Throttle string `json:"throttle,omitempty"`
 	Down     string `json:"down,omitempty" doc:"why its target takes nothing now"`
+	Steered
 	RouteUse
 }
 

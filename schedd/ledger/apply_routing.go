@@ -25,6 +25,9 @@ func (t *txn) route(c *Routed, tallies map[RouteKey]RouteTally) uint32 {
 		Term: t.v.Term, Wanted: t.at, Entered: t.at, Version: 1, Reason: c.Where,
 	}
 	n := tallies[r.Key()]
+	if s := t.v.Steering(OfRoute(c.Route)); s.Mode != Steered || s.Capped && n.Jobs >= int(s.Cap) {
+		return 0
+	}
 	if c.MaxJobs > 0 && n.Jobs >= int(c.MaxJobs) || c.MaxIdle > 0 && n.Idle >= int(c.MaxIdle) {
 		return 0
 	}

@@ -85,7 +85,7 @@ func (s *script) draw(v *View) Command {
 		c.Body = s.materialize(v)
 	case 35:
 		c.Body = &Steer{
-			Pool: rapid.SampledFrom([]string{"lab", "far", ""}).Draw(s.t, "pool"), Mode: SteerMode(rapid.IntRange(0, 3).Draw(s.t, "mode")),
+			Pool: rapid.SampledFrom([]string{"lab", "far", OfRoute("R"), ""}).Draw(s.t, "pool"), Mode: SteerMode(rapid.IntRange(0, 3).Draw(s.t, "mode")),
 			Capped: rapid.Bool().Draw(s.t, "capped"), Cap: rapid.Uint32Range(0, 3).Draw(s.t, "atmost"), Reason: "via test", Text: "somebody says so",
 		}
 	case 36:

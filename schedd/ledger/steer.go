@@ -25,18 +25,21 @@ func (m SteerMode) String() string {
 	return "running"
 }
 
-// Steering is how a pool is steered, by commands and beside its configuration.
+// Steering is how a pool or a route is steered, by commands and beside its configuration.
 type Steering struct {
 	Mode   SteerMode
-	Capped bool   // there may be Cap machines
+	Capped bool   // there may be Cap machines, or jobs on the route
 	Cap    uint32 //
 	By     string // who said so last: user:1000
 	Why    string
 	At     int64 // ms since 1970
 }
 
-// Steer says how the machines that a resource gives to the pool are steered from now on.
-// Saying what is so already changes who, why and when.
+// OfRoute is what a route is called where it is steered: no pool's name has a blank.
+func OfRoute(name string) string { return "route " + name }
+
+// Steer says how the machines that a resource gives to the pool, or the jobs that go to a
+// route, are steered from now on. Saying what is so already changes who, why and when.
 type Steer struct {
 	Pool   string
 	Mode   SteerMode

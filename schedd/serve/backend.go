@@ -38,6 +38,7 @@ type Backend interface {
 	Boots(context.Context, Identity) (api.Boots, error)
 	Bursts(context.Context, Identity) (api.Bursts, error)
 	PlanBursts(context.Context, Identity) (api.BurstPlan, error)
+	SteerRoute(ctx context.Context, who Identity, route, verb string, s api.Steer) error
 	SteerBurst(ctx context.Context, who Identity, pool, verb string, s api.Steer) error
 	Journal(context.Context, Identity, api.JournalQuery) (api.Journal, error)
 	BurstReceipts(context.Context, Identity, api.ReceiptsQuery) (api.BurstReceipts, error)

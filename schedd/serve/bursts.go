@@ -12,6 +12,12 @@ type steerPath struct {
 	Body api.Steer
 }
 
+type steerRoutePath struct {
+	Route string `path:"route" doc:"Its name"`
+	Verb  string `path:"verb" enum:"pause,resume,cap"`
+	Body  api.Steer
+}
+
 // registerBursts is the routes about machines that come and go by demand.
 func (s *Server) registerBursts() {
 	b := s.backend

@@ -92,6 +92,10 @@ func (s *Server) register() {
 
 	get(s, "/v1/routes", "routes", "What goes on on the routes to targets outside of the pool", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Routes, error) { return b.Routes(ctx, id) })
+	post(s, "/v1/routes/{route}/{verb}", "steer-route", "Pause or cap a route, or let it go on", admin, maxBody,
+		func(ctx context.Context, id Identity, in *steerRoutePath) (nothing, error) {
+			return nothing{}, b.SteerRoute(ctx, id, in.Route, in.Verb, in.Body)
+		})
 	get(s, "/v1/claims", "claims", "Virtual machines of ours", anybody,
 		func(ctx context.Context, id Identity, in *pastQuery) (api.Claims, error) {
 			return b.Claims(ctx, id, in.Past)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,6 @@ import (
 type burstOptions struct {
 	Asks
 	json, verbose bool
-	reason        string
 	q             api.JournalQuery
 	since         string
 	pool          string
@@ -82,55 +80,21 @@ pool are gone.
 			c.Flags().StringVar(&o.since, "since", "", "only those that were not over at that `time` (2006-01-02 15:04:05), or so long ago (24h)")
 		}
 	}
-	return append(list, o.steering(d)...)
+	return append(list, steersPools().commands(d, &o.Asks, true)...)
 }
 
-// steering is the commands that change how a pool goes on.
-func (o *burstOptions) steering(d *Deps) (list []*cobra.Command) {
-	for _, s := range []struct{ use, short, long string }{
-		{"pause POOL", "Start no more machines of a pool", "Start no more machines of a pool. Those that are there go on, and go when they are idle."},
-		{"drain POOL", "Start no more machines of a pool, and let those go that are there", "Start no more machines of a pool, and give those that are there no more jobs. Each goes\nwhen it has none; no running job is ended. Machines on their way are given up."},
-		{"resume POOL", "Let a pool go on that was paused or drained", "Let a pool go on that was paused or drained. A cap stays."},
-		{"cap POOL N|none", "Bound the machines of a pool by a command", "Bound the machines of a pool, beside what the configuration says; none lifts that. A cap\nbelow what is there starts nothing and ends nothing."},
-	} {
-		verb, _, _ := strings.Cut(s.use, " ")
-		n := 1
-		if verb == "cap" {
-			n = 2
-		}
-		c := &cobra.Command{
-			Use: s.use, Short: s.short, Args: cobra.ExactArgs(n),
-			Long: s.long + "\n\nIt is kept over restarts, with who has said so and why; gburst status shows it. Only an\nadministrator may.\n" + ExitHelp,
-			RunE: func(c *cobra.Command, args []string) error { return o.steer(c.Context(), d, verb, args) },
-		}
-		o.Flags(c)
-		c.Flags().StringVar(&o.reason, "reason", "", "`why`, for whoever asks later")
-		list = append(list, c)
+// steersPools is the commands that change how a pool goes on.
+func steersPools() *steering {
+	return &steering{
+		what: "Pool", of: "machines", shows: "gburst status",
+		uses: []struct{ use, short, long string }{
+			{"pause POOL", "Start no more machines of a pool", "Start no more machines of a pool. Those that are there go on, and go when they are idle."},
+			{"drain POOL", "Start no more machines of a pool, and let those go that are there", "Start no more machines of a pool, and give those that are there no more jobs. Each goes\nwhen it has none; no running job is ended. Machines on their way are given up."},
+			{"resume POOL", "Let a pool go on that was paused or drained", "Let a pool go on that was paused or drained. A cap stays."},
+			{"cap POOL N|none", "Bound the machines of a pool by a command", "Bound the machines of a pool, beside what the configuration says; none lifts that. A cap\nbelow what is there starts nothing and ends nothing."},
+		},
+		post: func(c *api.Client) func(context.Context, string, string, api.Steer) error { return c.SteerBurst },
 	}
-	return list
-}
-
-func (o *burstOptions) steer(ctx context.Context, d *Deps, verb string, args []string) error {
-	client, err := o.Client(d)
-	if err != nil {
-		return err
-	}
-	s := api.Steer{Reason: o.reason}
-	done := map[string]string{"pause": "is paused", "drain": "is drained", "resume": "goes on"}[verb]
-	if verb == "cap" {
-		if done = "has no cap any more"; args[1] != "none" {
-			n, err := strconv.Atoi(args[1])
-			if err != nil || n < 0 {
-				return usage(fmt.Sprintf("%q is no cap: write a number of machines, or none", args[1]))
-			}
-			s.Cap, done = &n, fmt.Sprintf("is capped at %d", n)
-		}
-	}
-	if err := client.SteerBurst(ctx, args[0], verb, s); err != nil {
-		return err
-	}
-	fmt.Fprintf(d.Out, "Pool %s %s.\n", grid.Printable(args[0]), done)
-	return nil
 }
 
 func (o *burstOptions) status(ctx context.Context, d *Deps) error {
@@ -155,17 +119,9 @@ func poolLines(pools []api.BurstPool) (out []line) {
 	}
 	for i := range pools {
 		p := &pools[i]
-		head := fmt.Sprintf("%s (template %s): %s", grid.Printable(p.Name), grid.Printable(p.Template), p.Mode)
-		if p.Cap != nil {
-			head += fmt.Sprintf(", capped at %d", *p.Cap)
-		}
-		out = append(out, line{bold, head})
-		if p.By != "" {
-			text := fmt.Sprintf("  so said %s at %s", grid.Printable(p.By), time.Unix(p.Since, 0).Format(time.DateTime))
-			if p.Why != "" {
-				text += ": " + grid.Printable(p.Why)
-			}
-			out = append(out, line{text: text})
+		out = append(out, line{bold, fmt.Sprintf("%s (template %s): %s", grid.Printable(p.Name), grid.Printable(p.Template), steeredTo(&p.Steered))})
+		if by := steeredBy(&p.Steered); by != "" {
+			out = append(out, line{text: "  " + by})
 		}
 		out = append(out, line{text: fmt.Sprintf("  machines  %d: %d on their way, %d serve (%d idle), %d drain, %d go", p.Open, p.Starting, p.Serving, p.Idle, p.Draining, p.Stopping)})
 		if p.Unknown > 0 {

@@ -38,9 +38,10 @@ func Routes(d *Deps) *cobra.Command {
 	var o routeOptions
 	c := &cobra.Command{
 		Use:   "groute",
-		Short: "Show the routes by which jobs leave the pool, and try them",
+		Short: "Show the routes by which jobs leave the pool, try and steer them",
 		Long: `Show the routes by which jobs leave the pool, and try them on jobs: which route takes a
-job, what it becomes there, and why not the others. Nothing is changed, and no job moves.
+job, what it becomes there, and why not the others. Nothing is changed, and no job moves, but
+by pause, resume and cap, which steer a route of the schedd that is meant.
 
 Routes are read from a configuration: the one of --config, which is a schedd's (its name
 ends in .hcl) or HTCondor's own; or else the one that gschedd reads. They are tried as if
@@ -77,6 +78,7 @@ ads as gq -l or condor_q -l print them; or from the queue, by their ids.
 	explain.Flags().BoolVar(&o.ads, "ads", false, "also print what the job would become, whole")
 	explain.Flags().BoolVar(&o.all, "steps", false, "also tell what every copy leaves behind and begins with")
 	c.AddCommand(list, test, explain)
+	c.AddCommand(steersRoutes().commands(d, &o.Asks, false)...)
 	return c
 }
 

@@ -25,6 +25,19 @@ func (o *routeOptions) now(ctx context.Context, d *Deps) []api.Route {
 	return out.Routes
 }
 
+// steersRoutes is the commands that change how a route goes on.
+func steersRoutes() *steering {
+	return &steering{
+		what: "Route", of: "jobs", shows: "groute list",
+		uses: []struct{ use, short, long string }{
+			{"pause ROUTE", "Let no more jobs go on a route", "Let no more jobs go on a route. Those that are on it go on."},
+			{"resume ROUTE", "Let jobs go on a route that was paused", "Let jobs go on a route that was paused. A cap stays."},
+			{"cap ROUTE N|none", "Bound the jobs on a route by a command", "Bound the jobs on a route, beside its MaxJobs; none lifts that. A cap below what is on it\ntakes nothing back."},
+		},
+		post: func(c *api.Client) func(context.Context, string, string, api.Steer) error { return c.SteerRoute },
+	}
+}
+
 // printNow is a table of what goes on on routes.
 func printNow(d *Deps, routes []api.Route) {
 	if len(routes) == 0 {
@@ -46,6 +59,9 @@ func printNow(d *Deps, routes []api.Route) {
 		}
 		if r.Down != "" {
 			rest = "takes nothing now: " + r.Down
+		}
+		if by := steeredBy(&r.Steered); by != "" {
+			rest = steeredTo(&r.Steered) + " (" + by + ")"
 		}
 		row(grid.Printable(name), grid.Printable(r.Target), r.Jobs, r.Idle, r.Running, r.Held, grid.Printable(rest))
 	}
