@@ -127,7 +127,7 @@ func (h *house) victims(of failpoint.Program) ([]rig.Proc, error) {
 	if err != nil {
 		return nil, err
 	}
-	guests := map[int]bool{}
+	guests, lines := map[int]bool{}, map[int][]string{}
 	if p := h.get("ovirtsim"); p != nil {
 		guests[p.PID] = true
 	}
@@ -136,7 +136,9 @@ func (h *house) victims(of failpoint.Program) ([]rig.Proc, error) {
 		if guests[p.Parent] {
 			guests[p.PID] = true
 		}
-		if guests[p.PID] || p.Zombie || programOf(&p) != of || slices.ContainsFunc(p.Args, isNewcomer) {
+		lines[p.PID] = p.Args
+		unborn := slices.Equal(lines[p.Parent], p.Args) // a child that is not yet what it will be: a runner's is a job
+		if guests[p.PID] || p.Zombie || unborn || programOf(&p) != of || slices.ContainsFunc(p.Args, isNewcomer) {
 			continue
 		}
 		out = append(out, p)

@@ -86,12 +86,13 @@ func (m *meddler) remove(ctx context.Context, id string) {
 	m.removed[id] = removal{acked: time.Now(), unsure: unsure}
 }
 
-// act asks until there is an answer. It is unsure when a request before that one may
+// act asks until there is an answer; for a release until it is not refused, as it is while
+// the attempt that was held is being ended. It is unsure when a request before that one may
 // have been carried out.
 func (m *meddler) act(ctx context.Context, verb grid.Verb, id string) (changed, unsure bool) {
 	for {
 		done, err := m.run.house.schedd.Act(ctx, api.Action{Verb: string(verb), Selection: api.Selection{IDs: []string{id}}})
-		if err == nil {
+		if err == nil && (verb != grid.Release || done.Refused == 0) {
 			return done.Changed > 0, unsure
 		}
 		if ctx.Err() != nil {
