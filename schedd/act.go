@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/failpoint"
@@ -39,7 +40,7 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		out.Changed = int(done.Jobs)
 		runs = all(d.ledger.View(), owner, done.Last)
 	}
-	err = d.inParts(runs, &out, func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
+	act := func(some []grid.Run, part ledger.Part) (ledger.Result, error) {
 		failpoint.Hit("act.before")
 		r, err := d.ledger.Propose(ctx, ledger.Command{By: byUser(who.UID), At: d.now(), Body: &ledger.Act{
 			Verb: grid.Verb(a.Verb), Runs: some, Reason: reasonOf(&a, who), Code: grid.HoldUser, Sub: a.Subcode, Owner: owner,
@@ -49,11 +50,64 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 			failpoint.Hit("act.after")
 		}
 		return r, err
-	})
-	if err == nil && out.Refused > 0 {
-		out.Why = d.whyNever(grid.Verb(a.Verb), runs)
 	}
-	return out, err
+	if err = d.inParts(runs, &out, act); err != nil || out.Refused == 0 {
+		return out, err
+	}
+	if grid.Verb(a.Verb) == grid.Release {
+		return out, d.releaseLater(ctx, runs, owner, &out, act)
+	}
+	out.Why = d.whyNever(grid.Verb(a.Verb), runs)
+	return out, nil
+}
+
+// endWait is how long a release waits for executions that a hold has ended, and that are not
+// over yet.
+const endWait = 15 * time.Second
+
+// releaseLater releases jobs that could not be, for what they ran is still being ended: who
+// holds a job and releases it at once has it released.
+func (d *Daemon) releaseLater(ctx context.Context, runs []grid.Run, owner uint32, out *api.Acted, act func([]grid.Run, ledger.Part) (ledger.Result, error)) error {
+	later := d.ending(runs, owner)
+	if len(later) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, endWait)
+	defer cancel()
+	for wait := true; wait; {
+		changed := d.ledger.Changed(d.ledger.View().Index)
+		if len(d.ending(later, owner)) == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			wait = false
+		}
+	}
+	out.Refused = max(out.Refused-len(later), 0) // a job may have been held meanwhile
+	err := d.inParts(later, out, act)
+	if len(d.ending(later, owner)) > 0 {
+		out.Why = "is held, and what it ran is still being ended: release it again in a while"
+	}
+	return err
+}
+
+// ending are the jobs that are held while they are still being ended where they ran, each by
+// itself; owner 0: of everybody.
+func (d *Daemon) ending(runs []grid.Run, owner uint32) (out []grid.Run) {
+	v := d.ledger.View()
+	for _, r := range runs {
+		if c, ok := v.Cluster(r.Cluster); !ok || owner != 0 && c.Owner != owner {
+			continue
+		}
+		for s := range v.Stretches(r) {
+			if s.Job.Status == grid.Held && s.Job.Attempt() {
+				out = append(out, grid.OneJob(s.Run.First()))
+			}
+		}
+	}
+	return out
 }
 
 // whyNever says why what was asked of a job is not possible in any of its states; empty

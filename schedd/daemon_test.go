@@ -3,6 +3,7 @@ package schedd
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,12 +96,20 @@ func TestHoldAndRemovalEndTheExecutionFirst(t *testing.T) {
 	if k := w.kill(); k.Job != s.Job || k.Epoch != s.Epoch {
 		t.Errorf("killed is %+v", k)
 	}
-	if done := p.act("release", "1.0"); done.Refused != 1 {
-		t.Errorf("released while it was still being ended: %+v", done)
+	// A release waits until it has ended, as long as somebody waits for the answer.
+	soon, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if done, err := p.Act(soon, api.Action{Verb: "release", Selection: api.Selection{IDs: []string{"1.0"}}}); err == nil && (done.Refused != 1 || done.Changed != 0 || !strings.Contains(done.Why, "still being ended")) {
+		t.Errorf("released while it was still being ended: %+v, %v", done, err)
 	}
+	released := make(chan api.Acted, 1)
+	go func() {
+		done, _ := p.Act(t.Context(), api.Action{Verb: "release", Selection: api.Selection{IDs: []string{"1.0"}}})
+		released <- done
+	}()
 	w.report(s, wire.Report{Kind: wire.Killed})
 	w.forgets()
-	if done := p.act("release", "1.0"); done.Changed != 1 {
+	if done := <-released; done.Changed != 1 || done.Refused != 0 {
 		t.Errorf("released: %+v", done)
 	}
 	again := w.start()
