@@ -55,7 +55,8 @@ func (d *Daemon) Act(ctx context.Context, who serve.Identity, a api.Action) (out
 		return out, err
 	}
 	if grid.Verb(a.Verb) == grid.Release {
-		return out, d.releaseLater(ctx, runs, owner, &out, act)
+		err = d.releaseLater(ctx, runs, owner, &out, act)
+		return out, err
 	}
 	out.Why = d.whyNever(grid.Verb(a.Verb), runs)
 	return out, nil
@@ -68,46 +69,51 @@ const endWait = 15 * time.Second
 // releaseLater releases jobs that could not be, for what they ran is still being ended: who
 // holds a job and releases it at once has it released.
 func (d *Daemon) releaseLater(ctx context.Context, runs []grid.Run, owner uint32, out *api.Acted, act func([]grid.Run, ledger.Part) (ledger.Result, error)) error {
-	later := d.ending(runs, owner)
+	later, ending := d.heldOf(runs, owner)
 	if len(later) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, endWait)
+	limited, cancel := context.WithTimeout(ctx, endWait)
 	defer cancel()
-	for wait := true; wait; {
+	for ending && limited.Err() == nil {
 		changed := d.ledger.Changed(d.ledger.View().Index)
-		if len(d.ending(later, owner)) == 0 {
-			break
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			wait = false
+		if _, ending = d.heldOf(later, owner); ending {
+			select {
+			case <-changed:
+			case <-limited.Done():
+			}
 		}
 	}
-	out.Refused = max(out.Refused-len(later), 0) // a job may have been held meanwhile
-	err := d.inParts(later, out, act)
-	if len(d.ending(later, owner)) > 0 {
+	if ending {
 		out.Why = "is held, and what it ran is still being ended: release it again in a while"
 	}
-	return err
+	if ctx.Err() != nil {
+		return nil // nobody waits for more
+	}
+	for _, r := range later {
+		out.Refused -= r.Len()
+	}
+	out.Refused = max(out.Refused, 0) // a job may have been held meanwhile
+	return d.inParts(later, out, act)
 }
 
-// ending are the jobs that are held while they are still being ended where they ran, each by
-// itself; owner 0: of everybody.
-func (d *Daemon) ending(runs []grid.Run, owner uint32) (out []grid.Run) {
+// heldOf are the jobs that are held, and whether one of them is still being
+// ended where it ran; owner 0: of everybody.
+func (d *Daemon) heldOf(runs []grid.Run, owner uint32) (held []grid.Run, ending bool) {
 	v := d.ledger.View()
 	for _, r := range runs {
 		if c, ok := v.Cluster(r.Cluster); !ok || owner != 0 && c.Owner != owner {
 			continue
 		}
 		for s := range v.Stretches(r) {
-			if s.Job.Status == grid.Held && s.Job.Attempt() {
-				out = append(out, grid.OneJob(s.Run.First()))
+			if s.Job.Status != grid.Held {
+				continue
 			}
+			ending = ending || s.Job.Attempt()
+			held = append(held, s.Run)
 		}
 	}
-	return out
+	return held, ending
 }
 
 // whyNever says why what was asked of a job is not possible in any of its states; empty
