@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -28,6 +29,7 @@ type dags struct {
 	told    chan told
 	asks    chan func(context.Context) error
 	slots   chan struct{} // of submissions at a time
+	reads   chan struct{} // of files that are read for what will come, at a time
 	book    *script.Book
 	scripts map[string]*scriptRun // by key
 	holds   uint64                // HOLD scripts that were run
@@ -51,6 +53,8 @@ type dagRun struct {
 	dir     string
 	holds   chan struct{} // of HOLD scripts at a time
 	files   dagFiles
+	looked  time.Time // when decisions were last told how it stands
+	looks   bool      // they are about to be told
 }
 
 // nodeOf is whose a cluster is.
@@ -76,7 +80,7 @@ const batchNodes = 300
 
 func newDags(d *Daemon) *dags {
 	return &dags{
-		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters),
+		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters), reads: make(chan struct{}, 1),
 		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
 	}
 }
@@ -133,6 +137,7 @@ func (g *dags) ask(ctx context.Context, f func(context.Context) error) error {
 func (g *dags) rebuild(ctx context.Context) error {
 	v := g.d.ledger.View()
 	g.seen, g.runs = v.Index, map[uint32]*dagRun{}
+	g.d.foresight.anew()
 	for id := range v.Dags() {
 		if err := g.open(ctx, v, id); err != nil {
 			return err
@@ -380,6 +385,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 			return err
 		}
 	}
+	g.foresee(ctx, r)
 	if r.run.Status.Ended() {
 		delete(g.runs, r.id)
 		if r.files.rec.Cron != "" {
