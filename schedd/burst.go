@@ -371,6 +371,11 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 			out = append(out, claimMove{id, grid.ClaimUndrain, "jobs wait again"})
 		}
 	}
+	told := map[uint32]bool{}
+	for i := range pl.in.Members {
+		m := &pl.in.Members[i]
+		told[m.Claim] = m.Told && !pl.in.Vague && m.Shape >= 0 && pl.in.Shapes[m.Shape].Idle == 0
+	}
 	drained := map[uint32]bool{}
 	for _, id := range d.Drain {
 		c, _ := pl.view.Claim(id)
@@ -378,6 +383,9 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 			continue // while nothing is known of machines, none is let go
 		}
 		why := "it has had nothing to do"
+		if told[id] {
+			why = "it has nothing to do, and nothing more comes of the workflows that it worked for"
+		}
 		if r := b.p.d.resource(c.Resource); r != nil && b.broke(pl, r) {
 			why = "it has nothing to do, and the budget is spent"
 		}

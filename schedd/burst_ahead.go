@@ -153,8 +153,9 @@ func (b *bursts) foresee(pl *planned) {
 	busy := map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(runs)) {
 		f := runs[id]
-		busy[f.cron] = true
-		if g, live := pl.view.Dag(id); live && g.Status == dag.RunRunning {
+		g, live := pl.view.Dag(id)
+		busy[f.cron] = busy[f.cron] || live
+		if live && g.Status == dag.RunRunning {
 			add(f, fmt.Sprintf("workflow %d", id), 0)
 		}
 	}

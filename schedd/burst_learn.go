@@ -92,6 +92,14 @@ func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 	}
 }
 
+// ranFor is for how long a job has run; one that has its slot may not have begun.
+func ranFor(j *ledger.Job, now time.Time) time.Duration {
+	if j.Started == 0 {
+		return 0
+	}
+	return max(now.Sub(time.UnixMilli(j.Started)), 0)
+}
+
 // classOf is of what class the run times of a cluster's jobs are: that of its kind of node,
 // or of its template.
 func (b *bursts) classOf(v *ledger.View, cluster int32) string {
@@ -156,9 +164,7 @@ func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
 		var jobs []burst.Running
 		for id, p := range w.Jobs {
 			if j, ok := v.Job(id); ok {
-				jobs = append(jobs, burst.Running{
-					Class: b.classOf(v, id.Cluster), Ran: max(now.Sub(time.UnixMilli(j.Started)), 0), Part: p.Resources,
-				})
+				jobs = append(jobs, burst.Running{Class: b.classOf(v, id.Cluster), Ran: ranFor(&j, now), Part: p.Resources})
 			}
 		}
 		claim := uint32(0)

@@ -12,11 +12,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gridburst/dag"
+	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/jobfile"
 	"gridburst/internal/pause"
 	"gridburst/internal/script"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
 )
 
 // dags leads the runs of workflows: it tells package dag what happens, keeps what that
@@ -28,8 +31,9 @@ type dags struct {
 	seen    uint64
 	told    chan told
 	asks    chan func(context.Context) error
-	slots   chan struct{} // of submissions at a time
-	reads   chan struct{} // of files that are read for what will come, at a time
+	lower   func(context.Context, desk.Owner, jobfile.Request) ([]submit.Spec, error) // reads a node's job file
+	slots   chan struct{}                                                             // of submissions at a time
+	reads   chan struct{}                                                             // of files that are read for what will come, at a time
 	book    *script.Book
 	scripts map[string]*scriptRun // by key
 	holds   uint64                // HOLD scripts that were run
@@ -80,7 +84,7 @@ const batchNodes = 300
 
 func newDags(d *Daemon) *dags {
 	return &dags{
-		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters), reads: make(chan struct{}, 1),
+		d: d, lower: d.desks.LowerJobs, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters), reads: make(chan struct{}, 1),
 		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
 	}
 }

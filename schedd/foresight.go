@@ -147,10 +147,10 @@ func (s *foresight) tell(run uint32, f *foreseen) (unread []int32) {
 // foresee has decisions on machines know how a run stands, not too often.
 func (g *dags) foresee(ctx context.Context, r *dagRun) {
 	switch {
-	case !g.d.bursts() || r.looks:
-		return
 	case r.run.Status.Ended():
 		g.d.foresight.ended(r.id)
+		return
+	case !g.d.bursts() || r.looks:
 		return
 	}
 	r.looks = true
@@ -174,10 +174,6 @@ func (g *dags) foresee(ctx context.Context, r *dagRun) {
 // read beside: until then nothing is foreseen of these.
 func (g *dags) lookAhead(ctx context.Context, r *dagRun) {
 	r.looks, r.looked = false, time.Now()
-	if r.run.Status.Ended() {
-		g.d.foresight.ended(r.id)
-		return
-	}
 	f := &foreseen{uid: r.owner.UID, graph: r.run.Graph, file: r.file, dir: r.dir, cron: r.files.rec.Cron}
 	s := g.d.foresight
 	if f.cron != "" && s.unknown(f) {
@@ -231,7 +227,7 @@ func (g *dags) read(ctx context.Context, owner ledger.Owner, n nodeSubmission) *
 	}
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	specs, err := g.d.desks.LowerJobs(limited, desk.Owner(owner), g.d.nodeRequest(&run, owner, n))
+	specs, err := g.lower(limited, desk.Owner(owner), g.d.nodeRequest(&run, owner, n))
 	if err != nil || len(specs) != 1 || g.d.admit(&specs[0]) != nil {
 		return nil
 	}

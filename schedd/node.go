@@ -69,7 +69,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	r := d.nodeRequest(run, owner, n)
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	specs, err := d.desks.LowerJobs(limited, desk.Owner(owner), r)
+	specs, err := d.dags.lower(limited, desk.Owner(owner), r)
 	if err != nil {
 		return done, err
 	}

@@ -321,8 +321,14 @@ func (s *Shape) holds(a Ahead) bool {
 }
 
 // early reports whether the time has come to bring a machine up for jobs that will come. For
-// those that come at once it makes no difference to wait until they have.
+// those that come at once it makes no difference to wait until they have. While machines are
+// wanted for jobs that wait, it is not yet known when these end: that is seen when they are
+// bound.
 func (d *decision) early(s *Shape, a Ahead) bool {
+	if slices.ContainsFunc(d.out.Want, func(w Want) bool { return len(w.Jobs) > 0 }) {
+		d.again(time.Second)
+		return false
+	}
 	if left := a.known() - s.late(); left > 0 {
 		d.again(left)
 		return false
