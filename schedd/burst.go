@@ -24,6 +24,7 @@ type bursts struct {
 	boot   map[string]time.Duration // by resource: how long its machines took lately
 	boots  boots                    // what the ledger's claims have recorded; nil: not read yet
 	learnt learnt
+	ahead  ahead
 	rests  map[breakerKey]rest
 	next   time.Time
 
@@ -44,16 +45,17 @@ type rest struct {
 const burstEvery = 250 * time.Millisecond
 
 func newBursts(p *dispatcher) *bursts {
-	return &bursts{p: p, boot: map[string]time.Duration{}, rests: map[breakerKey]rest{}}
+	return &bursts{p: p, boot: map[string]time.Duration{}, rests: map[breakerKey]rest{}, ahead: newAhead()}
 }
 
-// configured reports whether there is any resource to burst to, or anything of one.
-func (b *bursts) configured() bool {
-	return slices.ContainsFunc(b.p.d.config().Resources, func(r Resource) bool { return r.Burst != nil || r.retired })
+// bursts reports whether there is any resource to burst to, or anything of one.
+func (d *Daemon) bursts() bool {
+	return slices.ContainsFunc(d.config().Resources, func(r Resource) bool { return r.Burst != nil || r.retired })
 }
 
 // hear takes in what events say about times and failures.
 func (b *bursts) hear(v *ledger.View, e *ledger.Event) {
+	b.heardNode(v, e)
 	switch e.Type {
 	case ledger.JobCompleted:
 		if c, ok := v.Cluster(e.Jobs.Cluster); ok && e.Exit != nil {
@@ -131,6 +133,7 @@ type planned struct {
 	resources []*Resource // of the shapes
 	bounds    [][]curb    // of the shapes
 	purses    []money     // as in the input
+	ahead     []string    // what says that jobs will come, as the input numbers it
 	waiting   int         // jobs
 }
 
@@ -171,6 +174,7 @@ func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error)
 	for _, q := range pl.in.Queues {
 		pl.waiting += len(q.Jobs)
 	}
+	b.foresee(pl)
 	if err := b.money(pl); err != nil {
 		return nil, err
 	}
@@ -231,6 +235,9 @@ func (b *bursts) money(pl *planned) error {
 	owners := map[uint32]bool{}
 	for _, q := range pl.in.Queues {
 		owners[q.Owner] = true
+	}
+	for i := range pl.in.Soon {
+		owners[pl.in.Soon[i].Owner] = true
 	}
 	seen := map[string]bool{}
 	for i, r := range pl.resources {
@@ -303,7 +310,7 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 				}
 				continue // nothing is known of it: it is left alone
 			}
-			m := burst.Member{Claim: id, Shape: shape, Slot: slot, Draining: c.State == grid.ClaimDraining}
+			m := burst.Member{Claim: id, Shape: shape, Slot: slot, Draining: c.State == grid.ClaimDraining, Told: b.ahead.ran[c.Worker]}
 			if !w.Idle.IsZero() {
 				m.Idle = now.Sub(w.Idle)
 			}
@@ -315,7 +322,7 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 			in.Members = append(in.Members, m)
 		case grid.ClaimStopping:
 		default:
-			in.Starting = append(in.Starting, burst.Starting{Claim: id, Shape: shape}) // learn tells what is free of it
+			in.Starting = append(in.Starting, burst.Starting{Claim: id, Shape: shape, Told: b.ahead.wanted[id]}) // learn tells what is free of it
 		}
 	}
 }
@@ -364,6 +371,11 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 			out = append(out, claimMove{id, grid.ClaimUndrain, "jobs wait again"})
 		}
 	}
+	told := map[uint32]bool{}
+	for i := range pl.in.Members {
+		m := &pl.in.Members[i]
+		told[m.Claim] = m.Told && !pl.in.Vague && m.Shape >= 0 && pl.in.Shapes[m.Shape].Idle == 0
+	}
 	drained := map[uint32]bool{}
 	for _, id := range d.Drain {
 		c, _ := pl.view.Claim(id)
@@ -371,6 +383,9 @@ func (b *bursts) moves(pl *planned, d *burst.Decision) (out []claimMove) {
 			continue // while nothing is known of machines, none is let go
 		}
 		why := "it has had nothing to do"
+		if told[id] {
+			why = "it has nothing to do, and nothing more comes of the workflows that it worked for"
+		}
 		if r := b.p.d.resource(c.Resource); r != nil && b.broke(pl, r) {
 			why = "it has nothing to do, and the budget is spent"
 		}
@@ -453,8 +468,8 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 	}
 	c := &ledger.Want{
 		For: ledger.Overflow, Resource: r.Name, Cap: uint32(r.MaxVMs), PerHour: uint32(r.MaxVMsPerHour), Cpus: size.Cpus, MemoryMB: size.MemoryMB,
-		Where: "a machine of " + r.Name, Reason: whyWanted(len(jobs)),
-		Told: true, Terms: r.terms(), Owner: w.Owner, Purses: purses, Inputs: b.inputs(pl, w.Shape, len(jobs)),
+		Where: "a machine of " + r.Name, Reason: pl.whyWanted(&w),
+		Told: true, Terms: r.terms(), Owner: w.Owner, Purses: purses, Inputs: b.inputs(pl, &w),
 	}
 	ids := make([]grid.JobID, len(jobs))
 	for i, j := range jobs {
@@ -473,13 +488,18 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 	if err != nil {
 		return err
 	}
-	b.bound[res.Value.(uint32)] = ids
+	id := res.Value.(uint32)
+	b.bound[id] = ids
+	b.wantedFor(pl.view, id, jobs, w.HasOwner)
 	return nil
 }
 
 // whyWanted is why a machine is wished for.
-func whyWanted(jobs int) string {
-	if jobs == 0 {
+func (pl *planned) whyWanted(w *burst.Want) string {
+	switch {
+	case w.For.Jobs > 0:
+		return pl.aheadText(&w.For)
+	case len(w.Jobs) == 0:
 		return "min_vms machines are to be there before anybody needs them"
 	}
 	return "jobs wait that the pool cannot run soon"
@@ -495,6 +515,7 @@ func (b *bursts) windowed(r *Resource) int {
 }
 
 func (b *bursts) bind(ctx context.Context, claim uint32, jobs []router.Job) error {
+	b.wantedFor(b.p.d.ledger.View(), claim, jobs, false)
 	c := &ledger.Place{}
 	for _, j := range jobs {
 		c.List = append(c.List, ledger.Placement{Job: j.ID, Version: j.Version, Kind: ledger.ForClaim, At: claim, Where: "a machine on its way"})
@@ -512,6 +533,7 @@ func (b *bursts) unbind(ctx context.Context, v *ledger.View) error {
 			continue
 		}
 		delete(b.bound, id)
+		delete(b.ahead.wanted, id)
 		jobs = slices.DeleteFunc(jobs, func(job grid.JobID) bool {
 			j, ok := v.Job(job)
 			return !ok || j.Place != ledger.ForClaim || j.At != id

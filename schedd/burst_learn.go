@@ -70,7 +70,7 @@ func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 			continue
 		}
 		shape := &in.Shapes[s.Shape]
-		s.Free, s.Load = shape.Offer, 0
+		s.Free, s.Load, s.Due = shape.Offer, 0, nil
 		if free, ok := come[s.Claim]; ok {
 			s.Free = free
 		}
@@ -79,7 +79,9 @@ func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 		}
 		for _, id := range b.bound[s.Claim] {
 			if j, ok := v.Job(id); ok && j.Place == ledger.ForClaim && j.At == s.Claim {
-				s.Free = s.Free.Minus(b.partFor(v, id, shape, in.Now))
+				part := b.partFor(v, id, shape, in.Now)
+				s.Free = s.Free.Minus(part)
+				s.Due = append(s.Due, b.dueOf(v, id, shape.Boot, max(shape.Boot-s.Up, 0), part))
 				s.Load++
 				bound++
 			}
@@ -88,6 +90,33 @@ func (b *bursts) learnBound(in *burst.Input, v *ledger.View) {
 	if len(l.parts) > 2*bound+maxPlan {
 		clear(l.parts) // of jobs that are bound no more
 	}
+}
+
+// ranFor is for how long a job has run; one that has its slot may not have begun.
+func ranFor(j *ledger.Job, now time.Time) time.Duration {
+	if j.Started == 0 {
+		return 0
+	}
+	return max(now.Sub(time.UnixMilli(j.Started)), 0)
+}
+
+// classOf is of what class the run times of a cluster's jobs are: that of its kind of node,
+// or of its template.
+func (b *bursts) classOf(v *ledger.View, cluster int32) string {
+	if kind := b.kindOf(v, cluster); kind != "" {
+		return kind
+	}
+	c, _ := v.Cluster(cluster)
+	return strconv.Itoa(int(c.Template))
+}
+
+// dueOf is when a job will have run that begins after so long.
+func (b *bursts) dueOf(v *ledger.View, id grid.JobID, boot, begins time.Duration, part router.Resources) burst.Due {
+	run, known := b.learnt.runs.Left(b.classOf(v, id.Cluster), 0)
+	if !known {
+		run = boot
+	}
+	return burst.Due{In: begins + run, Part: part, Unsure: !known}
 }
 
 // partFor is what a job will take of a machine of a shape.
@@ -134,11 +163,8 @@ func (b *bursts) busy(in *burst.Input, v *ledger.View, of []*Resource) {
 		}
 		var jobs []burst.Running
 		for id, p := range w.Jobs {
-			c, _ := v.Cluster(id.Cluster)
 			if j, ok := v.Job(id); ok {
-				jobs = append(jobs, burst.Running{
-					Class: strconv.Itoa(int(c.Template)), Ran: max(now.Sub(time.UnixMilli(j.Started)), 0), Part: p.Resources,
-				})
+				jobs = append(jobs, burst.Running{Class: b.classOf(v, id.Cluster), Ran: ranFor(&j, now), Part: p.Resources})
 			}
 		}
 		claim := uint32(0)

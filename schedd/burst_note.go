@@ -143,11 +143,11 @@ func jobsText(n int) string {
 }
 
 // inputs is what the wish for a machine rested on, in words.
-func (b *bursts) inputs(pl *planned, shape int, jobs int) string {
-	r := pl.resources[shape]
-	parts := []string{fmt.Sprintf("%d jobs waited that no slot takes soon, %d of them for this machine", pl.waiting, jobs)}
-	if n := room(pl.bounds[shape]); n < 1<<30 {
-		parts = append(parts, fmt.Sprintf("there might be %d more machines (%s)", n, pl.bounds[shape][0].reason))
+func (b *bursts) inputs(pl *planned, w *burst.Want) string {
+	r := pl.resources[w.Shape]
+	parts := []string{fmt.Sprintf("%d jobs waited that no slot takes soon, %d of them for this machine", pl.waiting, len(w.Jobs))}
+	if n := room(pl.bounds[w.Shape]); n < 1<<30 {
+		parts = append(parts, fmt.Sprintf("there might be %d more machines (%s)", n, pl.bounds[w.Shape][0].reason))
 	}
 	parts = append(parts, "one takes "+seconds(b.bootOf(r)))
 	for i := range pl.purses {

@@ -124,7 +124,7 @@ func (b *bursts) show(pl *planned) api.BurstPlan {
 		r := pl.resources[w.Shape]
 		x := api.PlannedStart{
 			Pool: r.Name, Jobs: []string{}, Cost: amount(pl.in.Shapes[w.Shape].Cost), Price: r.Price, Money: r.Currency, Boot: b.bootOf(r).Seconds(),
-			Reason: whyWanted(len(w.Jobs)) + ": " + b.inputs(pl, w.Shape, len(w.Jobs)),
+			Reason: pl.whyWanted(&w) + ": " + b.inputs(pl, &w),
 		}
 		if w.HasOwner {
 			x.Owner = b.p.d.ownerName(pl.view, w.Owner)
@@ -144,6 +144,9 @@ func (b *bursts) show(pl *planned) api.BurstPlan {
 	move := func(id uint32, why string) api.PlannedMove {
 		c, _ := pl.view.Claim(id)
 		return api.PlannedMove{Claim: id, VM: c.Name, Pool: c.Resource, Reason: why}
+	}
+	for i := range d.Keep {
+		out.Keep = append(out.Keep, move(d.Keep[i].Claim, pl.aheadText(&d.Keep[i].For)))
 	}
 	for _, m := range b.moves(pl, &d) {
 		if x := move(m.claim, m.why); m.verb == grid.ClaimUndrain {

@@ -159,6 +159,8 @@ type crons struct {
 	move    func(ctx context.Context, id uint32, c *ledger.Claim, verb grid.ClaimVerb, why string) error
 	receipt func(*ledger.Window) (*api.WindowReceipt, error)
 
+	foretell func(k *cron, next time.Time) // when one begins next; nil: nobody wants to know
+
 	poked   chan struct{}
 	told    map[string]bool // what need not be said again
 	removed map[uint32]bool // runs that were asked to end
@@ -186,7 +188,7 @@ type occasion struct {
 func newCrons(d *Daemon) *crons {
 	return &crons{
 		ledger: d.ledger, now: d.c.Now, propose: d.propose, begin: d.beginOccurrence, end: d.endRun, log: d.log, trouble: d.trouble.add,
-		fixed: d.c.crons, windows: d.c.windows, lead: rarely(d.lead), move: d.moveClaim, receipt: d.windowReceipt, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
+		fixed: d.c.crons, windows: d.c.windows, lead: rarely(d.lead), move: d.moveClaim, receipt: d.windowReceipt, foretell: d.foresight.timetable, parsed: map[string]*cron{}, poked: make(chan struct{}, 1), told: map[string]bool{}, removed: map[uint32]bool{},
 	}
 }
 
@@ -332,11 +334,22 @@ func (c *crons) follow(ctx context.Context, k *cron) (time.Time, error) {
 		return now, err
 	}
 	next := plan.Next
+	if c.foretell != nil {
+		c.foretell(k, unlessPaused(next, policy.Paused))
+	}
 	if next.IsZero() {
 		c.once("ended "+k.Name, func() { c.log.WithField("cron", k.Name).Warn("timetable has no occurrence any more") })
 	}
 	again, err := c.serve(ctx, k)
 	return earlier(next, again), err
+}
+
+// unlessPaused is a time for which there is no reason to pass it over; otherwise the zero one.
+func unlessPaused(at time.Time, paused func(time.Time) string) time.Time {
+	if at.IsZero() || paused(at) != "" {
+		return time.Time{}
+	}
+	return at
 }
 
 // cronRetry is when an occurrence is tried again whose files do not answer. It is not

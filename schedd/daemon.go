@@ -36,27 +36,28 @@ type Daemon struct {
 	self uint32 // the user that it runs as
 	born time.Time
 
-	ledger   *ledger.Ledger
-	ads      *jobad.Ads
-	desks    *desk.Desks
-	pool     *pool.Pool
-	ca       *pki.CA
-	reports  *reports
-	logs     *logs
-	conns    *connections
-	take     *takeovers
-	secrets  *pki.Secrets
-	engines  *engines
-	claims   *claims
-	vms      *vmJobs
-	sites    *sites
-	routings *routings
-	chooser  *chooser
-	dags     *dags
-	crons    *crons
-	intake   *intake
-	reload   reloads
-	joins    *rate.Limiter // of workers that want a certificate
+	ledger    *ledger.Ledger
+	ads       *jobad.Ads
+	desks     *desk.Desks
+	pool      *pool.Pool
+	ca        *pki.CA
+	reports   *reports
+	logs      *logs
+	conns     *connections
+	take      *takeovers
+	secrets   *pki.Secrets
+	engines   *engines
+	claims    *claims
+	vms       *vmJobs
+	sites     *sites
+	routings  *routings
+	chooser   *chooser
+	dags      *dags
+	crons     *crons
+	foresight *foresight
+	intake    *intake
+	reload    reloads
+	joins     *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
 	trouble  trouble
@@ -247,6 +248,7 @@ func (d *Daemon) open() error {
 	d.sites = newSites(d)
 	d.routings = newRoutings(d)
 	d.chooser = newChooser(d)
+	d.foresight = newForesight()
 	d.dags = newDags(d)
 	d.crons = newCrons(d)
 	d.intake = newIntake(d)

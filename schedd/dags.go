@@ -7,15 +7,19 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"gridburst/dag"
+	"gridburst/internal/desk"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/jobfile"
 	"gridburst/internal/pause"
 	"gridburst/internal/script"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
 )
 
 // dags leads the runs of workflows: it tells package dag what happens, keeps what that
@@ -27,7 +31,9 @@ type dags struct {
 	seen    uint64
 	told    chan told
 	asks    chan func(context.Context) error
-	slots   chan struct{} // of submissions at a time
+	lower   func(context.Context, desk.Owner, jobfile.Request) ([]submit.Spec, error) // reads a node's job file
+	slots   chan struct{}                                                             // of submissions at a time
+	reads   chan struct{}                                                             // of files that are read for what will come, at a time
 	book    *script.Book
 	scripts map[string]*scriptRun // by key
 	holds   uint64                // HOLD scripts that were run
@@ -51,6 +57,8 @@ type dagRun struct {
 	dir     string
 	holds   chan struct{} // of HOLD scripts at a time
 	files   dagFiles
+	looked  time.Time // when decisions were last told how it stands
+	looks   bool      // they are about to be told
 }
 
 // nodeOf is whose a cluster is.
@@ -76,7 +84,7 @@ const batchNodes = 300
 
 func newDags(d *Daemon) *dags {
 	return &dags{
-		d: d, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters),
+		d: d, lower: d.desks.LowerJobs, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters), reads: make(chan struct{}, 1),
 		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
 	}
 }
@@ -133,6 +141,7 @@ func (g *dags) ask(ctx context.Context, f func(context.Context) error) error {
 func (g *dags) rebuild(ctx context.Context) error {
 	v := g.d.ledger.View()
 	g.seen, g.runs = v.Index, map[uint32]*dagRun{}
+	g.d.foresight.anew()
 	for id := range v.Dags() {
 		if err := g.open(ctx, v, id); err != nil {
 			return err
@@ -380,6 +389,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 			return err
 		}
 	}
+	g.foresee(ctx, r)
 	if r.run.Status.Ended() {
 		delete(g.runs, r.id)
 		if r.files.rec.Cron != "" {

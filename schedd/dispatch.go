@@ -91,7 +91,7 @@ func (p *dispatcher) run(ctx context.Context) error {
 // pace is when to plan again though nothing happens. Machines that burst are brought up
 // and let go by the clock too.
 func (p *dispatcher) pace() time.Duration {
-	if p.bursts.configured() {
+	if p.d.bursts() {
 		return p.sooner(max(time.Until(p.bursts.next), burstEvery))
 	}
 	return p.sooner(recheck)
@@ -112,7 +112,7 @@ func (p *dispatcher) rebuild() {
 	p.numbers = map[uint32]map[int]bool{}
 	p.running = map[uint32]int{}
 	p.due = map[uint32]time.Time{}
-	p.bursts.bound = map[uint32][]grid.JobID{}
+	p.bursts.bound, p.bursts.ahead = map[uint32][]grid.JobID{}, newAhead()
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
 			switch s.Job.Place {
@@ -164,6 +164,7 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	old, tracked := p.at[id]
 	if tracked && (!here || old.worker != j.At || old.epoch != j.Epoch) {
 		p.d.pool.Take(old.worker, id, old.epoch, time.Now())
+		p.bursts.gaveBack(old.worker, id.Cluster)
 		delete(p.numbers[old.worker], old.number)
 		delete(p.at, id)
 		p.running[old.owner]--
@@ -289,7 +290,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 // burst decides on machines for the jobs that nothing took. decided is false when that is
 // for later.
 func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) (decided bool, err error) {
-	if !p.bursts.configured() {
+	if !p.d.bursts() {
 		return true, nil
 	}
 	if time.Now().Before(p.bursts.next) {

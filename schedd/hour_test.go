@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -22,7 +21,6 @@ import (
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/pool"
 	"gridburst/schedd/serve"
-	"gridburst/schedd/submit"
 )
 
 // hour is a schedd without its sockets, an engine, and workers that the test plays, all by
@@ -34,6 +32,8 @@ type hour struct {
 	rnd    *rand.Rand
 	joined map[uint32]uint32 // by claim: its worker
 	ends   map[grid.JobID]time.Time
+	takes  func(grid.JobID) time.Duration // how long a job runs
+	flows  int                            // workflows that were begun
 }
 
 // prices are the resources of the hour, and how their budgets bound them.
@@ -85,6 +85,7 @@ func TestAnHourOfBurstsKeepsToCapsAndBudgets(t *testing.T) {
 func newHour(t *testing.T, dir string) *hour {
 	t.Helper()
 	h := &hour{t: t, rnd: rand.New(rand.NewPCG(5, 3)), joined: map[uint32]uint32{}, ends: map[grid.JobID]time.Time{}}
+	h.takes = func(grid.JobID) time.Duration { return time.Duration(60+h.rnd.IntN(300)) * time.Second }
 	h.engine = fake.New(fake.Config{Inventory: conform.Stock(), Lock: 5 * time.Second, Launch: 10 * time.Second, Boot: 60 * time.Second, PowerOff: 5 * time.Second, Remove: 5 * time.Second})
 	log := logrus.New()
 	log.SetOutput(io.Discard)
@@ -115,7 +116,8 @@ func (h *hour) run() (end func()) {
 	if err := h.d.begin(ctx); err != nil {
 		h.t.Fatal(err)
 	}
-	for _, part := range []func(context.Context) error{h.d.dispatch.run, h.d.claims.run, h.d.sweep} {
+	h.d.dags.lower = lowered
+	for _, part := range []func(context.Context) error{h.d.dispatch.run, h.d.claims.run, h.d.sweep, h.d.dags.run} {
 		parts.Go(func() {
 			if err := part(ctx); err != nil {
 				h.t.Error(err)
@@ -148,6 +150,9 @@ func (h *hour) second() {
 	if h.rnd.IntN(90) == 0 {
 		h.submit(1+h.rnd.IntN(12), uint32(1000+h.rnd.IntN(2)), 1+h.rnd.IntN(3))
 	}
+	if h.rnd.IntN(500) == 0 {
+		h.workflow(1+h.rnd.IntN(8), uint32(1000+h.rnd.IntN(2)))
+	}
 	if h.rnd.IntN(200) == 0 {
 		h.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Create}, Times: 1, Lost: true})
 	}
@@ -159,13 +164,11 @@ func (h *hour) second() {
 
 func (h *hour) submit(jobs int, uid uint32, cpus int) {
 	h.t.Helper()
-	text := "executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 500\nrequest_cpus = " + string(rune('0'+cpus)) + "\nqueue " + string(rune('0'+min(jobs, 9))) + "\n"
-	site := submit.Site{Dir: "/", Env: os.Environ(), Now: time.Now(), Owner: "me", FileSystemDomain: "dom", Arch: "X86_64", OpSys: "LINUX"}
-	specs, diags := submit.Lower("job.sub", []byte(text), site, osFiles{})
-	if diags.HasErrors() {
-		h.t.Fatal(diags)
+	specs, err := jobSpecs(jobs, cpus)
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	if _, err := h.d.Submit(h.t.Context(), serve.Identity{Name: "user", UID: uid, Admin: true}, api.Submission{Specs: specs}); err != nil {
+	if _, err = h.d.Submit(h.t.Context(), serve.Identity{Name: "user", UID: uid, Admin: true}, api.Submission{Specs: specs}); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -207,7 +210,7 @@ func (h *hour) work(id grid.JobID, j *ledger.Job) {
 	report := ledger.AttemptReport{Job: id, Epoch: j.Epoch, Kind: ledger.Started, Where: "a machine"}
 	switch end, begun := h.ends[id]; {
 	case !begun:
-		h.ends[id] = time.Now().Add(time.Duration(60+h.rnd.IntN(300)) * time.Second)
+		h.ends[id] = time.Now().Add(h.takes(id))
 	case time.Now().After(end):
 		report.Kind, report.Verdict = ledger.Ended, ledger.Complete
 	default:

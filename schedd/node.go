@@ -66,20 +66,10 @@ func nodeKey(run uint32, node int32, attempt uint32) string {
 }
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
-	r := jobfile.Node(&n.graph, run.File, run.Dir)
-	r.Domain, r.Own = d.c.Domain, d.c.Commands
-	if n.text != nil {
-		r.Described(n.text, &n.graph)
-	}
-	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
-	for _, x := range n.vars {
-		r.Vars = append(r.Vars, submit.Var(x))
-	}
-	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)}, submit.Var{Name: "DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
-	r.Vars = append(r.Vars, cronVars(d.ledger.View(), n.run, run)...)
+	r := d.nodeRequest(run, owner, n)
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	specs, err := d.desks.LowerJobs(limited, desk.Owner(owner), r)
+	specs, err := d.dags.lower(limited, desk.Owner(owner), r)
 	if err != nil {
 		return done, err
 	}
@@ -104,6 +94,22 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	})
 	failpoint.Hit("node.submit.after")
 	return done, err
+}
+
+// nodeRequest is what a node's jobs are read from.
+func (d *Daemon) nodeRequest(run *ledger.Dag, owner ledger.Owner, n nodeSubmission) jobfile.Request {
+	r := jobfile.Node(&n.graph, run.File, run.Dir)
+	r.Domain, r.Own = d.c.Domain, d.c.Commands
+	if n.text != nil {
+		r.Described(n.text, &n.graph)
+	}
+	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
+	for _, x := range n.vars {
+		r.Vars = append(r.Vars, submit.Var(x))
+	}
+	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)}, submit.Var{Name: "DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
+	r.Vars = append(r.Vars, cronVars(d.ledger.View(), n.run, run)...)
+	return r
 }
 
 // startChild begins the run of a node's sub-DAG. Its file is read now: a node before may

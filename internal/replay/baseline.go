@@ -75,7 +75,8 @@ func (p *exact) Decide(in *burst.Input, m *router.Matcher) burst.Decision {
 
 // blank takes from the input what only the default policy knows.
 func blank(in *burst.Input) {
-	in.Busy, in.Soon = nil, nil
+	in.Busy = nil
+	unforeseen(in)
 	for i := range in.Shapes {
 		in.Shapes[i].Period, in.Shapes[i].Levels = 0, nil
 	}

@@ -49,7 +49,7 @@ func (w *world) input() *burst.Input {
 	in := &w.in
 	*in = burst.Input{
 		Now: w.instant(), Clock: w.now, Usage: w.usage,
-		Queues: in.Queues[:0], Busy: in.Busy[:0], Shapes: in.Shapes[:0], Starting: in.Starting[:0], Members: in.Members[:0],
+		Queues: in.Queues[:0], Busy: in.Busy[:0], Shapes: in.Shapes[:0], Starting: in.Starting[:0], Members: in.Members[:0], Soon: in.Soon[:0],
 	}
 	open := make([]int, len(w.set.Shapes))
 	for _, v := range w.vms {
@@ -88,10 +88,10 @@ func (w *world) input() *burst.Input {
 	for _, v := range w.vms {
 		switch v.state {
 		case booting:
-			in.Starting = append(in.Starting, burst.Starting{Claim: v.claim, Shape: v.shape, Free: v.free, Load: float64(len(v.bound)), Up: w.now - v.asked})
+			in.Starting = append(in.Starting, burst.Starting{Claim: v.claim, Shape: v.shape, Free: v.free, Load: float64(len(v.bound)), Due: w.boundDue(v), Up: w.now - v.asked, Told: w.flows != nil})
 		case serves:
 			m := burst.Member{
-				Claim: v.claim, Shape: v.shape, Draining: v.drains, Up: w.now - v.asked, Load: v.load,
+				Claim: v.claim, Shape: v.shape, Draining: v.drains, Up: w.now - v.asked, Load: v.load, Told: w.flows != nil,
 				Slot: router.Slot{ID: v.claim, Class: w.classes[v.shape], Total: w.offers[v.shape], Free: v.free},
 			}
 			if v.jobs == 0 {
@@ -102,9 +102,7 @@ func (w *world) input() *burst.Input {
 			in.Members = append(in.Members, m)
 		}
 	}
-	if w.trace.Graph {
-		in.Soon = w.outlook()
-	}
+	w.outlook(in)
 	return in
 }
 
@@ -236,46 +234,19 @@ const horizon = time.Hour
 
 // outlook is what workflows that have begun say of what will come, and those that a
 // timetable will begin.
-func (w *world) outlook() (out []burst.Soon) {
-	jobs := w.trace.Jobs
-	for from := 0; from < len(jobs); from += w.trace.Period {
-		to := from + w.trace.Period
-		if jobs[from].Submit > w.now+horizon || jobs[from].Submit > w.now && !w.trace.Timed {
+func (w *world) outlook(in *burst.Input) {
+	for _, f := range w.flows {
+		starts := w.trace.Jobs[f.from].Submit - w.now
+		if starts > horizon || starts > 0 && !w.trace.Timed {
 			break
 		}
-		if w.flow(from, to) {
-			out = append(out, w.runs.Outlook(w.nodes[from:to], w.set.Shapes[0].Boot, horizon)...)
+		if f.run.Status.Ended() {
+			continue
 		}
+		soon, all := w.runs.Outlook(w.ahead(f, max(starts, 0)), w.set.Shapes[0].Boot, horizon)
+		in.Soon, in.Vague = append(in.Soon, soon...), in.Vague || !all
 	}
-	slices.SortStableFunc(out, func(a, b burst.Soon) int { return cmp.Compare(a.In, b.In) })
-	return out
-}
-
-// flow brings the nodes of a workflow up to date. It is false when all are over.
-func (w *world) flow(from, to int) (goes bool) {
-	if w.nodes == nil {
-		w.nodes = make([]burst.Node, len(w.trace.Jobs))
-	}
-	for i := from; i < to; i++ {
-		j, t, n := &w.trace.Jobs[i], &w.tasks[w.first[i]], &w.nodes[i]
-		if n.Group == nil {
-			*n = burst.Node{Owner: j.Owner, Group: w.group(j), Class: j.Class}
-			for _, p := range j.Parents {
-				n.Parents = append(n.Parents, p-from)
-			}
-		}
-		n.State, n.Ran, n.Starts = burst.Later, 0, max(j.Submit-w.now, 0)
-		switch t.state {
-		case done:
-			n.State = burst.Over
-		case running:
-			n.State, n.Ran = burst.Runs, w.now-t.start
-		case waiting:
-			n.State, n.Starts = burst.Waits, w.starts(t)
-		}
-		goes = goes || t.state != done
-	}
-	return goes
+	slices.SortStableFunc(in.Soon, func(a, b burst.Soon) int { return cmp.Compare(a.In, b.In) })
 }
 
 // starts is in how long a waiting task is expected to begin: when its machine is there.
@@ -284,4 +255,19 @@ func (w *world) starts(t *task) time.Duration {
 		return 0
 	}
 	return max(t.bound.asked+w.set.Shapes[t.bound.shape].Boot-w.now, 0)
+}
+
+// boundDue is when tasks that wait for a machine will have run on it.
+func (w *world) boundDue(v *vm) []burst.Due {
+	boot := w.set.Shapes[v.shape].Boot
+	v.due = v.due[:0]
+	for _, n := range v.bound {
+		t := &w.tasks[n]
+		run, known := w.runs.Left(w.trace.Jobs[t.job].Class, 0)
+		if !known {
+			run = boot
+		}
+		v.due = append(v.due, burst.Due{In: w.starts(t) + run, Part: t.part, Unsure: !known})
+	}
+	return v.due
 }

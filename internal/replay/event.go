@@ -15,6 +15,7 @@ type what uint8
 
 const (
 	arrives what = iota // a job of the trace
+	begins              // a workflow of it
 	ends                // a task
 	joins               // a machine serves
 	fails               // a machine is given up: it has not come

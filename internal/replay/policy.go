@@ -17,8 +17,12 @@ type Policy interface {
 	Every() time.Duration
 }
 
-// Default is the name of what a schedd does.
-const Default = "default"
+// Names of policies: what a schedd does, and what it would do if it knew of no workflow and
+// no timetable.
+const (
+	Default = "default"
+	Blind   = "blind"
+)
 
 // Named are the policies by name, the default first.
 var Named = []struct {
@@ -26,6 +30,7 @@ var Named = []struct {
 	make       func() Policy
 }{
 	{Default, "what a schedd does with this configuration", func() Policy { return &standard{} }},
+	{Blind, "the same, without what workflows and timetables tell", func() Policy { return &blind{} }},
 	{"static", "all machines that there may be, all the time", func() Policy { return &static{} }},
 	{"reactive", "what is needed, at once; a machine goes after a fixed time without work: reactive=SECONDS, or reactive for several", nil},
 	{"slurm", "Slurm's power saving: what is needed, 50 each 10 s; 10 minutes without work", func() Policy { return slurm() }},
@@ -107,4 +112,23 @@ func (p *standard) Decide(in *burst.Input, m *router.Matcher) burst.Decision {
 	}
 	in.Observe()
 	return burst.Decide(in, m)
+}
+
+// blind is the standard without what will come.
+type blind struct{ standard }
+
+func (p *blind) Decide(in *burst.Input, m *router.Matcher) burst.Decision {
+	unforeseen(in)
+	return p.standard.Decide(in, m)
+}
+
+// unforeseen takes from the input what workflows and timetables tell.
+func unforeseen(in *burst.Input) {
+	in.Soon, in.Vague = nil, false
+	for i := range in.Members {
+		in.Members[i].Told = false
+	}
+	for i := range in.Starting {
+		in.Starting[i].Told = false
+	}
 }

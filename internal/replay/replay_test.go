@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"io"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,34 @@ func TestWorkflowsAndTimetablesAreForeseen(t *testing.T) {
 	if r.Hours > 3*reactive.Hours {
 		t.Errorf("%.1f hours are billed, and with a hold of nought %.1f", r.Hours, reactive.Hours)
 	}
+}
+
+// The long form is make replay: no workflow takes longer for what is foreseen, within what
+// another machine's boot changes, and machines go with the tails of graphs.
+func TestForesightCostsNoTimeAndLessMachines(t *testing.T) {
+	names, err := filepath.Glob("testdata/workflows/*.json")
+	if err != nil || len(names) != 11 {
+		t.Fatalf("%v %v", names, err)
+	}
+	var all []*Foresight
+	for _, name := range names {
+		f, err := Foresee(t.Context(), *machines(16, 32), read(t, filepath.Join("workflows", filepath.Base(name))), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, f)
+		if f.Makespan() > 1.005 {
+			t.Errorf("%s takes %.1f s, and without foresight %.1f", f.Trace, f.With.Makespan, f.Without.Makespan)
+		}
+	}
+	if _, hours := Worst(all); hours > 0.9 {
+		t.Errorf("machine time is %.3f in the median", hours)
+	}
+	var out strings.Builder
+	if err := ForesightTable(&out, all); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + out.String())
 }
 
 func TestTheSameSeedGivesTheSame(t *testing.T) {

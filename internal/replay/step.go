@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/router"
 )
 
@@ -28,6 +29,9 @@ func (w *world) run() error {
 				e := w.events.pop()
 				happened = w.happen(&e) || happened
 			}
+		}
+		if w.err != nil {
+			return w.err
 		}
 		if happened {
 			moved = w.now
@@ -55,9 +59,9 @@ func (w *world) happen(e *event) bool {
 	w.due = true
 	switch e.what {
 	case arrives:
-		if w.waits[e.n] == 0 {
-			w.enter(e.n)
-		}
+		w.enter(e.n)
+	case begins:
+		w.tell(w.flows[e.n], dag.Begin{})
 	case ends:
 		w.end(e.n)
 	case joins, fails:
@@ -90,9 +94,6 @@ func (w *world) happen(e *event) bool {
 // enter has the tasks of a job of the trace wait.
 func (w *world) enter(job int32) {
 	j := &w.trace.Jobs[job]
-	if w.tasks[w.first[job]].state != notReady {
-		return // it came and became ready at the same time
-	}
 	q := w.queue(j)
 	for k := range int32(j.Count) {
 		t := w.first[job] + k
@@ -133,10 +134,8 @@ func (w *world) end(n int32) {
 	t.on = nil
 	w.rec.demand(w, j, -1)
 	w.runs.Observe(j.Class, w.now-t.start)
-	for _, k := range w.kids[t.job] {
-		if w.waits[k]--; w.waits[k] == 0 && w.trace.Jobs[k].Submit <= w.now {
-			w.enter(k)
-		}
+	if w.flows != nil {
+		w.leftQueue(t.job, 1)
 	}
 }
 

@@ -27,10 +27,9 @@ type world struct {
 	queues []*queue
 	byKey  map[queueKey]*queue
 	groups map[groupKey]*router.Group
-	first  []int32   // by trace job: its first task
-	tasks  []task    // in the order of the trace
-	waits  []int32   // by trace job: tasks that have to be done before it
-	kids   [][]int32 // by trace job: those that wait for it
+	first  []int32 // by trace job: its first task
+	tasks  []task  // in the order of the trace
+	flows  []*flow // of a trace of workflows
 	usage  map[uint32]int64
 
 	vms    []*vm // open ones, by claim
@@ -38,7 +37,6 @@ type world struct {
 	called time.Duration // when the last machine was asked for
 	in     burst.Input
 	jobs   []burst.Running
-	nodes  []burst.Node  // of a trace of workflows
 	next   time.Duration // there is no decision before it
 	wake   time.Duration // when there will be one though nothing happens; 0: never
 	due    bool
@@ -46,6 +44,7 @@ type world struct {
 	last time.Duration  // when the last job came, and would have ended
 	runs burst.Runtimes // what those that have ended show
 	left int            // tasks that are not done
+	err  error          // a workflow's: it ends the replay
 	rec  recorder
 }
 
@@ -126,7 +125,7 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 	}
 	w := &world{
 		set: set, trace: t, policy: p, m: router.NewMatcher(), byKey: map[queueKey]*queue{}, groups: map[groupKey]*router.Group{},
-		usage: map[uint32]int64{}, called: -createEvery, waits: make([]int32, len(t.Jobs)), kids: make([][]int32, len(t.Jobs)),
+		usage: map[uint32]int64{}, called: -createEvery,
 	}
 	for i := range set.Shapes {
 		w.classes = append(w.classes, set.Shapes[i].class(uint32(i+1)))
@@ -145,13 +144,13 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 		}
 		w.left += j.Count
 		w.last = max(w.last, j.Submit+j.Run)
-		for _, p := range j.Parents {
-			w.waits[i] += int32(t.Jobs[p].Count)
-			w.kids[p] = append(w.kids[p], int32(i))
+		if t.Graph == nil {
+			w.at(j.Submit, arrives, nil, int32(i))
 		}
-		w.at(j.Submit, arrives, nil, int32(i))
-		if t.Timed && i%t.Period == 0 {
-			w.at(max(j.Submit-horizon, 0), decides, nil, 0) // it is foreseen
+	}
+	if t.Graph != nil {
+		if err := w.schedule(); err != nil {
+			return nil, err
 		}
 	}
 	w.rec.begin(w)

@@ -33,6 +33,7 @@ type decision struct {
 	broke    map[account]bool   // who cannot pay for one more machine
 	held     map[uint32]bool    // members that a job of several nodes waits with
 	aside    map[uint32]bool    // those on their way that it gets
+	perhaps  map[uint32]bool    // machines that jobs may need of which nobody can say when they come
 	patience time.Duration      // how long a job may wait for a slot in use
 	spare    []router.Resources // of the machines that are wanted for jobs, what is left over
 	out      Decision

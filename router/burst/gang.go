@@ -160,7 +160,7 @@ func (d *decision) wantAll(g *gang, n int) bool {
 			continue
 		}
 		for range n {
-			d.out.Want = append(d.out.Want, Want{i, q.Owner, true, []router.Job{g.job}, []router.Resources{fit.Part}})
+			d.out.Want = append(d.out.Want, Want{Shape: i, Owner: q.Owner, HasOwner: true, Jobs: []router.Job{g.job}, Parts: []router.Resources{fit.Part}})
 			d.spare = append(d.spare, shape.Offer.Minus(fit.Part))
 		}
 		return true

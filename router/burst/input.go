@@ -23,7 +23,8 @@ type Input struct {
 	Queues   []router.Queue   // jobs that wait, that nothing free takes, that are bound to no claim
 	Usage    map[uint32]int64 // by owner: cpus in use
 	Busy     []Busy
-	Soon     []Soon
+	Soon     []Soon  // in the order of their coming
+	Vague    bool    // more jobs will come than Soon has
 	Shapes   []Shape // in the order in which they are tried where prices do not tell them apart
 	Purses   []Purse
 	Starting []Starting
@@ -50,11 +51,13 @@ type Due struct {
 
 // Soon is a job that will wait after a while: a workflow or a timetable says so.
 type Soon struct {
-	Owner uint32
-	Group *router.Group
-	In    time.Duration
-	Guess time.Duration // so much of In is only guessed; 0: In is known
-	Run   time.Duration // how long it is expected to run; 0: nobody knows
+	Of       uint32 // the caller's name for what says so
+	Owner    uint32
+	Group    *router.Group
+	In       time.Duration
+	Guess    time.Duration // so much of In is only guessed; 0: In is known
+	Run      time.Duration // how long it is expected to run; 0: nobody knows
+	Whenever bool          // it will come, and nobody can say when: not before In without Guess
 }
 
 // Shape is a kind of machine that can be wanted.
@@ -96,7 +99,9 @@ type Starting struct {
 	Shape int
 	Free  router.Resources // what no job is bound to
 	Load  float64          // jobs that are bound to it
+	Due   []Due            // when what of it will be free again that these have
 	Up    time.Duration    // how long ago it was asked for
+	Told  bool             // it was wanted for nodes of workflows: Soon says what more will come of them
 }
 
 // Member is a claim whose machine serves as a worker.
@@ -109,6 +114,7 @@ type Member struct {
 	Paid     time.Duration // for how long from its start it is paid for by now; 0: until Shape.Period ends
 	Load     float64       // jobs that it runs; of one of several nodes its part
 	Draining bool
+	Told     bool // the last that it ran was a node of a workflow: Soon says what more will come of it
 }
 
 // Decision is what a decision proposes.
@@ -116,6 +122,7 @@ type Decision struct {
 	Undrain []uint32 // claims
 	Bind    []Bind   // to claims that are on their way
 	Want    []Want
+	Keep    []Keep
 	Drain   []uint32 // claims
 	Cancel  []uint32 // claims that are on their way, and that nobody needs any more
 	Unmet   int      // jobs that a machine could run, were there room and money for one
@@ -132,6 +139,21 @@ type Bind struct {
 	Parts []router.Resources // of each
 }
 
+// Keep is a machine with nothing to do, serving or on its way, that is kept for jobs that
+// will come.
+type Keep struct {
+	Claim uint32
+	For   Ahead
+}
+
+// Ahead is jobs that will come, for which there is a machine before they do.
+type Ahead struct {
+	Of    uint32 // what says that the first of them comes, as in [Soon]
+	Jobs  int
+	In    time.Duration // in how long the first of them comes
+	Guess time.Duration // so much of that is only guessed
+}
+
 // Want is a machine of a shape, with the jobs that it is for; none are those of one that
 // is started ahead of any need. It is on the account of the owner of its first job. A job of
 // several nodes is in the Want of each machine that is brought up for it.
@@ -141,6 +163,7 @@ type Want struct {
 	HasOwner bool // it is for jobs
 	Jobs     []router.Job
 	Parts    []router.Resources // of each
+	For      Ahead              // jobs that will come, if it is for these
 }
 
 // Refusal is what stands between waiting jobs and one more machine of a shape that could

@@ -70,7 +70,9 @@ var prior = [...]float64{1.0 / 15, 3.0 / 13, 5.0 / 11, 7.0 / 9, 9.0 / 7, 11.0 / 
 // for a job beside that, both in machine time. The best time is the one for which the gaps
 // that were seen, of those that were at least as long as this one is already, would have
 // cost the least. Of a level that was never needed it counts how long its machine is idle.
-func (l *Levels) Keep(now time.Duration, k int, idle, boot time.Duration) time.Duration {
+// told says that the need had a cause of which it is known what more will come, and that is
+// nothing: then only what was seen counts, and not how gaps go on that nobody can explain.
+func (l *Levels) Keep(now time.Duration, k int, idle, boot time.Duration, told bool) time.Duration {
 	v := level{since: now - idle} // it was never needed
 	if k < len(l.by) {
 		v = l.by[k]
@@ -85,10 +87,12 @@ func (l *Levels) Keep(now time.Duration, k int, idle, boot time.Duration) time.D
 			left++
 		}
 	}
-	for _, p := range prior {
-		all = append(all, sample{p * (boot + gone).Seconds(), 2 * boot.Seconds(), 1.0 / float64(len(prior))})
+	if !told {
+		for _, p := range prior {
+			all = append(all, sample{p * (boot + gone).Seconds(), 2 * boot.Seconds(), 1.0 / float64(len(prior))})
+		}
+		left++
 	}
-	left++
 	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.wait, b.wait) })
 	best, at, gain := 0.0, 0.0, 0.0
 	for _, s := range all {

@@ -1,6 +1,7 @@
 package burst
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func TestALevelIsKeptForAsLongAsItIsWorth(t *testing.T) {
 			learn(&l, &now, c.gap, c.times)
 			l.Observe(now, 1, 1)
 			l.Observe(now, 0, 0)
-			if got := l.Keep(now+c.idle, 0, 0, boot); (got > 0) != c.keep {
+			if got := l.Keep(now+c.idle, 0, 0, boot, false); (got > 0) != c.keep {
 				t.Errorf("kept for %v", got)
 			}
 		})
@@ -54,12 +55,12 @@ func TestTheEndOfAKeepStaysWhereItIs(t *testing.T) {
 	learn(&l, &now, 5*time.Minute, 30)
 	l.Observe(now, 1, 1)
 	l.Observe(now, 0, 0)
-	end := l.Keep(now, 0, 0, boot)
+	end := l.Keep(now, 0, 0, boot, false)
 	if end < 4*time.Minute {
 		t.Fatalf("kept for %v, and it always comes back after 5 minutes", end)
 	}
 	for past := time.Duration(0); past < 4*time.Minute; past += 17 * time.Second {
-		if l.Keep(now+past, 0, 0, boot) == 0 {
+		if l.Keep(now+past, 0, 0, boot, false) == 0 {
 			t.Errorf("after %v it is let go", past)
 		}
 	}
@@ -84,7 +85,7 @@ func TestAClockThatGoesBackKeeps(t *testing.T) {
 	var l Levels
 	now := time.Hour
 	learn(&l, &now, time.Minute, 5)
-	if l.Keep(0, 0, 0, boot) < 0 || l.Keep(0, 99, 0, boot) < 0 {
+	if l.Keep(0, 0, 0, boot, false) < 0 || l.Keep(0, 99, 0, boot, false) < 0 {
 		t.Error("kept for less than nothing")
 	}
 }
@@ -150,38 +151,78 @@ func TestAnOutlookFollowsTheGraph(t *testing.T) {
 		r.Observe("work", 10*time.Minute)
 	}
 	g := group(t, 1, nil)
-	nodes := []Node{
-		{Group: g, Class: "split", State: Runs, Ran: 40 * time.Second},
-		{Group: g, Class: "work", Parents: []int{0}},
-		{Group: g, Class: "other", Parents: []int{1}},
-		{Group: g, Class: "after", Parents: []int{2}},
-		{Group: g, Class: "beyond", Parents: []int{3}},
-		{Group: g, Class: "work", State: Over},
-		{Group: g, Class: "split", Starts: 5 * time.Minute}, // a timetable's
-		{Group: g, Class: "work", Parents: []int{6, 5}},
-	}
-	got := r.Outlook(nodes, boot, time.Hour)
+	f := &Flow{Of: 7, Nodes: []Node{
+		{Group: g, Class: "split", State: Runs, Ran: 40 * time.Second, Lane: -1},
+		{Group: g, Class: "work", Parents: []int32{0}, Lane: -1},
+		{State: Passes, Parents: []int32{1}, Lane: -1},
+		{Group: g, Class: "other", Parents: []int32{2}, Lane: -1},
+		{Group: g, Class: "after", Parents: []int32{3}, Lane: -1},
+		{Group: g, Class: "beyond", Parents: []int32{4}, Lane: -1},
+		{Group: g, Class: "split", State: Waits, Starts: 5 * time.Minute, Lane: -1},
+		{Group: g, Class: "work", Parents: []int32{6}, Procs: 2, Lane: -1},
+		{Group: g, Class: "split", State: Stalls, Lane: -1},
+		{Group: g, Class: "work", Parents: []int32{8}, Lane: -1},
+	}}
+	got, all := r.Outlook(f, boot, time.Hour)
 	type soon struct {
-		in     time.Duration
-		unsure bool
+		in               time.Duration
+		unsure, whenever bool
 	}
 	want := []soon{
-		{20 * time.Second, false},                      // 1
-		{5 * time.Minute, false},                       // 6
-		{6 * time.Minute, false},                       // 7
-		{10*time.Minute + 20*time.Second, false},       // 2
-		{10*time.Minute + 20*time.Second + boot, true}, // 3, behind one that nobody knows
+		{20 * time.Second, false, false},                      // 1
+		{time.Minute, false, true},                            // 9, behind one of which nobody can say when it goes on
+		{6 * time.Minute, false, false},                       // 7
+		{6 * time.Minute, false, false},                       // its other job
+		{10*time.Minute + 20*time.Second, false, false},       // 3, past what takes no time
+		{10*time.Minute + 20*time.Second + boot, true, false}, // 4, behind one that nobody knows
+		{10*time.Minute + 20*time.Second + 2*boot, true, true},
 	}
-	if len(got) != len(want) {
+	if len(got) != len(want) || !all {
 		t.Fatalf("%+v", got)
 	}
 	for i := range want {
-		if got[i].In != want[i].in || (got[i].Guess > 0) != want[i].unsure {
-			t.Errorf("%d: in %v (%v of it guessed), want %v", i, got[i].In, got[i].Guess, want[i])
+		if got[i].In != want[i].in || (got[i].Guess > 0) != want[i].unsure || got[i].Whenever != want[i].whenever || got[i].Of != 7 {
+			t.Errorf("%d: %+v, want %v", i, got[i], want[i])
 		}
 	}
-	if far := r.Outlook(nodes, boot, time.Minute); len(far) != 1 {
-		t.Errorf("within a minute: %+v", far)
+	if far, _ := r.Outlook(f, boot, 30*time.Second); len(far) != 1 {
+		t.Errorf("within half a minute: %+v", far)
+	}
+	f.Nodes[1].Group = nil
+	if got, all := r.Outlook(f, boot, time.Hour); all || len(got) != len(want)-1 {
+		t.Errorf("nobody knows what a node asks for, and there are %+v (all: %v)", got, all)
+	}
+}
+
+// Of nodes that a limit lets go one after the other, each comes when one before has ended.
+func TestAnOutlookKeepsToLimits(t *testing.T) {
+	var r Runtimes
+	for range 5 {
+		r.Observe("work", time.Minute)
+	}
+	g := group(t, 1, nil)
+	for _, c := range []struct {
+		name    string
+		maxJobs int
+		lanes   []int
+		want    []int // seconds
+	}{
+		{"none", 0, []int{0}, []int{0, 0, 0, 0}},
+		{"two of the run", 2, []int{0}, []int{0, 40, 60, 100}},
+		{"one of a lane, and one node in none", 0, []int{1}, []int{0, 40, 100, 160}},
+	} {
+		f := &Flow{MaxJobs: c.maxJobs, Lanes: c.lanes, Nodes: []Node{{Group: g, Class: "work", State: Runs, Ran: 20 * time.Second}}}
+		for i := range 4 {
+			f.Nodes = append(f.Nodes, Node{Group: g, Class: "work", Lane: min(0, 2-i)})
+		}
+		got, _ := r.Outlook(f, boot, time.Hour)
+		var in []int
+		for _, s := range got {
+			in = append(in, int(s.In.Seconds()))
+		}
+		if !slices.Equal(in, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, in, c.want)
+		}
 	}
 }
 
@@ -203,7 +244,15 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 	}{
 		{"it is time", func(in *Input) { soon(in, 4, boot, false) }, 2, 0, false},
 		{"it is early", func(in *Input) { soon(in, 4, time.Hour, false) }, 0, 0, true},
-		{"nobody knows when, and it is likely", func(in *Input) { soon(in, 4, 4*boot, true) }, 2, 0, false},
+		{"nobody knows when, and it is likely", func(in *Input) { soon(in, 4, boot, true) }, 2, 0, false},
+		{"it is guessed to be later than a boot, and nothing is ground for that", func(in *Input) { soon(in, 4, 2*boot, true) }, 0, 0, false},
+		{"they come at once, and are looked at when they have", func(in *Input) { soon(in, 4, time.Second, false) }, 0, 0, true},
+		{"nobody can say when", func(in *Input) {
+			soon(in, 4, boot, true)
+			for i := range in.Soon {
+				in.Soon[i].Whenever = true
+			}
+		}, 0, 0, false},
 		{"nobody knows when, and it may be long", func(in *Input) { soon(in, 4, 100*boot, true) }, 0, 0, false},
 		{"it is known to be early, and not how early", func(in *Input) {
 			in.Soon = []Soon{{Owner: 1, Group: in.Queues[0].Group, In: time.Hour + boot, Guess: boot}}
@@ -223,6 +272,23 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 			in.Members = []Member{{Claim: 1, Slot: s}}
 			in.Busy = []Busy{{Slot: s, Claim: 1, Due: []Due{{In: time.Minute, Part: router.Resources{Cpus: 1}, Unsure: true}}}}
 		}, 0, 0, false},
+		{"a busy one is free so soon after that it is worth the wait", func(in *Input) {
+			soon(in, 1, boot, false)
+			s := router.Slot{Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer}
+			in.Members = []Member{{Claim: 1, Slot: s}}
+			in.Busy = []Busy{{Slot: s, Claim: 1, Due: []Due{{In: boot + boot/10, Part: in.Shapes[0].Offer}}}}
+		}, 0, 0, false},
+		{"a busy one is free too late for them", func(in *Input) {
+			soon(in, 1, boot, false)
+			s := router.Slot{Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer}
+			in.Members = []Member{{Claim: 1, Slot: s}}
+			in.Busy = []Busy{{Slot: s, Claim: 1, Due: []Due{{In: boot + boot/2, Part: in.Shapes[0].Offer}}}}
+		}, 1, 0, false},
+		{"one job after the other on one machine", func(in *Input) {
+			for i := range 3 {
+				in.Soon = append(in.Soon, Soon{Owner: 1, Group: in.Queues[0].Group, In: boot + time.Duration(i)*boot/10, Run: boot / 10})
+			}
+		}, 1, 0, false},
 		{"there is no room for more", func(in *Input) {
 			soon(in, 40, boot, false)
 			in.Shapes[0].Room = 3
@@ -242,10 +308,50 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 			for _, w := range d.Want {
-				if len(w.Jobs) > 0 {
-					t.Errorf("it is bound to jobs that are not there: %+v", w)
+				if len(w.Jobs) > 0 || w.For.Jobs == 0 {
+					t.Errorf("it is bound to jobs that are not there, or for nothing: %+v", w)
 				}
 			}
 		})
+	}
+}
+
+// What a machine was needed for is known to be over: it is let go at once, unless others have
+// come back to it, or more may come.
+func TestAMachineGoesWithTheTailOfItsWorkflow(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		with        func(*Input)
+		drain, keep int
+	}{
+		{"nobody can explain its work", func(in *Input) { in.Members[0].Told = false }, 0, 0},
+		{"nothing more comes", func(*Input) {}, 1, 0},
+		{"more comes than is known", func(in *Input) { in.Vague = true }, 0, 0},
+		{"a node will need it", func(in *Input) { in.Soon = []Soon{{Of: 3, Owner: 1, Group: in.Queues[0].Group, In: time.Minute}} }, 0, 1},
+		{"a node may, and nobody can say when", func(in *Input) {
+			in.Soon = []Soon{{Owner: 1, Group: in.Queues[0].Group, In: time.Minute, Guess: time.Minute, Whenever: true}}
+		}, 0, 0},
+		{"others have come back each time", func(in *Input) {
+			now := time.Duration(0)
+			learn(in.Shapes[0].Levels, &now, 2*time.Minute, 20)
+			in.Shapes[0].Levels.Observe(now, 1, 1)
+			in.Shapes[0].Levels.Observe(now, 0, 0)
+			in.Clock = now + 10*time.Second
+		}, 0, 0},
+	} {
+		in := world(t, 0, 9)
+		in.Shapes[0].Boot, in.Shapes[0].Levels, in.Shapes[0].Idle = boot, &Levels{}, 0
+		in.Members = []Member{{Claim: 1, Idle: time.Second, Told: true, Slot: router.Slot{Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer, Free: in.Shapes[0].Offer}}}
+		c.with(in)
+		d := Decide(in, router.NewMatcher())
+		if len(d.Drain) != c.drain || len(d.Keep) != c.keep || c.keep > 0 && d.Keep[0] != (Keep{1, Ahead{3, 1, time.Minute, 0}}) {
+			t.Errorf("%s: %+v", c.name, d)
+		}
+		// So does one that is on its way, however far.
+		m := in.Members[0]
+		in.Members, in.Starting = nil, []Starting{{Claim: 1, Free: in.Shapes[0].Offer, Up: boot - time.Second, Told: m.Told}}
+		if d := Decide(in, router.NewMatcher()); len(d.Cancel) != c.drain || len(d.Keep) != c.keep {
+			t.Errorf("%s, on its way: %+v", c.name, d)
+		}
 	}
 }

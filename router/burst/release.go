@@ -89,13 +89,13 @@ func (d *decision) releaseOf(shape int) {
 		}
 	}
 	slices.SortStableFunc(idle, func(a, b *Member) int { return cmp.Compare(a.Idle, b.Idle) })
-	keep := func(k int, idle time.Duration) time.Duration { // of the machine k beyond what is needed
-		return s.Levels.Keep(d.in.Clock, d.need[shape]+k, idle, s.Boot)
+	keep := func(k int, idle time.Duration, told bool) time.Duration { // of the machine k beyond what is needed
+		return s.Levels.Keep(d.in.Clock, d.need[shape]+k, idle, s.Boot, told)
 	}
 	spare, kept := len(idle), 0
 	if s.learns() {
 		for k, m := range idle {
-			if left := keep(k, m.Idle); left > 0 {
+			if left := keep(k, m.Idle, m.Told && !d.later(m.Claim)); left > 0 {
 				kept++
 				d.again(left)
 			}
@@ -123,21 +123,26 @@ func (d *decision) releaseOf(shape int) {
 	if !s.learns() {
 		return
 	}
-	var early []uint32
+	type early struct {
+		claim uint32
+		told  bool
+	}
+	var coming []early
 	for i := range d.in.Starting {
 		if st := &d.in.Starting[i]; st.Shape == shape {
 			up++
-			if !d.awaited(st) && st.Up < s.Boot/2 {
-				early = append(early, st.Claim)
+			told := st.Told && !d.later(st.Claim)
+			if !d.awaited(st) && (told || st.Up < s.Boot/2) {
+				coming = append(coming, early{st.Claim, told})
 			}
 		}
 	}
-	for _, id := range early {
-		if left := keep(kept, 0); left > 0 {
+	for _, st := range coming {
+		if left := keep(kept, 0, st.told); left > 0 {
 			d.again(left)
 			kept++
 		} else if up > s.Min {
-			d.out.Cancel = append(d.out.Cancel, id)
+			d.out.Cancel = append(d.out.Cancel, st.claim)
 			up--
 		}
 	}

@@ -97,7 +97,7 @@ func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot tim
 			left, ok = by, true
 		}
 		if !ok {
-			if left, ok = r.left(j.Class, j.Ran); !ok {
+			if left, ok = r.Left(j.Class, j.Ran); !ok {
 				left = j.Ran + boot
 			}
 			ok = false

@@ -23,6 +23,7 @@ func (d *decision) open() {
 	}
 	d.patience = d.wait()
 	d.broke, d.held, d.aside = map[account]bool{}, map[uint32]bool{}, map[uint32]bool{}
+	d.perhaps = map[uint32]bool{}
 }
 
 // in reports whether a machine is paid from the purse.
@@ -152,7 +153,7 @@ func (d *decision) wantOf(shape int, price float64) bool {
 		for i := range g.assign {
 			got.add(&g.assign[i])
 		}
-		d.out.Want = append(d.out.Want, Want{shape, g.owner, true, got.jobs, got.parts})
+		d.out.Want = append(d.out.Want, Want{Shape: shape, Owner: g.owner, HasOwner: true, Jobs: got.jobs, Parts: got.parts})
 		d.spare = append(d.spare, d.in.Shapes[shape].Offer.Minus(g.used))
 		gone = append(gone, g.assign...)
 	}

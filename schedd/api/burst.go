@@ -60,7 +60,7 @@ type BurstPlan struct {
 	Waiting int            `json:"waiting" doc:"Jobs that no slot takes now and no machine is on its way for"`
 	Start   []PlannedStart `json:"start"`
 	Bind    []PlannedBind  `json:"bind"`
-	Keep    []PlannedMove  `json:"keep" doc:"Drains that would be taken back"`
+	Keep    []PlannedMove  `json:"keep" doc:"Drains that would be taken back, and idle machines that are kept for jobs which will come"`
 	Drain   []PlannedMove  `json:"drain"`
 	Unmet   int            `json:"unmet" doc:"Jobs that a machine could run, and get none now"`
 	Refused []PlannedNot   `json:"refused"`

@@ -170,6 +170,11 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 	if err != nil {
 		return nil, 0, err
 	}
+	return g.like(a), int32(a.Int("JobPrio", 0)), nil
+}
+
+// like is the group of jobs that match as one with this ad.
+func (g *groups) like(a *ad.Ad) *router.Group {
 	names, opaque := g.reach(a)
 	if opaque {
 		names = a.Names()
@@ -192,9 +197,8 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 			out.SetExpr(n, e)
 		}
 	}
-	prio := int32(a.Int("JobPrio", 0))
 	if grp := g.byKey[key.String()]; grp != nil {
-		return grp, prio, nil
+		return grp
 	}
 	if len(g.byKey) >= keepGroups {
 		clear(g.byKey)
@@ -214,7 +218,7 @@ func (g *groups) alone(s *jobad.Session, id grid.JobID) (*router.Group, int32, e
 	g.next++
 	grp := &router.Group{ID: g.next, Ad: out, Nice: nice}
 	g.byKey[key.String()] = grp
-	return grp, prio, nil
+	return grp
 }
 
 // looksAt reports whether an expression among those of that names, or a machine, names the

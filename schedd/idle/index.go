@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/router"
 	"gridburst/schedd/jobad"
@@ -249,3 +250,6 @@ func (x *Index) Group(v *ledger.View, id grid.JobID) (g *router.Group, err error
 	})
 	return g, err
 }
+
+// Foreseen is the group that a job with this ad will be in. The ad is not looked at afterwards.
+func (x *Index) Foreseen(a *ad.Ad) *router.Group { return x.groups.like(a) }

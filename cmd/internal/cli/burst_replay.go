@@ -19,12 +19,12 @@ import (
 
 type replayOptions struct {
 	Asks
-	trace, config, svg, html, since string
-	policies                        []string
-	history, json, faults           bool
-	seed                            uint64
-	seeds, times                    int
-	every                           time.Duration
+	config, svg, html, since         string
+	traces, policies                 []string
+	history, json, faults, foresight bool
+	seed                             uint64
+	seeds, times                     int
+	every                            time.Duration
 }
 
 // replayCommand is gburst replay.
@@ -58,6 +58,9 @@ A row says: machine-hours billed, and how many times that is of the least with w
 waits, by one who knows all; waits; bounded slowdown; starts, of these machines that ran
 nothing, and those within a boot of another's end; elasticity as SPEC measures it. With
 reactive or all, ratio is a policy's mean wait by that of fixed holds at the same cost.
+
+With --foresight, workflows are compared with and without what their graphs and timetables
+tell: --trace may be there several times, and each file is a row.
 ` + ExitHelp,
 		Example: "  gburst replay --trace log.swf.gz --config new.hcl\n  gburst replay --history --since 720h --config new.hcl --policy default,slurm --html burst.html\n  gburst replay --trace nightly.json --every 24h --times 7 --config new.hcl",
 		Args:    cobra.NoArgs,
@@ -70,7 +73,8 @@ reactive or all, ratio is a policy's mean wait by that of fixed holds at the sam
 	}
 	o.Flags(c)
 	f := c.Flags()
-	f.StringVar(&o.trace, "trace", "", "the workload, a `file`")
+	f.StringArrayVar(&o.traces, "trace", nil, "the workload, a `file`")
+	f.BoolVar(&o.foresight, "foresight", false, "compare what the default does with what it would do without workflows and timetables")
 	f.BoolVar(&o.history, "history", false, "the workload is the jobs that have left this schedd's queue")
 	f.StringVar(&o.since, "since", "", "of the history only jobs that left so long ago at most (720h), or at or after this `time`")
 	f.StringVar(&o.config, "config", "", "the configuration `file` with the machines")
@@ -87,8 +91,13 @@ reactive or all, ratio is a policy's mean wait by that of fixed holds at the sam
 }
 
 func (o *replayOptions) run(ctx context.Context, d *Deps) error {
-	if o.trace == "" && !o.history {
+	switch {
+	case len(o.traces) == 0 && !o.history:
 		return usage("a workload is missing: --trace FILE, or --history")
+	case len(o.traces) > 1 && !o.foresight:
+		return usage("several workloads are for --foresight")
+	case o.foresight && (o.history || o.svg != "" || o.html != ""):
+		return usage("--foresight is for workflows in files, and draws nothing")
 	}
 	if o.config == "" {
 		return usage("the machines are missing: --config FILE, a schedd's configuration with a burst block")
@@ -108,12 +117,12 @@ func (o *replayOptions) run(ctx context.Context, d *Deps) error {
 	if err != nil {
 		return err
 	}
+	if o.foresight {
+		return o.foresee(ctx, d, set)
+	}
 	t, err := o.workload(ctx, d)
 	if err != nil {
 		return err
-	}
-	if o.every > 0 {
-		t = t.Repeat(o.times, o.every)
 	}
 	all, err := replay.Compare(ctx, *set, t, names, o.seeds)
 	if err != nil {
@@ -142,8 +151,8 @@ func (o *replayOptions) setup(d *Deps) (*replay.Setup, error) {
 }
 
 func (o *replayOptions) workload(ctx context.Context, d *Deps) (*trace.Trace, error) {
-	if o.trace != "" {
-		return trace.Read(o.trace)
+	if len(o.traces) > 0 {
+		return o.read(o.traces[0])
 	}
 	client, err := o.Client(d)
 	if err != nil {
@@ -164,7 +173,45 @@ func (o *replayOptions) workload(ctx context.Context, d *Deps) (*trace.Trace, er
 		}
 		h.Add(a)
 	}
-	return h.Trace()
+	t, err := h.Trace()
+	return o.repeat(t), err
+}
+
+// read reads a workload from a file.
+func (o *replayOptions) read(path string) (*trace.Trace, error) {
+	t, err := trace.Read(path)
+	return o.repeat(t), err
+}
+
+func (o *replayOptions) repeat(t *trace.Trace) *trace.Trace {
+	if t == nil || o.every == 0 {
+		return t
+	}
+	return t.Repeat(o.times, o.every)
+}
+
+// foresee compares workflows with and without what they tell.
+func (o *replayOptions) foresee(ctx context.Context, d *Deps, set *replay.Setup) error {
+	var all []*replay.Foresight
+	for _, path := range o.traces {
+		t, err := o.read(path)
+		if err != nil {
+			return err
+		}
+		if t.Graph == nil {
+			return grid.Errorf(grid.Invalid, "%s is no workflow: nothing is foreseen of its jobs", path)
+		}
+		f, err := replay.Foresee(ctx, *set, t, o.seeds)
+		if err != nil {
+			return err
+		}
+		all = append(all, f)
+	}
+	if o.json {
+		makespan, hours := replay.Worst(all)
+		return PrintJSON(d, map[string]any{"workloads": all, "worst_makespan": makespan, "median_hours": hours})
+	}
+	return replay.ForesightTable(d.Out, all)
 }
 
 func (o *replayOptions) tell(d *Deps, set *replay.Setup, t *trace.Trace, all []*replay.Result) error {

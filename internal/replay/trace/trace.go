@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -26,9 +27,11 @@ type Trace struct {
 	Name    string
 	Jobs    []Job // by Submit
 	Skipped int   // jobs that ran for no time, or on nothing
-	Graph   bool  // some jobs wait for others, and come after them
-	Period  int   // jobs of one workflow, of a Graph
 	Timed   bool  // a timetable says when workflows begin
+
+	// Graph is of workflows, one after the other: its nodes are the jobs of each, in their
+	// order. nil: no job waits for another.
+	Graph *dag.Graph
 }
 
 // Job is jobs that came at once and are alike: mostly one.
@@ -41,7 +44,7 @@ type Job struct {
 	MemoryMB int64
 	Owner    uint32
 	Class    string // run times of those of a class are alike; empty: of no class
-	Parents  []int  // indexes into Jobs
+	Parents  []int  // indexes into Jobs, before it
 }
 
 // Events is how much happens in a trace: each job comes and ends.
@@ -103,9 +106,7 @@ func Parse(name string, r io.Reader) (t *Trace, err error) {
 		return nil, grid.Errorf(grid.Invalid, "no job of it ran (%d are left out)", t.Skipped)
 	}
 	t.Name = strings.TrimSuffix(name, filepath.Ext(name))
-	if t.Graph {
-		t.Period = len(t.Jobs)
-	} else {
+	if t.Graph == nil {
 		t.order()
 	}
 	return t, nil
@@ -124,7 +125,7 @@ func (t *Trace) order() {
 // the one before, and the first after that time too.
 // What waits for another waits for that of its own time.
 func (t *Trace) Repeat(times int, every time.Duration) *Trace {
-	out := &Trace{Name: t.Name, Skipped: t.Skipped, Graph: t.Graph, Period: t.Period, Timed: true}
+	out := &Trace{Name: t.Name, Skipped: t.Skipped, Graph: t.Graph, Timed: true}
 	for k := range times {
 		for _, j := range t.Jobs {
 			j.Submit += time.Duration(k+1) * every

@@ -6,7 +6,9 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"strconv"
 
+	"gridburst/dag"
 	"gridburst/internal/grid"
 )
 
@@ -44,7 +46,7 @@ func parseWorkflow(r io.Reader) (*Trace, error) {
 		}
 		return nil, grid.Errorf(grid.Invalid, "it is no workflow in WfFormat: %w", err)
 	}
-	t := &Trace{Graph: true}
+	t := &Trace{}
 	ran := map[string]int{}
 	for i, e := range w.Workflow.Execution.Tasks {
 		ran[e.ID] = i
@@ -80,7 +82,23 @@ func parseWorkflow(r io.Reader) (*Trace, error) {
 	if at := t.sort(); at >= 0 {
 		return nil, grid.Errorf(grid.Invalid, "task %q waits for itself, by way of others", w.Workflow.Specification.Tasks[at].ID)
 	}
-	return t, nil
+	var err error
+	t.Graph, err = t.graph()
+	return t, err
+}
+
+// graph is what the parents of jobs say.
+func (t *Trace) graph() (*dag.Graph, error) {
+	b := dag.NewBuilder(t.Name)
+	for i := range t.Jobs {
+		b.Add(dag.Node{Name: strconv.Itoa(i)})
+		var parents []int32
+		for _, p := range t.Jobs[i].Parents {
+			parents = append(parents, int32(p))
+		}
+		b.Order(parents, []int32{int32(i)})
+	}
+	return b.Graph()
 }
 
 // sort puts jobs behind those that they wait for, and otherwise leaves their order. It
