@@ -94,6 +94,19 @@
 //	vars    = { in = output.a.table }  # comes after a; output.count[3].x, output.count[*].x
 //	for_each = glob("texts/*.txt")     # files that are there when the workflow is handed in
 //
+// Services say when they are ready, begin behind each other, and tell where they are:
+//
+//	service "store" {
+//	  ready_within = "30s"             # else it is there once it is in the queue
+//	  retry {
+//	    times  = 3
+//	    always = true                  # also when it has ended with success
+//	  }
+//	}
+//	service "front" {
+//	  vars = { store = service.store.address }  # comes after store; so after = [node.store]
+//	}
+//
 // A module is another file's workflow as a part of this one. Its nodes are named
 // module+node. Its variables have no values but those that vars gives; what its output
 // blocks name is module.NAME.OUTPUT in vars. Paths in it rest on the outermost workflow's

@@ -346,6 +346,53 @@ func TestRetriesGrow(t *testing.T) {
 	}
 }
 
+// Services stand behind those that they name, or whose address they use.
+func TestServicesHaveAnOrder(t *testing.T) {
+	g := flowOf(t, `
+variable "web" {}
+variable "stores" { type = list(string) }
+job "front" { executable = "/bin/front" }
+job "work" { executable = "/bin/work" }
+workflow "w" {
+  service "store" {
+    for_each     = range(2)
+    file         = "store.sub"
+    ready_within = "90s"
+  }
+  service "web" {
+    file         = "web.sub"
+    ready_within = "1m"
+    vars         = { of = "redis://${service.store[1].address}/0" }
+    retry {
+      times  = 2
+      always = true
+    }
+  }
+  service "front" {
+    after = [node.web, node.store]
+    vars  = { web = service.web.address }
+  }
+  node "work" { vars = { stores = [for s in service.store : s.address] } }
+}`, Outside{})
+	var got []string
+	for i := range g.Len() {
+		n := &g.Nodes[i]
+		got = append(got, fmt.Sprint(n.Name, n.Parents, n.ReadyWithin, n.Always, n.Retries, n.Vars))
+	}
+	want := []string{
+		"store-0[] 90 false 0 []", "store-1[] 90 false 0 []",
+		"web[1] 60 true 2 [{of redis://" + dag.AddressOf(1) + "/0 false}]",
+		"front[0 1 2] 0 false 0 [{web " + dag.AddressOf(2) + " false}]",
+		`work[] 0 false 0 [{stores ["` + dag.AddressOf(0) + `","` + dag.AddressOf(1) + `"] false}]`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := g.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFlowsThatAreWrong(t *testing.T) {
 	files := shelf{
 		"self.hcl": `workflow "s" { module "again" { source = "self.hcl" } }`,
@@ -356,7 +403,12 @@ func TestFlowsThatAreWrong(t *testing.T) {
 		`node "a" { final = 1 }`:                                                   `there is no key "final"`,
 		`final "f" { retries = 2 }`:                                                `a final node has no retries`,
 		`final "f" { for_each = [1] }`:                                             `there is one final node`,
-		`service "s" { after = [node.n] }`:                                         `a service node has no after`,
+		`service "s" { after = [node.n] }`:                                         `no service comes after "n"`,
+		`service "s" { after_any = [node.n] }`:                                     `a service node has no after_any`,
+		`service "s" { ready_within = "0s" }`:                                      `is ready at once`,
+		`node "a" { ready_within = "5s" }`:                                         `only the job of a service`,
+		`node "a" { vars = { x = service.s.address } }`:                            `named "s"`,
+		"node \"a\" {\n retry {\n times = 1\n always = true\n }\n}":                `always is for services`,
 		`service "s" { file = "s" }` + "\n" + `node "b" { after = [node.s] }`:      `no node comes after "s"`,
 		`node "a" { pre {} }`:                                                      `lacks run`,
 		`node "a" { pre { run = "x" } }`:                                           `this is no list`,

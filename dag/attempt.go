@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"cmp"
 	"fmt"
 
 	"gridburst/internal/grid"
@@ -20,9 +21,12 @@ func (h Submitted) happen(s *step) error {
 	n.Cluster, n.Procs = h.Cluster, h.Procs
 	n.Left += h.Procs
 	s.put(h.Node, n)
-	alone := h.Node == s.first && h.Procs > 1
+	g := &s.Graph.Nodes[h.Node]
+	alone := h.Procs > 1 && (h.Node == s.first || g.ReadyWithin > 0)
 	if alone {
-		s.say(h.Node, "a provisioner is one job, and its submit file makes more: they are removed")
+		s.say(h.Node, "a "+g.KindWord()+" is one job, and its submit file makes more: they are removed")
+	} else if g.ReadyWithin > 0 {
+		s.act(s.readiness(h.Node, &n))
 	}
 	if n.Left > 0 && (alone || s.doomed(h.Node) || s.tooMany(h.Node, &n) && !s.waits(h.Node)) {
 		s.remove(h.Node)
@@ -159,7 +163,7 @@ func (s *step) jobEnded(i int32, why string) {
 		exit = n.Exit
 	}
 	if why == "" {
-		why = outcome(exit)
+		why = cmp.Or(s.offDuty(i, &n), outcome(exit))
 	}
 	n.Exit = exit
 	if s.Graph.Nodes[i].Post == nil {
@@ -188,11 +192,11 @@ func (s *step) ended(i int32, exit int32, why string) {
 	live := s.live(i) && g.Kind != ProvisionerNode
 	aborts := live && g.Kind == JobNode && g.Abort != nil && exit == int32(g.Abort.Exit)
 	switch {
-	case exit == 0:
+	case exit == 0 && !(live && g.Always):
 		n.on(grid.NodeSucceed)
 	case live && !aborts && int(n.Attempt) <= g.Retries && (g.Unless == nil || exit != int32(*g.Unless)):
 		n.on(grid.NodeRetry)
-		why += fmt.Sprintf("; attempt %d of %d is next", n.Attempt+1, g.Retries+1)
+		why = fmt.Sprintf("%s; attempt %d of %d is next", cmp.Or(why, "it has ended"), n.Attempt+1, g.Retries+1)
 	default:
 		n.on(grid.NodeFail)
 	}
@@ -200,6 +204,9 @@ func (s *step) ended(i int32, exit int32, why string) {
 		why = fmt.Sprintf("exit code %d of this node ends the run", exit)
 	}
 	n.Script, n.Exit = ScriptNone, exit
+	if n.State != grid.NodeDone {
+		n.Service = ServiceBegins
+	}
 	if n.State == grid.NodeReady && g.RetryWait > 0 {
 		n.Script = ScriptDeferred
 		n.Try++
@@ -218,6 +225,8 @@ func (s *step) ended(i int32, exit int32, why string) {
 	case i == s.first && s.head.Status == RunRunning && s.head.Supply < SupplyComplete:
 		s.say(i, "it ended before it said that all is there, which ends the run")
 		s.stop(RunFailed, ReturnFailed, ConditionError)
+	case g.Kind == ServiceNode:
+		s.serviceEnded(i, why)
 	}
 }
 

@@ -95,6 +95,14 @@ type RunEnded struct {
 // than before.
 type Supplied struct{ State Supply }
 
+// Serving says what is known of a service's job: that it says it is ready, or that its
+// execution ended before the job did. It counts for services that say when they are ready.
+type Serving struct {
+	Node    int32
+	Cluster int32
+	Lost    bool // else it is ready
+}
+
 // Look begins what may be begun, after [Run.Waiting].
 type Look struct{}
 

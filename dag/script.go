@@ -97,6 +97,8 @@ func (h Waited) happen(s *step) error {
 	case h.Node == s.first && s.head.Status == RunClosing && n.State == grid.NodeSubmitted:
 		s.say(h.Node, "it had not given back what it brought up in time")
 		s.remove(h.Node)
+	case n.State == grid.NodeSubmitted && s.Graph.Nodes[h.Node].ReadyWithin > 0 && n.Service == ServiceBegins && s.live(h.Node):
+		s.dismissService(h.Node, ServiceLate)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type nodeSubmission struct {
 	attempt uint32
 	graph   dag.Node
 	vars    []dag.Var
-	text    *dag.Graph // of which a submit description is its own; nil: it has a file
+	whole   *dag.Graph // of a node that is a job
 	prio    int32      // of its run
 }
 
@@ -68,11 +68,13 @@ func nodeKey(run uint32, node int32, attempt uint32) string {
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
 	r.Domain, r.Own = d.c.Domain, d.c.Commands
-	if n.text != nil {
-		r.Described(n.text, &n.graph)
-	}
+	r.Described(n.whole, &n.graph)
 	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
-	for _, x := range n.vars {
+	vars, err := d.addressed(run, n)
+	if err != nil {
+		return done, err
+	}
+	for _, x := range vars {
 		r.Vars = append(r.Vars, submit.Var(x))
 	}
 	r.Vars = append(r.Vars, submit.Var{Name: "+DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)}, submit.Var{Name: "DAGManJobId", Value: strconv.FormatUint(uint64(n.run), 10)})
