@@ -90,6 +90,10 @@
 //	  wait   = "30s"                   # before the second attempt; twice as long before each further
 //	  memory = ["1GiB", "2GiB"]        # of the first attempt, of all others; also cpus, disk
 //	}
+//	timeout = "2h"                     # an attempt's job that has not ended by then fails
+//	done_exits = [3]                   # exit codes with which the node is done, besides 0
+//	when = node.check.exit == 3        # else it is skipped, which counts as done; also .status,
+//	                                   # "done", "failed" or "skipped". It waits for these nodes' ends
 //	outputs = { table = "t.csv" }      # names for what the node makes
 //	vars    = { in = output.a.table }  # comes after a; output.count[3].x, output.count[*].x
 //	for_each = glob("texts/*.txt")     # files that are there when the workflow is handed in

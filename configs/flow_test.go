@@ -346,6 +346,45 @@ func TestRetriesGrow(t *testing.T) {
 	}
 }
 
+// A node runs on a condition, which names what came of others.
+func TestConditionsAreOfNodes(t *testing.T) {
+	g := flowOf(t, `
+locals { bad = 3 }
+workflow "w" {
+  node "check" {
+    for_each   = ["x", "y"]
+    file       = "check.sub"
+    done_exits = [3, -9]
+  }
+  node "mend" {
+    for_each = range(2)
+    file     = "mend.sub"
+    when     = node.check[each.key].exit == local.bad && each.value < 5
+  }
+  node "tell" {
+    file  = "tell.sub"
+    after = [node.mend]
+    when  = (node.mend[0].status != "skipped" || !(node.check[1].status == "done"))
+  }
+}`, Outside{})
+	var got []string
+	for i := range g.Len() {
+		n := &g.Nodes[i]
+		got = append(got, fmt.Sprint(n.Name, n.Parents, n.Weak, n.DoneExit, " ", n.When))
+	}
+	want := []string{
+		"check-0[] [] [3 -9] ", "check-1[] [] [3 -9] ",
+		"mend-0[0] [0] [] (Exit0 == 3) && (0 < 5)", "mend-1[1] [1] [] (Exit1 == 3) && (1 < 5)",
+		`tell[1 2 3] [1] [] ((Status2 != "skipped") || !(Status1 == "done"))`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := g.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Services stand behind those that they name, or whose address they use.
 func TestServicesHaveAnOrder(t *testing.T) {
 	g := flowOf(t, `
@@ -406,6 +445,15 @@ func TestFlowsThatAreWrong(t *testing.T) {
 		`service "s" { after = [node.n] }`:                                         `no service comes after "n"`,
 		`service "s" { after_any = [node.n] }`:                                     `a service node has no after_any`,
 		`service "s" { ready_within = "0s" }`:                                      `is ready at once`,
+		`service "s" { timeout = "5s" }`:                                           `only a job that ends by itself`,
+		`node "a" { timeout = "0s" }`:                                              `is done at once`,
+		`node "a" { when = node.n.exit }` + "\n" + `node "b" { when = 3 > 2 }`:     `rests on what came of nodes`,
+		`node "a" { when = node.n.exti == 3 }`:                                     `there is no result "exti"`,
+		`node "a" { when = node.m.exit == 3 }`:                                     `there is no node "m"`,
+		`node "a" { when = random(9) > node.n.exit }`:                              `nothing that passes`,
+		"node \"a\" {\n file = \"a\"\n when = node.a.exit == 3\n}":                 `wait for each other`,
+		`final "f" { when = node.n.exit == 3 }`:                                    `a final node has no when`,
+		`node "a" { done_exits = [0] }`:                                            `no list of exit codes`,
 		`node "a" { ready_within = "5s" }`:                                         `only the job of a service`,
 		`node "a" { vars = { x = service.s.address } }`:                            `named "s"`,
 		"node \"a\" {\n retry {\n times = 1\n always = true\n }\n}":                `always is for services`,

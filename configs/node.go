@@ -18,7 +18,8 @@ import (
 // nodeKeys are what a node block may say.
 var nodeKeys = []string{
 	"job", "file", "dag", "dir", "for_each", "after", "after_any", "vars", "outputs", "retries", "unless_exit", "priority", "category", "noop", "done",
-	"pre_skip", "tolerance", "tolerance_wait", "save_point", "ready_within",
+	"pre_skip", "tolerance", "tolerance_wait", "save_point", "ready_within", "timeout", "when",
+	"done_exits",
 }
 
 // nodeBlocks are the blocks that it may hold.
@@ -79,6 +80,10 @@ func (w *workflow) set(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 		n.Dir, _ = w.text(a.Expr, i)
 	case "ready_within":
 		n.ReadyWithin = w.seconds(a.Expr)
+	case "done_exits":
+		n.DoneExit = w.exits(a.Expr, i)
+	case "timeout":
+		n.Timeout = w.seconds(a.Expr)
 	case "pre_skip":
 		n.PreSkip, _ = w.number(a.Expr, i, 1, 255)
 	case "tolerance":
@@ -234,6 +239,11 @@ func (w *workflow) agree(b *nodeBlock, n *dag.Node) {
 		w.fail(a.NameRange, "only the job of a service says when it is ready", "All nodes wait for services; a provisioner is ready when it says so.")
 	case n.ReadyWithin == 0 && !w.diags.HasErrors():
 		w.fail(a.Expr.Range(), "nothing is ready at once", `As in: ready_within = "30s"`)
+	}
+	if a := has("timeout"); a != nil && (n.Noop || n.Kind == dag.ServiceNode || n.Kind == dag.ProvisionerNode) {
+		w.fail(a.NameRange, "only a job that ends by itself has a timeout", "A service has ready_within; a provisioner has ten minutes for giving back.")
+	} else if a != nil && n.Timeout == 0 && !w.diags.HasErrors() {
+		w.fail(a.Expr.Range(), "nothing is done at once", `As in: timeout = "2h"`)
 	}
 	if a := has("dag"); a != nil {
 		for _, key := range []string{"job", "file"} {

@@ -162,7 +162,7 @@ func (s *step) ask(i int32) {
 	w := s.wants(i, &n.Record)
 	if n.State == grid.NodeReady {
 		n.Attempt++
-		n.Cluster, n.Procs, n.Left, n.Bad, n.Exit, n.Pre, n.Try, n.Script, n.Service = 0, 0, 0, 0, 0, 0, 0, ScriptNone, ServiceBegins
+		n.Cluster, n.Procs, n.Left, n.Bad, n.Exit, n.Pre, n.Try, n.Script, n.Progress = 0, 0, 0, 0, 0, 0, 0, ScriptNone, ProgressNone
 		s.save(i, &n)
 	}
 	switch w {

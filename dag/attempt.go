@@ -3,6 +3,7 @@ package dag
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"gridburst/internal/grid"
 )
@@ -25,11 +26,13 @@ func (h Submitted) happen(s *step) error {
 	alone := h.Procs > 1 && (h.Node == s.first || g.ReadyWithin > 0)
 	if alone {
 		s.say(h.Node, "a "+g.KindWord()+" is one job, and its submit file makes more: they are removed")
-	} else if g.ReadyWithin > 0 {
-		s.act(s.readiness(h.Node, &n))
 	}
-	if n.Left > 0 && (alone || s.doomed(h.Node) || s.tooMany(h.Node, &n) && !s.waits(h.Node)) {
+	switch {
+	case n.Left <= 0:
+	case alone || s.doomed(h.Node) || s.tooMany(h.Node, &n) && !s.waits(h.Node):
 		s.remove(h.Node)
+	default:
+		s.watch(h.Node)
 	}
 	s.judge(h.Node)
 	return nil
@@ -91,6 +94,8 @@ func (h RunStarted) happen(s *step) error {
 	s.put(h.Node, n)
 	if s.doomed(h.Node) {
 		s.remove(h.Node)
+	} else {
+		s.watch(h.Node)
 	}
 	return nil
 }
@@ -163,7 +168,9 @@ func (s *step) jobEnded(i int32, why string) {
 		exit = n.Exit
 	}
 	if why == "" {
-		why = cmp.Or(s.offDuty(i, &n), outcome(exit))
+		if why = outcome(exit); exit != 0 {
+			why = cmp.Or(s.cutBy(i, &n), why)
+		}
 	}
 	n.Exit = exit
 	if s.Graph.Nodes[i].Post == nil {
@@ -192,7 +199,7 @@ func (s *step) ended(i int32, exit int32, why string) {
 	live := s.live(i) && g.Kind != ProvisionerNode
 	aborts := live && g.Kind == JobNode && g.Abort != nil && exit == int32(g.Abort.Exit)
 	switch {
-	case exit == 0 && !(live && g.Always):
+	case exit == 0 && !(live && g.Always), slices.Contains(g.DoneExit, exit):
 		n.on(grid.NodeSucceed)
 	case live && !aborts && int(n.Attempt) <= g.Retries && (g.Unless == nil || exit != int32(*g.Unless)):
 		n.on(grid.NodeRetry)
@@ -205,7 +212,7 @@ func (s *step) ended(i int32, exit int32, why string) {
 	}
 	n.Script, n.Exit = ScriptNone, exit
 	if n.State != grid.NodeDone {
-		n.Service = ServiceBegins
+		n.Progress = ProgressNone
 	}
 	if n.State == grid.NodeReady && g.RetryWait > 0 {
 		n.Script = ScriptDeferred

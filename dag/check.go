@@ -64,6 +64,12 @@ func (g *Graph) Check() error {
 	if c := g.cycle(); c != nil {
 		return bad("%w", c)
 	}
+	// Their neighbours have been looked at.
+	for i := range g.Nodes {
+		if err := g.checkWhen(int32(i)); err != nil {
+			return bad("node %s: %w", grid.Printable(g.Nodes[i].Name), err)
+		}
+	}
 	return nil
 }
 
@@ -76,6 +82,8 @@ func (n *Node) check(g *Graph) error {
 		return grid.Errorf(grid.Invalid, "it has parents or children, and is not one of those that are ordered")
 	case n.Kind != ServiceNode && (n.ReadyWithin != 0 || n.Always):
 		return grid.Errorf(grid.Invalid, "it says when it is ready, or is always tried again, and is no service")
+	case n.Timeout < 0, n.Timeout > 0 && (n.Noop || n.Kind == ServiceNode || n.Kind == ProvisionerNode):
+		return grid.Errorf(grid.Invalid, "it has a timeout, and is none of the nodes whose jobs end by themselves")
 	case n.ReadyWithin < 0, n.ReadyWithin > 0 && (n.Noop || n.Done || n.Subdag):
 		return grid.Errorf(grid.Invalid, "it has no job that could say when it is ready, or no time for it")
 	case n.Submit != "" && g.Description(n.Submit) == nil:

@@ -46,7 +46,7 @@ func (h Supplied) happen(s *step) error {
 
 func (s *step) deadline() Wait {
 	n := s.get(s.first)
-	return Wait{s.first, n.Attempt, n.Try, ProvisionerDeadline}
+	return Wait{Node: s.first, Attempt: n.Attempt, Try: n.Try, For: ProvisionerDeadline}
 }
 
 // advance brings the run nearer to its end, when nothing runs and nothing can.

@@ -128,7 +128,7 @@ func (r *Record) plausible() bool {
 	case grid.NodeDone, grid.NodeFailed:
 		return !r.Asked
 	case grid.NodeSubmitted:
-		return !r.Asked && r.Left > 0 && r.Service <= ServiceLost
+		return !r.Asked && r.Left > 0 && r.Progress <= ProgressLost
 	case grid.NodePre:
 		return r.Script != ScriptNone && r.Script <= ScriptOver && (!r.Asked || r.Script == ScriptOver)
 	case grid.NodePost:
@@ -416,7 +416,11 @@ func follow(b board, ended []int32) {
 			if waits && !pass {
 				n.on(grid.NodeGiveUp)
 			} else if waits && n.missing == 0 {
-				release(&n.Record, &g.Nodes[c])
+				if holds(b, c) {
+					release(&n.Record, &g.Nodes[c])
+				} else {
+					n.on(grid.NodeSucceed)
+				}
 			}
 			b.put(c, n)
 			if waits && n.State.Final() {

@@ -25,7 +25,7 @@ func (g *Graph) services() (n int) {
 // submitted for the first time.
 func (r *Run) unserved(i int32, rec *Record) bool {
 	if r.Graph.Nodes[i].ReadyWithin > 0 {
-		return rec.Service != ServiceReady
+		return rec.Progress != ProgressReady
 	}
 	return rec.Attempt == 0 && !rec.State.Final() || rec.Attempt == 1 && (rec.Asked || rec.State == grid.NodePre)
 }
@@ -51,45 +51,58 @@ func (s *step) served(i int32) bool {
 	})
 }
 
-// within is how long a service may take to say that it is ready.
-func (n *Node) within() time.Duration { return time.Duration(n.ReadyWithin) * time.Second }
+// within is how long an attempt's job may take: a service to say that it is ready, any other
+// node to end; 0: as long as it takes.
+func (n *Node) within() time.Duration {
+	return time.Duration(max(n.ReadyWithin, n.Timeout)) * time.Second
+}
 
-func (s *step) readiness(i int32, n *node) Wait {
-	return Wait{i, n.Attempt, n.Try, s.Graph.Nodes[i].within()}
+// timed reports whether the time of an attempt's job of node i runs.
+func (s *step) timed(i int32, n *node) bool {
+	return s.Graph.Nodes[i].within() > 0 && n.State == grid.NodeSubmitted && n.Progress == ProgressNone
+}
+
+// watch asks to be told when the time of an attempt's job of node i is over, if it has one.
+func (s *step) watch(i int32) {
+	if n := s.get(i); s.timed(i, &n) {
+		s.act(Wait{Node: i, Attempt: n.Attempt, Try: n.Try, For: s.Graph.Nodes[i].within(), Submitted: true})
+	}
 }
 
 func (h Serving) happen(s *step) error {
 	n, err := s.node(h.Node)
-	if err != nil || s.Graph.Nodes[h.Node].ReadyWithin == 0 || n.State != grid.NodeSubmitted || n.Cluster != h.Cluster || n.Service > ServiceReady {
+	if err != nil || s.Graph.Nodes[h.Node].ReadyWithin == 0 || n.State != grid.NodeSubmitted || n.Cluster != h.Cluster || n.Progress > ProgressReady {
 		return err
 	}
 	if h.Lost {
-		s.dismissService(h.Node, ServiceLost)
+		s.cut(h.Node, ProgressLost)
 		return nil
 	}
-	if n.Service == ServiceBegins {
-		n.Service = ServiceReady
+	if n.Progress == ProgressNone {
+		n.Progress = ProgressReady
 		s.say(h.Node, "it is ready")
 		s.put(h.Node, n)
 	}
 	return nil
 }
 
-// dismissService removes the job of a service that is of no use any more.
-func (s *step) dismissService(i int32, to Service) {
+// cut removes an attempt's job that is of no use any more.
+func (s *step) cut(i int32, to Progress) {
 	n := s.get(i)
-	n.Service = to
-	s.say(i, s.offDuty(i, &n))
+	n.Progress = to
+	s.say(i, s.cutBy(i, &n))
 	s.put(i, n)
 	s.remove(i)
 }
 
-// offDuty says why a service's job was removed by its run; empty: it was not.
-func (s *step) offDuty(i int32, n *node) string {
-	switch n.Service {
-	case ServiceLate:
-		return fmt.Sprintf("it did not say within %v that it is ready", s.Graph.Nodes[i].within())
-	case ServiceLost:
+// cutBy says why the run removed an attempt's job; empty: it did not.
+func (s *step) cutBy(i int32, n *node) string {
+	switch within := s.Graph.Nodes[i].within(); {
+	case n.Progress == ProgressLate && s.Graph.Nodes[i].Kind == ServiceNode:
+		return fmt.Sprintf("it did not say within %v that it is ready", within)
+	case n.Progress == ProgressLate:
+		return fmt.Sprintf("it was not done within %v", within)
+	case n.Progress == ProgressLost:
 		return "its execution was cut off"
 	}
 	return ""
@@ -107,7 +120,7 @@ func (s *step) serviceEnded(i int32, why string) {
 				s.dismiss(p)
 			}
 		}
-	case s.head.Status == RunRunning && n.State.Final() && g.ReadyWithin > 0 && n.Service != ServiceReady:
+	case s.head.Status == RunRunning && n.State.Final() && g.ReadyWithin > 0 && n.Progress != ProgressReady:
 		if why == "" {
 			why = "it has ended"
 		}

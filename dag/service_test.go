@@ -177,14 +177,45 @@ func TestAServiceIsTriedAgainAsItSays(t *testing.T) {
 	equal(t, s.submitted("store", 2), "-store")
 }
 
+func TestAnAttemptHasItsTime(t *testing.T) {
+	g := made(t, func(n *Node) {
+		n.Retries, n.Timeout, n.Subdag = 1, 7, n.Name == "b"
+		if n.Name == "a" {
+			n.Post = &Script{Program: "post"}
+		}
+	}, "a > c", "b")
+	s, acts := begin(t, g, Header{})
+	equal(t, acts, "a1 b1.run")
+	equal(t, s.submitted("a", 2), "a wait 7s")
+	equal(t, s.tell(RunStarted{Node: 2, Attempt: 1, Run: 9}), "b wait 7s")
+	equal(t, s.left("a", 0), "")
+	acts, why := s.why(Waited{Node: 0, Attempt: 1})
+	equal(t, acts, "-a")
+	equal(t, why, "a: it was not done within 7s")
+	equal(t, s.tell(Resume{}), "-a b wait 7s")
+	acts, why = s.why(ProcsLeft{Node: 0, Cluster: 1, At: Position{Index: 50}, Procs: 1, Exit: ExitRemoved})
+	equal(t, acts, "a1.post0") // it is told
+	equal(t, why, "a: it was not done within 7s")
+	equal(t, s.script("a", 1), "a2")
+	equal(t, s.tell(Waited{Node: 0, Attempt: 1}), "") // of the attempt before
+	// One that was done meanwhile has done it.
+	equal(t, s.submitted("a", 1), "a wait 7s")
+	equal(t, s.tell(Waited{Node: 0, Attempt: 2}), "-a")
+	equal(t, s.tell(ProcsLeft{Node: 0, Cluster: 2, At: Position{Index: 60}, Procs: 1}), "a2.post0")
+	equal(t, s.script("a", 0), "c1")
+	equal(t, s.tell(Waited{Node: 2, Attempt: 1}), "-b.run9")
+	equal(t, s.tell(RunEnded{Node: 2, Attempt: 1, Run: 9, Exit: 2}), "b2.run")
+}
+
 func TestWhatNoServiceIsIsRefused(t *testing.T) {
 	for name, spoil := range map[string]func(g *Graph){
-		"a node that is ready":    func(g *Graph) { g.Nodes[0].ReadyWithin = 1 },
-		"a node that is always":   func(g *Graph) { g.Nodes[0].Always = true },
-		"a service without a job": func(g *Graph) { g.Nodes[2].Noop = true },
-		"a node behind a service": func(g *Graph) { g.Nodes[4].Children, g.Nodes[0].Parents = []int32{0}, []int32{4} },
-		"a weak service":          func(g *Graph) { g.Nodes[3].Weak = []int32{2} },
-		"no time":                 func(g *Graph) { g.Nodes[3].ReadyWithin = -1 },
+		"a node that is ready":     func(g *Graph) { g.Nodes[0].ReadyWithin = 1 },
+		"a service with a timeout": func(g *Graph) { g.Nodes[2].Timeout = 1 },
+		"a node that is always":    func(g *Graph) { g.Nodes[0].Always = true },
+		"a service without a job":  func(g *Graph) { g.Nodes[2].Noop = true },
+		"a node behind a service":  func(g *Graph) { g.Nodes[4].Children, g.Nodes[0].Parents = []int32{0}, []int32{4} },
+		"a weak service":           func(g *Graph) { g.Nodes[3].Weak = []int32{2} },
+		"no time":                  func(g *Graph) { g.Nodes[3].ReadyWithin = -1 },
 	} {
 		g := served(t, nil)
 		spoil(g)
@@ -233,7 +264,7 @@ func TestServicesUnderCrashes(t *testing.T) {
 		b := NewBuilder("services")
 		for i := range w.g.Nodes[:n] {
 			x := w.g.Nodes[i]
-			x.Parents, x.Children, x.Weak = nil, nil, nil
+			x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
 			b.Add(x)
 		}
 		b.Limit("narrow", 1)
@@ -310,7 +341,7 @@ func TestServicesUnderCrashes(t *testing.T) {
 				}
 				for k := range int32(services) {
 					needed := g.Nodes[i].Kind == JobNode || slices.Contains(g.Nodes[i].Parents, n+k)
-					if s := w.run.Record(n + k); needed && s.Service != ServiceReady {
+					if s := w.run.Record(n + k); needed && s.Progress != ProgressReady {
 						t.Fatalf("node %d began while service %d was as %+v", i, n+k, s)
 					}
 				}

@@ -114,12 +114,12 @@ func (Resume) happen(s *step) error {
 			s.act(s.submission(i, &n))
 		case n.State == grid.NodeSubmitted:
 			switch {
-			case s.doomed(i), n.Service > ServiceReady, s.tooMany(i, &n) && !s.waits(i):
+			case s.doomed(i), n.Progress > ProgressReady, s.tooMany(i, &n) && !s.waits(i):
 				s.remove(i)
 			case i == s.first && s.head.Status == RunClosing:
 				s.act(s.deadline())
-			case s.Graph.Nodes[i].ReadyWithin > 0 && n.Service == ServiceBegins:
-				s.act(s.readiness(i, &n))
+			default:
+				s.watch(i)
 			}
 		case n.Script == ScriptRuns && s.doomed(i):
 			s.act(KillScript{i, n.Attempt, n.State, n.Try})

@@ -91,7 +91,7 @@ func (d *Daemon) addressed(run *ledger.Dag, n nodeSubmission) ([]dag.Var, error)
 		name := grid.Printable(n.whole.Nodes[i].Name)
 		rec, _ := v.Node(n.run, i)
 		expr := ""
-		if _, there := v.Job(grid.JobID{Cluster: rec.Cluster}); there && rec.State == grid.NodeSubmitted && rec.Service == dag.ServiceReady {
+		if _, there := v.Job(grid.JobID{Cluster: rec.Cluster}); there && rec.State == grid.NodeSubmitted && rec.Progress == dag.ProgressReady {
 			var err error
 			if expr, err = d.said(v, rec.Cluster, attrAddress); err != nil {
 				return "", err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -421,6 +422,9 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 		}
 		return g.step(ctx, child, dag.Remove{})
 	case dag.Wait:
+		if a.Submitted {
+			a.For -= g.since(r, a.Node)
+		}
 		g.wait(ctx, r.id, a)
 	case dag.Save:
 		g.save(ctx, r, a)
@@ -435,6 +439,23 @@ func (g *dags) wait(ctx context.Context, run uint32, a dag.Wait) {
 			g.tell(ctx, told{run: run, h: dag.Waited{Node: a.Node, Attempt: a.Attempt, Try: a.Try}})
 		}
 	})
+}
+
+// since is how long ago the job, or the run, of a node's attempt came to be.
+func (g *dags) since(r *dagRun, node int32) time.Duration {
+	v, of := g.d.ledger.View(), r.run.Record(node).Cluster
+	var at int64
+	if r.run.Graph.Nodes[node].Subdag {
+		child, _ := v.Dag(uint32(of))
+		at = child.Started
+	} else {
+		c, _ := v.Cluster(of)
+		at = c.QDate
+	}
+	if at == 0 {
+		return 0 // it has gone, and its end is on its way
+	}
+	return max(time.Since(time.UnixMilli(at)), 0)
 }
 
 // tell hands over what was done beside the goroutine of the runs.

@@ -182,6 +182,9 @@ func TestWhatADagFileCannotSayIsNotWritten(t *testing.T) {
 	for name, spoil := range map[string]func(*dag.Graph){
 		"a job block":          func(g *dag.Graph) { g.Nodes[0].Job = "count" },
 		"a wait":               func(g *dag.Graph) { g.Nodes[0].RetryWait = 5 },
+		"a condition":          func(g *dag.Graph) { g.Nodes[0].When = "true" },
+		"an exit code":         func(g *dag.Graph) { g.Nodes[0].DoneExit = []int32{3} },
+		"a timeout":            func(g *dag.Graph) { g.Nodes[0].Timeout = 5 },
 		"a readiness":          func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].ReadyWithin = dag.ServiceNode, 5 },
 		"an order of services": func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].Children = dag.ServiceNode, []int32{0} },
 		"a limit of the run":   func(g *dag.Graph) { g.MaxJobs = 3 },

@@ -123,7 +123,7 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 }
 
 func (e *enc) node(n *dag.Record) {
-	more := n.Skipped || n.Script != 0 || n.Procs != 0 || n.Pre != 0 || n.Try != 0 || n.Service != 0
+	more := n.Skipped || n.Script != 0 || n.Procs != 0 || n.Pre != 0 || n.Try != 0 || n.Progress != 0
 	flag := byte(0)
 	if more {
 		flag = longer
@@ -139,7 +139,7 @@ func (e *enc) node(n *dag.Record) {
 	e.u(uint64(n.Seen.Seq))
 	if more {
 		flag = 0
-		if n.Service != 0 {
+		if n.Progress != 0 {
 			flag = longer
 		}
 		e.bool(n.Skipped)
@@ -147,8 +147,8 @@ func (e *enc) node(n *dag.Record) {
 		e.u(uint64(n.Procs))
 		e.i(int64(n.Pre))
 		e.u(uint64(n.Try))
-		if n.Service != 0 {
-			e.byte(byte(n.Service))
+		if n.Progress != 0 {
+			e.byte(byte(n.Progress))
 		}
 	}
 }
@@ -164,7 +164,7 @@ func (d *dec) node() dag.Record {
 		script := d.byte()
 		n.Script, n.Procs, n.Pre, n.Try = dag.Stage(script&^longer), d.id(), d.i32(), d.u32()
 		if script&longer != 0 {
-			n.Service = dag.Service(d.byte())
+			n.Progress = dag.Progress(d.byte())
 		}
 	}
 	return n

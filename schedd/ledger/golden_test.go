@@ -118,11 +118,11 @@ func writeServices(t *testing.T, path string) {
 	head := dag.Header{Status: dag.RunRunning}
 	for attempt := range uint32(5) {
 		n := dag.Record{State: grid.NodeSubmitted, Attempt: attempt + 1, Cluster: int32(attempt) + 1, Procs: 1, Left: 1, Try: attempt % 2}
-		for _, to := range []dag.Service{dag.ServiceBegins, dag.ServiceReady, dag.ServiceLate, dag.ServiceLost} {
-			n.Service = to
+		for _, to := range []dag.Progress{dag.ProgressNone, dag.ProgressReady, dag.ProgressLate, dag.ProgressLost} {
+			n.Progress = to
 			was := head.Version
 			head.Version++
-			h.do(&StepDag{Dag: run, Version: was, Header: head, Nodes: []NodeChange{{0, n, "so it went"}, {1, dag.Record{State: grid.NodeSubmitted, Service: to}, ""}}})
+			h.do(&StepDag{Dag: run, Version: was, Header: head, Nodes: []NodeChange{{0, n, "so it went"}, {1, dag.Record{State: grid.NodeSubmitted, Progress: to}, ""}}})
 		}
 	}
 	h.write(path)

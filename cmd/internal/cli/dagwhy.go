@@ -64,7 +64,10 @@ func (w *asked) of(i int32) []string {
 		}
 		return []string{fmt.Sprintf("%s is in the queue: gq %d shows its jobs, gq --why %d.0 what the first waits for.", who, n.Cluster, n.Cluster)}
 	case "done":
-		return []string{fmt.Sprintf("%s is done.", who)}
+		if n.Skipped {
+			return []string{who + " was skipped: its condition did not hold, or somebody said that it counts as done."}
+		}
+		return []string{who + " is done."}
 	case "failed":
 		out := []string{fmt.Sprintf("%s has failed: %s, in attempt %d of %d.", who, exitWords(n.Exit), n.Attempt, n.Retries+1)}
 		if n.Cluster != 0 {
