@@ -89,6 +89,7 @@
 //	  times  = 2
 //	  wait   = "30s"                   # before the second attempt; twice as long before each further
 //	  memory = ["1GiB", "2GiB"]        # of the first attempt, of all others; also cpus, disk
+//	  elsewhere = true                 # on another machine than the attempts before
 //	}
 //	timeout = "2h"                     # an attempt's job that has not ended by then fails
 //	done_exits = [3]                   # exit codes with which the node is done, besides 0

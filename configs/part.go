@@ -211,7 +211,7 @@ var growing = map[string]struct {
 }{"cpus": {"RequestCpus", 0}, "memory": {"RequestMemory", 1 << 20}, "disk": {"RequestDisk", 1 << 10}}
 
 // retryKeys are the others.
-var retryKeys = []string{"times", "unless_exit", "wait", "always"}
+var retryKeys = []string{"times", "unless_exit", "wait", "always", "elsewhere"}
 
 // seconds is a duration in whole seconds, rounded up.
 func (w *workflow) seconds(e hclsyntax.Expression) int {
@@ -236,6 +236,10 @@ func (w *workflow) retry(n *dag.Node, b *hclsyntax.Block, i instance) {
 			}
 		case a.Name == "wait":
 			n.RetryWait = w.seconds(a.Expr)
+		case a.Name == "elsewhere":
+			if n.Elsewhere = w.bool(a.Expr, i); n.Subdag || n.Noop {
+				w.fail(a.NameRange, "this node has no job that could be elsewhere", "")
+			}
 		case a.Name == "always":
 			if n.Always = w.bool(a.Expr, i); n.Kind != dag.ServiceNode {
 				w.fail(a.NameRange, "always is for services", "Any other node that has succeeded is done.")

@@ -86,6 +86,8 @@ func (n *Node) check(g *Graph) error {
 		return grid.Errorf(grid.Invalid, "it has a timeout, and is none of the nodes whose jobs end by themselves")
 	case n.ReadyWithin < 0, n.ReadyWithin > 0 && (n.Noop || n.Done || n.Subdag):
 		return grid.Errorf(grid.Invalid, "it has no job that could say when it is ready, or no time for it")
+	case n.Elsewhere && (n.Subdag || n.Noop):
+		return grid.Errorf(grid.Invalid, "it is to be tried on another machine, and has no job")
 	case n.Submit != "" && g.Description(n.Submit) == nil:
 		return grid.Errorf(grid.Invalid, "there is no submit description %s", grid.Printable(n.Submit))
 	case n.Subdag && n.File == "":

@@ -57,8 +57,9 @@ type Node struct {
 	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
 	Weak      []int32    `json:"weak,omitempty"`      // of Parents, those that need only have ended, ascending
 
-	When     string  `json:"when,omitempty"`     // a ClassAd expression over what came of its parents (see [Result]), without which it is skipped: it counts as done and does not run
-	DoneExit []int32 `json:"doneexit,omitempty"` // exit codes other than 0 with which it is done
+	When      string  `json:"when,omitempty"`      // a ClassAd expression over what came of its parents (see [Result]), without which it is skipped: it counts as done and does not run
+	Elsewhere bool    `json:"elsewhere,omitempty"` // a further attempt is for another machine than those of the attempts before
+	DoneExit  []int32 `json:"doneexit,omitempty"`  // exit codes other than 0 with which it is done
 
 	// Of no service or provisioner.
 	Timeout int `json:"timeout,omitempty"` // seconds from its submission within which the job of an attempt ends, or the attempt has failed; 0: as long as it takes

@@ -184,6 +184,7 @@ func TestWhatADagFileCannotSayIsNotWritten(t *testing.T) {
 		"a wait":               func(g *dag.Graph) { g.Nodes[0].RetryWait = 5 },
 		"a condition":          func(g *dag.Graph) { g.Nodes[0].When = "true" },
 		"an exit code":         func(g *dag.Graph) { g.Nodes[0].DoneExit = []int32{3} },
+		"another machine":      func(g *dag.Graph) { g.Nodes[0].Elsewhere = true },
 		"a timeout":            func(g *dag.Graph) { g.Nodes[0].Timeout = 5 },
 		"a readiness":          func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].ReadyWithin = dag.ServiceNode, 5 },
 		"an order of services": func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].Children = dag.ServiceNode, []int32{0} },
