@@ -10,7 +10,7 @@ GO    ?= go
 BIN   := build/bin
 TOOLS := $(GO) tool -modfile=go.tools.mod
 
-.PHONY: run up down build man test test-real soak chaos chaos-kills chaos-proof bench replay corpus ovirt-coverage lint fmt check clean
+.PHONY: run up down build man test test-real soak workflows chaos chaos-kills chaos-proof bench replay corpus ovirt-coverage lint fmt check clean
 
 run: build
 	$(BIN)/grun demo
@@ -48,6 +48,7 @@ soak: build
 	$(BIN)/gchaos engines --faults 300 --vms 200 --foreign 100 $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos kills $(if $(SEED),--seed $(SEED))
 	$(BIN)/gchaos dags $(if $(SEED),--seed $(SEED))
+	$(BIN)/gchaos traces --bin $(BIN) internal/replay/testdata/workflows/*.json
 	$(GO) test -count=1 -timeout 1h ./schedd -run 'TestOccurrencesUnder|TestWindowsUnder|TestARestoredQueueBegins' -cron-instants 1000000
 	$(GO) test -count=1 -timeout 1h ./dag/trigger -run TestDaysOfChangeOfFortyZones -zone-rounds 100
 	.ci/cuts 30
@@ -69,6 +70,10 @@ chaos-proof: build
 
 bench: build
 	$(BIN)/gbench
+
+# The workflows of the traces as DAGs, over machines of a simulated engine.
+workflows: build
+	$(BIN)/gchaos traces --bin $(BIN) internal/replay/testdata/workflows/*.json
 
 # Every policy over every trace: docs/bursts.md has the table. SEEDS=n is the mean of so many.
 replay: build

@@ -159,6 +159,18 @@ func TestExamplesAreWithoutMistakes(t *testing.T) {
 			}
 		})
 	}
+	// Its jobs name programs that not every machine has.
+	file, err := filepath.Abs(filepath.Join(examples, "services", "services.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, diags, err := jobfile.Workflow(file, "services.hcl")
+	if err != nil || len(diags) > 0 {
+		t.Fatalf("services.hcl: %v %v", err, diags)
+	}
+	if err := g.Check(); err != nil || g.Len() != 14 {
+		t.Errorf("services.hcl: %v, %d nodes", err, g.Len())
+	}
 	src, err := os.ReadFile(filepath.Join(examples, "schedd.hcl"))
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CORPUS", corpus)
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("CONDOR", os.Getenv("GRIDBURST_CONDOR"))
+			e.Setenv("SERVICES", os.Getenv("GRIDBURST_SERVICES"))
 			shown, err := filepath.Abs(examples)
 			if err != nil {
 				return err
@@ -78,6 +79,8 @@ func TestScripts(t *testing.T) {
 				return os.Getuid() == 0, nil
 			case "condor":
 				return os.Getenv("GRIDBURST_CONDOR") != "", nil
+			case "services":
+				return os.Getenv("GRIDBURST_SERVICES") != "", nil
 			case "slow": // minutes may pass
 				return os.Getenv("GRIDBURST_SLOW") != "", nil
 			}

@@ -89,10 +89,28 @@
 //	  times  = 2
 //	  wait   = "30s"                   # before the second attempt; twice as long before each further
 //	  memory = ["1GiB", "2GiB"]        # of the first attempt, of all others; also cpus, disk
+//	  elsewhere = true                 # on another machine than the attempts before
 //	}
+//	timeout = "2h"                     # an attempt's job that has not ended by then fails
+//	done_exits = [3]                   # exit codes with which the node is done, besides 0
+//	when = node.check.exit == 3        # else it is skipped, which counts as done; also .status,
+//	                                   # "done", "failed" or "skipped". It waits for these nodes' ends
 //	outputs = { table = "t.csv" }      # names for what the node makes
 //	vars    = { in = output.a.table }  # comes after a; output.count[3].x, output.count[*].x
 //	for_each = glob("texts/*.txt")     # files that are there when the workflow is handed in
+//
+// Services say when they are ready, begin behind each other, and tell where they are:
+//
+//	service "store" {
+//	  ready_within = "30s"             # else it is there once it is in the queue
+//	  retry {
+//	    times  = 3
+//	    always = true                  # also when it has ended with success
+//	  }
+//	}
+//	service "front" {
+//	  vars = { store = service.store.address }  # comes after store; so after = [node.store]
+//	}
 //
 // A module is another file's workflow as a part of this one. Its nodes are named
 // module+node. Its variables have no values but those that vars gives; what its output

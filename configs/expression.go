@@ -25,6 +25,10 @@ type lowering struct {
 	// escaped.
 	live bool
 	bad  bool // something was wrong
+
+	// special is source for what has a meaning of its own here; ok is false when e has none.
+	// nil: nothing has.
+	special func(e hclsyntax.Expression) (src string, ok bool)
 }
 
 func (l *lowering) fail(r hcl.Range, summary, detail string) {
@@ -208,6 +212,11 @@ func number(v cty.Value) string {
 
 // source is e as ClassAd source.
 func (l *lowering) source(e hclsyntax.Expression) string {
+	if l.special != nil {
+		if src, ok := l.special(e); ok {
+			return src
+		}
+	}
 	switch e := e.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return "(" + l.source(e.Expression) + ")"

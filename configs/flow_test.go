@@ -327,11 +327,12 @@ func TestRetriesGrow(t *testing.T) {
     times  = 3
     wait   = "20s"
     memory = ["1GiB", 2000, "4GiB"]
+    elsewhere = true
     cpus   = [1, 8]
   }
 } }`, Outside{})
 	run, err := dag.Open(g, dag.Header{}, nil)
-	if err != nil || g.Nodes[0].RetryWait != 20 {
+	if err != nil || g.Nodes[0].RetryWait != 20 || !g.Nodes[0].Elsewhere {
 		t.Fatal(err, g.Nodes[0].RetryWait)
 	}
 	var got []string
@@ -346,6 +347,92 @@ func TestRetriesGrow(t *testing.T) {
 	}
 }
 
+// A node runs on a condition, which names what came of others.
+func TestConditionsAreOfNodes(t *testing.T) {
+	g := flowOf(t, `
+locals { bad = 3 }
+workflow "w" {
+  node "check" {
+    for_each   = ["x", "y"]
+    file       = "check.sub"
+    done_exits = [3, -9]
+  }
+  node "mend" {
+    for_each = range(2)
+    file     = "mend.sub"
+    when     = node.check[each.key].exit == local.bad && each.value < 5
+  }
+  node "tell" {
+    file  = "tell.sub"
+    after = [node.mend]
+    when  = (node.mend[0].status != "skipped" || !(node.check[1].status == "done"))
+  }
+}`, Outside{})
+	var got []string
+	for i := range g.Len() {
+		n := &g.Nodes[i]
+		got = append(got, fmt.Sprint(n.Name, n.Parents, n.Weak, n.DoneExit, " ", n.When))
+	}
+	want := []string{
+		"check-0[] [] [3 -9] ", "check-1[] [] [3 -9] ",
+		"mend-0[0] [0] [] (Exit0 == 3) && (0 < 5)", "mend-1[1] [1] [] (Exit1 == 3) && (1 < 5)",
+		`tell[1 2 3] [1] [] ((Status2 != "skipped") || !(Status1 == "done"))`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := g.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Services stand behind those that they name, or whose address they use.
+func TestServicesHaveAnOrder(t *testing.T) {
+	g := flowOf(t, `
+variable "web" {}
+variable "stores" { type = list(string) }
+job "front" { executable = "/bin/front" }
+job "work" { executable = "/bin/work" }
+workflow "w" {
+  service "store" {
+    for_each     = range(2)
+    file         = "store.sub"
+    ready_within = "90s"
+  }
+  service "web" {
+    file         = "web.sub"
+    ready_within = "1m"
+    vars         = { of = "redis://${service.store[1].address}/0" }
+    retry {
+      times  = 2
+      always = true
+    }
+  }
+  service "front" {
+    after = [node.web, node.store]
+    vars  = { web = service.web.address }
+  }
+  node "work" { vars = { stores = [for s in service.store : s.address] } }
+}`, Outside{})
+	var got []string
+	for i := range g.Len() {
+		n := &g.Nodes[i]
+		got = append(got, fmt.Sprint(n.Name, n.Parents, n.ReadyWithin, n.Always, n.Retries, n.Vars))
+	}
+	want := []string{
+		"store-0[] 90 false 0 []", "store-1[] 90 false 0 []",
+		"web[1] 60 true 2 [{of redis://" + dag.AddressOf(1) + "/0 false}]",
+		"front[0 1 2] 0 false 0 [{web " + dag.AddressOf(2) + " false}]",
+		`work[] 0 false 0 [{stores ["` + dag.AddressOf(0) + `","` + dag.AddressOf(1) + `"] false}]`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := g.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFlowsThatAreWrong(t *testing.T) {
 	files := shelf{
 		"self.hcl": `workflow "s" { module "again" { source = "self.hcl" } }`,
@@ -353,23 +440,38 @@ func TestFlowsThatAreWrong(t *testing.T) {
 		"ok.hcl":   `workflow "o" { node "n" { file = "n" } }`,
 	}
 	for src, want := range map[string]string{
-		`node "a" { final = 1 }`:                                                   `there is no key "final"`,
-		`final "f" { retries = 2 }`:                                                `a final node has no retries`,
-		`final "f" { for_each = [1] }`:                                             `there is one final node`,
-		`service "s" { after = [node.n] }`:                                         `a service node has no after`,
-		`service "s" { file = "s" }` + "\n" + `node "b" { after = [node.s] }`:      `no node comes after "s"`,
-		`node "a" { pre {} }`:                                                      `lacks run`,
-		`node "a" { pre { run = "x" } }`:                                           `this is no list`,
-		`node "a" { pre { run = ["x y"] } }`:                                       `cannot be a word`,
-		"node \"a\" {\n post {\n run = [\"x\"]\n defer = \"5s\"\n }\n}":            `belong together`,
-		"node \"a\" {\n post {\n run = [\"x\"]\n capture = \"all\"\n }\n}":         `there is none`,
-		`node "a" { pre_skip = 1 }`:                                                `there is none`,
-		`node "a" { tolerance = "x" }`:                                             `neither a number`,
-		`node "a" { dag = "x" }` + "\n" + `node "b" { vars = { x = output.c.y } }`: `attribute named "c"`,
-		"node \"a\" {\n dag = \"x\"\n file = \"y\"\n}":                             `are both set`,
-		`node "a" { retry {} }`:                                                    `lacks times`,
-		"node \"a\" {\n retries = 1\n retry { times = 2 }\n}":                      `said twice`,
-		"node \"a\" {\n retry {\n times = 1\n memory = [\"many\"]\n }\n}":          `is no amount`,
+		`node "a" { final = 1 }`:                                                         `there is no key "final"`,
+		`final "f" { retries = 2 }`:                                                      `a final node has no retries`,
+		`final "f" { for_each = [1] }`:                                                   `there is one final node`,
+		`service "s" { after = [node.n] }`:                                               `no service comes after "n"`,
+		`service "s" { after_any = [node.n] }`:                                           `a service node has no after_any`,
+		`service "s" { ready_within = "0s" }`:                                            `is ready at once`,
+		`service "s" { timeout = "5s" }`:                                                 `only a job that ends by itself`,
+		`node "a" { timeout = "0s" }`:                                                    `is done at once`,
+		`node "a" { when = node.n.exit }` + "\n" + `node "b" { when = 3 > 2 }`:           `rests on what came of nodes`,
+		`node "a" { when = node.n.exti == 3 }`:                                           `there is no result "exti"`,
+		`node "a" { when = node.m.exit == 3 }`:                                           `there is no node "m"`,
+		`node "a" { when = random(9) > node.n.exit }`:                                    `nothing that passes`,
+		"node \"a\" {\n file = \"a\"\n when = node.a.exit == 3\n}":                       `wait for each other`,
+		`final "f" { when = node.n.exit == 3 }`:                                          `a final node has no when`,
+		"node \"a\" {\n dag = \"x.dag\"\n retry {\n times = 1\n elsewhere = true\n }\n}": `no job that could be elsewhere`,
+		`node "a" { done_exits = [0] }`:                                                  `no list of exit codes`,
+		`node "a" { ready_within = "5s" }`:                                               `only the job of a service`,
+		`node "a" { vars = { x = service.s.address } }`:                                  `named "s"`,
+		"node \"a\" {\n retry {\n times = 1\n always = true\n }\n}":                      `always is for services`,
+		`service "s" { file = "s" }` + "\n" + `node "b" { after = [node.s] }`:            `no node comes after "s"`,
+		`node "a" { pre {} }`:                                                            `lacks run`,
+		`node "a" { pre { run = "x" } }`:                                                 `this is no list`,
+		`node "a" { pre { run = ["x y"] } }`:                                             `cannot be a word`,
+		"node \"a\" {\n post {\n run = [\"x\"]\n defer = \"5s\"\n }\n}":                  `belong together`,
+		"node \"a\" {\n post {\n run = [\"x\"]\n capture = \"all\"\n }\n}":               `there is none`,
+		`node "a" { pre_skip = 1 }`:                                                      `there is none`,
+		`node "a" { tolerance = "x" }`:                                                   `neither a number`,
+		`node "a" { dag = "x" }` + "\n" + `node "b" { vars = { x = output.c.y } }`:       `attribute named "c"`,
+		"node \"a\" {\n dag = \"x\"\n file = \"y\"\n}":                                   `are both set`,
+		`node "a" { retry {} }`:                                                          `lacks times`,
+		"node \"a\" {\n retries = 1\n retry { times = 2 }\n}":                            `said twice`,
+		"node \"a\" {\n retry {\n times = 1\n memory = [\"many\"]\n }\n}":                `is no amount`,
 		`module "m" {}`:                                                               `lacks source`,
 		`module "m" { source = "none.hcl" }`:                                          `there is no file "none.hcl"`,
 		`module "m" { source = "self.hcl" }`:                                          `is a part of itself`,

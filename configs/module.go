@@ -133,7 +133,7 @@ func (w *workflow) give(m *module) (map[string]string, bool) {
 	if a == nil {
 		return nil, true
 	}
-	v, before, ok := w.fed(a.Expr, instance{})
+	v, before, ok := w.fed(a.Expr, instance{}, nil)
 	if !ok {
 		return nil, false
 	}
@@ -191,7 +191,7 @@ func (w *workflow) orderModule(m *module) {
 	w.builder.Order(m.before, m.first)
 	for key, order := range map[string]func(parents, children []int32){"after": w.builder.Order, "after_any": w.builder.OrderWeak} {
 		if a := m.Body.Attributes[key]; a != nil {
-			order(w.parents(a.Expr, instance{}), m.first)
+			order(w.parents(a.Expr, instance{}, dag.JobNode), m.first)
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 // nodeKeys are what a node block may say.
 var nodeKeys = []string{
 	"job", "file", "dag", "dir", "for_each", "after", "after_any", "vars", "outputs", "retries", "unless_exit", "priority", "category", "noop", "done",
-	"pre_skip", "tolerance", "tolerance_wait", "save_point",
+	"pre_skip", "tolerance", "tolerance_wait", "save_point", "ready_within", "timeout", "when",
+	"done_exits",
 }
 
 // nodeBlocks are the blocks that it may hold.
@@ -77,6 +78,12 @@ func (w *workflow) set(n *dag.Node, a *hclsyntax.Attribute, i instance) {
 		n.Subdag = true
 	case "dir":
 		n.Dir, _ = w.text(a.Expr, i)
+	case "ready_within":
+		n.ReadyWithin = w.seconds(a.Expr)
+	case "done_exits":
+		n.DoneExit = w.exits(a.Expr, i)
+	case "timeout":
+		n.Timeout = w.seconds(a.Expr)
 	case "pre_skip":
 		n.PreSkip, _ = w.number(a.Expr, i, 1, 255)
 	case "tolerance":
@@ -168,7 +175,7 @@ func (w *workflow) place(b *nodeBlock, n *dag.Node) {
 
 // setVars reads vars = { name = value }.
 func (w *workflow) setVars(n *dag.Node, a *hclsyntax.Attribute, i instance) {
-	v, before, ok := w.fed(a.Expr, i)
+	v, before, ok := w.fed(a.Expr, i, w.addresses())
 	if !ok {
 		return
 	}
@@ -226,6 +233,18 @@ func (w *workflow) agree(b *nodeBlock, n *dag.Node) {
 	if a := has("pre_skip"); a != nil && n.Pre == nil {
 		w.fail(a.NameRange, "pre_skip is an exit code of pre, and there is none", "")
 	}
+	switch a := has("ready_within"); {
+	case a == nil:
+	case n.Kind != dag.ServiceNode || n.Noop:
+		w.fail(a.NameRange, "only the job of a service says when it is ready", "All nodes wait for services; a provisioner is ready when it says so.")
+	case n.ReadyWithin == 0 && !w.diags.HasErrors():
+		w.fail(a.Expr.Range(), "nothing is ready at once", `As in: ready_within = "30s"`)
+	}
+	if a := has("timeout"); a != nil && (n.Noop || n.Kind == dag.ServiceNode || n.Kind == dag.ProvisionerNode) {
+		w.fail(a.NameRange, "only a job that ends by itself has a timeout", "A service has ready_within; a provisioner has ten minutes for giving back.")
+	} else if a != nil && n.Timeout == 0 && !w.diags.HasErrors() {
+		w.fail(a.Expr.Range(), "nothing is done at once", `As in: timeout = "2h"`)
+	}
 	if a := has("dag"); a != nil {
 		for _, key := range []string{"job", "file"} {
 			if has(key) != nil {
@@ -245,11 +264,26 @@ func (w *workflow) here(n *dag.Node) bool {
 
 // scope is what a node's expressions may use.
 func (w *workflow) scope(i instance) scope {
-	s := scope{names: map[string]cty.Value{}, functions: w.functions(), why: "In a workflow there are local.X, var.X, node.X and module.X in after, output.X and module.X in vars and run, and each.key and each.value with for_each."}
+	s := scope{names: map[string]cty.Value{}, functions: w.functions(), why: "In a workflow there are local.X, var.X, node.X and module.X in after, output.X and module.X in vars and run, service.X.address in vars, and each.key and each.value with for_each."}
 	if i.key != cty.NilVal {
 		s.names["each"] = cty.ObjectVal(map[string]cty.Value{"key": i.key, "value": i.value})
 	}
 	return s
+}
+
+// addresses is what service stands for: the address of each, which is known when a node is
+// submitted. A service that uses one comes after.
+func (w *workflow) addresses() map[string]cty.Value {
+	all := map[string]cty.Value{}
+	for name, n := range w.named {
+		if n.kind != dag.ServiceNode || n.Body.Attributes["ready_within"] == nil {
+			continue
+		}
+		all[name] = n.valued(func(i instance) cty.Value {
+			return cty.ObjectVal(map[string]cty.Value{"address": cty.StringVal(dag.AddressOf(i.at)).Mark(madeBy(i.at))})
+		})
+	}
+	return map[string]cty.Value{"service": object(all)}
 }
 
 // lasts are the nodes of each module that none of its own comes after.
@@ -277,16 +311,16 @@ func (w *workflow) order(n *nodeBlock, key string, order func(parents, children 
 		children = append(children, i.at)
 	}
 	if !slices.ContainsFunc(a.Expr.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "each" }) {
-		order(w.parents(a.Expr, instance{}), children)
+		order(w.parents(a.Expr, instance{}, n.kind), children)
 		return
 	}
 	for k, i := range n.instances {
-		order(w.parents(a.Expr, i), children[k:k+1])
+		order(w.parents(a.Expr, i, n.kind), children[k:k+1])
 	}
 }
 
-// parents are the nodes that an expression names.
-func (w *workflow) parents(e hclsyntax.Expression, i instance) []int32 {
+// parents are the nodes of a kind that an expression names.
+func (w *workflow) parents(e hclsyntax.Expression, i instance, kind dag.NodeKind) []int32 {
 	for _, t := range e.Variables() {
 		switch name, _ := attribute(t, 1); {
 		case t.RootName() == "node" && w.named[name] == nil:
@@ -304,12 +338,12 @@ func (w *workflow) parents(e hclsyntax.Expression, i instance) []int32 {
 		return nil
 	}
 	var out []int32
-	w.flatten(v, e, &out)
+	w.flatten(v, e, kind, &out)
 	return out
 }
 
 // flatten collects the nodes of a name, or of lists of them.
-func (w *workflow) flatten(v cty.Value, e hclsyntax.Expression, out *[]int32) {
+func (w *workflow) flatten(v cty.Value, e hclsyntax.Expression, kind dag.NodeKind, out *[]int32) {
 	switch {
 	case !v.IsNull() && v.IsKnown() && v.Type() == cty.String:
 		at, ok := w.builder.Find(v.AsString())
@@ -317,15 +351,15 @@ func (w *workflow) flatten(v cty.Value, e hclsyntax.Expression, out *[]int32) {
 			w.unknown(e.Range(), "node", v.AsString(), slices.Sorted(maps.Keys(w.named)))
 			return
 		}
-		if kind := w.builder.Node(at).Kind; kind != dag.JobNode {
-			w.fail(e.Range(), "no node comes after "+quote(v.AsString()), "Only node blocks are ordered.")
+		if is := (*w.owners)[at].kind; is != kind {
+			w.fail(e.Range(), "no "+map[bool]string{true: "service", false: "node"}[kind == dag.ServiceNode]+" comes after "+quote(v.AsString()), "Nodes are after nodes, and services after services; nodes wait for all services.")
 			return
 		}
 		*out = append(*out, at)
 	case !v.IsNull() && v.IsKnown() && v.CanIterateElements():
 		for it := v.ElementIterator(); it.Next(); {
 			_, x := it.Element()
-			w.flatten(x, e, out)
+			w.flatten(x, e, kind, out)
 		}
 	default:
 		w.fail(e.Range(), "after takes nodes", "As in: after = [node.split]")

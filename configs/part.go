@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -114,7 +115,7 @@ func (w *workflow) pairs(e hclsyntax.Expression, i instance) (out []dag.Var) {
 // list is a list of texts, in which outputs of other nodes may occur: those are before
 // this one.
 func (w *workflow) list(e hclsyntax.Expression, i instance) (out []string, before []int32) {
-	v, before, ok := w.fed(e, i)
+	v, before, ok := w.fed(e, i, nil)
 	if !ok {
 		return nil, nil
 	}
@@ -209,6 +210,16 @@ var growing = map[string]struct {
 	unit int64 // 0: a number
 }{"cpus": {"RequestCpus", 0}, "memory": {"RequestMemory", 1 << 20}, "disk": {"RequestDisk", 1 << 10}}
 
+// retryKeys are the others.
+var retryKeys = []string{"times", "unless_exit", "wait", "always", "elsewhere"}
+
+// seconds is a duration in whole seconds, rounded up.
+func (w *workflow) seconds(e hclsyntax.Expression) int {
+	var d time.Duration
+	span(&d).set(w.file, e)
+	return int((d + time.Second - 1) / time.Second)
+}
+
 // retry reads retry { times = 2  memory = ["1GiB", "2GiB", "4GiB"] }.
 func (w *workflow) retry(n *dag.Node, b *hclsyntax.Block, i instance) {
 	if n.Retries > 0 || n.Unless != nil {
@@ -224,16 +235,22 @@ func (w *workflow) retry(n *dag.Node, b *hclsyntax.Block, i instance) {
 				n.Unless = &code
 			}
 		case a.Name == "wait":
-			var d time.Duration
-			span(&d).set(w.file, a.Expr)
-			n.RetryWait = int((d + time.Second - 1) / time.Second)
+			n.RetryWait = w.seconds(a.Expr)
+		case a.Name == "elsewhere":
+			if n.Elsewhere = w.bool(a.Expr, i); n.Subdag || n.Noop {
+				w.fail(a.NameRange, "this node has no job that could be elsewhere", "")
+			}
+		case a.Name == "always":
+			if n.Always = w.bool(a.Expr, i); n.Kind != dag.ServiceNode {
+				w.fail(a.NameRange, "always is for services", "Any other node that has succeeded is done.")
+			}
 		case ok:
 			texts, _ := w.list(a.Expr, i)
 			if value, ok := w.grown(texts, grows.unit, a.Expr); ok {
 				n.Vars = append(n.Vars, dag.Var{Name: "+" + grows.attr, Value: value})
 			}
 		default:
-			w.unknown(a.NameRange, "key", a.Name, []string{"times", "unless_exit", "wait", "cpus", "memory", "disk"})
+			w.unknown(a.NameRange, "key", a.Name, append(slices.Clone(retryKeys), slices.Sorted(maps.Keys(growing))...))
 		}
 	}
 	if b.Body.Attributes["times"] == nil {
@@ -285,7 +302,7 @@ func (w *workflow) tolerance(e hclsyntax.Expression, i instance) *dag.Tolerance 
 }
 
 // single-purpose keys that a node of another kind cannot have.
-var ordinaryOnly = []string{"after", "after_any", "priority", "category", "done", "retries", "unless_exit"}
+var ordinaryOnly = []string{"after", "after_any", "when", "priority", "category", "done", "retries", "unless_exit"}
 
 // special refuses what a final, provisioner or service node cannot say.
 func (w *workflow) special(n *nodeBlock) {
@@ -293,7 +310,7 @@ func (w *workflow) special(n *nodeBlock) {
 		return
 	}
 	for _, a := range sorted(n.Body.Attributes) {
-		if slices.Contains(ordinaryOnly, a.Name) && (n.kind != dag.ServiceNode || a.Name != "retries" && a.Name != "unless_exit") {
+		if slices.Contains(ordinaryOnly, a.Name) && (n.kind != dag.ServiceNode || !slices.Contains([]string{"retries", "unless_exit", "after"}, a.Name)) {
 			w.fail(a.NameRange, "a "+n.Type+" node has no "+a.Name, map[dag.NodeKind]string{
 				dag.FinalNode:       "It runs once, when all others have ended.",
 				dag.ProvisionerNode: "It runs before all others.",
@@ -312,40 +329,49 @@ func (w *workflow) special(n *nodeBlock) {
 func (w *workflow) setOutputs() {
 	all := map[string]cty.Value{}
 	for name, n := range w.named {
-		keyed, list := map[string]cty.Value{}, []cty.Value{}
 		a := n.Body.Attributes["outputs"]
-		for _, i := range n.instances {
+		all[name] = n.valued(func(i instance) cty.Value {
 			of := map[string]cty.Value{}
 			if a != nil {
 				for _, p := range w.pairs(a.Expr, i) {
 					of[p.Name] = cty.StringVal(p.Value).Mark(madeBy(i.at))
 				}
 			}
-			list = append(list, object(of))
-			if text, ok := textOf(i.key); ok {
-				keyed[text] = object(of)
-			}
-		}
-		switch {
-		case n.Body.Attributes["for_each"] == nil && len(list) == 1:
-			all[name] = list[0]
-		case n.names != cty.NilVal && n.names.Type().IsObjectType():
-			all[name] = object(keyed)
-		default:
-			all[name] = cty.TupleVal(list)
-		}
+			return object(of)
+		})
 	}
 	w.made = object(all)
+}
+
+// valued is a value of each instance of a block: one, or with for_each a tuple or an object
+// of them.
+func (n *nodeBlock) valued(of func(instance) cty.Value) cty.Value {
+	keyed, list := map[string]cty.Value{}, []cty.Value{}
+	for _, i := range n.instances {
+		v := of(i)
+		list = append(list, v)
+		if text, ok := textOf(i.key); ok {
+			keyed[text] = v
+		}
+	}
+	switch {
+	case n.Body.Attributes["for_each"] == nil && len(list) == 1:
+		return list[0]
+	case n.names != cty.NilVal && n.names.Type().IsObjectType():
+		return object(keyed)
+	}
+	return cty.TupleVal(list)
 }
 
 // madeBy marks what a node makes: who uses it comes after.
 type madeBy int32
 
 // fed is the value of an expression that may use what other nodes and modules make, and
-// the nodes which make that.
-func (w *workflow) fed(e hclsyntax.Expression, i instance) (v cty.Value, before []int32, ok bool) {
+// more, and the nodes which make that.
+func (w *workflow) fed(e hclsyntax.Expression, i instance, more map[string]cty.Value) (v cty.Value, before []int32, ok bool) {
 	s := w.scope(i)
 	s.names["output"], s.names["module"] = w.made, w.joined
+	maps.Copy(s.names, more)
 	if v, ok = w.vars.computedIn(e, s); !ok {
 		return v, nil, false
 	}
@@ -359,9 +385,10 @@ func (w *workflow) fed(e hclsyntax.Expression, i instance) (v cty.Value, before 
 	return v, before, true
 }
 
-// follows puts the node of an instance behind others.
+// follows puts the node of an instance behind others. A service is behind services alone,
+// and any other node behind all of them as it is.
 func (w *workflow) follows(before []int32, i instance) {
-	if len(before) > 0 {
-		w.builder.Order(before, []int32{i.at})
-	}
+	service := func(at int32) bool { return (*w.owners)[at].kind == dag.ServiceNode }
+	before = slices.DeleteFunc(before, func(at int32) bool { return service(at) != service(i.at) })
+	w.builder.Order(before, []int32{i.at})
 }

@@ -124,6 +124,8 @@ func (s *step) shut(queue int32, w want) bool {
 		return queue != s.queueOf(ProvisionerNode)
 	case queue == s.queueOf(ServiceNode):
 		return false
+	case queue > s.queueOf(ServiceNode):
+		return !s.served(s.ready[queue].nodes[0])
 	case c.unserved > 0:
 		return true
 	}
@@ -160,7 +162,7 @@ func (s *step) ask(i int32) {
 	w := s.wants(i, &n.Record)
 	if n.State == grid.NodeReady {
 		n.Attempt++
-		n.Cluster, n.Procs, n.Left, n.Bad, n.Exit, n.Pre, n.Try, n.Script = 0, 0, 0, 0, 0, 0, 0, ScriptNone
+		n.Cluster, n.Procs, n.Left, n.Bad, n.Exit, n.Pre, n.Try, n.Script, n.Progress = 0, 0, 0, 0, 0, 0, 0, ScriptNone, ProgressNone
 		s.save(i, &n)
 	}
 	switch w {

@@ -9,19 +9,19 @@ import (
 // Coming is a node that is not over, in an [Ahead].
 type Coming struct {
 	Node    int32
-	Is      Progress
+	Is      Course
 	Cluster int32   // of its job, or the run of a sub-DAG, of one that is Queued; 0: not known yet
 	Parents []int32 // those that it waits for, by their places in the list
 }
 
-// Progress is how far a node has come that is not over.
-type Progress uint8
+// Course is how far a node has come that is not over.
+type Course uint8
 
 // The ways of nodes.
 const (
-	Expected Progress = iota // it will have a job
+	Expected Course = iota // it will have a job
 	Queued                   // it has one, or a run
-	Scripted                 // a script of it runs, or will again, or its next attempt is put off
+	Scripted                 // a script of it runs, or will again, its next attempt is put off, or what comes of others decides whether it runs
 	Passing                  // there is nothing to wait for: a join, or a node without a job
 )
 
@@ -33,19 +33,24 @@ type Ahead struct {
 }
 
 // Ahead is what will come of the run, as far as so many nodes. It has no nodes while nothing
-// of it is begun: it is halted, comes to its end, or its provisioner has not brought up what
-// they need. Services and what cleans up are no part of it. It takes time for the whole
+// of it is begun: it is halted, comes to its end, or its provisioner or a service is not ready.
+// Services and what cleans up are no part of it. It takes time for the whole
 // graph.
 func (r *Run) Ahead(most int) (out Ahead) {
 	if r.Status != RunNew && r.Status != RunRunning || r.Halt != Unhalted || r.first >= 0 && r.Supply != SupplyComplete {
 		return out
+	}
+	for i := range r.nodes {
+		if r.Graph.Nodes[i].Kind == ServiceNode && r.unserved(int32(i), &r.nodes[i].Record) {
+			return out
+		}
 	}
 	out.MaxJobs = int(r.MaxJobs)
 	at := map[int32]int32{}      // the places of nodes
 	missing := map[int32]int32{} // of nodes behind those: how many they wait for beside them
 	left := 0
 	add := func(i int32) {
-		c := Coming{Node: i, Is: r.progress(i)}
+		c := Coming{Node: i, Is: r.course(i)}
 		if c.Is == Queued {
 			c.Cluster = r.nodes[i].Cluster
 		}
@@ -84,7 +89,7 @@ func (r *Run) Ahead(most int) (out Ahead) {
 	return out
 }
 
-func (r *Run) progress(i int32) Progress {
+func (r *Run) course(i int32) Course {
 	n, rec := &r.Graph.Nodes[i], &r.nodes[i].Record
 	switch {
 	case rec.State == grid.NodePre, rec.State == grid.NodePost, rec.Script == ScriptDeferred:
@@ -93,6 +98,8 @@ func (r *Run) progress(i int32) Progress {
 		return Queued
 	case n.Join || n.Noop || n.Done:
 		return Passing
+	case n.When != "":
+		return Scripted
 	}
 	return Expected
 }

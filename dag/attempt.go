@@ -1,7 +1,9 @@
 package dag
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"gridburst/internal/grid"
 )
@@ -20,12 +22,17 @@ func (h Submitted) happen(s *step) error {
 	n.Cluster, n.Procs = h.Cluster, h.Procs
 	n.Left += h.Procs
 	s.put(h.Node, n)
-	alone := h.Node == s.first && h.Procs > 1
+	g := &s.Graph.Nodes[h.Node]
+	alone := h.Procs > 1 && (h.Node == s.first || g.ReadyWithin > 0)
 	if alone {
-		s.say(h.Node, "a provisioner is one job, and its submit file makes more: they are removed")
+		s.say(h.Node, "a "+g.KindWord()+" is one job, and its submit file makes more: they are removed")
 	}
-	if n.Left > 0 && (alone || s.doomed(h.Node) || s.tooMany(h.Node, &n) && !s.waits(h.Node)) {
+	switch {
+	case n.Left <= 0:
+	case alone || s.doomed(h.Node) || s.tooMany(h.Node, &n) && !s.waits(h.Node):
 		s.remove(h.Node)
+	default:
+		s.watch(h.Node)
 	}
 	s.judge(h.Node)
 	return nil
@@ -87,6 +94,8 @@ func (h RunStarted) happen(s *step) error {
 	s.put(h.Node, n)
 	if s.doomed(h.Node) {
 		s.remove(h.Node)
+	} else {
+		s.watch(h.Node)
 	}
 	return nil
 }
@@ -159,7 +168,9 @@ func (s *step) jobEnded(i int32, why string) {
 		exit = n.Exit
 	}
 	if why == "" {
-		why = outcome(exit)
+		if why = outcome(exit); exit != 0 {
+			why = cmp.Or(s.cutBy(i, &n), why)
+		}
 	}
 	n.Exit = exit
 	if s.Graph.Nodes[i].Post == nil {
@@ -188,11 +199,11 @@ func (s *step) ended(i int32, exit int32, why string) {
 	live := s.live(i) && g.Kind != ProvisionerNode
 	aborts := live && g.Kind == JobNode && g.Abort != nil && exit == int32(g.Abort.Exit)
 	switch {
-	case exit == 0:
+	case exit == 0 && !(live && g.Always), slices.Contains(g.DoneExit, exit):
 		n.on(grid.NodeSucceed)
 	case live && !aborts && int(n.Attempt) <= g.Retries && (g.Unless == nil || exit != int32(*g.Unless)):
 		n.on(grid.NodeRetry)
-		why += fmt.Sprintf("; attempt %d of %d is next", n.Attempt+1, g.Retries+1)
+		why = fmt.Sprintf("%s; attempt %d of %d is next", cmp.Or(why, "it has ended"), n.Attempt+1, g.Retries+1)
 	default:
 		n.on(grid.NodeFail)
 	}
@@ -200,6 +211,9 @@ func (s *step) ended(i int32, exit int32, why string) {
 		why = fmt.Sprintf("exit code %d of this node ends the run", exit)
 	}
 	n.Script, n.Exit = ScriptNone, exit
+	if n.State != grid.NodeDone {
+		n.Progress = ProgressNone
+	}
 	if n.State == grid.NodeReady && g.RetryWait > 0 {
 		n.Script = ScriptDeferred
 		n.Try++
@@ -218,6 +232,8 @@ func (s *step) ended(i int32, exit int32, why string) {
 	case i == s.first && s.head.Status == RunRunning && s.head.Supply < SupplyComplete:
 		s.say(i, "it ended before it said that all is there, which ends the run")
 		s.stop(RunFailed, ReturnFailed, ConditionError)
+	case g.Kind == ServiceNode:
+		s.serviceEnded(i, why)
 	}
 }
 

@@ -18,7 +18,7 @@ func TestWhatRunsBesideTheNodesEndsWithTheRun(t *testing.T) {
 		b := NewBuilder("beside")
 		for i := range w.g.Nodes[:n] {
 			x := w.g.Nodes[i]
-			x.Parents, x.Children, x.Weak = nil, nil, nil
+			x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
 			b.Add(x)
 		}
 		b.Limit("narrow", 1)

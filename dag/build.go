@@ -146,7 +146,8 @@ func (b *Builder) order(parents, children []int32, weak bool) {
 	for _, c := range children {
 		b.bound[c].parents = true
 	}
-	if len(parents)*len(children) > joinEdges && len(parents) > 1 && len(children) > 1 {
+	// Services do not wait for the end of others, which is what a join would pass on.
+	if b.graph.Nodes[children[0]].Kind == JobNode && len(parents)*len(children) > joinEdges && len(parents) > 1 && len(children) > 1 {
 		u := bundle{sorted(parents), sorted(children)}
 		// What is named twice may leave few.
 		if len(u.parents)*len(u.children) > joinEdges && len(u.parents) > 1 && len(u.children) > 1 {

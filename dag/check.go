@@ -42,6 +42,9 @@ func (g *Graph) Check() error {
 				if j < 0 || int(j) >= len(g.Nodes) || k > 0 && list[k-1] >= j {
 					return bad("the neighbours of node %d are no nodes, or not in order", i)
 				}
+				if g.Nodes[j].Kind != n.Kind {
+					return bad("the neighbour %d of node %d is of another kind", j, i)
+				}
 				if n.Join && g.Nodes[j].Join {
 					return bad("join %d stands beside another", i)
 				}
@@ -61,6 +64,12 @@ func (g *Graph) Check() error {
 	if c := g.cycle(); c != nil {
 		return bad("%w", c)
 	}
+	// Their neighbours have been looked at.
+	for i := range g.Nodes {
+		if err := g.checkWhen(int32(i)); err != nil {
+			return bad("node %s: %w", grid.Printable(g.Nodes[i].Name), err)
+		}
+	}
 	return nil
 }
 
@@ -69,8 +78,16 @@ func (n *Node) check(g *Graph) error {
 	switch {
 	case n.Kind > ServiceNode:
 		return grid.Errorf(grid.Invalid, "it is of no kind that there is")
-	case n.Kind != JobNode && len(n.Parents)+len(n.Children) > 0:
+	case n.Kind != JobNode && n.Kind != ServiceNode && len(n.Parents)+len(n.Children) > 0, n.Kind == ServiceNode && len(n.Weak) > 0:
 		return grid.Errorf(grid.Invalid, "it has parents or children, and is not one of those that are ordered")
+	case n.Kind != ServiceNode && (n.ReadyWithin != 0 || n.Always):
+		return grid.Errorf(grid.Invalid, "it says when it is ready, or is always tried again, and is no service")
+	case n.Timeout < 0, n.Timeout > 0 && (n.Noop || n.Kind == ServiceNode || n.Kind == ProvisionerNode):
+		return grid.Errorf(grid.Invalid, "it has a timeout, and is none of the nodes whose jobs end by themselves")
+	case n.ReadyWithin < 0, n.ReadyWithin > 0 && (n.Noop || n.Done || n.Subdag):
+		return grid.Errorf(grid.Invalid, "it has no job that could say when it is ready, or no time for it")
+	case n.Elsewhere && (n.Subdag || n.Noop):
+		return grid.Errorf(grid.Invalid, "it is to be tried on another machine, and has no job")
 	case n.Submit != "" && g.Description(n.Submit) == nil:
 		return grid.Errorf(grid.Invalid, "there is no submit description %s", grid.Printable(n.Submit))
 	case n.Subdag && n.File == "":

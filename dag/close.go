@@ -1,6 +1,7 @@
 package dag
 
 import (
+	"slices"
 	"time"
 
 	"gridburst/internal/grid"
@@ -24,7 +25,7 @@ func (s *step) doomed(i int32) bool {
 	case FinalNode:
 		return s.head.Hurry
 	case ServiceNode:
-		return s.head.Status == RunClosing
+		return s.head.Status == RunClosing && (s.head.Hurry || !slices.ContainsFunc(s.Graph.Nodes[i].Children, s.busy))
 	case ProvisionerNode:
 		return s.head.Status == RunClosing &&
 			(s.head.End == RunRemoved || s.head.Supply < SupplyComplete || s.head.Supply >= SupplyReleased)
@@ -45,7 +46,7 @@ func (h Supplied) happen(s *step) error {
 
 func (s *step) deadline() Wait {
 	n := s.get(s.first)
-	return Wait{s.first, n.Attempt, n.Try, ProvisionerDeadline}
+	return Wait{Node: s.first, Attempt: n.Attempt, Try: n.Try, For: ProvisionerDeadline}
 }
 
 // advance brings the run nearer to its end, when nothing runs and nothing can.
@@ -92,7 +93,7 @@ func (s *step) advance() bool {
 		}
 		s.close()
 	case RunClosing:
-		if s.count.services > 0 || s.first >= 0 && s.supplying() {
+		if s.count.services > 0 || s.first >= 0 && s.busy(s.first) {
 			return false
 		}
 		h.on(map[RunStatus]runVerb{RunDone: runSucceed, RunFailed: runFail, RunRemoved: runRemove}[h.End])
@@ -104,8 +105,8 @@ func (s *step) advance() bool {
 	return true
 }
 
-func (s *step) supplying() bool {
-	n := s.get(s.first)
+func (s *step) busy(i int32) bool {
+	n := s.get(i)
 	return n.busy()
 }
 
@@ -123,7 +124,7 @@ func (s *step) finale() {
 func (s *step) close() {
 	s.head.on(runClose)
 	s.removeAll()
-	if s.first >= 0 && s.supplying() && !s.doomed(s.first) {
+	if s.first >= 0 && s.busy(s.first) && !s.doomed(s.first) {
 		s.act(s.deadline())
 	}
 }

@@ -64,6 +64,11 @@ func (h Skip) happen(s *step) error {
 	if n.busy() || was == grid.NodeDone {
 		return grid.Errorf(grid.Refused, "node %s is %s: only one whose job does not run can be skipped", s.Graph.Nodes[h.Node].Name, was)
 	}
+	for _, c := range s.Graph.Nodes[h.Node].Children {
+		if was == grid.NodeFailed && s.Graph.Nodes[c].When != "" && s.Graph.Nodes[c].WeakOn(h.Node) {
+			return grid.Errorf(grid.Refused, "node %s has failed, and node %s has gone by that", s.Graph.Nodes[h.Node].Name, s.Graph.Nodes[c].Name)
+		}
+	}
 	n.on(grid.NodeSkip)
 	n.Skipped, n.Exit = true, 0
 	s.say(h.Node, "somebody said that it counts as done")

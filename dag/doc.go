@@ -40,5 +40,18 @@
 // priority, then by their place in the file, as many as the run's and their category's
 // limits allow.
 //
+// # Services
+//
+// A service that says when it is ready ([Node.ReadyWithin]) is one that the nodes need: none
+// begins before it is, in its present attempt, and none when it has ended for good, which
+// ends the run. Services begin behind those that they wait for and are removed before them:
+//
+//	submitted, begins -> ready     its job says so: [Serving]
+//	    begins -> late             its time is over: it is removed, and tried again
+//	    begins, ready -> lost      its execution ended before its job: the same
+//
+// An attempt is one execution, so there are never two of one service: its job is gone when
+// the next attempt is submitted.
+//
 // A Run is for one goroutine. Nothing here uses a clock, randomness or I/O.
 package dag

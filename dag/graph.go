@@ -56,6 +56,18 @@ type Node struct {
 	Tolerance *Tolerance `json:"tolerance,omitempty"` // nil: the first proc that fails decides
 	SaveFile  string     `json:"savefile,omitempty"`  // written when the node first begins, relative to the DAG's directory
 	Weak      []int32    `json:"weak,omitempty"`      // of Parents, those that need only have ended, ascending
+
+	When      string  `json:"when,omitempty"`      // a ClassAd expression over what came of its parents (see [Result]), without which it is skipped: it counts as done and does not run
+	Elsewhere bool    `json:"elsewhere,omitempty"` // a further attempt is for another machine than those of the attempts before
+	DoneExit  []int32 `json:"doneexit,omitempty"`  // exit codes other than 0 with which it is done
+
+	// Of no service or provisioner.
+	Timeout int `json:"timeout,omitempty"` // seconds from its submission within which the job of an attempt ends, or the attempt has failed; 0: as long as it takes
+
+	// Of a service. One that has parents begins when they, which are services too, are ready,
+	// and is removed before them.
+	ReadyWithin int  `json:"readywithin,omitempty"` // seconds from its submission within which its job says that it is ready; 0: it says nothing, and is there once it is in the queue
+	Always      bool `json:"always,omitempty"`      // it is tried again also when it has ended with success
 }
 
 // NodeKind is what a node is to the run.
@@ -66,7 +78,7 @@ const (
 	JobNode         NodeKind = iota
 	FinalNode                // runs when all else has ended, however it did, and decides how the run ends
 	ProvisionerNode          // brings up what the others need; they wait until it says that it is there
-	ServiceNode              // runs beside the others, and is removed when they have ended
+	ServiceNode              // runs beside the others, and is removed when they have ended; see [Node.ReadyWithin]
 )
 
 // KindWord is what the node is to the run, in a word; empty: a job.

@@ -95,6 +95,14 @@ type RunEnded struct {
 // than before.
 type Supplied struct{ State Supply }
 
+// Serving says what is known of a service's job: that it says it is ready, or that its
+// execution ended before the job did. It counts for services that say when they are ready.
+type Serving struct {
+	Node    int32
+	Cluster int32
+	Lost    bool // else it is ready
+}
+
 // Look begins what may be begun, after [Run.Waiting].
 type Look struct{}
 
@@ -188,13 +196,15 @@ type RemoveRun struct {
 	Run  uint32
 }
 
-// Wait asks for a [Waited] after some time, which begins anew whenever it is asked for
-// anew.
+// Wait asks for a [Waited] after some time. One that is not counted from a submission begins
+// anew whenever it is asked for anew.
 type Wait struct {
 	Node    int32
 	Attempt uint32
 	Try     uint32
 	For     time.Duration
+
+	Submitted bool // counted from the submission of the attempt's job, else from now
 }
 
 // Save asks for a node's save point, before anything of the node is begun.

@@ -31,6 +31,7 @@ type world struct {
 	events   []ProcsLeft
 	told     int // events that the run was told
 	finished []Finish
+	removing func(node int32) // looks at a removal before it is done; nil: nobody
 
 	removed   bool
 	atRemoval []Record
@@ -39,24 +40,6 @@ type world struct {
 type key struct {
 	node    int32
 	attempt uint32
-}
-
-type fate struct {
-	refused bool // cannot be submitted
-	procs   int32
-	exits   []int32 // of the procs
-	pre     int32
-	post    int32
-	defers  uint32 // how often its POST script puts itself off
-}
-
-func (f *fate) bad() (n int32) {
-	for _, e := range f.exits {
-		if e != 0 {
-			n++
-		}
-	}
-	return n
 }
 
 // deferExit is with what scripts put themselves off; skipExit, with what a PRE script has
@@ -79,7 +62,7 @@ func drawGraph(t *rapid.T) *Graph {
 	n := rapid.Int32Range(1, 14).Draw(t, "nodes")
 	b.Limit("narrow", 1)
 	for i := range n {
-		node := Node{Name: fmt.Sprint("n", i), Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Retries: rapid.IntRange(0, 2).Draw(t, "retries")}
+		node := Node{Name: fmt.Sprint("n", i), Priority: rapid.IntRange(0, 2).Draw(t, "priority"), Retries: rapid.IntRange(0, 2).Draw(t, "retries"), RetryWait: rapid.IntRange(0, 1).Draw(t, "wait between")}
 		switch rapid.IntRange(0, 9).Draw(t, "kind") {
 		case 0:
 			node.Noop = true
@@ -91,6 +74,9 @@ func drawGraph(t *rapid.T) *Graph {
 			node.Unless = new(3)
 		case 5:
 			node.Tolerance = &Tolerance{Procs: rapid.IntRange(1, 2).Draw(t, "tolerance"), Wait: rapid.Bool().Draw(t, "wait")}
+		}
+		if rapid.IntRange(0, 4).Draw(t, "done exit") == 0 {
+			node.DoneExit = []int32{3}
 		}
 		if rapid.IntRange(0, 3).Draw(t, "pre") == 0 {
 			node.Pre, node.PreSkip = &Script{Program: "pre"}, skipExit
@@ -120,6 +106,13 @@ func drawGraph(t *rapid.T) *Graph {
 			if !g.Nodes[i].Join && !g.Nodes[p].Join && rapid.IntRange(0, 5).Draw(t, "weak") == 0 {
 				g.Nodes[i].Weak = append(g.Nodes[i].Weak, p)
 			}
+		}
+	}
+	for i := range int32(g.Len()) {
+		n := &g.Nodes[i]
+		if parents := g.Parents(i); len(parents) > 0 && !n.Noop && !n.Done && rapid.IntRange(0, 2).Draw(t, "when") == 0 {
+			p := rapid.SampledFrom(parents).Draw(t, "on")
+			n.When = rapid.SampledFrom([]string{Result(p, "exit") + " != 0", Result(p, "exit") + " == 0", Result(p, "status") + ` != "skipped"`}).Draw(t, "condition")
 		}
 	}
 	return g
@@ -275,6 +268,9 @@ func (w *world) do(a Action) {
 			w.actions = append(w.actions, a) // asked again later
 		}
 	case RemoveJobs:
+		if w.removing != nil {
+			w.removing(a.Node)
+		}
 		for k := range w.queue {
 			if c := &w.queue[k]; c.id == a.Cluster {
 				for range c.left {
@@ -308,6 +304,9 @@ func (w *world) do(a Action) {
 
 // inOrder looks whether what node i waits for has ended as it must.
 func (w *world) inOrder(i int32) {
+	if w.g.Nodes[i].Kind == ServiceNode {
+		return // those behind it wait for what it says, not for its end
+	}
 	for _, p := range w.g.Parents(i) {
 		if s := w.run.State(p); s != grid.NodeDone && !(s == grid.NodeFailed && w.g.Nodes[i].WeakOn(p)) {
 			w.t.Fatalf("node %d begins before its parent %d is done", i, p)
@@ -384,84 +383,6 @@ func (w *world) crash() {
 		return
 	}
 	w.tell(Resume{})
-}
-
-// ends is how every node must end, by the fates alone.
-func (w *world) ends() []grid.NodeState {
-	out := make([]grid.NodeState, w.g.Len())
-	for i := range out {
-		n := &w.g.Nodes[i]
-		ready := true
-		for _, p := range w.g.Nodes[i].Parents {
-			if w.g.Nodes[p].Join {
-				for _, q := range w.g.Nodes[p].Parents {
-					ready = ready && out[q] == grid.NodeDone
-				}
-				continue
-			}
-			ready = ready && (out[p] == grid.NodeDone || out[p] == grid.NodeFailed && n.WeakOn(p))
-		}
-		switch {
-		case n.Done:
-			out[i] = grid.NodeDone
-		case !ready:
-			out[i] = grid.NodeFutile
-		default:
-			out[i] = w.fateOf(int32(i))
-		}
-	}
-	return out
-}
-
-// last is with what an attempt of node i ends, by its last part.
-func (w *world) last(n *Node, f *fate) int32 {
-	post := func(exit int32) int32 {
-		if n.Post != nil {
-			return f.post
-		}
-		return exit
-	}
-	if n.Pre != nil && f.pre == skipExit {
-		return 0
-	}
-	if n.Pre != nil && f.pre != 0 {
-		if w.header.AlwaysPost {
-			return post(f.pre)
-		}
-		return f.pre
-	}
-	allowed := int32(0)
-	if n.Tolerance != nil {
-		allowed = int32(n.Tolerance.Procs)
-	}
-	switch {
-	case n.Noop:
-		return post(0)
-	case f.refused:
-		return post(ExitSubmit)
-	case f.bad() <= allowed:
-		return post(0)
-	}
-	for _, e := range f.exits {
-		if e != 0 {
-			return post(e)
-		}
-	}
-	panic("nothing failed")
-}
-
-func (w *world) fateOf(i int32) grid.NodeState {
-	n := &w.g.Nodes[i]
-	for a := range n.Retries + 1 {
-		f := w.fate[key{i, uint32(a + 1)}]
-		switch exit := w.last(n, &f); {
-		case exit == 0:
-			return grid.NodeDone
-		case n.Unless != nil && exit == int32(*n.Unless):
-			return grid.NodeFailed
-		}
-	}
-	return grid.NodeFailed
 }
 
 func TestCrashesAndOrderDoNotChangeTheEnd(t *testing.T) {

@@ -114,7 +114,7 @@ func (r *Run) macro(i int32, name string, id uint32) (string, bool) {
 		return strconv.Itoa(int(r.Fares())), true
 	case "NODE_COUNT":
 		// What a run tells of: all but services.
-		return strconv.Itoa(r.Graph.Len() - len(r.ready[r.queueOf(ServiceNode)].nodes)), true
+		return strconv.Itoa(r.Graph.Len() - r.Graph.services()), true
 	case "QUEUED_COUNT":
 		return strconv.Itoa(r.Count(grid.NodeSubmitted)), true
 	case "DONE_COUNT":

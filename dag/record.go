@@ -73,19 +73,20 @@ const (
 // Record is what must be remembered of a node that has acted. It needs 56 bytes and
 // holds no pointer.
 type Record struct {
-	State   grid.NodeState
-	Asked   bool   // its submission was asked for, and nothing is known of it yet
-	Skipped bool   // somebody said that it counts as done
-	Script  Stage  // of its PRE script while NodePre, of its POST script while NodePost
-	Attempt uint32 // attempts begun
-	Cluster int32  // of the attempt, or the run of a sub-DAG; 0: none, or not known yet
-	Procs   int32  // of that cluster; 0: not known yet
-	Left    int32  // its procs in the queue; below zero: more left it than are known
-	Bad     int32  // procs of it that failed
-	Exit    int32  // of the first of them: see [ProcsLeft]; at the end, of the part that decided
-	Pre     int32  // exit code of the attempt's PRE script, once it has ended
-	Try     uint32 // of the script: how often it was put off
-	Seen    Position
+	State    grid.NodeState
+	Asked    bool     // its submission was asked for, and nothing is known of it yet
+	Skipped  bool     // somebody said that it counts as done
+	Script   Stage    // of its PRE script while NodePre, of its POST script while NodePost
+	Attempt  uint32   // attempts begun
+	Cluster  int32    // of the attempt, or the run of a sub-DAG; 0: none, or not known yet
+	Procs    int32    // of that cluster; 0: not known yet
+	Left     int32    // its procs in the queue; below zero: more left it than are known
+	Bad      int32    // procs of it that failed
+	Exit     int32    // of the first of them: see [ProcsLeft]; at the end, of the part that decided
+	Pre      int32    // exit code of the attempt's PRE script, once it has ended
+	Try      uint32   // of the script: how often it was put off
+	Progress Progress // of its attempt
+	Seen     Position
 }
 
 // Stage is how far a script has come.
@@ -98,6 +99,17 @@ const (
 	ScriptRuns           // it was asked for
 	ScriptDeferred       // it has ended as if it had not run, and is run again later; of a node that is ready: its next attempt is put off
 	ScriptOver           // a PRE script that let its node go on
+)
+
+// Progress is how far the job of an attempt has come, beside being in the queue.
+type Progress uint8
+
+// How far jobs come.
+const (
+	ProgressNone  Progress = iota
+	ProgressReady          // of a service: its job has said that it is ready
+	ProgressLate           // its time was over, and it is being removed
+	ProgressLost           // of a service: its job was to be executed once more, and is being removed
 )
 
 // Position is a place in the ledger's stream of events: the entry, and the event of

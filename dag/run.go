@@ -20,6 +20,7 @@ type Run struct {
 	place []place      // of each node
 	final int32        // -1: none
 	first int32        // its provisioner; -1: none
+	extra int32        // the first of the queues of nodes that are no jobs
 	idle  int32        // procs that wait, as [Idle] last said
 	since int32        // nodes submitted since then
 }
@@ -62,7 +63,7 @@ type tally struct {
 	scripts  [wants]int32
 	used     []int32 // of the active ones, those of each queue
 	services int32   // that are busy
-	unserved int32   // services that have not been submitted once
+	unserved int32   // services that others wait for
 	lost     int32   // services that ended and should not have
 }
 
@@ -83,7 +84,9 @@ func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
 	r := &Run{Graph: g, Header: h, nodes: make([]node, len(g.Nodes)), final: -1, first: -1}
 	r.sort()
 	for i := range g.Nodes {
-		r.nodes[i].missing = int32(len(g.Nodes[i].Parents))
+		if g.Nodes[i].Kind == JobNode {
+			r.nodes[i].missing = int32(len(g.Nodes[i].Parents))
+		}
 		if n := &r.nodes[i]; r.ordinary(int32(i)) {
 			r.tally.states[n.State]++
 		} else if g.Nodes[i].Kind == ServiceNode {
@@ -121,11 +124,11 @@ func Open(g *Graph, h Header, kept iter.Seq2[int32, Record]) (*Run, error) {
 func (r *Record) plausible() bool {
 	switch r.State {
 	case grid.NodeReady:
-		return r.Script == ScriptNone
+		return r.Script == ScriptNone || r.Script == ScriptDeferred
 	case grid.NodeDone, grid.NodeFailed:
 		return !r.Asked
 	case grid.NodeSubmitted:
-		return !r.Asked && r.Left > 0
+		return !r.Asked && r.Left > 0 && r.Progress <= ProgressLost
 	case grid.NodePre:
 		return r.Script != ScriptNone && r.Script <= ScriptOver && (!r.Asked || r.Script == ScriptOver)
 	case grid.NodePost:
@@ -141,8 +144,8 @@ func (r *Run) ordinary(i int32) bool {
 }
 
 // sort puts the nodes of each queue in order. The queues are those of nodes without a
-// limited category, of each category, of the FINAL node, of the provisioner, and of the
-// services.
+// limited category, of each category, of the FINAL node, of the provisioner, of the
+// services, and of each service that waits for others.
 func (r *Run) sort() {
 	g := r.Graph
 	number := map[string]int32{}
@@ -151,15 +154,19 @@ func (r *Run) sort() {
 		number[c.Name] = int32(len(r.ready))
 		r.ready = append(r.ready, readyQueue{limit: int32(c.MaxJobs)})
 	}
-	special := int32(len(r.ready)) - int32(FinalNode)
+	r.extra = int32(len(r.ready))
 	r.ready = append(r.ready, readyQueue{}, readyQueue{}, readyQueue{})
 	r.place = make([]place, len(g.Nodes))
 	scripts := [wants]bool{wantJob: true}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		q := number[n.Category]
-		if n.Kind != JobNode {
-			q = special + int32(n.Kind)
+		switch {
+		case n.Kind == ServiceNode && len(n.Parents) > 0:
+			q = int32(len(r.ready))
+			r.ready = append(r.ready, readyQueue{})
+		case n.Kind != JobNode:
+			q = r.queueOf(n.Kind)
 		}
 		switch n.Kind {
 		case FinalNode:
@@ -188,7 +195,7 @@ func (r *Run) sort() {
 }
 
 // queueOf is the queue of the nodes of a kind that is none of jobs.
-func (r *Run) queueOf(k NodeKind) int32 { return int32(len(r.ready)) - 4 + int32(k) }
+func (r *Run) queueOf(k NodeKind) int32 { return r.extra + int32(k-FinalNode) }
 
 // order is the order in which ready nodes go.
 func (r *Run) order(a, b int32) int {
@@ -261,7 +268,7 @@ func (t *tally) move(r *Run, i int32, was, is *Record) {
 		if busy {
 			t.services += sign(is.busy())
 		}
-		if w, n := was.unserved(), is.unserved(); w != n {
+		if w, n := r.unserved(i, was), r.unserved(i, is); w != n {
 			t.unserved += sign(n)
 		}
 		if w, n := was.lost(), is.lost(); w != n {
@@ -284,14 +291,6 @@ func (t *tally) move(r *Run, i int32, was, is *Record) {
 		t.used[r.place[i].queue] += sign(is.active())
 	}
 }
-
-// unserved reports whether a service has yet to be submitted for the first time.
-func (r *Record) unserved() bool {
-	return r.Attempt == 0 && !r.State.Final() || r.Attempt == 1 && (r.Asked || r.State == grid.NodePre)
-}
-
-// lost reports whether a service has failed by itself.
-func (r *Record) lost() bool { return r.State == grid.NodeFailed && r.Exit != ExitRemoved }
 
 func sign(up bool) int32 {
 	if up {
@@ -404,6 +403,9 @@ func follow(b board, ended []int32) {
 		i := ended[len(ended)-1]
 		ended = ended[:len(ended)-1]
 		state := b.get(i).State
+		if g.Nodes[i].Kind == ServiceNode {
+			continue // those behind it do not wait for its end
+		}
 		for _, c := range g.Nodes[i].Children {
 			n := b.get(c)
 			pass := state == grid.NodeDone || state == grid.NodeFailed && g.Nodes[c].WeakOn(i)
@@ -414,7 +416,11 @@ func follow(b board, ended []int32) {
 			if waits && !pass {
 				n.on(grid.NodeGiveUp)
 			} else if waits && n.missing == 0 {
-				release(&n.Record, &g.Nodes[c])
+				if holds(b, c) {
+					release(&n.Record, &g.Nodes[c])
+				} else {
+					n.on(grid.NodeSucceed)
+				}
 			}
 			b.put(c, n)
 			if waits && n.State.Final() {

@@ -75,11 +75,14 @@ func (s *step) preEnded(i int32, exit int32, why string) {
 
 // deferral is how long a script is put off, or a node's next attempt.
 func (s *step) deferral(i int32, n *node) Wait {
+	w := Wait{Node: i, Attempt: n.Attempt, Try: n.Try}
 	if n.State == grid.NodeReady {
-		wait := time.Duration(s.Graph.Nodes[i].RetryWait) * time.Second << min(n.Attempt-1, 12)
-		return Wait{i, n.Attempt, n.Try, min(wait, max(time.Hour, time.Duration(s.Graph.Nodes[i].RetryWait)*time.Second))}
+		first := time.Duration(s.Graph.Nodes[i].RetryWait) * time.Second
+		w.For = min(first<<min(n.Attempt-1, 12), max(time.Hour, first))
+	} else {
+		w.For = time.Duration(s.Graph.Nodes[i].Script(n.State).DeferSeconds) * time.Second
 	}
-	return Wait{i, n.Attempt, n.Try, time.Duration(s.Graph.Nodes[i].Script(n.State).DeferSeconds) * time.Second}
+	return w
 }
 
 func (h Waited) happen(s *step) error {
@@ -97,6 +100,8 @@ func (h Waited) happen(s *step) error {
 	case h.Node == s.first && s.head.Status == RunClosing && n.State == grid.NodeSubmitted:
 		s.say(h.Node, "it had not given back what it brought up in time")
 		s.remove(h.Node)
+	case s.timed(h.Node, &n) && s.live(h.Node):
+		s.cut(h.Node, ProgressLate)
 	}
 	return nil
 }

@@ -113,10 +113,13 @@ func (Resume) happen(s *step) error {
 			s.save(i, &n)
 			s.act(s.submission(i, &n))
 		case n.State == grid.NodeSubmitted:
-			if s.doomed(i) || s.tooMany(i, &n) && !s.waits(i) {
+			switch {
+			case s.doomed(i), n.Progress > ProgressReady, s.tooMany(i, &n) && !s.waits(i):
 				s.remove(i)
-			} else if i == s.first && s.head.Status == RunClosing {
+			case i == s.first && s.head.Status == RunClosing:
 				s.act(s.deadline())
+			default:
+				s.watch(i)
 			}
 		case n.Script == ScriptRuns && s.doomed(i):
 			s.act(KillScript{i, n.Attempt, n.State, n.Try})

@@ -3,8 +3,6 @@ package schedd
 import (
 	"context"
 	"math"
-	"strconv"
-	"strings"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
@@ -80,10 +78,9 @@ func (g *dags) happening(ctx context.Context, v *ledger.View, e *ledger.Event) (
 			return 0, nil, nil
 		case e.Type == ledger.JobHeld:
 			return c.run, dag.ProcHeld{Node: c.node, Cluster: e.Jobs.Cluster}, nil
-		case e.Type == ledger.JobEdited && c.node == r.run.Provisioner():
-			return c.run, dag.Supplied{State: g.d.suppliedBy(e.Jobs.Cluster)}, nil
 		}
-		return c.run, nil, nil
+		h, err := g.d.saysOf(v, r, c.node, e.Jobs.Cluster)
+		return c.run, h, err
 	}
 	return 0, nil, nil
 }
@@ -101,27 +98,6 @@ func (g *dags) tellLog(ctx context.Context, r *dagRun, e *ledger.Event, of nodeO
 	if of.run == r.id {
 		g.logEvent(ctx, r, of.node, e, exit)
 	}
-}
-
-// suppliedBy is how far a provisioner says that it has come, which its job's ad tells.
-func (d *Daemon) suppliedBy(cluster int32) (state dag.Supply) {
-	if cluster == 0 {
-		return dag.SupplyNone
-	}
-	v := d.ledger.View()
-	err := d.ledger.Read(func(r *ledger.Reader) error {
-		attrs, err := r.Attrs(v, grid.JobID{Cluster: cluster})
-		for _, a := range attrs {
-			if n, bad := strconv.Atoi(a.Expr); bad == nil && strings.EqualFold(a.Name, "ProvisionerState") && n >= 0 && n <= int(dag.SupplyReleased) {
-				state = dag.Supply(n)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		d.log.WithError(err).Warn("what a provisioner says cannot be read")
-	}
-	return state
 }
 
 // waiting counts the procs of a run that wait in the queue, if that is limited and the

@@ -196,20 +196,16 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 		} else if h, err = g.d.count(v, i, &n); err != nil {
 			return err
 		}
-		if h == nil {
-			continue
+		if h != nil {
+			if err := g.take(ctx, r, h); err != nil {
+				return err
+			}
 		}
-		if err := g.take(ctx, r, h); err != nil {
+		if err := g.takeSaid(ctx, id, i); err != nil {
 			return err
 		}
 		if r = g.runs[id]; r == nil {
 			return nil
-		}
-	}
-	if first := r.run.Provisioner(); first >= 0 {
-		n := r.run.Record(first)
-		if err := g.take(ctx, r, dag.Supplied{State: g.d.suppliedBy(n.Cluster)}); err != nil {
-			return err
 		}
 	}
 	g.waiting(v, r)
@@ -295,6 +291,15 @@ func (g *dags) hear(ctx context.Context, t told) error {
 			}
 			if t.h != nil {
 				if err := g.take(ctx, r, t.h); err != nil {
+					return err
+				}
+			}
+			if s, is := t.h.(dag.Submitted); is {
+				// What its job said before the run knew of it was nothing to the run.
+				if _, there := g.d.ledger.View().Cluster(s.Cluster); there {
+					g.clusters[s.Cluster] = nodeOf{t.run, s.Node}
+				}
+				if err := g.takeSaid(ctx, t.run, s.Node); err != nil {
 					return err
 				}
 			}
@@ -403,10 +408,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 	switch a := a.(type) {
 	case dag.Submit:
-		n := nodeSubmission{run: r.id, node: a.Node, attempt: a.Attempt, graph: r.run.Graph.Nodes[a.Node], vars: r.run.Vars(a.Node)}
-		if n.graph.Submit != "" {
-			n.text = r.run.Graph
-		}
+		n := nodeSubmission{run: r.id, node: a.Node, attempt: a.Attempt, graph: r.run.Graph.Nodes[a.Node], whole: r.run.Graph, vars: r.run.Vars(a.Node)}
 		g.wg.Go(func() { g.submit(ctx, n) })
 	case dag.RemoveJobs:
 		_, err := g.d.propose(ctx, &ledger.Act{
@@ -429,6 +431,9 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 		}
 		return g.step(ctx, child, dag.Remove{})
 	case dag.Wait:
+		if a.Submitted {
+			a.For -= g.since(r, a.Node)
+		}
 		g.wait(ctx, r.id, a)
 	case dag.Save:
 		g.save(ctx, r, a)
@@ -445,6 +450,23 @@ func (g *dags) wait(ctx context.Context, run uint32, a dag.Wait) {
 	})
 }
 
+// since is how long ago the job, or the run, of a node's attempt came to be.
+func (g *dags) since(r *dagRun, node int32) time.Duration {
+	v, of := g.d.ledger.View(), r.run.Record(node).Cluster
+	var at int64
+	if r.run.Graph.Nodes[node].Subdag {
+		child, _ := v.Dag(uint32(of))
+		at = child.Started
+	} else {
+		c, _ := v.Cluster(of)
+		at = c.QDate
+	}
+	if at == 0 {
+		return 0 // it has gone, and its end is on its way
+	}
+	return max(time.Since(time.UnixMilli(at)), 0)
+}
+
 // tell hands over what was done beside the goroutine of the runs.
 func (g *dags) tell(ctx context.Context, t told) {
 	select {
@@ -455,14 +477,14 @@ func (g *dags) tell(ctx context.Context, t told) {
 
 // submit submits a node, however long that takes, and tells what came of it.
 func (g *dags) submit(ctx context.Context, n nodeSubmission) {
-	select {
-	case g.slots <- struct{}{}:
-		defer func() { <-g.slots }()
-	case <-ctx.Done():
-		return
-	}
 	for tries := 1; ; tries++ {
+		select {
+		case g.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		h, again := g.d.submitNode(ctx, n)
+		<-g.slots // what this one waits for may be another's submission
 		if !again {
 			if h != nil {
 				g.tell(ctx, told{run: n.run, h: h})

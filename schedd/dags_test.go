@@ -103,6 +103,51 @@ func TestFailedNodesAreTriedAgainAndThenEndWhatIsBehindThem(t *testing.T) {
 	}
 }
 
+// Further attempts are for other machines than those before.
+func TestAttemptsGoElsewhere(t *testing.T) {
+	w := newPlace(t, nil)
+	var mu sync.Mutex
+	ran := map[string][]string{} // by node and attempt
+	worker := func(name string) {
+		w.crew(name, 1, nil, func(s wire.Start) int32 {
+			mu.Lock()
+			defer mu.Unlock()
+			what := strings.Join(s.Args, " ")
+			ran[what] = append(ran[what], name)
+			if what == "a 2" || s.Args[0] != "a" {
+				return 0
+			}
+			return 1
+		})
+	}
+	worker("w1")
+	s := w.diamond(2)
+	s.Graph.Nodes[0].Elsewhere = true
+	out, err := w.SubmitDag(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := func(cluster string) func(*api.Event) bool {
+		return func(e *api.Event) bool {
+			return e.Type == "job_submitted" && e.ID == out.Dag && e.Node == 0 && strings.HasPrefix(e.Jobs, cluster+".")
+		}
+	}
+	w.waitFor("the second attempt", attempt("2"))
+	worker("w2")
+	w.waitFor("the third attempt", attempt("3"))
+	worker("w3")
+	if d := w.dagEnd(out.Dag); d.Status != "done" {
+		t.Errorf("it ended %s: %s", d.Status, states(d))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for k, want := range []string{"w1", "w2", "w3"} {
+		if got := strings.Join(ran[fmt.Sprint("a ", k)], ","); got != want {
+			t.Errorf("attempt %d ran on %s, not on %s", k+1, got, want)
+		}
+	}
+}
+
 func TestARunGoesOnAfterARestart(t *testing.T) {
 	w := newPlace(t, nil)
 	out, err := w.SubmitDag(t.Context(), w.diamond(0))

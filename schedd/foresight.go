@@ -182,10 +182,7 @@ func (g *dags) lookAhead(ctx context.Context, r *dagRun) {
 		}
 	}
 	for _, i := range s.tell(r.id, f.look(r.run)) {
-		n := nodeSubmission{run: r.id, node: i, graph: r.run.Graph.Nodes[i], vars: r.run.Vars(i)}
-		if n.graph.Submit != "" {
-			n.text = r.run.Graph
-		}
+		n := nodeSubmission{run: r.id, node: i, graph: r.run.Graph.Nodes[i], whole: r.run.Graph, vars: r.run.Vars(i)}
 		kind := f.kindOf(i)
 		g.wg.Go(func() {
 			if spec := g.read(ctx, r.owner, n); spec != nil {
@@ -223,6 +220,10 @@ func (g *dags) read(ctx context.Context, owner ledger.Owner, n nodeSubmission) *
 	v := g.d.ledger.View()
 	run, ok := v.Dag(n.run)
 	if !ok {
+		return nil
+	}
+	var err error
+	if n.vars, err = dag.AnyAddress(n.vars); err != nil {
 		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, deskLimit)

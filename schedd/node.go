@@ -22,7 +22,7 @@ type nodeSubmission struct {
 	attempt uint32
 	graph   dag.Node
 	vars    []dag.Var
-	text    *dag.Graph // of which a submit description is its own; nil: it has a file
+	whole   *dag.Graph // of a node that is a job
 	prio    int32      // of its run
 }
 
@@ -60,12 +60,18 @@ func (d *Daemon) submitNode(ctx context.Context, n nodeSubmission) (h dag.Happen
 	return dag.SubmitFailed{Node: n.node, Attempt: n.attempt, Reason: grid.MessageOf(err)}, false
 }
 
+// dagKeys is who submits nodes, as keys have it.
+const dagKeys = "dag"
+
 // nodeKey is the key of what is begun for a node's attempt.
 func nodeKey(run uint32, node int32, attempt uint32) string {
 	return fmt.Sprintf("dag/%d/%d/%d", run, node, attempt)
 }
 
 func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger.Owner, n nodeSubmission) (done ledger.Submitted, err error) {
+	if n.vars, err = d.addressed(run, n); err != nil {
+		return done, err
+	}
 	r := d.nodeRequest(run, owner, n)
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
@@ -75,6 +81,9 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	}
 	if len(specs) != 1 {
 		return done, grid.Errorf(grid.Invalid, "%s makes %d clusters of jobs: a node is one", r.File, len(specs))
+	}
+	if err := d.elsewhere(n, &specs[0]); err != nil {
+		return done, err
 	}
 	if err := d.admit(&specs[0]); err != nil {
 		return done, err
@@ -89,7 +98,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 	defer leave(specs[0].Len())
 	failpoint.Hit("node.submit.before")
 	done, _, err = d.submit(ctx, submission{
-		spec: &specs[0], key: nodeKey(n.run, n.node, n.attempt), by: "dag", owner: owner,
+		spec: &specs[0], key: nodeKey(n.run, n.node, n.attempt), by: dagKeys, owner: owner,
 		dag: n.run, node: n.node, try: n.attempt,
 	})
 	failpoint.Hit("node.submit.after")
@@ -100,9 +109,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 func (d *Daemon) nodeRequest(run *ledger.Dag, owner ledger.Owner, n nodeSubmission) jobfile.Request {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
 	r.Domain, r.Own = d.c.Domain, d.c.Commands
-	if n.text != nil {
-		r.Described(n.text, &n.graph)
-	}
+	r.Described(n.whole, &n.graph)
 	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
 	for _, x := range n.vars {
 		r.Vars = append(r.Vars, submit.Var(x))
@@ -123,7 +130,7 @@ func (d *Daemon) startChild(ctx context.Context, run *ledger.Dag, owner ledger.O
 		return nil, err
 	}
 	failpoint.Hit("dag.child.before")
-	id, err := d.startDag(ctx, ledger.Command{By: "dag", Key: nodeKey(n.run, n.node, n.attempt)}, &ledger.StartDag{
+	id, err := d.startDag(ctx, ledger.Command{By: dagKeys, Key: nodeKey(n.run, n.node, n.attempt)}, &ledger.StartDag{
 		Owner: owner, File: r.File, Dir: r.Dir, Rescue: rescue, Header: dag.Header{Priority: n.prio + int32(n.graph.Priority)},
 		Parent: ledger.Parent{Dag: n.run, Node: n.node, Attempt: n.attempt},
 	}, g)

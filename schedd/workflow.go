@@ -161,7 +161,10 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]
-		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord()}
+		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord(), Ready: run.Serves(i), Skipped: run.Skipped(i)}
+		if n.State == grid.NodeReady && len(run.Awaits(i)) > 0 {
+			x.State = grid.NodeWaiting.String() // for other services, which no record tells of
+		}
 		if g.Subdag {
 			x.Cluster, x.Run = 0, uint32(n.Cluster)
 		}

@@ -44,7 +44,7 @@ nobody died at one of the failpoints.
 	f.BoolVar(&o.short, "short", false, "fewer jobs and shorter pauses, for a minute or so")
 	f.BoolVar(&o.NoVMs, "no-vms", false, "the pool alone, without an engine")
 	f.BoolVar(&o.Paper, "paper", false, "the engine's machines have no guests")
-	c.AddCommand(proof(d), engines(d), killsCommand(d), dags(d), cuts(d), guest())
+	c.AddCommand(proof(d), engines(d), killsCommand(d), dags(d), traces(d), cuts(d), guest())
 	return c
 }
 

@@ -22,7 +22,7 @@ func dags(d *cli.Deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dags",
 		Short: "Kill a grid's programs while workflows run on it, and judge",
-		Long: `Run workflows with scripts, retries, a service, a sub-DAG and a FINAL node, one after
+		Long: `Run workflows with scripts, retries, services, a sub-DAG and a FINAL node, one after
 another, and kill the programs of their grid meanwhile, at random instants and at every
 named instant of a workflow. Judge from outside, by a witness that every job and script
 calls: that no node begins before its parents have done all, that no attempt of a node is

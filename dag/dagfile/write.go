@@ -241,6 +241,9 @@ func (w *writer) node(n *dag.Node, inline map[string]string) {
 // said reports whether n has nothing but what DAGMan's language says of a node.
 func said(n *dag.Node) bool {
 	rest := *n
+	if n.Kind == dag.ServiceNode && len(n.Parents)+len(n.Children) > 0 {
+		return false
+	}
 	for _, known := range []any{
 		&rest.Name, &rest.Kind, &rest.File, &rest.Submit, &rest.Subdag, &rest.Dir, &rest.Noop, &rest.Done, &rest.Pre, &rest.Post, &rest.Hold, &rest.PreSkip, &rest.Retries, &rest.Unless,
 		&rest.Abort, &rest.Tolerance, &rest.Priority, &rest.Category, &rest.SaveFile, &rest.Vars, &rest.Parents, &rest.Children, &rest.Weak,

@@ -180,12 +180,18 @@ func TestAGraphThatIsWrittenReadsBackEqual(t *testing.T) {
 
 func TestWhatADagFileCannotSayIsNotWritten(t *testing.T) {
 	for name, spoil := range map[string]func(*dag.Graph){
-		"a job block":         func(g *dag.Graph) { g.Nodes[0].Job = "count" },
-		"a wait":              func(g *dag.Graph) { g.Nodes[0].RetryWait = 5 },
-		"a limit of the run":  func(g *dag.Graph) { g.MaxJobs = 3 },
-		"several files":       func(g *dag.Graph) { g.Files = []string{"a", "b"} },
-		"a line end":          func(g *dag.Graph) { g.Nodes[0].Vars = []dag.Var{{Name: "x", Value: "a\nb"}} },
-		"a blank in a script": func(g *dag.Graph) { g.Nodes[0].Pre = &dag.Script{Program: "x", Args: []string{"a b"}} },
+		"a job block":          func(g *dag.Graph) { g.Nodes[0].Job = "count" },
+		"a wait":               func(g *dag.Graph) { g.Nodes[0].RetryWait = 5 },
+		"a condition":          func(g *dag.Graph) { g.Nodes[0].When = "true" },
+		"an exit code":         func(g *dag.Graph) { g.Nodes[0].DoneExit = []int32{3} },
+		"another machine":      func(g *dag.Graph) { g.Nodes[0].Elsewhere = true },
+		"a timeout":            func(g *dag.Graph) { g.Nodes[0].Timeout = 5 },
+		"a readiness":          func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].ReadyWithin = dag.ServiceNode, 5 },
+		"an order of services": func(g *dag.Graph) { g.Nodes[0].Kind, g.Nodes[0].Children = dag.ServiceNode, []int32{0} },
+		"a limit of the run":   func(g *dag.Graph) { g.MaxJobs = 3 },
+		"several files":        func(g *dag.Graph) { g.Files = []string{"a", "b"} },
+		"a line end":           func(g *dag.Graph) { g.Nodes[0].Vars = []dag.Var{{Name: "x", Value: "a\nb"}} },
+		"a blank in a script":  func(g *dag.Graph) { g.Nodes[0].Pre = &dag.Script{Program: "x", Args: []string{"a b"}} },
 		"a description's name": func(g *dag.Graph) {
 			g.Descriptions = []dag.Description{{Name: "a.sub"}}
 		},

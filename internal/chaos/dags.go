@@ -169,6 +169,9 @@ func (l *dagLoop) open(ctx context.Context) (err error) {
 		"pre":      fmt.Sprintf("#!/bin/sh\nexec %s/job %d \"pre.$1.$2\" 0 0\n", l.dir, port),
 		"post":     fmt.Sprintf("#!/bin/sh\ncode=$3\n[ \"$code\" -ge 0 ] 2>/dev/null || code=1\nexec %s/job %d \"post.$1.$2\" 0.02 \"$code\"\n", l.dir, port),
 		"node.sub": fmt.Sprintf("executable = %s/node\narguments = $(label) $(code) $(RETRY)\nshould_transfer_files = NO\nrequest_memory = 32MB\nqueue\n", l.dir),
+		// says that it is ready when the witness knows of it
+		"service":     fmt.Sprintf("#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/%d || exit 96\nread -r nonce </proc/sys/kernel/random/uuid\necho \"start $1 $nonce\" >&3\nread -r -u 3 word || exit 97\necho 'ServiceReady = true' >>\"$_CONDOR_JOB_ATTRS\"\nexec sleep 3600\n", port),
+		"service.sub": fmt.Sprintf("executable = %s/service\narguments = $(label)\nshould_transfer_files = NO\nrequest_memory = 32MB\nqueue\n", l.dir),
 		"beside.sub": fmt.Sprintf("executable = %s/job\narguments = %d $(label) 3600 0\nshould_transfer_files = NO\nrequest_memory = 32MB\nqueue\n",
 			l.dir, port),
 	} {
@@ -199,6 +202,36 @@ func (l *dagLoop) open(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// innerFlow is the sub-DAG: a node that needs a service which needs another.
+const innerFlow = `
+workflow "inner" {
+  service "store" {
+    file         = "service.sub"
+    ready_within = "10m"
+    vars         = { label = "NAME.store" }
+    retry {
+      times  = 60
+      always = true
+    }
+  }
+  service "front" {
+    file         = "service.sub"
+    after        = [node.store]
+    ready_within = "10m"
+    vars         = { label = "NAME.front" }
+    retry {
+      times  = 60
+      always = true
+    }
+  }
+  node "i" {
+    file    = "node.sub"
+    vars    = { label = "NAME.i", code = 0 }
+    retries = 60
+  }
+}
+`
 
 // submit begins the run of a workflow in layers, each node behind some of the layer
 // before, until it is acknowledged.
@@ -235,11 +268,11 @@ func (l *dagLoop) submit(ctx context.Context, n int) (uint32, error) {
 			return 0, err
 		}
 	}
-	inner := fmt.Sprintf("JOB i node.sub\nVARS i label=\"%s.i\" code=\"0\"\nRETRY i 60\n", g.name)
-	if err := os.WriteFile(filepath.Join(l.dir, g.name+"-inner.dag"), []byte(inner), 0o644); err != nil {
+	inner := strings.ReplaceAll(innerFlow, "NAME", g.name)
+	if err := os.WriteFile(filepath.Join(l.dir, g.name+"-inner.hcl"), []byte(inner), 0o644); err != nil {
 		return 0, err
 	}
-	text += fmt.Sprintf("SUBDAG EXTERNAL inner %s-inner.dag\nPARENT n0 CHILD inner\n", g.name)
+	text += fmt.Sprintf("SUBDAG EXTERNAL inner %s-inner.hcl\nPARENT n0 CHILD inner\n", g.name)
 	text += fmt.Sprintf("SERVICE s beside.sub\nVARS s label=\"%s.s\"\nFINAL f node.sub\nVARS f label=\"%s.f\" code=\"0\"\nNODE_STATUS_FILE %s.status 1\nJOBSTATE_LOG %s.state\n", g.name, g.name, g.name, g.name)
 	file := filepath.Join(l.dir, g.name+".dag")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -376,8 +409,8 @@ func (l *dagLoop) judgeRun(ctx context.Context, rep *DagReport, g *graph, runs m
 			last = "post." + last
 		}
 		for _, e := range runs[last] {
-			if e.Ended && e.End.After(done[i]) {
-				done[i] = e.End
+			if e.Done.After(done[i]) {
+				done[i] = e.Done
 			}
 		}
 		if done[i].IsZero() {
@@ -398,9 +431,26 @@ func (l *dagLoop) judgeRun(ctx context.Context, rep *DagReport, g *graph, runs m
 			}
 		}
 	}
-	for _, e := range runs[g.name+".s"] {
-		if e.End.IsZero() {
-			rep.wrong("the service of run %d is left", id)
+	// The services that say when they are ready, and what needs them.
+	var before time.Time
+	for _, who := range []string{".store", ".front", ".i.0"} {
+		list := runs[g.name+who]
+		if len(list) == 0 {
+			rep.wrong("of run %d, %s%s never ran", id, g.name, who)
+			continue
+		}
+		begun := slices.MinFunc(list, func(a, b Execution) int { return a.Begin.Compare(b.Begin) }).Begin
+		if begun.Before(before) {
+			rep.Disorder++
+			rep.wrong("of run %d, %s%s began before what it needs was there", id, g.name, who)
+		}
+		before = begun
+	}
+	for _, who := range []string{".s", ".store", ".front"} {
+		for _, e := range runs[g.name+who] {
+			if e.End.IsZero() {
+				rep.wrong("a service of run %d is left: %s%s", id, g.name, who)
+			}
 		}
 	}
 	return nil

@@ -20,6 +20,8 @@
 // machines come and go. The engine's own record is the judge's evidence, with what the
 // queue had wished for when.
 //
+// [Traces] kills nobody: it runs the workflows of traces over the engine's machines.
+//
 // The same seed gives the same jobs and the same order of faults. When something is
 // wrong, what each observer saw of it lies in the sandbox.
 package chaos

@@ -20,6 +20,7 @@ type Execution struct {
 	Begin time.Time
 	End   time.Time // when its connection ended; zero: it is alive
 	Ended bool      // it said that it has done all
+	Done  time.Time // when it said so, which it waits for before it ends
 }
 
 // Witness is told by the jobs themselves when they run. Each holds a connection open as
@@ -118,7 +119,7 @@ func (w *Witness) hear(c net.Conn) {
 		return
 	}
 	w.mu.Lock()
-	e.Ended = true
+	e.Ended, e.Done = true, time.Now()
 	w.mu.Unlock()
 	if _, err := c.Write([]byte("bye\n")); err != nil {
 		return

@@ -591,6 +591,8 @@ type DagNode struct {
 	Exit    int32  `json:"exit,omitempty" doc:"Of the first of its jobs that failed, or of the script that decided"`
 	Kind    string `json:"kind,omitempty" enum:"final,provisioner,service,subdag" doc:"Empty: a job"`
 	Run     uint32 `json:"run,omitempty" doc:"Of a sub-DAG: its run"`
+	Skipped bool   `json:"skipped,omitempty" doc:"It counts as done and has not run: by its condition, or because somebody said so"`
+	Ready   bool   `json:"ready,omitempty" doc:"Of a service: nobody waits for it"`
 
 	Category string  `json:"category,omitempty" doc:"With edges alone, as the following"`
 	Retries  int     `json:"retries,omitempty" doc:"Attempts after the first"`

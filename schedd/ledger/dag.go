@@ -123,7 +123,7 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 }
 
 func (e *enc) node(n *dag.Record) {
-	more := n.Skipped || n.Script != 0 || n.Procs != 0 || n.Pre != 0 || n.Try != 0
+	more := n.Skipped || n.Script != 0 || n.Procs != 0 || n.Pre != 0 || n.Try != 0 || n.Progress != 0
 	flag := byte(0)
 	if more {
 		flag = longer
@@ -138,11 +138,18 @@ func (e *enc) node(n *dag.Record) {
 	e.u(n.Seen.Index)
 	e.u(uint64(n.Seen.Seq))
 	if more {
+		flag = 0
+		if n.Progress != 0 {
+			flag = longer
+		}
 		e.bool(n.Skipped)
-		e.byte(byte(n.Script))
+		e.byte(byte(n.Script) | flag)
 		e.u(uint64(n.Procs))
 		e.i(int64(n.Pre))
 		e.u(uint64(n.Try))
+		if n.Progress != 0 {
+			e.byte(byte(n.Progress))
+		}
 	}
 }
 
@@ -153,7 +160,12 @@ func (d *dec) node() dag.Record {
 		Seen: dag.Position{Index: d.u(), Seq: d.u32()},
 	}
 	if state&longer != 0 {
-		n.Skipped, n.Script, n.Procs, n.Pre, n.Try = d.bool(), dag.Stage(d.byte()), d.id(), d.i32(), d.u32()
+		n.Skipped = d.bool()
+		script := d.byte()
+		n.Script, n.Procs, n.Pre, n.Try = dag.Stage(script&^longer), d.id(), d.i32(), d.u32()
+		if script&longer != 0 {
+			n.Progress = dag.Progress(d.byte())
+		}
 	}
 	return n
 }

@@ -378,6 +378,7 @@ func (s *script) workflow(v *View) Body {
 		n.State = grid.NodeState(rapid.IntRange(0, 7).Draw(s.t, "state"))
 		n.Asked = rapid.Bool().Draw(s.t, "asked")
 		n.Script = dag.Stage(rapid.IntRange(0, 4).Draw(s.t, "script"))
+		n.Progress = dag.Progress(rapid.IntRange(0, 3).Draw(s.t, "service"))
 		n.Pre, n.Try = rapid.Int32Range(-9, 9).Draw(s.t, "pre"), rapid.Uint32Range(0, 1).Draw(s.t, "try")
 		c.Nodes = append(c.Nodes, NodeChange{Index: i, Record: n, Why: "so it went"})
 	}

@@ -25,6 +25,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-told":     writeTold,
 	"format1-crons":    writeTimetables,
 	"format1-routings": writeRoutings,
+	"format1-services": writeServices,
 }
 
 // history is a machine in the making of a golden file.
@@ -103,6 +104,27 @@ func writeScripts(t *testing.T, path string) {
 	other := StartDag{Owner: start.Owner, Name: "x", File: "/home/alice/x.dag", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 1, Rescue: 7}
 	head, run = dag.Header{}, do(&other).(uint32)
 	step(NodeChange{0, dag.Record{State: grid.NodeReady, Asked: true, Attempt: 1}, ""})
+	h.write(path)
+}
+
+// writeServices makes a history of a workflow whose services say when they are ready.
+func writeServices(t *testing.T, path string) {
+	t.Helper()
+	h := newHistory(t)
+	h.do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.9", Rules: 4})
+	run := h.do(&StartDag{
+		Owner: Owner{Name: "alice", UID: 1000, GID: 100}, Name: "w", File: "/home/alice/w.hcl", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2,
+	}).Value.(uint32)
+	head := dag.Header{Status: dag.RunRunning}
+	for attempt := range uint32(5) {
+		n := dag.Record{State: grid.NodeSubmitted, Attempt: attempt + 1, Cluster: int32(attempt) + 1, Procs: 1, Left: 1, Try: attempt % 2}
+		for _, to := range []dag.Progress{dag.ProgressNone, dag.ProgressReady, dag.ProgressLate, dag.ProgressLost} {
+			n.Progress = to
+			was := head.Version
+			head.Version++
+			h.do(&StepDag{Dag: run, Version: was, Header: head, Nodes: []NodeChange{{0, n, "so it went"}, {1, dag.Record{State: grid.NodeSubmitted, Progress: to}, ""}}})
+		}
+	}
 	h.write(path)
 }
 

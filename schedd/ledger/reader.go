@@ -49,6 +49,16 @@ func (r *Reader) HasKey(by, key string) bool {
 	return r.bucket(bKey).Get(scopedKey(&Entry{Command: Command{By: by, Key: key}})) != nil
 }
 
+// SubmittedUnder is the cluster that was submitted under an idempotency key; ok is false when
+// none was, or when that is no longer known.
+func (r *Reader) SubmittedUnder(by, key string) (s Submitted, ok bool, err error) {
+	body, err := r.sealed(bKey, scopedKey(&Entry{Command: Command{By: by, Key: key}}), "the key "+key)
+	if body != nil {
+		s, ok = decodeFirst(body).(Submitted)
+	}
+	return s, ok, err
+}
+
 // Own is what a cluster's ads have beside the template; nil when they have nothing.
 func (r *Reader) Own(cluster int32) ([]byte, error) {
 	return r.sealed(bOwn, key4(uint32(cluster)), "cluster "+grid.WholeCluster(cluster).String())

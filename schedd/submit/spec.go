@@ -3,6 +3,7 @@ package submit
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
@@ -20,6 +21,33 @@ type Attr struct {
 type Spec struct {
 	Attrs    []Attr    `json:"attrs"`    // of every proc, by name, names unique but for case
 	Sections []Section `json:"sections"` // one for each queue statement, in order
+}
+
+// Require has every proc require what more, ClassAd source, says besides its own
+// requirements.
+func (s *Spec) Require(more string) {
+	const name = "Requirements"
+	add := func(expr string) string { return "(" + expr + ") && (" + more + ")" }
+	in := func(attrs []Attr) (found bool) {
+		for k := range attrs {
+			if strings.EqualFold(attrs[k].Name, name) {
+				attrs[k].Expr, found = add(attrs[k].Expr), true
+			}
+		}
+		return found
+	}
+	if !in(s.Attrs) {
+		s.Attrs = append(s.Attrs, Attr{Name: name, Expr: more})
+	}
+	for k := range s.Sections {
+		sec := &s.Sections[k]
+		in(sec.Attrs)
+		for c := range sec.Columns {
+			if col := &sec.Columns[c]; strings.EqualFold(col.Attr, name) {
+				col.Text = add(col.Text)
+			}
+		}
+	}
 }
 
 // Section is the procs that one queue statement makes.

@@ -150,7 +150,12 @@ func (l *linter) job(i int32, n *dag.Node) {
 		r.Described(l.graph, n)
 		r.File = fmt.Sprintf("%s (the description %s)", l.file, n.Submit)
 	}
-	for _, v := range l.run.Vars(i) {
+	vars, err := dag.AnyAddress(l.run.Vars(i))
+	if err != nil {
+		l.problem(grid.Diagnostic{Summary: "node " + n.Name + ": " + grid.MessageOf(err), File: l.file})
+		return
+	}
+	for _, v := range vars {
 		r.Vars = append(r.Vars, submit.Var(v))
 	}
 	specs, found, err := jobfile.Read(r)

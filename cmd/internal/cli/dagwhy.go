@@ -64,7 +64,10 @@ func (w *asked) of(i int32) []string {
 		}
 		return []string{fmt.Sprintf("%s is in the queue: gq %d shows its jobs, gq --why %d.0 what the first waits for.", who, n.Cluster, n.Cluster)}
 	case "done":
-		return []string{fmt.Sprintf("%s is done.", who)}
+		if n.Skipped {
+			return []string{who + " was skipped: its condition did not hold, or somebody said that it counts as done."}
+		}
+		return []string{who + " is done."}
 	case "failed":
 		out := []string{fmt.Sprintf("%s has failed: %s, in attempt %d of %d.", who, exitWords(n.Exit), n.Attempt, n.Retries+1)}
 		if n.Cluster != 0 {
@@ -99,7 +102,10 @@ func exitWords(exit int32) string {
 func (w *asked) waiting(i int32, who string) []string {
 	var out []string
 	for _, p := range w.parents(i) {
-		if n := &w.run.Detail[p]; n.State != "done" && !w.weaklyOver(i, p) {
+		switch n := &w.run.Detail[p]; {
+		case n.Kind == "service" && !n.Ready:
+			out = append(out, fmt.Sprintf("  %s, which is %s and not ready", grid.Printable(n.Name), n.State))
+		case n.Kind != "service" && n.State != "done" && !w.weaklyOver(i, p):
 			out = append(out, fmt.Sprintf("  %s, which is %s", grid.Printable(n.Name), n.State))
 		}
 	}
@@ -185,8 +191,14 @@ func (w *asked) culprits(i int32) (out []string) {
 // limit is what keeps a node from beginning that waits for no other.
 func (w *asked) limit(n *api.DagNode) string {
 	busy, same := 0, 0
+	var away []string
 	for k := range w.run.Detail {
-		if o := &w.run.Detail[k]; o.State == "submitted" {
+		switch o := &w.run.Detail[k]; {
+		case o.Kind == "service":
+			if !o.Ready {
+				away = append(away, grid.Printable(o.Name))
+			}
+		case o.State == "submitted":
 			if busy++; o.Category == n.Category {
 				same++
 			}
@@ -198,6 +210,8 @@ func (w *asked) limit(n *api.DagNode) string {
 		return "the run has ended."
 	case w.run.Halt != "":
 		return fmt.Sprintf("the run is %s; gdag resume %d lets it go on.", w.run.Halt, w.id)
+	case n.Kind == "" && len(away) > 0:
+		return "all nodes wait for services, and not ready is " + strings.Join(away, ", ") + "."
 	case n.Category != "" && most > 0 && same >= most:
 		return fmt.Sprintf("%d nodes of the category %s run, and at most %d may.", same, grid.Printable(n.Category), most)
 	case w.run.Limit.MaxJobs > 0 && busy >= int(w.run.Limit.MaxJobs):
