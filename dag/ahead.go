@@ -20,9 +20,9 @@ type Course uint8
 // The ways of nodes.
 const (
 	Expected Course = iota // it will have a job
-	Queued                   // it has one, or a run
-	Scripted                 // a script of it runs, or will again, its next attempt is put off, or what comes of others decides whether it runs
-	Passing                  // there is nothing to wait for: a join, or a node without a job
+	Queued                 // it has one, or a run
+	Scripted               // a script of it runs, or will again, its next attempt is put off, or what comes of others decides whether it runs
+	Passing                // there is nothing to wait for: a join, or a node without a job
 )
 
 // Ahead is the part of a run that is next: what goes on, and what comes behind it.
