@@ -373,6 +373,7 @@ var badConfigs = []struct{ name, src string }{
 	{"a route that leads nowhere", "route \"a\" {\n  requirements = true\n}"},
 	{"a route for everything", "route \"a\" {\n  grid_resource = \"batch slurm\"\n}"},
 	{"a route with wrong edits", "route \"a\" {\n  grid_resource = \"batch slurm\"\n  requirements = \"Foo >\"\n  set = { A = \"1 +\", \"b-c\" = 1 }\n  steps = <<-END\n    SETT X 1\n    DELETE /a(/\n  END\n}"},
+	{"targets that are none", "target \"batch pbs\" {\n}\ntarget \"condor\" {\n}\ntarget \"condr a\" {\n}"},
 	{"a name without my", "route \"a\" {\n  universe = \"local\"\n  requirements = RequestMemory > 5\n}"},
 	{"a transform at a wrong stage", "transform \"a\" {\n  stage = \"befor\"\n}"},
 	{"two routes of one name", "route \"a\" {\n  universe = \"local\"\n  requirements = true\n}\nroute \"a\" {\n}"},

@@ -6,8 +6,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Target is how a system outside of the pool is reached that runs jobs: target "batch slurm".
-// One that is not named is reached by the commands in the schedd's PATH.
+// Target is how a system outside of the pool is reached that runs jobs: target "batch slurm",
+// target "condor NAME POOL". A Slurm that is not named is reached by the commands in the
+// schedd's PATH; of others there are many, and jobs may go to those that are named.
 type Target struct {
 	Resource string   // as a grid_resource names it
 	Bin      string   // directory of its commands; empty: the PATH's
@@ -17,11 +18,13 @@ type Target struct {
 func (f *file) target(b *hclsyntax.Block) Target {
 	t := Target{Resource: b.Labels[0]}
 	kind, rest, _ := strings.Cut(strings.ToLower(strings.TrimSpace(t.Resource)), " ")
-	switch {
+	switch words := len(strings.Fields(rest)); {
 	case kind == "batch" && strings.TrimSpace(rest) != "slurm":
 		f.unknown(b.LabelRanges[0], "batch system", rest, []string{"slurm"})
-	case kind != "batch":
-		f.unknown(b.LabelRanges[0], "kind of target", kind, []string{"batch"})
+	case kind == "condor" && words != 1 && words != 2:
+		f.fail(b.LabelRanges[0], "a target of HTCondor is a schedd's name and perhaps its pool", `As in: target "condor schedd@example.com cm.example.com"`)
+	case kind != "batch" && kind != "condor":
+		f.unknown(b.LabelRanges[0], "kind of target", kind, []string{"batch", "condor"})
 	}
 	f.keys(b, []key{
 		{"bin", text(&t.Bin)},

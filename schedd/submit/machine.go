@@ -183,13 +183,13 @@ func (l *lowering) borrows() {
 	}
 }
 
-var gridTypes = [...]string{"ovirt", "deltacloud", "batch"}
+var gridTypes = [...]string{"ovirt", "deltacloud", "batch", "condor"}
 
 // batchTypes are the systems that batch may name.
 var batchTypes = [...]string{"slurm"}
 
 // foreignTypes are those of HTCondor that nothing here serves.
-var foreignTypes = [...]string{"condor", "arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
+var foreignTypes = [...]string{"arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
 
 // setGridType decides what a grid job is.
 func (l *lowering) setGridType() {
@@ -205,6 +205,11 @@ func (l *lowering) setGridType() {
 	case kind == "batch":
 		l.universe.vm = false
 		l.setTarget(v, fields[1:len(fields)-1])
+	case kind == "condor":
+		l.universe.vm = false
+		if n := len(fields) - 2; n != 1 && n != 2 {
+			l.fail(v.Pos, "grid_resource for condor is a type, the name of a schedd and perhaps its pool", "As in: grid_resource = condor schedd@example.com cm.example.com")
+		}
 	case !slices.Contains(gridTypes[:], kind):
 		detail := "Those that are: " + strings.Join(gridTypes[:], ", ") + "."
 		if slices.Contains(foreignTypes[:], kind) {

@@ -64,6 +64,7 @@ type Job struct {
 	Script   string // full path
 	Cpus     int64
 	MemoryMB int64         // 0: what the target gives by itself
+	DiskKB   int64         // likewise
 	Runtime  time.Duration // 0: what the target gives by itself
 	Queue    string        // a partition; empty: the target's choice
 	Project  string        // an account
