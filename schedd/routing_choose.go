@@ -65,6 +65,7 @@ func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
 		if down[siteKey(r.GridResource)] {
 			u.Down = "it does not answer"
 		}
+		u.Gridburst, u.Deployment = c.d.sites.peer(r.GridResource)
 		l.Routes[r.Name] = u
 	}
 	for k, n := range tallies {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"os"
 	"os/user"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/condor"
+	"gridburst/schedd/target/gridburst"
 	"gridburst/schedd/target/slurm"
 )
 
@@ -31,6 +33,8 @@ func targets(list []configs.Target) func(string, target.Commands) (target.Target
 			return slurm.New(run, slurm.Options{Bin: said.Bin, Env: said.Env, Own: own}), nil
 		case named && len(f) > 1 && strings.EqualFold(f[0], "condor"):
 			return condor.New(run, condor.Options{Name: f[1], Pool: strings.Join(f[2:], ""), Bin: said.Bin, Env: said.Env, Own: own}), nil
+		case named && len(f) == 2 && strings.EqualFold(f[0], "gridburst"):
+			return gridburst.New(run, gridburst.Options{Schedd: cmp.Or(said.Schedd, f[1]), Bin: said.Bin, Env: said.Env, Own: own}), nil
 		}
 		return nil, grid.Errorf(grid.Invalid, "this schedd has no way to %[1]s: its configuration has no target %[1]q", resource)
 	}

@@ -4,7 +4,7 @@
 // The commands come from HTCondor's own packages on our schedd's host, and find the other
 // schedd by its name and its pool. A job there is in the vanilla universe and moves no files:
 // its script is in a directory that the pool's machines share. Its ad carries our name of it
-// ([Mark]), by which one condor_q shows all that are ours, and every order names it beside
+// ([target.Mark]), by which one condor_q shows all that are ours, and every order names it beside
 // the id, so that no order reaches a job that was given an id again.
 //
 // A job that is over stays in HTCondor's queue until it is forgotten here, for ten days at
@@ -17,20 +17,13 @@ package condor
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
-	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
 )
-
-// Mark is the attribute of a job there that has the job's name.
-const Mark = "GridburstJob"
 
 // Options say where the schedd and the commands are.
 type Options struct {
@@ -66,7 +59,7 @@ func (c *Condor) command(ctx context.Context, o target.Owner, stdin []byte, name
 
 // Submit implements [target.Target].
 func (c *Condor) Submit(ctx context.Context, j target.Job) (string, error) {
-	text, err := description(&j)
+	text, err := target.SubmitFile(&j)
 	if err != nil {
 		return "", err
 	}
@@ -77,94 +70,10 @@ func (c *Condor) Submit(ctx context.Context, j target.Job) (string, error) {
 	if out.Code != 0 {
 		return "", failure("condor_submit", out)
 	}
-	// As in 12.0 - 12.0, behind what HTCondor may warn of.
-	for line := range strings.Lines(string(out.Stdout)) {
-		if first, last, ok := strings.Cut(strings.TrimSpace(line), " - "); ok && first == last {
-			if id, err := idOf(first); err == nil {
-				return id.String(), nil
-			}
-		}
+	if id := target.SubmitID(out.Stdout); id != "" {
+		return id, nil
 	}
 	return "", grid.Errorf(grid.Unknown, "condor_submit answered %.80q, which is no job's id", out.Stdout)
-}
-
-// keeps is how long HTCondor keeps a job that is over for us to see, in seconds.
-const keeps = 10 * 24 * 3600
-
-// description is the submit file of a job.
-func description(j *target.Job) ([]byte, error) {
-	var b strings.Builder
-	for _, l := range []struct{ name, value string }{
-		{"universe", "vanilla"},
-		{"executable", j.Script},
-		{"transfer_executable", "false"},
-		{"should_transfer_files", "NO"},
-		{"initialdir", j.Dir},
-		{"output", path.Join(j.Dir, target.LogName)},
-		{"error", path.Join(j.Dir, target.LogName)},
-		{"notification", "never"},
-		{"description", j.Label},
-		{"My." + Mark, ad.StringValue(j.Name).String()},
-		{"leave_in_queue", fmt.Sprintf("JobStatus == 4 && (CompletionDate =?= undefined || time() - CompletionDate < %d)", keeps)},
-		// It was taken from its machine: it does not begin again.
-		{"periodic_remove", "JobStatus == 1 && NumJobStarts > 0"},
-		{"request_cpus", strconv.FormatInt(max(j.Cpus, 1), 10)},
-		{"request_memory", number(j.MemoryMB)},
-		{"request_disk", number(j.DiskKB)},
-		{"allowed_job_duration", number(int64(j.Runtime / time.Second))},
-		{"accounting_group", j.Project},
-	} {
-		if l.value == "" {
-			continue
-		}
-		if strings.ContainsAny(l.value, "\n\r") {
-			return nil, grid.Errorf(grid.Invalid, "a submit file of HTCondor cannot hold the %s %.200q: it has more than one line", l.name, l.value)
-		}
-		b.WriteString(l.name + " = " + strings.ReplaceAll(l.value, "$", "$(DOLLAR)") + "\n")
-	}
-	if j.Queue != "" {
-		b.WriteString("My.BatchQueue = " + ad.StringValue(j.Queue).String() + "\n")
-	}
-	b.WriteString("queue\n")
-	return []byte(b.String()), nil
-}
-
-// number is n, or nothing when it is for HTCondor to say.
-func number(n int64) string {
-	if n <= 0 {
-		return ""
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-// job is what is asked of a job's ad.
-type job struct {
-	ClusterId, ProcId int32
-	GridburstJob      string
-	JobStatus         grid.Status
-	HoldReason        string
-	HoldReasonCode    grid.HoldCode
-	HoldReasonSubCode int32
-	RemoveReason      string
-	RemoteHost        string
-	ExitCode          int32
-	NumJobStarts      int32
-	CompletionDate    int64
-}
-
-// asked are its attributes.
-const asked = "ClusterId,ProcId," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts,CompletionDate"
-
-// parse reads what condor_q and condor_history print with -json: a list, or nothing at all.
-// One that breaks off is none.
-func parse(name string, text []byte) (all []job, err error) {
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return nil, nil
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, grid.Errorf(grid.Unavailable, "%s's listing cannot be read: %w", name, err)
-	}
-	return all, nil
 }
 
 // List implements [target.Target]: all of the prefix, whoever the pool takes their owners for.
@@ -172,20 +81,20 @@ func (c *Condor) List(ctx context.Context, prefix string, owners []target.Owner)
 	if len(owners) == 0 {
 		return nil, nil
 	}
-	jobs, err := c.query(ctx, fmt.Sprintf("substr(%s, 0, %d) == %s", Mark, len(prefix), ad.StringValue(prefix)))
+	jobs, err := c.query(ctx, target.Marked(prefix))
 	for i := range jobs {
-		all = append(all, jobs[i].seen())
+		all = append(all, jobs[i].Seen(false))
 	}
 	return all, err
 }
 
 // query is what HTCondor's queue has.
-func (c *Condor) query(ctx context.Context, constraint string) ([]job, error) {
-	return c.read(ctx, "condor_q", "-allusers", "-constraint", constraint, "-json", "-attributes", asked)
+func (c *Condor) query(ctx context.Context, constraint string) ([]target.Ad, error) {
+	return c.read(ctx, "condor_q", "-allusers", "-constraint", constraint, "-json", "-attributes", target.AdAttributes)
 }
 
 // read runs a command that lists jobs. Of one that only reads nothing is unknown.
-func (c *Condor) read(ctx context.Context, name string, args ...string) ([]job, error) {
+func (c *Condor) read(ctx context.Context, name string, args ...string) ([]target.Ad, error) {
 	out, err := c.command(ctx, c.o.Own, nil, name, args...)
 	switch {
 	case grid.CodeOf(err) == grid.Unknown:
@@ -195,44 +104,7 @@ func (c *Condor) read(ctx context.Context, name string, args ...string) ([]job, 
 	case out.Code != 0:
 		return nil, grid.Errorf(grid.Unavailable, "%s: %s", name, words(out))
 	}
-	return parse(name, out.Stdout)
-}
-
-// ofMemory is the sub-code of [grid.HoldOutOfResource] that is about memory.
-const ofMemory = 102
-
-// seen is a job in our words.
-func (j *job) seen() target.Seen {
-	s := target.Seen{Name: j.GridburstJob, ID: grid.JobID{Cluster: j.ClusterId, Proc: j.ProcId}.String(), Word: j.JobStatus.String()}
-	why := ""
-	switch j.JobStatus {
-	case grid.Idle:
-		s.State = target.Waiting
-	case grid.Running, grid.TransferringOutput, grid.Suspended:
-		s.State, s.Host = target.Running, j.RemoteHost
-	case grid.Held:
-		s.State, why = target.Held, j.HoldReason
-		switch {
-		case j.HoldReasonCode == grid.HoldJobDuration || j.HoldReasonCode == grid.HoldExecDuration:
-			s.State, s.End = target.Ended, target.TimeUp
-		case j.HoldReasonCode == grid.HoldOutOfResource && j.HoldReasonSubCode == ofMemory:
-			s.State, s.End = target.Ended, target.OutOfMemory
-		}
-	case grid.Completed:
-		s.State = target.Ended
-		if j.ExitCode == target.BegunCode && j.NumJobStarts > 1 {
-			s.End, why = target.Lost, "it was started again"
-		}
-	case grid.Removed:
-		s.State, why = target.Ended, j.RemoveReason
-		if j.CompletionDate == 0 {
-			s.End = target.Cancelled
-		}
-	}
-	if why != "" {
-		s.Word += " (" + strings.TrimSpace(why) + ")"
-	}
-	return s
+	return target.ParseAds(out.Stdout)
 }
 
 // scans is how many jobs of HTCondor's history are looked through, from the last one on.
@@ -240,37 +112,24 @@ const scans = "20000"
 
 // Look implements [target.Target]: the queue first, then the history.
 func (c *Condor) Look(ctx context.Context, r target.Ref) (target.Seen, error) {
-	id, err := idOf(r.ID)
+	id, err := target.AdID(r.ID)
 	if err != nil {
 		return target.Seen{}, err
 	}
-	all, err := c.query(ctx, matching(id, r.Name))
-	if err == nil && len(all) == 0 {
-		all, err = c.read(ctx, "condor_history", r.ID, "-limit", "1", "-scanlimit", scans, "-json", "-attributes", asked)
+	all, err := c.query(ctx, target.Matching(id, r.Name))
+	left := err == nil && len(all) == 0
+	if left {
+		all, err = c.read(ctx, "condor_history", r.ID, "-limit", "1", "-scanlimit", scans, "-json", "-attributes", target.AdAttributes)
 	}
 	if err != nil {
 		return target.Seen{}, err
 	}
 	for i := range all {
 		if all[i].GridburstJob == r.Name {
-			return all[i].seen(), nil
+			return all[i].Seen(left), nil
 		}
 	}
 	return target.Seen{}, grid.Errorf(grid.NotFound, "HTCondor does not know job %s (%s) any more", r.ID, r.Name)
-}
-
-// idOf is a job's id; [grid.NotFound] when no job has such a one.
-func idOf(text string) (grid.JobID, error) {
-	r, err := grid.ParseRun(text)
-	if err != nil || r.Len() != 1 {
-		return grid.JobID{}, grid.Errorf(grid.NotFound, "HTCondor has no job %q", text)
-	}
-	return r.First(), nil
-}
-
-// matching is true of one job.
-func matching(id grid.JobID, name string) string {
-	return fmt.Sprintf("ClusterId == %d && ProcId == %d && %s == %s", id.Cluster, id.Proc, Mark, ad.StringValue(name))
 }
 
 // Hold implements [target.Target]. HTCondor would end one that runs: that is refused.
@@ -306,11 +165,11 @@ func (c *Condor) Forget(ctx context.Context, r target.Ref) error {
 // order gives an order about a job if that is in one of some states; [grid.NotFound] when it
 // is not, or is not there.
 func (c *Condor) order(ctx context.Context, r target.Ref, name, state string, args ...string) error {
-	id, err := idOf(r.ID)
+	id, err := target.AdID(r.ID)
 	if err != nil {
 		return err
 	}
-	out, err := c.command(ctx, r.Owner, nil, name, append(args, "-constraint", matching(id, r.Name)+" && "+state)...)
+	out, err := c.command(ctx, r.Owner, nil, name, append(args, "-constraint", target.Matching(id, r.Name)+" && "+state)...)
 	if err == nil && (out.Code != 0 || !strings.Contains(string(out.Stdout), "All jobs matching constraint")) {
 		err = failure(name, out)
 	}
