@@ -302,7 +302,7 @@ func TestTheShippedConfigurationNamesEveryKey(t *testing.T) {
 	}
 	read(t, string(src))
 	// A comment whose text is a setting, a block or its end.
-	code := regexp.MustCompile(`(?m)^( *)# ( *(?:\w+ += .*|\w+ (?:"[\w ]+" )*\{.*|\}))$`).ReplaceAllString(string(src), "$1$2")
+	code := regexp.MustCompile(`(?m)^( *)# ( *(?:\w+ += .*|\w+ (?:"[\w .@]+" )*\{.*|\}))$`).ReplaceAllString(string(src), "$1$2")
 	all := read(t, code)
 	if len(all.Resources) != 1 || all.Resources[0].Burst == nil || len(all.Crons) != 1 {
 		t.Fatalf("without its comments it has %d resources and %d crons", len(all.Resources), len(all.Crons))

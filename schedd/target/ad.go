@@ -16,7 +16,6 @@ import (
 // language.
 const Mark = "GridburstJob"
 
-
 // keeps is how long such a target keeps a job that is over for us to see, in seconds.
 const keeps = 10 * 24 * 3600
 
