@@ -14,6 +14,7 @@ import (
 
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/condor"
 	"gridburst/schedd/target/conform"
@@ -223,6 +224,9 @@ var cases = []struct {
 	{"and removed", false, func(ctx context.Context, s *story) {
 		s.code(s.c.Remove(ctx, s.ref), "", "")
 		seen, err := s.c.Look(ctx, s.ref)
+		for err == nil && seen.State != target.Ended && pause.For(ctx, 10*time.Millisecond) == nil { // it is on its way out
+			seen, err = s.c.Look(ctx, s.ref)
+		}
 		s.code(err, "", "")
 		s.same(seen, target.Seen{State: target.Ended, End: target.Cancelled, Word: "removed (via condor_rm (by user "})
 		s.code(s.c.Remove(ctx, s.ref), "", "")
