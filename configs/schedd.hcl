@@ -157,12 +157,20 @@ limits {
 # }
 
 # Where jobs may go that leave the pool: a route's grid_resource, or a job's own. Slurm needs
-# no block where its commands are in /usr/bin; jobs run as their owners, in directories that
-# its nodes share with this machine. See docs/submit.md.
+# no block where its commands are in /usr/bin; an HTCondor and another Gridburst do. Jobs run as
+# their owners, in directories that the machines there share with this one. See docs/submit.md.
 #
 # target "batch slurm" {
 #   bin         = "/opt/slurm/bin"  # its commands; those of the PATH
 #   environment = ["SLURM_CONF=/etc/slurm/slurm.conf"] # that they need
+# }
+#
+# target "condor schedd@example.com cm.example.com" { # a schedd's name; its pool may be left out
+#   environment = ["CONDOR_CONFIG=/etc/condor/condor_config"]
+# }
+#
+# target "gridburst other" {
+#   schedd = "/srv/other"           # its directory or socket; the name
 # }
 
 # Jobs that leave the pool: which, where to, and as what. See docs/routes.md.

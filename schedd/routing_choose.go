@@ -73,6 +73,7 @@ func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
 			n := int(s.Cap)
 			u.Cap = &n
 		}
+		u.Gridburst, u.Deployment = c.d.sites.peer(r.GridResource)
 		l.Routes[r.Name] = u
 	}
 	for k, n := range tallies {

@@ -16,16 +16,24 @@ import (
 	"gridburst/schedd/target/fake"
 )
 
+// deployment is a target that is another Gridburst.
+type deployment struct{ *fake.Target }
+
+func (deployment) Deployment(context.Context) (string, error) { return "bb", nil }
+
 // away is a place whose daemon has a target, batch slurm, and routes.
 func away(t *testing.T, f *fake.Target, routes string) *place {
 	t.Helper()
 	t.Cleanup(f.Close)
 	return newPlace(t, func(c *Config) {
 		c.Target = func(resource string, _ target.Commands) (target.Target, error) {
-			if resource != "batch slurm" {
-				return nil, grid.Errorf(grid.Invalid, "there is no target %s", resource)
+			switch resource {
+			case "batch slurm":
+				return f, nil
+			case "gridburst there":
+				return deployment{f}, nil
 			}
-			return f, nil
+			return nil, grid.Errorf(grid.Invalid, "there is no target %s", resource)
 		}
 		if routes != "" {
 			table, diags := route.Read("routes", []byte(routes), nil)
@@ -214,4 +222,37 @@ func TestA37RoutedJobsRunByOneRouteEach(t *testing.T) {
 	}
 	p.act("remove", "1")
 	p.nothingLeft()
+}
+
+// A job carries the deployments that have had it, and goes back to none of them.
+func TestAJobDoesNotGoBackToAGridburstThatItCameBy(t *testing.T) {
+	t.Parallel()
+	f := &fake.Target{Slots: 1}
+	p := away(t, f, strings.ReplaceAll(toSlurm, "batch slurm", "gridburst there"))
+	p.submit(strings.Replace(p.sh("true", `+GridburstPath = "aa bb"`), "log = log", "log = log1", 1))
+	p.submit(strings.Replace(p.sh("true", `+GridburstPath = "aa"`), "log = log", "log = log2", 1))
+	p.submit(p.sh("true"))
+	p.until("2.0", "job_completed")
+	p.until("3.0", "job_completed")
+	w, err := p.Why(t.Context(), "1.0")
+	if err != nil || !strings.Contains(w.Text, "Route Slurm does not take it again: it came by the Gridburst there already (aa, then bb)") {
+		t.Errorf("of the one that was there it is said: %s %v", w.Text, err)
+	}
+	here := p.live.d.ledger.View().Deployment
+	ways := map[string]string{}
+	for _, j := range f.Taken() {
+		_, id, _ := strings.Cut(strings.TrimPrefix(j.Name, "gb-"), "-")
+		ways[id] = strings.Join(j.Path, " ")
+	}
+	if len(ways) != 2 || ways["2.0-1"] != "aa "+here || ways["3.0-1"] != here {
+		t.Errorf("there came %v; this is %s", ways, here)
+	}
+	if j := p.job("1.0"); j.Int("JobStatus", 0) != int64(grid.Idle) {
+		t.Errorf("the one that was there has status %d", j.Int("JobStatus", 0))
+	}
+	p.nothingLeft()
+	specs := p.specs(p.sh("true", `+GridburstPath = "aa `+here+`"`))
+	if _, err := p.Submit(t.Context(), api.Submission{Specs: specs}); grid.CodeOf(err) != grid.Refused || !strings.Contains(err.Error(), "it came by aa, then "+here) {
+		t.Errorf("handed in where it was already: %v", err)
+	}
 }

@@ -36,6 +36,13 @@ type site struct {
 	back   time.Time // when it last came to answer again
 	past   []target.Owner
 	strays map[string]time.Time // by id: jobs of ours that no routing stands for, since when
+	named  string               // the deployment that it is, of a Gridburst that has said so
+}
+
+// gridburst is a target that is another Gridburst.
+type gridburst interface {
+	// Deployment is which one.
+	Deployment(ctx context.Context) (string, error)
 }
 
 // siteListing is a complete one.
@@ -117,6 +124,21 @@ func (s *sites) at(resource string) (*site, error) {
 	s.by[key] = out
 	s.watch(out)
 	return out, nil
+}
+
+// peer is which Gridburst a grid_resource leads to; empty: it has not said yet. Not is: it
+// leads elsewhere.
+func (s *sites) peer(resource string) (is bool, deployment string) {
+	if kind, _, _ := strings.Cut(siteKey(resource), " "); kind != "gridburst" {
+		return false, ""
+	}
+	t, err := s.at(resource)
+	if err != nil {
+		return true, ""
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return true, t.named
 }
 
 // known are the targets by name.
@@ -264,6 +286,9 @@ func (s *site) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		if unnamed := s.name(ctx); unnamed > 0 {
+			timer.Reset(unnamed)
+		}
 		if wait := s.rest(); wait > 0 {
 			timer.Reset(wait)
 		} else if owners := s.wanted(); len(owners) > 0 {
@@ -276,6 +301,28 @@ func (s *site) run(ctx context.Context) {
 		case <-s.woken:
 		}
 	}
+}
+
+// name asks a Gridburst which one it is, and says when to ask again; 0: it has said so.
+func (s *site) name(ctx context.Context) time.Duration {
+	g, is := s.Target.(gridburst)
+	s.mu.Lock()
+	known := s.named != ""
+	s.mu.Unlock()
+	if !is || known {
+		return 0
+	}
+	limited, cancel := siteContext(ctx)
+	defer cancel()
+	named, err := g.Deployment(limited)
+	if err != nil {
+		s.d.log.WithError(err).WithField("target", s.grid).Debug("the Gridburst does not say which it is")
+		return siteCalm
+	}
+	s.mu.Lock()
+	s.named = named
+	s.mu.Unlock()
+	return 0
 }
 
 // rest is how long the target is left alone now.

@@ -3,7 +3,9 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gridburst/internal/ad"
@@ -129,6 +131,12 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	}
 	if universe, _ := submit.Find(s.Attrs, "JobUniverse"); universe == strconv.Itoa(int(grid.Local)) && len(d.c.LocalWorker) == 0 {
 		return grid.Errorf(grid.Refused, "this schedd runs no jobs of the local universe")
+	}
+	if came, ok := submit.Find(s.Attrs, grid.PathAttr); ok {
+		path, _ := ad.Unquote(came)
+		if v := d.ledger.View(); slices.Contains(strings.Fields(path), v.Deployment) {
+			return grid.Errorf(grid.Refused, "the job has been at this Gridburst before: it came by %s, and this is %s", strings.Join(strings.Fields(path), ", then "), v.Deployment)
+		}
 	}
 	return nil
 }

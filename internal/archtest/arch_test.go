@@ -29,7 +29,7 @@ var floors = []struct {
 		"schedd/target",
 	}},
 	{"mechanisms", "one side effect each, so each can be swapped or broken in a test", []string{
-		"schedd/ledger", "schedd/api", "schedd/userlog", "schedd/target/slurm", "schedd/target/fake", "schedd/target/conform", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
+		"schedd/ledger", "schedd/api", "schedd/userlog", "schedd/target/slurm", "schedd/target/condor", "schedd/target/gridburst", "schedd/target/fake", "schedd/target/conform", "dag/trigger", "gahp/ec2", "gahp/ovirt", "gahp/ovirtsim", "gahp/fake", "gahp/conform",
 		"internal/spool", "internal/jobfile", "internal/pki", "internal/desk", "internal/telemetry", "internal/qemu", "internal/script", "internal/worker/sandbox", "internal/worker/runner",
 	}},
 	{"bookkeeping", "what a daemon knows beside the ledger, each kept by one goroutine and made anew at a start", []string{

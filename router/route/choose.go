@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gridburst/internal/ad"
@@ -27,6 +28,10 @@ type Use struct {
 	Why      string   // and why, in words; may be empty
 	Cap      *int     // jobs that an administrator lets on it, beside its MaxJobs; nil: as many as that
 	Down     string   // why its target takes nothing now; empty: it does
+
+	// Of a route to another Gridburst: which deployment that is; empty: it has not said yet.
+	Gridburst  bool
+	Deployment string
 }
 
 // most is how many jobs may be on the route.
@@ -147,6 +152,16 @@ func (t *Table) look(r *Route, job *ad.Ad, use Use, now time.Time) Verdict {
 	if at := t.passed(job, r); at != "" && !holds(r.EditInPlace, job, instant) {
 		v.Answer, v.Words = Loop, "does not take it again: it came through here already ("+at+")"
 		return v
+	}
+	if came := strings.Fields(job.Text(grid.PathAttr)); use.Gridburst && len(came) > 0 {
+		switch {
+		case use.Deployment == "":
+			v.Answer, v.Words = Down, "the Gridburst there has not said yet which it is, and the job may have been there"
+			return v
+		case slices.Contains(came, use.Deployment):
+			v.Answer, v.Words = Loop, "does not take it again: it came by the Gridburst there already ("+strings.Join(came, ", then ")+")"
+			return v
+		}
 	}
 	throttle := use.Throttle.At(now, r.FailureRate, use.Jobs)
 	switch {

@@ -108,6 +108,23 @@ func TestEveryRouteSaysWhyInPlainWords(t *testing.T) {
 				"small does not take it again: it came through here already (it came by jobrouter/small, then there/x)\nrest takes it",
 		},
 		{
+			"nor by a Gridburst that it came by", "RequestMemory = 100\nGridburstPath = \"aa bb\"",
+			Load{Routes: map[string]Use{"small": {Gridburst: true, Deployment: "bb"}, "rest": {Gridburst: true, Deployment: "cc"}}},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\n" +
+				"small does not take it again: it came by the Gridburst there already (aa, then bb)\nrest takes it",
+		},
+		{
+			"nor by one that it may have come by", "RequestMemory = 100\nGridburstPath = \"aa\"",
+			Load{Routes: map[string]Use{"small": {Gridburst: true}}},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\n" +
+				"small takes nothing now: the Gridburst there has not said yet which it is, and the job may have been there\nrest takes it",
+		},
+		{
+			"a job that came by none goes to any Gridburst", "RequestMemory = 100",
+			Load{Routes: map[string]Use{"small": {Gridburst: true}}},
+			"big does not want it: RequestMemory >= 4096 is false (RequestMemory is 100)\nsmall takes it\nrest would take it, but route small comes first",
+		},
+		{
 			"a copy is not routed again by its router", "RoutedBy = \"jobrouter\"\nRouteName = \"big\"\nRoutedFromJobId = \"6.0\"",
 			Load{},
 			"it is itself a routed job: route big made it of job 6.0",

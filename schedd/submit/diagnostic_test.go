@@ -30,6 +30,8 @@ var bad = []struct{ name, src string }{
 	{"a grid job without a resource", "universe = grid\nexecutable = /bin/true\nqueue\n"},
 	{"a grid type that is not served", "universe = grid\ngrid_resource = ec2 https://x/\nqueue\n"},
 	{"a grid type with a typing error", "universe = grid\ngrid_resource = overt https://x/\nqueue\n"},
+	{"an HTCondor without a name", "universe = grid\ngrid_resource = condor\nqueue\n"},
+	{"a Gridburst with two names", "universe = grid\ngrid_resource = gridburst a b\nqueue\n"},
 	{"a machine without anything", "universe = grid\ngrid_resource = ovirt https://x/api\nqueue\n"},
 	{"a password that others can read", "universe = grid\ngrid_resource = ovirt https://x/api\novirt_username = u\novirt_template = t\novirt_password_file = open\nqueue\n"},
 	{"a password file that is not there", "universe = grid\ngrid_resource = ovirt https://x/api\novirt_username = u\novirt_template = t\novirt_password_file = nosuch\nqueue\n"},

@@ -183,13 +183,13 @@ func (l *lowering) borrows() {
 	}
 }
 
-var gridTypes = [...]string{"ovirt", "deltacloud", "batch"}
+var gridTypes = [...]string{"ovirt", "deltacloud", "batch", "condor", "gridburst"}
 
 // batchTypes are the systems that batch may name.
 var batchTypes = [...]string{"slurm"}
 
 // foreignTypes are those of HTCondor that nothing here serves.
-var foreignTypes = [...]string{"condor", "arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
+var foreignTypes = [...]string{"arc", "ec2", "gce", "azure", "boinc", "nordugrid", "cream", "gt2", "gt5", "unicore"}
 
 // setGridType decides what a grid job is.
 func (l *lowering) setGridType() {
@@ -202,9 +202,9 @@ func (l *lowering) setGridType() {
 	fields := append(strings.Fields(v.Text), "")
 	kind := fold(fields[0])
 	switch {
-	case kind == "batch":
+	case kind == "batch", kind == "condor", kind == "gridburst":
 		l.universe.vm = false
-		l.setTarget(v, fields[1:len(fields)-1])
+		l.setTarget(v, kind, fields[1:len(fields)-1])
 	case !slices.Contains(gridTypes[:], kind):
 		detail := "Those that are: " + strings.Join(gridTypes[:], ", ") + "."
 		if slices.Contains(foreignTypes[:], kind) {
@@ -220,11 +220,15 @@ func (l *lowering) setGridType() {
 }
 
 // setTarget looks at the rest of a grid_resource that names another system for jobs.
-func (l *lowering) setTarget(v Value, rest []string) {
-	switch {
-	case len(rest) != 1:
+func (l *lowering) setTarget(v Value, kind string, rest []string) {
+	switch n := len(rest); {
+	case kind == "condor" && n != 1 && n != 2:
+		l.fail(v.Pos, "grid_resource for condor is a type, the name of a schedd and perhaps its pool", "As in: grid_resource = condor schedd@example.com cm.example.com")
+	case kind == "gridburst" && n != 1:
+		l.fail(v.Pos, "grid_resource for gridburst is a type and a name", "As in: grid_resource = gridburst other")
+	case kind == "batch" && n != 1:
 		l.fail(v.Pos, "grid_resource for batch is a type and a system", "As in: grid_resource = batch slurm")
-	case !slices.Contains(batchTypes[:], fold(rest[0])):
+	case kind == "batch" && !slices.Contains(batchTypes[:], fold(rest[0])):
 		l.fail(v.Pos, quote(rest[0])+" is not a supported batch system", "Those that are: "+strings.Join(batchTypes[:], ", ")+".")
 	}
 }

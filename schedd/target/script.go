@@ -19,6 +19,9 @@ const (
 	LogName     = "target.log" // what the target itself has to say
 )
 
+// BegunCode is what a script exits with that finds its job begun, or may not begin it.
+const BegunCode = 112
+
 // Work is what a script does.
 type Work struct {
 	Job    string   // for people
@@ -42,7 +45,7 @@ func Script(w Work) []byte {
 	line("dir=%s", quote(w.Dir))
 	line(`cd "$dir" || exit 111`)
 	line("set -C")
-	line(`{ echo "$(hostname) $$" >%s; } 2>/dev/null || exit 112`, StartedName)
+	line(`{ echo "$(hostname) $$" >%s; } 2>/dev/null || exit %d`, StartedName, BegunCode)
 	line("set +C")
 	line(`keep() { mv -f %[1]s.new %[1]s; }`, ResultName)
 	line(`fail() { echo "hold $1 $2 $3" >%s.new; keep; exit 113; }`, ResultName)

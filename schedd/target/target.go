@@ -24,8 +24,8 @@ import (
 //   - [grid.NotFound]: it has no such job, or no more
 //   - [grid.Refused]: it has heard this, and will not do it; its words are the message
 type Target interface {
-	// Submit hands a job in and gives the target's id of it. It does not look whether
-	// the name is there: whoever calls it again after [grid.Unknown] has listed before.
+	// Submit hands a job in and gives the target's id of it. It need not look whether the
+	// name is there: whoever calls it again after [grid.Unknown] has listed before.
 	Submit(ctx context.Context, j Job) (id string, err error)
 
 	// List is every job of owners whose name begins with prefix, also those that are
@@ -64,11 +64,13 @@ type Job struct {
 	Script   string // full path
 	Cpus     int64
 	MemoryMB int64         // 0: what the target gives by itself
+	DiskKB   int64         // likewise
 	Runtime  time.Duration // 0: what the target gives by itself
 	Queue    string        // a partition; empty: the target's choice
 	Project  string        // an account
 	Extra    []string      // further words of the target's own submit command
 	Label    string        // for people: which job this is
+	Path     []string      // the deployments that have had it, the first first: ours is the last
 }
 
 // Ref names a job at a target.

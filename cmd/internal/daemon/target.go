@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"os"
 	"os/user"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"gridburst/configs"
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
+	"gridburst/schedd/target/condor"
+	"gridburst/schedd/target/gridburst"
 	"gridburst/schedd/target/slurm"
 )
 
@@ -19,17 +22,20 @@ func targets(list []configs.Target) func(string, target.Commands) (target.Target
 		own.Name = u.Username
 	}
 	return func(resource string, run target.Commands) (target.Target, error) {
-		said := configs.Target{Resource: resource}
+		said, named := configs.Target{Resource: resource}, false
 		for _, t := range list {
 			if strings.EqualFold(strings.Join(strings.Fields(t.Resource), " "), resource) {
-				said = t
+				said, named = t, true
 			}
 		}
-		f := strings.Fields(resource)
-		switch {
-		case len(f) == 2 && f[0] == "batch" && f[1] == "slurm":
+		switch f := strings.Fields(said.Resource); {
+		case len(f) == 2 && strings.EqualFold(f[0], "batch") && strings.EqualFold(f[1], "slurm"):
 			return slurm.New(run, slurm.Options{Bin: said.Bin, Env: said.Env, Own: own}), nil
+		case named && len(f) > 1 && strings.EqualFold(f[0], "condor"):
+			return condor.New(run, condor.Options{Name: f[1], Pool: strings.Join(f[2:], ""), Bin: said.Bin, Env: said.Env, Own: own}), nil
+		case named && len(f) == 2 && strings.EqualFold(f[0], "gridburst"):
+			return gridburst.New(run, gridburst.Options{Schedd: cmp.Or(said.Schedd, f[1]), Bin: said.Bin, Env: said.Env, Own: own}), nil
 		}
-		return nil, grid.Errorf(grid.Invalid, "this schedd has no way to %s: it can hand jobs to batch slurm", resource)
+		return nil, grid.Errorf(grid.Invalid, "this schedd has no way to %[1]s: its configuration has no target %[1]q", resource)
 	}
 }

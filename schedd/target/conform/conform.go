@@ -29,6 +29,9 @@ type World struct {
 	Wait    func(*target.Job)
 	Refused func(*target.Job)
 
+	// Once says that the target knows a job by its name: handed in again, it is the same.
+	Once bool
+
 	// Down stops the target, and Up starts it again; nil: that is not tried.
 	Down func()
 	Up   func()

@@ -1,0 +1,171 @@
+package target
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"gridburst/internal/ad"
+	"gridburst/internal/grid"
+)
+
+// Mark is the attribute of a job that has its [Job.Name], at a target that speaks HTCondor's
+// language.
+const Mark = "GridburstJob"
+
+// keeps is how long such a target keeps a job that is over for us to see, in seconds.
+const keeps = 10 * 24 * 3600
+
+// SubmitFile describes a job in HTCondor's submit language: one of the vanilla universe, that
+// moves no files, is kept when it is over, and is not begun again once it was taken from its
+// machine. [grid.Invalid]: the language cannot say it.
+func SubmitFile(j *Job) ([]byte, error) {
+	text := func(name, s string) [2]string {
+		if s != "" {
+			s = ad.StringValue(s).String()
+		}
+		return [2]string{"My." + name, s}
+	}
+	number := func(name string, n int64) [2]string {
+		if n <= 0 {
+			return [2]string{name, ""} // for the target to say
+		}
+		return [2]string{name, strconv.FormatInt(n, 10)}
+	}
+	var b strings.Builder
+	for _, l := range [...][2]string{
+		{"universe", "vanilla"},
+		{"executable", j.Script},
+		{"transfer_executable", "false"},
+		{"should_transfer_files", "NO"},
+		{"initialdir", j.Dir},
+		{"output", path.Join(j.Dir, LogName)},
+		{"error", path.Join(j.Dir, LogName)},
+		{"notification", "never"},
+		{"description", j.Label},
+		text(Mark, j.Name),
+		text(grid.PathAttr, strings.Join(j.Path, " ")),
+		{"leave_in_queue", fmt.Sprintf("JobStatus == 4 && (CompletionDate =?= undefined || time() - CompletionDate < %d)", keeps)},
+		{"periodic_remove", "JobStatus == 1 && NumJobStarts > 0"},
+		number("request_cpus", max(j.Cpus, 1)),
+		number("request_memory", j.MemoryMB),
+		number("request_disk", j.DiskKB),
+		number("allowed_job_duration", int64(j.Runtime/time.Second)),
+		{"accounting_group", j.Project},
+		text("BatchQueue", j.Queue),
+	} {
+		name, value := l[0], l[1]
+		if value == "" {
+			continue
+		}
+		if strings.ContainsAny(value, "\n\r") {
+			return nil, grid.Errorf(grid.Invalid, "a submit file cannot hold the %s %.200q: it has more than one line", name, value)
+		}
+		b.WriteString(name + " = " + strings.ReplaceAll(value, "$", "$(DOLLAR)") + "\n")
+	}
+	b.WriteString("queue\n")
+	return []byte(b.String()), nil
+}
+
+// SubmitID is the job that condor_submit -terse, or gsubmit --terse, says it has made, as in
+// 12.0 - 12.0; empty: none.
+func SubmitID(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		if first, last, ok := strings.Cut(strings.TrimSpace(line), " - "); ok && first == last {
+			if id, err := AdID(first); err == nil {
+				return id.String()
+			}
+		}
+	}
+	return ""
+}
+
+// AdID is a job's id; [grid.NotFound] when no job has such a one.
+func AdID(text string) (grid.JobID, error) {
+	r, err := grid.ParseRun(text)
+	if err != nil || r.Len() != 1 {
+		return grid.JobID{}, grid.Errorf(grid.NotFound, "there is no job %q", text)
+	}
+	return r.First(), nil
+}
+
+// Ad is what is asked of a job in a queue of HTCondor's kind: the attributes of these names.
+type Ad struct {
+	ClusterId         int32
+	ProcId            int32
+	GridburstJob      string
+	JobStatus         grid.Status
+	HoldReason        string
+	HoldReasonCode    grid.HoldCode
+	HoldReasonSubCode int32
+	RemoveReason      string
+	RemoteHost        string
+	ExitCode          int32
+	NumJobStarts      int32
+}
+
+// AdAttributes are their names.
+const AdAttributes = "ClusterId,ProcId," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts"
+
+// ParseAds reads a listing in JSON: a list, or nothing at all. One that breaks off is none,
+// and [grid.Unavailable].
+func ParseAds(text []byte) (all []Ad, err error) {
+	if len(strings.TrimSpace(string(text))) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, grid.Errorf(grid.Unavailable, "the listing cannot be read: %w", err)
+	}
+	return all, nil
+}
+
+// Marked is true of jobs whose name begins with prefix.
+func Marked(prefix string) string {
+	return fmt.Sprintf("substr(%s, 0, %d) == %s", Mark, len(prefix), ad.StringValue(prefix))
+}
+
+// Matching is true of one job, if it has its name: an id may have been given again.
+func Matching(id grid.JobID, name string) string {
+	return fmt.Sprintf("ClusterId == %d && ProcId == %d && %s == %s", id.Cluster, id.Proc, Mark, ad.StringValue(name))
+}
+
+// ofMemory is the sub-code of [grid.HoldOutOfResource] that is about memory.
+const ofMemory = 102
+
+// Seen is a job in our words. One that was removed is over when it has left the queue: until
+// then it may run.
+func (a *Ad) Seen(left bool) Seen {
+	s := Seen{Name: a.GridburstJob, ID: grid.JobID{Cluster: a.ClusterId, Proc: a.ProcId}.String(), Word: a.JobStatus.String()}
+	why := ""
+	switch a.JobStatus {
+	case grid.Idle:
+		s.State = Waiting
+	case grid.Running, grid.TransferringOutput, grid.Suspended:
+		s.State, s.Host = Running, a.RemoteHost
+	case grid.Held:
+		s.State, why = Held, a.HoldReason
+		switch {
+		case a.HoldReasonCode == grid.HoldJobDuration || a.HoldReasonCode == grid.HoldExecDuration:
+			s.State, s.End = Ended, TimeUp
+		case a.HoldReasonCode == grid.HoldOutOfResource && a.HoldReasonSubCode == ofMemory:
+			s.State, s.End = Ended, OutOfMemory
+		}
+	case grid.Completed:
+		s.State = Ended
+		if a.ExitCode == BegunCode && a.NumJobStarts > 1 {
+			s.End, why = Lost, "it was started again"
+		}
+	case grid.Removed:
+		why = a.RemoveReason
+		if s.State, s.Host = Running, a.RemoteHost; left {
+			s.State, s.Host, s.End = Ended, "", Cancelled
+		}
+	}
+	if why != "" {
+		s.Word += " (" + strings.TrimSpace(why) + ")"
+	}
+	return s
+}

@@ -1,0 +1,151 @@
+package gridburst_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gridburst/internal/desk"
+	"gridburst/internal/grid"
+	"gridburst/internal/rig"
+	"gridburst/schedd/target"
+	"gridburst/schedd/target/conform"
+	"gridburst/schedd/target/gridburst"
+)
+
+// TestMain is also a desk.
+func TestMain(m *testing.M) {
+	desk.Main()
+	os.Exit(m.Run())
+}
+
+// desks run commands as their users.
+type desks struct{ *desk.Desks }
+
+func (d desks) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
+	return d.Desks.Run(ctx, desk.Owner(o), c)
+}
+
+// peer is a real schedd with a worker.
+type peer struct {
+	t      *testing.T
+	ctx    context.Context
+	rig    *rig.Rig
+	schedd *rig.Schedd
+}
+
+func (p *peer) start() {
+	p.t.Helper()
+	s, err := p.rig.Schedd(p.ctx, "g", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.schedd = s
+}
+
+func (p *peer) kill() {
+	p.t.Helper()
+	p.schedd.Kill()
+	select {
+	case <-p.schedd.Done():
+	case <-p.ctx.Done():
+		p.t.Fatal("gschedd lives")
+	}
+}
+
+// TestConformance is about a real schedd and its real commands.
+func TestConformance(t *testing.T) {
+	if os.Getenv("GRIDBURST_SLOW") == "" {
+		t.Skip("it builds a schedd and its commands: GRIDBURST_SLOW=1, as in make test-real")
+	}
+	dir, err := os.MkdirTemp("", "gridburst") // a socket's address is short, and a test's directory may be long
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	t.Cleanup(cancel)
+	bin := filepath.Join(dir, "bin")
+	if err := rig.Build(ctx, bin, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gadm"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := rig.New(dir, bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+	p := &peer{t: t, ctx: ctx, rig: r}
+	p.start()
+	if _, err := r.Start("worker.log", nil, filepath.Join(bin, "gworker"), "--schedd", p.schedd.Socket, "--state", filepath.Join(dir, "worker"), "--cpus", "4", "--name", "pool"); err != nil {
+		t.Fatal(err)
+	}
+	own := target.Owner{Name: "me", UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+	owner := own
+	if owner.UID == 0 {
+		owner = target.Owner{Name: "daemon", UID: 1, GID: 1}
+	}
+	d := desks{desk.New(desk.Options{})}
+	t.Cleanup(d.Close)
+	g := gridburst.New(d, gridburst.Options{Schedd: filepath.Join(dir, "g"), Bin: bin, Own: own})
+	if named, err := g.Deployment(ctx); err != nil || len(named) < 8 {
+		t.Errorf("it is %q, %v", named, err)
+	}
+	conform.Run(t, conform.Harness{Start: func(t *testing.T) conform.World {
+		jobs, err := os.MkdirTemp(dir, "case")
+		if err == nil {
+			err = os.Chown(jobs, int(owner.UID), int(owner.GID))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conform.World{
+			Target: g, Owner: owner, Dir: jobs, Once: true,
+			Wait:    func(j *target.Job) { j.Extra = append(j.Extra, "--append", "requirements = false") },
+			Refused: func(j *target.Job) { j.Extra = append(j.Extra, "--append", "universe = nosuch") },
+			Down:    p.kill, Up: p.start,
+		}
+	}})
+}
+
+// said is a command that says what a test has written.
+type said struct {
+	out target.Output
+	err error
+}
+
+func (s said) Run(context.Context, target.Owner, target.Command) (target.Output, error) {
+	return s.out, s.err
+}
+
+func TestWhatItsCommandsSayIsSortedByWhatIsCertain(t *testing.T) {
+	for name, c := range map[string]struct {
+		s            said
+		submit, list grid.Code
+	}{
+		"an id":              {said{out: target.Output{Stdout: []byte("7.0 - 7.0\n")}}, "", grid.Unavailable},
+		"a list":             {said{out: target.Output{Stdout: []byte("[\n]\n")}}, grid.Unknown, ""},
+		"refused":            {said{out: target.Output{Code: 3, Stderr: []byte("gsubmit: it has been here\n")}}, grid.Refused, grid.Unavailable},
+		"no sense":           {said{out: target.Output{Code: 2}}, grid.Refused, grid.Unavailable},
+		"no answer":          {said{out: target.Output{Code: 1, Stderr: []byte("gsubmit: no schedd answers\n")}}, grid.Unknown, grid.Unavailable},
+		"killed":             {said{out: target.Output{Code: -1}}, grid.Unknown, grid.Unavailable},
+		"its end is unknown": {said{err: grid.Errorf(grid.Unknown, "time was up")}, grid.Unknown, grid.Unavailable},
+		"not begun":          {said{err: grid.Errorf(grid.Unavailable, "no such command")}, grid.Unavailable, grid.Unavailable},
+	} {
+		g := gridburst.New(c.s, gridburst.Options{})
+		if _, err := g.Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x"}); grid.CodeOf(err) != c.submit {
+			t.Errorf("%s: a submit is %q (%v), want %q", name, grid.CodeOf(err), err, c.submit)
+		}
+		if _, err := g.List(t.Context(), "gb-", []target.Owner{{UID: 7}}); grid.CodeOf(err) != c.list {
+			t.Errorf("%s: a listing is %q (%v), want %q", name, grid.CodeOf(err), err, c.list)
+		}
+	}
+}
