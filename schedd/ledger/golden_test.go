@@ -25,6 +25,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-told":     writeTold,
 	"format1-crons":    writeTimetables,
 	"format1-routings": writeRoutings,
+	"format1-saved":    writeSaved,
 }
 
 // history is a machine in the making of a golden file.
