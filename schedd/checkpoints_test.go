@@ -17,6 +17,7 @@ import (
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
+	"gridburst/schedd/target/fake"
 )
 
 // savingJob is one that checkpoints itself.
@@ -310,5 +311,24 @@ func TestHowAJobShowsItsCheckpoint(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, not %s", c.text, got, c.want)
 		}
+	}
+}
+
+// A target would take the exit for a checkpoint as the job's end: such a job waits for a
+// worker, though a route would take it.
+func TestARouteTakesNoJobThatCheckpointsItself(t *testing.T) {
+	p := away(t, &fake.Target{Slots: 2}, toSlurm)
+	p.submit(savingJob + "queue")
+	p.submit(p.sh("exit 0"))
+	p.until("2.0", "job_completed") // by then the other was looked at, too
+	if j, ok := p.live.d.ledger.View().Job(grid.JobID{Cluster: 1}); !ok || j.Status != grid.Idle || j.Epoch != 0 {
+		t.Fatalf("%+v", j)
+	}
+	why, err := p.Why(t.Context(), "1.0")
+	if err != nil || !strings.Contains(why.Text, "No route: nobody would keep its checkpoints there.") {
+		t.Fatal(why.Text, err)
+	}
+	if s := p.saver("w1").start(); s.Job.Cluster != 1 || s.Checkpoint == nil {
+		t.Fatalf("%+v", s)
 	}
 }
