@@ -136,8 +136,7 @@ func (c *checkpoints) lock(id grid.JobID) *sync.Mutex {
 
 // run removes checkpoints that nobody needs any more.
 func (c *checkpoints) run(ctx context.Context) error {
-	v := c.d.ledger.View()
-	seen := v.Index
+	seen := c.d.ledger.View().Index
 	rebuild := func() error {
 		seen = c.d.ledger.View().Index
 		return c.sweep()
@@ -146,6 +145,10 @@ func (c *checkpoints) run(ctx context.Context) error {
 		return err
 	}
 	for {
+		// In this order: a file that comes meanwhile is of a job that leaves later.
+		if now := c.d.ledger.View().Index; c.none() {
+			seen = now
+		}
 		err := c.d.follow(ctx, &seen, rebuild, func(_ *ledger.View, events []ledger.Event) error {
 			for i := range events {
 				if e := &events[i]; e.Type == ledger.JobLeft || e.Type == ledger.JobCompleted {
@@ -165,6 +168,12 @@ func (c *checkpoints) run(ctx context.Context) error {
 	}
 }
 
+func (c *checkpoints) none() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.files) == 0
+}
+
 // sweep looks at all files.
 func (c *checkpoints) sweep() error {
 	entries, err := os.ReadDir(c.dir)
@@ -181,16 +190,20 @@ func (c *checkpoints) sweep() error {
 
 // over looks at the checkpoints of jobs that are done with.
 func (c *checkpoints) over(r grid.Run) {
-	all := map[grid.JobID][]string{}
+	var ids []grid.JobID
 	c.mu.Lock()
-	for id, files := range c.files {
-		if id.Cluster == r.Cluster && id.Proc >= r.Lo && id.Proc < r.Hi {
-			all[id] = slices.Clone(files)
+	if first := r.First(); r.Len() == 1 {
+		ids = append(ids, first)
+	} else {
+		for id := range c.files {
+			if id.Cluster == r.Cluster && id.Proc >= r.Lo && id.Proc < r.Hi {
+				ids = append(ids, id)
+			}
 		}
 	}
 	c.mu.Unlock()
-	for id, files := range all {
-		for _, file := range files {
+	for _, id := range ids {
+		for _, file := range c.others(id, "") {
 			c.judge(id, file)
 		}
 	}
@@ -235,7 +248,7 @@ func (c *checkpoints) remove(id grid.JobID, files ...string) {
 	}
 }
 
-// others are the files of a job beside one.
+// others are the files of a job beside one; "": all.
 func (c *checkpoints) others(id grid.JobID, file string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -167,11 +167,8 @@ func TestAJobThatIsToBeginAgainBegins(t *testing.T) {
 		}
 	}
 	w.run()
-	l := w.line()
-	for r := l.report(); r.Kind != wire.Exited; r = l.report() {
-		if r.Kind != wire.Started {
-			t.Fatalf("%+v", r)
-		}
+	if r := w.line().ends(1, 1, wire.Exited); r.Usage.UserMS < 5000 {
+		t.Fatalf("what it has used before is forgotten: %+v", r)
 	}
 	w.stepsAre("2 3")
 	if came := w.checkpoints(); len(came) != 1 || came[0].number != "2" {
