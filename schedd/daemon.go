@@ -45,6 +45,7 @@ type Daemon struct {
 	logs      *logs
 	conns     *connections
 	take      *takeovers
+	saved     *checkpoints
 	secrets   *pki.Secrets
 	engines   *engines
 	claims    *claims
@@ -169,6 +170,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("logs", d.logs.run)
 	part("leases", d.watchLeases)
 	part("takeovers", d.take.run)
+	part("checkpoints", d.saved.run)
 	part("housekeeping", d.keep)
 	part("policies", newPolicies(d).run)
 	part("removals", d.clear)
@@ -231,6 +233,10 @@ func (d *Daemon) open() error {
 		return err
 	}
 	if d.secrets, err = pki.OpenSecrets(d.c.Dir); err != nil {
+		d.ledger.Close()
+		return err
+	}
+	if d.saved, err = openCheckpoints(d); err != nil {
 		d.ledger.Close()
 		return err
 	}

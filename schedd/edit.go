@@ -66,7 +66,7 @@ var fixed = map[string]string{
 
 // kept are those that the queue learns in a job's life.
 var kept = []string{
-	"cpusprovisioned", "memoryprovisioned", "diskprovisioned", "stagedoutputs", "numholdsbyreason", "numvacatesbyreason", "lastreleasereason",
+	"cpusprovisioned", "memoryprovisioned", "diskprovisioned", "stagedoutputs", "spooledcheckpoint", "numholdsbyreason", "numvacatesbyreason", "lastreleasereason",
 	"lastholdreasonsubcode", "vacatereasonsubcode", "lastsuspensiontime", "dagmanjobid", "dagnodename",
 	"gridjobid", "gridjobstatus", "gridresourceunavailabletime", "currentstatusunknown", "lastremotestatusupdate", "ovirtaddresses",
 }
@@ -82,6 +82,8 @@ func (d *Daemon) editable(attrs []submit.Attr) ([]submit.Attr, error) {
 		switch {
 		case fixed[key] != "":
 			return nil, grid.Errorf(grid.Forbidden, "%s cannot be changed: %s", a.Name, fixed[key])
+		case key == strings.ToLower(spooledCheckpoint) && (a.Expr == "" || a.Expr == "undefined"):
+			// To begin from the start.
 		case slices.Contains(kept, key), submit.Protected(key):
 			return nil, grid.Errorf(grid.Forbidden, "%s cannot be changed: the queue itself keeps it", a.Name)
 		case a.Expr == "" && slices.Contains(needed, key):

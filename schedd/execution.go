@@ -37,6 +37,9 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	x.Owner = wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID}
 	x.KillSig, x.KillMS, x.LeaseMS = submit.Signal(job.Text("KillSig")), job.Int("JobMaxVacateTime", 0)*1000, d.leaseOf(job)
 	x.Cpus, x.MemoryMB, x.DiskKB = int32(job.Int("CpusProvisioned", 1)), job.Int("MemoryProvisioned", 0), job.Int("DiskProvisioned", 0)
+	if x.Transfer {
+		x.Checkpoint = checkpointOf(job)
+	}
 	s := &wire.Start{Job: id, Epoch: epoch, Execution: x}
 	if s.NotBefore, s.WindowMS, err = d.deferral(instant(), job); err != nil {
 		return nil, err
@@ -109,6 +112,9 @@ func (d *Daemon) transfers(job *ad.Ad, worker uint32) bool {
 		return true
 	case "NO":
 		return false
+	}
+	if checkpointOf(job) != nil {
+		return true // its checkpoints do
 	}
 	slot := d.pool.Ad(worker)
 	domain := job.Text("FileSystemDomain")

@@ -81,8 +81,8 @@ func (d *Daemon) onceOnly(v *ledger.View, a *ledger.AttemptReport) {
 	if err != nil || !ad.Truth(ad.At(time.Now()).Attr("RunOnce", job, nil)) {
 		return
 	}
-	if !j.Status.Active() && (a.Kind == ledger.Stopped || a.Vacate == grid.VacateDraining) {
-		return // it was ended, or sent back, before it began
+	if !j.Status.Active() && (a.Kind == ledger.Stopped || a.Vacate == grid.VacateDraining) || a.Vacate == grid.VacateSaved {
+		return // it was ended, or sent back, before it began; or it has ended itself to go on
 	}
 	a.Kind, a.HoldCode, a.HoldSub = ledger.Failed, grid.HoldJobPolicy, subUnknown
 	a.Reason = "outcome unknown: " + a.Reason + "; the job is run_once and is not started again by itself"

@@ -119,7 +119,7 @@ func logKind(job *ad.Ad, otherwise userlog.Kind) userlog.Kind {
 func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
-		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobEdited,
+		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobSaved, ledger.JobEdited,
 		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded,
 		ledger.GridAccepted, ledger.GridUnreached, ledger.GridReached, ledger.GridUnseen, ledger.GridSeen:
 		return true
@@ -318,6 +318,8 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 		return one(&userlog.Unsuspended{})
 	case ledger.JobSkipped:
 		return one(&userlog.DataflowSkipped{Reason: e.Text})
+	case ledger.JobSaved:
+		return one(&userlog.FileTransfer{Step: userlog.OutputFinished, Queue: -1})
 	case ledger.JobReleased:
 		return one(&userlog.Released{Reason: e.Text})
 	case ledger.JobLeft:

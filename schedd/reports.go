@@ -38,6 +38,18 @@ func (r *reports) add(ctx context.Context, rep report) {
 	}
 }
 
+// said queues a report and waits for whether it counted.
+func (r *reports) said(ctx context.Context, a ledger.AttemptReport) (counted bool, err error) {
+	done := make(chan bool, 1)
+	r.add(ctx, report{AttemptReport: a, done: func(counted bool) { done <- counted }})
+	select {
+	case counted = <-done:
+		return counted, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
 // batch bounds the reports of one command.
 const batch = 500
 

@@ -123,6 +123,10 @@ func (c *chooser) plan(ctx context.Context, queues []router.Queue) error {
 		if err != nil {
 			continue // that is told of where it is planned
 		}
+		if checkpointOf(job) != nil { // nobody would take its checkpoints there
+			c.barred[id] = j.Version
+			continue
+		}
 		choice := t.Choose(job, load, now)
 		if choice.Route == nil || choice.InPlace || choice.Ad.Text("GridResource") == "" {
 			if choice.Bar.Answer != "" || !slices.ContainsFunc(choice.Verdicts, func(v route.Verdict) bool { return passing(v.Answer) }) {

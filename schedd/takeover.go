@@ -150,7 +150,7 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		t.end(ctx, o, owner, out, a)
 		return
 	}
-	t.end(ctx, o, owner, out, ledger.AttemptReport{Kind: ledger.Taken, Exit: exitOf(job, &j)})
+	t.end(ctx, o, owner, out, ledger.AttemptReport{Kind: ledger.Taken, Exit: exitOf(job, &j), Attrs: committed(job)})
 }
 
 func (t *takeovers) commit(ctx context.Context, owner desk.Owner, out desk.Outputs) error {

@@ -22,6 +22,17 @@ type transferred struct {
 	epoch uint32
 	owner desk.Owner
 	job   *ad.Ad
+
+	worker uint32
+	status grid.Status
+}
+
+// wanted refuses what is moved for an attempt that its job does not want any more.
+func (t *transferred) wanted() error {
+	if t.status == grid.Held || t.status == grid.Removed {
+		return grid.Errorf(grid.Conflict, "job %s is %s", t.id, t.status)
+	}
+	return nil
 }
 
 // transfer checks that the caller is the worker of the attempt, in the session that
@@ -58,9 +69,7 @@ func (c *connections) transferOf(r *http.Request, tls bool) (t transferred, err 
 	if !c.session(j.At, r.Header.Get(wire.SessionHeader)) {
 		return t, grid.Errorf(grid.Conflict, "that is not the agent of %s that is connected", worker.Name)
 	}
-	if j.Status == grid.Held || j.Status == grid.Removed {
-		return t, grid.Errorf(grid.Conflict, "job %s is %s", t.id, j.Status)
-	}
+	t.worker, t.status = j.At, j.Status
 	cl, _ := v.Cluster(t.id.Cluster)
 	owner, _ := v.Owner(cl.Owner)
 	t.owner = desk.Owner(owner)
@@ -74,6 +83,9 @@ const fileLimit = 6 * time.Hour
 // sendInputs streams a job's inputs. An error before the first byte is an answer; one
 // after it breaks the stream, and the worker asks again.
 func (d *Daemon) sendInputs(w http.ResponseWriter, r *http.Request, t transferred) error {
+	if err := t.wanted(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
 	defer cancel()
 	failpoint.Hit("transfer.inputs.before")
@@ -112,6 +124,9 @@ func (b *began) Write(p []byte) (int, error) {
 
 // takeOutputs stages what a worker sends.
 func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferred) error {
+	if err := t.wanted(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
 	defer cancel()
 	staged, err := d.desks.StageOutputs(ctx, t.owner, outputsOf(t.job, t.id, t.epoch), r.Body)
@@ -124,4 +139,48 @@ func (d *Daemon) takeOutputs(w http.ResponseWriter, r *http.Request, t transferr
 	failpoint.Hit("transfer.outputs.after")
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(staged)
+}
+
+// sendCheckpoint streams the checkpoint that a job goes on from.
+func (d *Daemon) sendCheckpoint(w http.ResponseWriter, _ *http.Request, t transferred) error {
+	if err := t.wanted(); err != nil {
+		return err
+	}
+	f, err := d.saved.open(t.id, t.job)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	if _, err := io.Copy(w, f); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// takeCheckpoint keeps a checkpoint that a worker sends. One of a job that is held
+// meanwhile is wanted: released, the job goes on from there.
+func (d *Daemon) takeCheckpoint(w http.ResponseWriter, r *http.Request, t transferred) error {
+	if t.status == grid.Removed {
+		return grid.Errorf(grid.Refused, "job %s is %s", t.id, t.status)
+	}
+	q := r.URL.Query()
+	number, err := strconv.ParseUint(q.Get("number"), 10, 32)
+	ran, bad := strconv.ParseInt(q.Get("wall_ms"), 10, 64)
+	if err != nil || bad != nil || number == 0 || ran < 0 || checkpointOf(t.job) == nil {
+		return grid.Errorf(grid.Invalid, "%q is no checkpoint of job %s", r.URL.RawQuery, t.id)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), fileLimit)
+	defer cancel()
+	kept, err := d.saved.take(ctx, &savedCheckpoint{transferred: t, number: uint32(number), ran: time.Duration(ran) * time.Millisecond}, r.Body)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(kept)
 }

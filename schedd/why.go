@@ -68,7 +68,9 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		if w.matter == "" {
 			w = verdictOf(&e)
 		}
-		if choice, ok := d.chooser.choice(v, a); ok {
+		if choice, ok := d.chooser.choice(v, a); ok && checkpointOf(a) != nil {
+			w.also = append(w.also, "No route: nobody would keep its checkpoints there.")
+		} else if ok {
 			w.routes(&choice)
 		}
 	}

@@ -84,6 +84,8 @@ func (c *connections) handler(tls bool) http.Handler {
 	})
 	m.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/inputs", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.sendInputs) })
 	m.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/outputs", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.takeOutputs) })
+	m.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/checkpoint", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.sendCheckpoint) })
+	m.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/checkpoint", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.takeCheckpoint) })
 	if tls {
 		m.HandleFunc("POST /worker/v1/join", c.d.join)
 		m.HandleFunc("POST /worker/v1/renew", c.d.renewCertificate)

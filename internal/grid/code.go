@@ -19,6 +19,7 @@ const (
 	HoldCron          HoldCode = 25 // InvalidCronSettings
 	HoldSystemPolicy  HoldCode = 26
 	HoldOutOfResource HoldCode = 34 // subcode 102 memory, 104 disk
+	HoldCheckpoint    HoldCode = 36 // FailedToCheckpoint
 	HoldJobDuration   HoldCode = 46 // longer than allowed_job_duration
 	HoldExecDuration  HoldCode = 47 // longer than allowed_execute_duration
 	// The next six are HTCondor's categories for EC2 jobs; ours for VM jobs.
@@ -44,7 +45,7 @@ var holdLabels = map[HoldCode]string{
 	HoldIwd: "IwdError", HoldSubmitted: "SubmittedOnHold", HoldMissedTime: "MissedDeferredExecutionTime", HoldCron: "InvalidCronSettings",
 	HoldSystemPolicy: "SystemPolicy", HoldOutOfResource: "JobOutOfResources", HoldCloudUser: "EC2UserError", HoldCloudInternal: "EC2InternalError",
 	HoldCloudAdmin: "EC2AdminError", HoldCloudConnection: "EC2ConnectionProblem", HoldCloudServer: "EC2ServerError",
-	HoldCloudLost: "EC2InstancePotentiallyLost", HoldJobDuration: "JobDurationExceeded", HoldExecDuration: "JobExecuteExceeded",
+	HoldCloudLost: "EC2InstancePotentiallyLost", HoldCheckpoint: "FailedToCheckpoint", HoldJobDuration: "JobDurationExceeded", HoldExecDuration: "JobExecuteExceeded",
 }
 
 // Label is the code's word in the job attribute NumVacatesByReason.
@@ -59,6 +60,7 @@ var vacateLabels = map[VacateCode]string{
 	VacatePolicy: "JobPolicyVacate", VacateSystem: "SystemPolicyVacate", VacateShadow: "ShadowException", VacateUser: "UserVacateJob",
 	VacateAgain: "JobShouldRequeue", VacateStarter: "StarterError", VacateReconnect: "ReconnectFailed", VacateMachine: "StartdException",
 	VacateDraining: "StartdDraining", VacateVM: "VMError", VacateRemoved: "JobRemoved",
+	VacateSaved: "SuccessfulCheckpoint",
 }
 
 // VacateCode says why an execution ended without a result (VacateReasonCode),
@@ -77,6 +79,7 @@ const (
 	VacateDraining  VacateCode = 1014
 	VacateVM        VacateCode = 1020
 	VacateRemoved   VacateCode = 1023
+	VacateSaved     VacateCode = 1025 // it has taken a checkpoint, and goes on elsewhere
 )
 
 // Universe is how a job runs (JobUniverse), with HTCondor's numbers.

@@ -72,6 +72,16 @@
 // [StderrName] are what the job wrote there, and everything else lies below
 // [OutputDir].
 //
+// # Checkpoints
+//
+// With Execution.Checkpoint set, an exit as that says is no end. The worker sends PUT
+// /worker/v1/attempts/JOB/EPOCH/checkpoint ([KeepPath]), a stream as of outputs with the
+// checkpoint's files below [OutputDir], and begins the job again in its sandbox once the
+// schedd has answered with [Kept]. Sending one of the same number again changes nothing. An
+// attempt of a job that has a checkpoint (Checkpoint.Kept) begins with its inputs and
+// then GET /worker/v1/attempts/JOB/EPOCH/checkpoint, that same stream. A job that was told
+// to end, and has exited so, has its checkpoint sent before its end is reported.
+//
 // # Joining
 //
 // A worker with a one-time token asks POST /worker/v1/join with a [JoinRequest] and

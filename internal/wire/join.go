@@ -22,6 +22,17 @@ func InputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, e
 // OutputsPath is where the outputs of an attempt are put.
 func OutputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "outputs") }
 
+// CheckpointPath is where an attempt's checkpoint is fetched.
+func CheckpointPath(job grid.JobID, epoch uint32) string {
+	return attemptPath(job, epoch, "checkpoint")
+}
+
+// KeepPath is where an attempt's checkpoint is sent: its number within the attempt, from
+// 1, and how long the job ran to it.
+func KeepPath(job grid.JobID, epoch, number uint32, wallMS int64) string {
+	return fmt.Sprintf("%s?number=%d&wall_ms=%d", CheckpointPath(job, epoch), number, wallMS)
+}
+
 func attemptPath(job grid.JobID, epoch uint32, what string) string {
 	return fmt.Sprintf("/worker/v1/attempts/%s/%d/%s", job, epoch, what)
 }

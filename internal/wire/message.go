@@ -141,6 +141,14 @@ type Usage struct {
 	Received int64 `json:"received,omitempty"`
 }
 
+// Plus is what both have consumed; the larger where it is no sum.
+func (u Usage) Plus(o Usage) Usage {
+	return Usage{
+		WallMS: u.WallMS + o.WallMS, UserMS: u.UserMS + o.UserMS, SysMS: u.SysMS + o.SysMS, MaxRSSKB: max(u.MaxRSSKB, o.MaxRSSKB),
+		DiskKB: max(u.DiskKB, o.DiskKB), Sent: u.Sent + o.Sent, Received: u.Received + o.Received,
+	}
+}
+
 // Staged names the outputs that the schedd has acknowledged.
 type Staged struct {
 	Files  int    `json:"files"` // entries of the tar stream
@@ -193,6 +201,22 @@ type Execution struct {
 	MemoryMB  int64             `json:"memory_mb"`
 	DiskKB    int64             `json:"disk_kb"`
 	Ad        map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
+
+	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // with Transfer: of a job that checkpoints itself
+}
+
+// Checkpoint is how a job shows that it has taken a checkpoint, and what belongs to it.
+type Checkpoint struct {
+	Code   int32    `json:"code"`             // it has exited with this code, or by this signal if Signal
+	Signal bool     `json:"signal,omitempty"` //
+	Files  []string `json:"files,omitempty"`  // paths within the sandbox; none: what outputs would be
+	Kept   bool     `json:"kept,omitempty"`   // the schedd has one, with which the attempt begins
+}
+
+// Kept is the schedd's answer to outputs or a checkpoint that it has.
+type Kept struct {
+	Staged
+	Leave string `json:"leave,omitempty"` // of a checkpoint: why the job is not to go on where it is
 }
 
 // Names in an outputs stream.

@@ -33,6 +33,7 @@ type attempt struct {
 	runner  *runner.Client          // that has it now
 	lease   runner.Lease            // that the runner was given last
 	stop    context.CancelCauseFunc // of what is done without a runner
+	saving  bool                    // its checkpoint is on its way: an end that can wait does
 	killed  *wire.Kill              // ordered
 	stopped bool                    // its processes are to stand still
 	forgets bool
@@ -65,26 +66,30 @@ func short(s string) string {
 // begin takes an attempt from its order to start to its end. Earlier attempts of the
 // same job end first, whatever their schedd thinks of them.
 func (t *attempt) begin(ctx context.Context, earlier []*attempt) {
-	r, early := t.prepare(ctx, earlier)
-	switch {
-	case early == nil:
-		t.run(ctx, r)
-	case ctx.Err() == nil:
-		t.decide(ctx, *early)
+	t.run(ctx, t.prepare(ctx, func(ctx context.Context) (*runner.Client, error) { return t.ready(ctx, earlier) }))
+}
+
+// run follows a runner, and those after it when the job begins again, to the attempt's
+// end. Without a runner there is nothing to follow.
+func (t *attempt) run(ctx context.Context, r *runner.Client) {
+	for r != nil {
+		result, ok := t.follow(ctx, r)
+		if !ok {
+			return
+		}
+		r = t.ended(ctx, result)
 	}
 }
 
-// run follows a runner to the attempt's end.
-func (t *attempt) run(ctx context.Context, r *runner.Client) {
+// follow passes on what a job says until its runner is done with it.
+func (t *attempt) follow(ctx context.Context, r *runner.Client) (result wire.Report, ok bool) {
 	saying, stop := context.WithCancel(ctx)
 	var said sync.WaitGroup
 	said.Go(func() { t.say(saying) })
-	result, ok := t.await(ctx, r)
+	result, ok = t.await(ctx, r)
 	stop()
 	said.Wait()
-	if ok {
-		t.ended(ctx, result)
-	}
+	return result, ok
 }
 
 // killable is a context that a kill ends too, with errKilled.
@@ -93,21 +98,25 @@ func (t *attempt) killable(ctx context.Context) (context.Context, context.Cancel
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stop = stop
-	if t.killed != nil {
+	if t.hurried() {
 		stop(errKilled)
 	}
 	return ctx, stop
 }
 
+// hurried reports whether what is done without a runner is to end at once. The caller
+// holds t.mu.
+func (t *attempt) hurried() bool { return t.killed != nil && (t.killed.Fast || !t.saving) }
+
 // errKilled stops what is done for an attempt that no runner has.
 var errKilled = errors.New("killed while nothing of it ran")
 
-// prepare makes the sandbox and gives the attempt to a runner. A report is why that
-// could not be.
-func (t *attempt) prepare(ctx context.Context, earlier []*attempt) (*runner.Client, *wire.Report) {
-	ctx, done := t.killable(ctx)
+// prepare gives the attempt to the runner that ready comes to; nil: that could not be,
+// and the attempt is over, or the agent ends.
+func (t *attempt) prepare(living context.Context, ready func(context.Context) (*runner.Client, error)) *runner.Client {
+	ctx, done := t.killable(living)
 	defer done(nil)
-	r, err := t.ready(ctx, earlier)
+	r, err := ready(ctx)
 	if err == nil {
 		failpoint.Hit("worker.run.before")
 		err = t.give(r)
@@ -117,9 +126,12 @@ func (t *attempt) prepare(ctx context.Context, earlier []*attempt) (*runner.Clie
 		}
 	}
 	if err == nil {
-		return r, nil
+		return r
 	}
-	return nil, t.early(ctx, err)
+	if early := t.early(ctx, err); living.Err() == nil {
+		t.decide(living, *early)
+	}
+	return nil
 }
 
 // ready is everything before the runner is told.
@@ -211,7 +223,7 @@ func (t *attempt) slowly(ctx context.Context) bool {
 func (t *attempt) asKilled() *wire.Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return &wire.Report{Job: t.entry.Key.Job, Epoch: t.entry.Key.Epoch, Kind: wire.Killed, Reason: t.killed.Reason}
+	return &wire.Report{Job: t.entry.Key.Job, Epoch: t.entry.Key.Epoch, Kind: wire.Killed, Usage: t.entry.Used, Reason: t.killed.Reason}
 }
 
 // give hands the attempt to a runner, unless it was killed meanwhile.
@@ -283,6 +295,7 @@ func (t *attempt) await(ctx context.Context, r *runner.Client) (result wire.Repo
 					result = lost(k, grid.VacateStarter, "its runner died")
 				}
 				return result, true
+			case n.Started != nil && *n.Started == k && t.again().Kind == wire.Started: // after a checkpoint
 			case n.Started != nil && *n.Started == k:
 				t.tell(wire.Report{Job: k.Job, Epoch: k.Epoch, Kind: wire.Started})
 			case n.Ended != nil && n.Ended.Job == k.Job && n.Ended.Epoch == k.Epoch:
@@ -314,9 +327,13 @@ func (t *attempt) tell(r wire.Report) {
 	t.a.report(r)
 }
 
-// ended goes on from what a runner said: outputs travel before the schedd is told.
-func (t *attempt) ended(ctx context.Context, r wire.Report) {
+// ended goes on from what a runner said: outputs travel before the schedd is told. A
+// runner has the attempt again after a checkpoint.
+func (t *attempt) ended(ctx context.Context, r wire.Report) *runner.Client {
+	r.Usage = t.entry.Used.Plus(r.Usage)
 	switch {
+	case t.checkpointed(&r):
+		return t.checkpoint(ctx, r)
 	case r.Kind == wire.Exited && t.entry.Exec.Transfer:
 		sending, done := t.killable(ctx)
 		defer done(nil)
@@ -333,12 +350,14 @@ func (t *attempt) ended(ctx context.Context, r wire.Report) {
 	default:
 		t.conclude(ctx, r)
 	}
+	return nil
 }
 
 // bring delivers the outputs of an attempt that has exited, and makes r its report.
 func (t *attempt) bring(ctx context.Context, r *wire.Report) {
 	staged, err := t.deliver(ctx)
-	r.Usage.Sent, r.Usage.Received = staged.Bytes, t.received
+	r.Usage.Sent += staged.Bytes
+	r.Usage.Received = t.received
 	if staged.SHA256 != "" {
 		r.Staged = &staged
 	}
@@ -409,7 +428,7 @@ func (t *attempt) kill(k *wire.Kill) {
 	}
 	t.killed = k
 	if t.runner == nil {
-		if t.stop != nil {
+		if t.stop != nil && t.hurried() {
 			t.stop(errKilled)
 		}
 		return

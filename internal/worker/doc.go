@@ -5,7 +5,8 @@
 // (link.go) and follows its orders; another watches what happens because nothing happens
 // (watch.go). Each attempt has one of its own (attempt.go), which takes it from Start to
 // Forget with the help of a runner (runners.go, package runner) and, where files travel,
-// of the schedd's contract for them (transfer.go). recall.go is how attempts begin, by an
+// of the schedd's contract for them (transfer.go); checkpoint.go is what it does when the
+// job exits to be begun again. recall.go is how attempts begin, by an
 // order or from what an earlier agent left. Identity over TLS is join.go's, whose rights
 // a job has owner.go's, what the machine offers machine.go's.
 //
@@ -28,6 +29,10 @@
 // same. The journal is not synced: with the machine every attempt dies, and the next boot
 // id says so. Of an attempt from before the machine's start only an end counts that needs
 // nothing more from its disk.
+//
+// A job that has exited for a checkpoint is begun again only when the schedd has that. Its
+// result stays until then, so that a next agent sends the checkpoint again; and the entry
+// says that the job is to begin again until a runner is about to be told.
 //
 // The schedd dies, or the line: jobs go on until their lease ends, which their runners
 // enforce; the agent kills a runner that does not. A machine of ours is powered off when

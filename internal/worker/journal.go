@@ -22,6 +22,11 @@ type entry struct {
 	User  sandbox.User   `json:"user"`
 	Exec  wire.Execution `json:"exec"`
 	Final *wire.Report   `json:"final,omitempty"` // of one whose end is not just what its runner wrote
+
+	// Of a job that checkpoints itself.
+	Kept  uint32     `json:"kept,omitempty"`  // checkpoints of this attempt that the schedd has
+	Used  wire.Usage `json:"used,omitzero"`   // up to the last time that the job exited for one
+	Again bool       `json:"again,omitempty"` // it is to begin again, and no runner was told
 }
 
 const entryExt = ".json"

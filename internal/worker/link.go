@@ -166,14 +166,14 @@ func (a *Agent) ask() {
 	}
 }
 
-// fresh waits until the lease of an execution is young. One with a lease of its own,
-// shorter than what lies between two beats, would be over before it began.
+// fresh waits until there is a lease for an execution. One with a lease of its own, shorter
+// than what lies between two beats, needs a young one: it would be over before it began.
 func (a *Agent) fresh(ctx context.Context, x *wire.Execution) error {
 	for {
 		a.mu.Lock()
 		l, renewed := a.leaseOf(x), a.renewed
 		a.mu.Unlock()
-		if x.LeaseMS == 0 || l.Until-runner.Clock() > l.Span/2 {
+		if left := l.Until - runner.Clock(); x.LeaseMS == 0 && left > 0 || left > l.Span/2 {
 			return nil
 		}
 		a.ask()

@@ -40,11 +40,13 @@ func (a *Agent) recall(ctx context.Context) error {
 			// What the machine had not written to its disk is gone, outputs too.
 			t.last = lost(k, grid.VacateMachine, "the machine has started anew")
 			a.wg.Go(func() { t.decide(ctx, t.last) })
+		case e.Again:
+			a.wg.Go(func() { t.run(ctx, t.prepare(ctx, t.anew)) })
 		case ended:
 			if !e.Exec.Transfer {
 				t.last = result
 			}
-			a.wg.Go(func() { t.ended(ctx, result) })
+			a.wg.Go(func() { t.run(ctx, t.ended(ctx, result)) })
 		default:
 			t.last = lost(k, grid.VacateStarter, "its runner died, or it had not been given to one when its agent died")
 			a.wg.Go(func() { t.decide(ctx, t.last) })

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,11 @@ type schedd struct {
 	hangs   chan struct{}     // while it is open, inputs do not come; nil: they do
 	fails   int               // transfers to come that fail
 	outputs map[string][]byte // path -> what came
+	saved   []saved           // checkpoints that came whole
+	last    []byte            // the checkpoint that attempts begin with
+	leave   string            // the answer to a checkpoint
+	refuses error             // instead of that
+	held    chan struct{}     // while it is open, checkpoints are not answered; nil: they are
 	wg      sync.WaitGroup
 }
 
@@ -63,6 +69,8 @@ func scheddAt(t testing.TB, at wire.Endpoint) *schedd {
 	s.mux.HandleFunc("GET "+wire.StreamPath, s.stream)
 	s.mux.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/inputs", s.transfer(s.send))
 	s.mux.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/outputs", s.transfer(s.take))
+	s.mux.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/checkpoint", s.transfer(s.sendCheckpoint))
+	s.mux.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/checkpoint", s.transfer(s.takeCheckpoint))
 	return s
 }
 
@@ -292,6 +300,52 @@ func (s *schedd) take(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.Sum256(b)
 	s.set(func() { s.outputs[r.URL.Path] = b })
 	json.NewEncoder(w).Encode(wire.Staged{Bytes: int64(len(b)), SHA256: hex.EncodeToString(sum[:])})
+}
+
+// saved is a checkpoint that came.
+type saved struct {
+	number string
+	files  map[string]string
+}
+
+func (s *schedd) sendCheckpoint(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.Write(s.last)
+}
+
+func (s *schedd) takeCheckpoint(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	sum := sha256.Sum256(b)
+	s.mu.Lock()
+	if s.refuses == nil {
+		s.saved = append(s.saved, saved{r.URL.Query().Get("number"), unpack(s.t, b)})
+		s.last = b
+	}
+	leave, refuses, held := s.leave, s.refuses, s.held
+	s.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if refuses != nil {
+		wire.Refuse(w, refuses)
+		return
+	}
+	json.NewEncoder(w).Encode(wire.Kept{Staged: wire.Staged{Bytes: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}, Leave: leave})
+}
+
+// checkpoints are those that have come so far.
+func (s *schedd) checkpoints() []saved {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.saved)
 }
 
 // file is an entry of a tar stream.

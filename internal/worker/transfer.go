@@ -99,11 +99,15 @@ func (t *attempt) fetch(ctx context.Context) error {
 	if err == nil {
 		err = t.box.Capture(t.entry.Exec)
 	}
+	var restored []string
+	if c := t.entry.Exec.Checkpoint; err == nil && c != nil && c.Kept {
+		restored, err = t.restore(ctx)
+	}
 	if err == nil {
 		err = t.box.WriteAd(t.entry.Exec.Ad)
 	}
 	if err == nil {
-		err = t.box.Remember()
+		err = t.box.Remember(restored...)
 	}
 	failpoint.Hit("worker.inputs.after")
 	return err
@@ -113,7 +117,12 @@ func (t *attempt) fetch(ctx context.Context) error {
 // missing and the others have been sent.
 func (t *attempt) deliver(ctx context.Context) (staged wire.Staged, err error) {
 	err = t.patiently(ctx, "sending outputs", func() error {
-		staged, err = t.send(ctx)
+		failpoint.Hit("worker.outputs.before")
+		kept, err := t.send(ctx, wire.OutputsPath(t.entry.Key.Job, t.entry.Key.Epoch), t.entry.Exec, false)
+		staged = kept.Staged
+		if err == nil {
+			failpoint.Hit("worker.outputs.after")
+		}
 		return err
 	})
 	if grid.CodeOf(err) == grid.Invalid {
@@ -122,44 +131,47 @@ func (t *attempt) deliver(ctx context.Context) (staged wire.Staged, err error) {
 	return staged, err
 }
 
-func (t *attempt) send(ctx context.Context) (wire.Staged, error) {
+// send sends what x names as outputs, and gives the schedd's answer. Where some are missing
+// that is a [*sandbox.HoldError]: the others have been sent, or, if they are only to be had
+// all together, none.
+func (t *attempt) send(ctx context.Context, path string, x wire.Execution, all bool) (kept wire.Kept, err error) {
 	type collected struct {
 		wire.Staged
 		err error
 	}
 	hungUp := errors.New("the schedd reads no more")
-	k := t.entry.Key
 	r, w := io.Pipe()
 	done := make(chan collected, 1)
 	go func() {
-		s, err := t.box.Collect(w, t.entry.Exec, sandbox.Limits{})
+		s, err := t.box.Collect(w, x, sandbox.Limits{})
 		var hold *sandbox.HoldError
-		if err == nil || errors.As(err, &hold) {
+		if err == nil || !all && errors.As(err, &hold) {
 			w.Close()
 		} else {
 			w.CloseWithError(err) // the stream must not look whole
 		}
 		done <- collected{s, err}
 	}()
-	failpoint.Hit("worker.outputs.before")
-	resp, err := t.a.request(ctx, http.MethodPut, wire.OutputsPath(k.Job, k.Epoch), r)
+	resp, err := t.a.request(ctx, http.MethodPut, path, r)
 	r.CloseWithError(hungUp) // Collect must not wait for a reader
 	c := <-done
 	if err != nil {
 		var hold *sandbox.HoldError
-		if c.err != nil && !errors.As(c.err, &hold) && !errors.Is(c.err, hungUp) {
-			return wire.Staged{}, &ownError{c.err}
+		switch missing := errors.As(c.err, &hold); {
+		case missing && all:
+			return kept, c.err
+		case c.err != nil && !missing && !errors.Is(c.err, hungUp):
+			return kept, &ownError{c.err}
 		}
-		return wire.Staged{}, err
+		return kept, err
 	}
 	defer resp.Body.Close()
-	failpoint.Hit("worker.outputs.after")
-	var has wire.Staged
-	if err := json.NewDecoder(resp.Body).Decode(&has); err != nil {
-		return wire.Staged{}, fmt.Errorf("read what the schedd has of the outputs: %w", err)
+	if err := json.NewDecoder(resp.Body).Decode(&kept); err != nil {
+		return wire.Kept{}, fmt.Errorf("read what the schedd has of the outputs: %w", err)
 	}
-	if has.SHA256 != c.SHA256 {
-		return wire.Staged{}, grid.Errorf(grid.Unavailable, "the schedd has other outputs than were sent")
+	if kept.SHA256 != c.SHA256 {
+		return wire.Kept{}, grid.Errorf(grid.Unavailable, "the schedd has other outputs than were sent")
 	}
-	return c.Staged, c.err
+	kept.Staged = c.Staged
+	return kept, c.err
 }

@@ -79,6 +79,9 @@ func (t *txn) report(r *AttemptReport) bool {
 		a.learn()
 		return true
 	}
+	if r.Kind == Saved {
+		return a.save()
+	}
 	if j.Status == grid.Held || j.Status == grid.Removed {
 		return a.unwanted()
 	}
@@ -167,6 +170,20 @@ func (a *attempt) learn() {
 		a.emit(Event{Type: GridSeen})
 	}
 	a.store()
+}
+
+// save notes a checkpoint. It counts for a job that is held meanwhile, too: released, it
+// goes on from there.
+func (a *attempt) save() bool {
+	switch a.s.Job.Status {
+	case grid.Removed, grid.TransferringOutput:
+		return false
+	case grid.Idle:
+		a.start()
+	}
+	a.emit(Event{Type: JobSaved})
+	a.store()
+	return true
 }
 
 func (a *attempt) store() {

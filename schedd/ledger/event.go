@@ -22,6 +22,7 @@ const (
 	JobSuspended EventType = 14 //
 	JobContinued EventType = 15 //
 	JobSkipped   EventType = 16 // a dataflow job whose outputs are newer than its inputs
+	JobSaved     EventType = 17 // it has taken a checkpoint, which is kept
 
 	// Of a factory, whose cluster's first job stands for it, made or not.
 	FactoryBegun   EventType = 61 // Code: how many jobs it is to make
@@ -54,7 +55,7 @@ var eventNames = map[EventType]string{
 	JobSubmitted: "job_submitted", JobPlaced: "job_placed", JobUnplaced: "job_unplaced", JobStarted: "job_started",
 	JobExited: "job_exited", JobCompleted: "job_completed", JobRequeued: "job_requeued", JobHeld: "job_held",
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
-	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped",
+	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped", JobSaved: "job_checkpointed",
 	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", CronNoted: "cron_noted", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared", RouteMoved: "route_moved",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",

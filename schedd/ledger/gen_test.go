@@ -265,7 +265,7 @@ func (s *script) report(v *View) *Report {
 			epoch--
 		}
 		r.List = append(r.List, AttemptReport{
-			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 14).Draw(s.t, "report")),
+			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 15).Draw(s.t, "report")),
 			Verdict:  Verdict(rapid.IntRange(0, 6).Draw(s.t, "verdict")),
 			Exit:     Exit{Code: rapid.Int32Range(0, 2).Draw(s.t, "code"), Signal: rapid.Bool().Draw(s.t, "signal"), WallMS: rapid.Int64Range(0, 9999).Draw(s.t, "wall")},
 			HoldCode: grid.HoldOutput, HoldSub: 2, Vacate: grid.VacateStarter, Reason: "because", Where: "host",

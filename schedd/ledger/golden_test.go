@@ -26,6 +26,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-crons":    writeTimetables,
 	"format1-routings": writeRoutings,
 	"format1-services": writeServices,
+	"format1-saved":    writeSaved,
 }
 
 // history is a machine in the making of a golden file.

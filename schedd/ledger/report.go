@@ -21,6 +21,8 @@ const (
 	Reached   ReportKind = 11 // it does again
 	Unseen    ReportKind = 12 // the engine does not know what has become of the machine
 	Seen      ReportKind = 13 // it does again
+
+	Saved ReportKind = 14 // it has a checkpoint that the schedd keeps, and goes on. Attrs: which
 )
 
 // Verdict is what an ended attempt means for its job. It was worked out from the

@@ -185,11 +185,14 @@ func tooLong(now ad.Instant, job *ad.Ad) Verdict {
 	if began == 0 {
 		return Verdict{}
 	}
+	// A checkpoint begins an execution anew.
+	executes := max(began, job.Int("LastCheckpointTime", 0))
 	for _, limit := range []struct {
 		name, what string
+		since      int64
 		code       grid.HoldCode
-	}{{jobDuration, "job", grid.HoldJobDuration}, {execDuration, "execute", grid.HoldExecDuration}} {
-		if most, ok := now.Attr(limit.name, job, nil).Int(); ok && int64(now)-began >= most {
+	}{{jobDuration, "job", began, grid.HoldJobDuration}, {execDuration, "execute", executes, grid.HoldExecDuration}} {
+		if most, ok := now.Attr(limit.name, job, nil).Int(); ok && int64(now)-limit.since >= most {
 			return Verdict{Verb: grid.Hold, Code: limit.code, Reason: fmt.Sprintf("The job exceeded allowed %s duration of %s", limit.what, clock(most))}
 		}
 	}

@@ -84,6 +84,17 @@ func TestWhatPoliciesMean(t *testing.T) {
 			want: Verdict{Verb: grid.Hold, Code: 47, Reason: "The job exceeded allowed execute duration of 0+00:00:50"},
 		},
 		{
+			name: "which a checkpoint begins anew", job: "JobStatus = 2 | ShadowBday = 1699999900 | LastCheckpointTime = 1699999970 | AllowedExecuteDuration = 50",
+		},
+		{
+			name: "though not the job", job: "JobStatus = 2 | ShadowBday = 1699999900 | LastCheckpointTime = 1699999970 | AllowedJobDuration = 50",
+			want: Verdict{Verb: grid.Hold, Code: 46, Reason: "The job exceeded allowed job duration of 0+00:00:50"},
+		},
+		{
+			name: "and one of an earlier execution does not count", job: "JobStatus = 2 | ShadowBday = 1699999900 | LastCheckpointTime = 1699990000 | AllowedExecuteDuration = 50",
+			want: Verdict{Verb: grid.Hold, Code: 47, Reason: "The job exceeded allowed execute duration of 0+00:00:50"},
+		},
+		{
 			name: "a time to be removed", job: "JobStatus = 1 | TimerRemove = 1700000000",
 			want: Verdict{Verb: grid.Remove, Reason: "The job attribute TimerRemove expression '1700000000' evaluated to TRUE"},
 		},

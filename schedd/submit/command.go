@@ -36,7 +36,7 @@ var commands = [...]Command{
 	{Name: "batch_queue", Attr: "BatchQueue", Kind: KindString},
 	{Name: "batch_runtime", Attr: "BatchRuntime", Kind: KindDuration},
 	{Name: "buffer_size", Attr: "BufferSize", Kind: KindOldExpr, inert: true},
-	{Name: "checkpoint_destination", Attr: "CheckpointDestination", Kind: KindString},
+	{Name: "checkpoint_destination", Attr: "CheckpointDestination", Kind: KindString, inert: true},
 	{Name: "checkpoint_exit_code", Attr: "SuccessCheckpointExitCode", Kind: KindInt},
 	{Name: "compress_files", Attr: "CompressFiles", Kind: KindString, inert: true},
 	{Name: "concurrency_limits", Attr: "ConcurrencyLimits", Kind: KindLimits},

@@ -247,6 +247,7 @@ func TestCommands(t *testing.T) {
 		{"transfer_output_files = \"\"", `TransferOutput=""`},
 		{"should_transfer_files = NO", `ShouldTransferFiles="NO" WhenToTransferOutput=-`},
 		{"when_to_transfer_output = ON_EXIT_OR_EVICT", `ShouldTransferFiles="YES"`},
+		{"checkpoint_exit_code = 85\ntransfer_checkpoint_files = a , b/", `SuccessCheckpointExitCode=85 WantFTOnCheckpoint=true TransferCheckpoint="a,b/" ShouldTransferFiles="IF_NEEDED"`},
 		{"container_image = img.sif", `WantContainer=true WantSIF=true ContainerImage="img.sif"`},
 		{"+Path = \"C:\\dir\"", `Path="C:\\dir"`},
 		{"requirements = regexp(\"^a\\.b$\", Machine)", `Requirements=(regexp("^a\\.b$",Machine)) && ` + plain},

@@ -52,7 +52,7 @@ func (l *lowering) setFileTransfer() {
 		l.setString("WhenToTransferOutput", when)
 		return
 	}
-	for _, name := range []string{"transfer_input_files", "transfer_output_files", "when_to_transfer_output"} {
+	for _, name := range []string{"transfer_input_files", "transfer_output_files", "transfer_checkpoint_files", "checkpoint_exit_code", "when_to_transfer_output"} {
 		v, ok := l.command(name)
 		if ok && l.universe.transfers() {
 			l.fail(v.Pos, name+" is set, but should_transfer_files is NO", "Take one of the two away.")
@@ -103,9 +103,7 @@ func (l *lowering) setTransfer() {
 	}
 	l.set("DiskUsage", strconv.FormatInt(l.inputKiB+kibibytes(inputs), 10))
 	l.set("TransferInputSizeMB", strconv.FormatInt(inputs>>20, 10))
-	if _, ok := l.command("checkpoint_exit_code"); ok {
-		l.set("WantFTOnCheckpoint", "true")
-	}
+	l.setCheckpoint()
 	c, _ := CommandNamed("transfer_output_files")
 	if v, ok := l.command(c.Name); ok && v.IsList {
 		l.put(c.Attr, KindFileList, v)

@@ -281,6 +281,9 @@ func (s *server) run(j Job) {
 	if err := s.alarm.Set(j.Lease.Until); err != nil {
 		s.kill(s.job, byRunner, true, "set the lease's timer: "+err.Error())
 	}
+	if Clock() >= j.Lease.Until { // the alarm could come after the fork
+		s.kill(s.job, byLease, true, leaseOver)
+	}
 	s.jobs <- s.job // there is room: the thread is done with the one before
 }
 
@@ -295,6 +298,8 @@ func (s *server) extend(l Lease) {
 	}
 }
 
+const leaseOver = "the lease ran out: no schedd was heard in time"
+
 // keepLease ends the job when its lease runs out.
 func (s *server) keepLease() {
 	for {
@@ -303,7 +308,7 @@ func (s *server) keepLease() {
 		}
 		s.mu.Lock()
 		if s.job != nil && Clock() >= s.lease.Until {
-			s.kill(s.job, byLease, true, "the lease ran out: no schedd was heard in time")
+			s.kill(s.job, byLease, true, leaseOver)
 		}
 		s.mu.Unlock()
 	}

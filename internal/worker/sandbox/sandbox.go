@@ -112,8 +112,8 @@ func (s Sandbox) WriteAd(ad map[string]string) error {
 const AdName = ".job.ad"
 
 // Remember writes down what is at the top of the job's directory before the job
-// runs, for [Sandbox.Collect] to tell what is new.
-func (s Sandbox) Remember() error {
+// runs, for [Sandbox.Collect] to tell what is new. What a checkpoint has brought is.
+func (s Sandbox) Remember(restored ...string) error {
 	var before map[string]stamp
 	err := As(s.User, func() (err error) {
 		before, err = stamps(s.Work())
@@ -121,6 +121,9 @@ func (s Sandbox) Remember() error {
 	})
 	if err != nil {
 		return fmt.Errorf("look at the inputs: %w", err)
+	}
+	for _, name := range restored {
+		delete(before, name)
 	}
 	b, err := json.Marshal(before)
 	if err != nil {

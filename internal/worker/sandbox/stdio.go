@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -70,13 +71,19 @@ func (s Sandbox) Enter(x wire.Execution) (Stdio, error) {
 			continue
 		}
 		flags := unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC
-		if name == "" {
+		switch {
+		case name == "":
 			name, flags = os.DevNull, unix.O_WRONLY
+		case x.Transfer: // after a checkpoint the job goes on where it was
+			flags &^= unix.O_TRUNC
 		}
 		// O_NONBLOCK: a FIFO without a reader is an error, not a wait.
 		fd, err := open(name, flags|unix.O_NONBLOCK, 0o666) // less the thread's umask
 		if err == nil {
 			err = unix.SetNonblock(fd, false)
+		}
+		if err == nil && x.Transfer {
+			_, err = unix.Seek(fd, 0, io.SeekEnd)
 		}
 		if err != nil {
 			std.Close()

@@ -39,11 +39,8 @@ func (s Sandbox) Unpack(r io.Reader, l Limits) (n int64, err error) {
 			return fmt.Errorf("open the sandbox: %w", err)
 		}
 		defer root.Close()
-		u := &unpacking{root: root, from: &source{r: r}, left: l.withDefaults(), links: map[string]bool{}}
+		u := &unpacking{root: root, what: "inputs", from: &source{r: r}, left: l.withDefaults(), links: map[string]bool{}}
 		err = u.all()
-		if u.from.err != nil {
-			err = u.from.err // the stream's trouble, whatever the reader above made of it
-		}
 		n = u.bytes
 		return err
 	})
@@ -66,13 +63,26 @@ func (s *source) Read(p []byte) (int, error) {
 
 type unpacking struct {
 	root  *os.Root
+	what  string // the stream's name for people
 	from  *source
 	left  Limits
 	bytes int64
 	links map[string]bool // made by this stream
+
+	// of a checkpoint, which takes the place of what is there
+	stdout, stderr string          // files; empty: not wanted
+	tops           map[string]bool // names at the top of the directory that came
 }
 
 func (u *unpacking) all() error {
+	err := u.entries()
+	if u.from.err != nil {
+		return u.from.err // the stream's trouble, whatever the reader above made of it
+	}
+	return err
+}
+
+func (u *unpacking) entries() error {
 	t := tar.NewReader(u.from)
 	for {
 		h, err := t.Next()
@@ -85,28 +95,32 @@ func (u *unpacking) all() error {
 			return err
 		}
 		if err != nil {
-			return Hold(grid.HoldInput, err, "the inputs came as something else than a tar stream")
+			return u.hold(err, "came as something else than a tar stream")
 		}
 		if u.left.Entries--; u.left.Entries < 0 {
-			return Hold(grid.HoldInput, nil, "the inputs are too many files")
+			return u.hold(nil, "are too many files")
 		}
-		if err := u.entry(h, t); err != nil {
+		place := u.entry
+		if u.tops != nil {
+			place = u.restore
+		}
+		if err := place(h, path.Clean(h.Name), t); err != nil {
 			return err
 		}
 	}
 }
 
-func (u *unpacking) entry(h *tar.Header, r io.Reader) error {
-	name := path.Clean(h.Name)
+// entry puts an entry at name, in the job's directory.
+func (u *unpacking) entry(h *tar.Header, name string, r io.Reader) error {
 	if !local(name) {
-		return Hold(grid.HoldInput, nil, "the inputs hold %q, which is not a path within the sandbox", h.Name)
+		return u.hold(nil, "hold %q, which is not a path within the sandbox", h.Name)
 	}
 	if name == "." && h.Typeflag == tar.TypeDir {
 		return nil
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if u.links[dir] {
-			return Hold(grid.HoldInput, nil, "the inputs hold %s below the link %s", h.Name, dir)
+			return u.hold(nil, "hold %s below the link %s", h.Name, dir)
 		}
 	}
 	if dir := path.Dir(name); dir != "." {
@@ -124,7 +138,7 @@ func (u *unpacking) entry(h *tar.Header, r io.Reader) error {
 		return u.put(h, u.root.Chmod(name, mode|0o700))
 	case tar.TypeReg:
 		if u.left.Bytes -= h.Size; u.left.Bytes < 0 {
-			return Hold(grid.HoldInput, nil, "the inputs are too large: %s passes the worker's limit", h.Name)
+			return u.hold(nil, "are too large: %s passes the worker's limit", h.Name)
 		}
 		// A new file: what an earlier entry made, a link even, is not written through.
 		f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -145,12 +159,17 @@ func (u *unpacking) entry(h *tar.Header, r io.Reader) error {
 		return nil
 	case tar.TypeSymlink:
 		if !stays(name, h.Linkname) {
-			return Hold(grid.HoldInput, nil, "the inputs hold the link %s to %q, which leads out of the sandbox", h.Name, h.Linkname)
+			return u.hold(nil, "hold the link %s to %q, which leads out of the sandbox", h.Name, h.Linkname)
 		}
 		u.links[name] = true
 		return u.put(h, u.root.Symlink(h.Linkname, name))
 	}
-	return Hold(grid.HoldInput, nil, "the inputs hold %s, which is neither a file, a directory nor a link", h.Name)
+	return u.hold(nil, "hold %s, which is neither a file, a directory nor a link", h.Name)
+}
+
+// hold is a reason to hold the job that the stream gives.
+func (u *unpacking) hold(cause error, format string, args ...any) *HoldError {
+	return Hold(grid.HoldInput, cause, "the "+u.what+" "+format, args...)
 }
 
 // put is what came of making h's entry.
@@ -159,7 +178,7 @@ func (u *unpacking) put(h *tar.Header, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrExist):
-		return Hold(grid.HoldInput, nil, "the inputs hold %s twice", h.Name)
+		return u.hold(nil, "hold %s twice", h.Name)
 	}
 	return Hold(grid.HoldInput, err, "put %s into the sandbox", h.Name)
 }
