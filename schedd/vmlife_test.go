@@ -214,7 +214,6 @@ func TestAMachineThatFailedIsKept(t *testing.T) {
 	if vms := l.ours(); len(vms) != 1 {
 		t.Errorf("its job is removed, and at the engine there is %v", vms)
 	}
-
 }
 
 // A user's hold is no failure, though the stop that it leads to may have its millisecond.
