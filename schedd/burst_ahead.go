@@ -67,8 +67,8 @@ func (b *bursts) heardNode(v *ledger.View, e *ledger.Event) {
 		if kind := a.kinds[e.Jobs.Cluster]; kind != "" && e.Exit != nil {
 			b.learnt.runs.Observe(kind, time.Duration(e.Exit.WallMS)*time.Millisecond)
 		}
-	case ledger.JobLeft:
-		if e.Code > 0 { // its cluster's last
+	case ledger.JobLeft, ledger.FactoryEnded:
+		if _, live := v.Cluster(e.Jobs.Cluster); !live {
 			delete(a.kinds, e.Jobs.Cluster)
 		}
 	}

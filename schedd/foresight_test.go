@@ -179,6 +179,32 @@ func TestMachinesAreThereForNodesToComeAndGoWithTheTail(t *testing.T) {
 	})
 }
 
+// What is foreseen is in memory alone: who dies knows as much of his runs when he is back.
+func TestARunIsForeseenAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHour(t, dir)
+		h.learns()
+		h.takes = func(grid.JobID) time.Duration { return 1000 * time.Second }
+		end := h.run()
+		run := h.workflow(6, 1000)
+		h.until("its first node runs", func(*ledger.View) bool { return h.d.dispatch.runsNow(t) == 1 })
+		end()
+		again := newHour(t, dir)
+		again.learns()
+		end = again.run()
+		defer end()
+		again.until("it is foreseen as it stood", func(*ledger.View) bool {
+			s := again.d.foresight
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			f := s.runs[run]
+			return f != nil && len(f.ahead.Nodes) == 10 && f.ahead.Nodes[0].Is == dag.Queued && s.specs[f.kinds[1]] != nil
+		})
+	})
+}
+
 // Before a timetable begins a workflow that it has begun before, there are machines for it.
 func TestMachinesAreThereForATimetable(t *testing.T) {
 	t.Parallel()
