@@ -46,21 +46,24 @@ func (r *Run) Ahead(most int) (out Ahead) {
 		}
 	}
 	out.MaxJobs = int(r.MaxJobs)
-	at := map[int32]int32{}      // the places of nodes
-	missing := map[int32]int32{} // of nodes behind those: how many they wait for beside them
+	place := make([]int32, len(r.nodes)) // in the list, from 1
+	come := make([]int32, len(r.nodes))  // how many of those that a node waits for are in the list
+	var parents []int32                  // of all
 	left := 0
 	add := func(i int32) {
 		c := Coming{Node: i, Is: r.course(i)}
 		if c.Is == Queued {
 			c.Cluster = r.nodes[i].Cluster
 		}
+		first := len(parents)
 		for _, p := range r.Graph.Nodes[i].Parents {
-			if k, ok := at[p]; ok {
-				c.Parents = append(c.Parents, k)
+			if place[p] > 0 {
+				parents = append(parents, place[p]-1)
 			}
 		}
-		at[i] = int32(len(out.Nodes))
+		c.Parents = parents[first:len(parents):len(parents)]
 		out.Nodes = append(out.Nodes, c)
+		place[i] = int32(len(out.Nodes))
 	}
 	for i := range r.nodes {
 		n := &r.nodes[i]
@@ -77,10 +80,7 @@ func (r *Run) Ahead(most int) (out Ahead) {
 			if r.nodes[c].State != grid.NodeWaiting || r.Graph.Nodes[c].Kind != JobNode {
 				continue
 			}
-			if _, known := missing[c]; !known {
-				missing[c] = r.nodes[c].missing
-			}
-			if missing[c]--; missing[c] == 0 && len(out.Nodes) < most {
+			if come[c]++; come[c] == r.nodes[c].missing && len(out.Nodes) < most {
 				add(c)
 			}
 		}

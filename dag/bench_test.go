@@ -3,6 +3,8 @@ package dag
 import (
 	"fmt"
 	"testing"
+
+	"gridburst/internal/grid"
 )
 
 // large is a graph of layers, each node with a few parents in the layer before.
@@ -69,6 +71,25 @@ func BenchmarkOpen(b *testing.B) {
 	for b.Loop() {
 		if _, err := Open(g, Header{}, nil); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAhead is what a run of 50,000 nodes says of the next thousand, half way through.
+func BenchmarkAhead(b *testing.B) {
+	r, err := Open(large(b, 50, 1000), Header{Status: RunRunning}, func(yield func(int32, Record) bool) {
+		for i := range int32(25_000) {
+			if !yield(i, Record{State: grid.NodeDone, Attempt: 1, Cluster: i + 1, Procs: 1}) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if a := r.Ahead(1000); len(a.Nodes) != 1000 || a.More == 0 {
+			b.Fatalf("%d nodes, and %d more", len(a.Nodes), a.More)
 		}
 	}
 }

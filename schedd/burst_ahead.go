@@ -36,6 +36,9 @@ const (
 	maxAhead = 4 * burst.Window
 )
 
+// maxRan bounds the workers of whom it is remembered what they ran last.
+const maxRan = 10_000
+
 // askedAgain is for how long it is believed that the next node of a kind asks for what the
 // last did.
 const askedAgain = 10 * time.Second
@@ -61,14 +64,14 @@ func (b *bursts) heardNode(v *ledger.View, e *ledger.Event) {
 			return
 		}
 		if g, err := b.p.index.Group(v, e.Jobs.First()); err == nil {
-			a.asks[kind] = &asked{g, e.Jobs.Len(), time.Now()}
+			a.knows(kind, &asked{g, e.Jobs.Len(), time.Now()})
 		}
 	case ledger.JobCompleted:
 		if kind := a.kinds[e.Jobs.Cluster]; kind != "" && e.Exit != nil {
 			b.learnt.runs.Observe(kind, time.Duration(e.Exit.WallMS)*time.Millisecond)
 		}
-	case ledger.JobLeft:
-		if e.Code > 0 { // its cluster's last
+	case ledger.JobLeft, ledger.FactoryEnded:
+		if _, live := v.Cluster(e.Jobs.Cluster); !live {
 			delete(a.kinds, e.Jobs.Cluster)
 		}
 	}
@@ -92,10 +95,12 @@ func (b *bursts) kindOf(v *ledger.View, cluster int32) string {
 
 // gaveBack notes what a worker ran last.
 func (b *bursts) gaveBack(worker uint32, cluster int32) {
-	if b.ahead.kinds[cluster] != "" {
-		b.ahead.ran[worker] = true
-	} else {
-		delete(b.ahead.ran, worker)
+	ran := b.ahead.ran
+	if len(ran) >= maxRan {
+		clear(ran) // most of those workers are gone
+	}
+	if delete(ran, worker); b.ahead.kinds[cluster] != "" {
+		ran[worker] = true
 	}
 }
 
@@ -119,8 +124,16 @@ func (b *bursts) asksOf(kind string) *asked {
 		return nil
 	}
 	a := &asked{group: b.p.index.Foreseen(ad), procs: spec.procs}
-	b.ahead.asks[kind] = a
+	b.ahead.knows(kind, a)
 	return a
+}
+
+// knows keeps what nodes of a kind ask for.
+func (a *ahead) knows(kind string, x *asked) {
+	if len(a.asks) >= maxSpecs {
+		clear(a.asks)
+	}
+	a.asks[kind] = x
 }
 
 // foresee adds the jobs to the input that runs and timetables say will come. What says so is
@@ -214,10 +227,11 @@ func (b *bursts) flow(pl *planned, f *foreseen, owner uint32, starts time.Durati
 	return out
 }
 
-// maxStretches bounds how many kinds of jobs of a node are looked at.
+// maxStretches bounds how many groups of a node's jobs are looked at.
 const maxStretches = 64
 
-// queued says how a node's jobs in the queue stand: those count that are behind the others.
+// queued says how a node's jobs in the queue stand: those that have not begun count before
+// those that run, and of these the last to begin.
 func (b *bursts) queued(pl *planned, cluster int32, n *burst.Node) {
 	n.State = burst.Waits
 	if cluster == 0 {
@@ -229,23 +243,22 @@ func (b *bursts) queued(pl *planned, cluster int32, n *burst.Node) {
 			break
 		}
 		switch s.Job.Status {
+		case grid.Completed, grid.Removed:
+			continue
+		case grid.Running, grid.TransferringOutput:
+			began = max(began, s.Job.Started)
+			continue
 		case grid.Idle:
 			if s.Job.Place == ledger.ForClaim {
-				n.Starts = max(n.Starts, b.upIn(pl, s.Job.At))
+				n.Starts = b.upIn(pl, s.Job.At)
 			}
-			began = 0
-		case grid.Running, grid.TransferringOutput:
-			if began = max(began, s.Job.Started); began > 0 {
-				n.State, n.Ran = burst.Runs, max(pl.at.Sub(time.UnixMilli(began)), 0)
-			}
-			continue
 		default:
 			n.State = burst.Stalls
 		}
-		if n.State == burst.Runs {
-			n.State = burst.Waits
-		}
-		break
+		return
+	}
+	if began > 0 {
+		n.State, n.Ran = burst.Runs, max(pl.at.Sub(time.UnixMilli(began)), 0)
 	}
 }
 

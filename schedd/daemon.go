@@ -36,29 +36,30 @@ type Daemon struct {
 	self uint32 // the user that it runs as
 	born time.Time
 
-	ledger    *ledger.Ledger
-	ads       *jobad.Ads
-	desks     *desk.Desks
-	pool      *pool.Pool
-	ca        *pki.CA
-	reports   *reports
-	logs      *logs
-	conns     *connections
-	take      *takeovers
-	saved     *checkpoints
-	secrets   *pki.Secrets
-	engines   *engines
-	claims    *claims
-	vms       *vmJobs
-	sites     *sites
-	routings  *routings
-	chooser   *chooser
-	dags      *dags
-	crons     *crons
+	ledger   *ledger.Ledger
+	ads      *jobad.Ads
+	desks    *desk.Desks
+	pool     *pool.Pool
+	ca       *pki.CA
+	reports  *reports
+	logs     *logs
+	conns    *connections
+	take     *takeovers
+	saved    *checkpoints
+	secrets  *pki.Secrets
+	engines  *engines
+	claims   *claims
+	vms      *vmJobs
+	sites    *sites
+	routings *routings
+	chooser  *chooser
+	dags     *dags
+	crons    *crons
+	intake   *intake
+	reload   reloads
+	joins    *rate.Limiter // of workers that want a certificate
+
 	foresight *foresight
-	intake    *intake
-	reload    reloads
-	joins     *rate.Limiter // of workers that want a certificate
 
 	dispatch dispatcher
 	trouble  trouble

@@ -179,6 +179,60 @@ func TestMachinesAreThereForNodesToComeAndGoWithTheTail(t *testing.T) {
 	})
 }
 
+// Machines for nodes to come are on their owner's account, and no more are started than it
+// covers.
+func TestForesightKeepsToTheBudgetOfAnOwner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHour(t, dir)
+		h.learns()
+		r := &h.d.c.Resources[0]
+		r.Price, r.Currency, r.BillingPeriod, r.Budget = 1, "EUR", time.Hour, []Allowance{{"owner", 2_000_000, "EUR"}}
+		if err := h.d.c.complete(); err != nil {
+			t.Fatal(err)
+		}
+		end := h.run()
+		defer end()
+		run := h.workflow(6, 1000)
+		h.until("a second machine is started for nodes to come", func(v *ledger.View) bool {
+			return working(v) == 2 && strings.Contains(h.lastStart(), "will be ready")
+		})
+		h.until("the workflow is done on two machines", func(v *ledger.View) bool {
+			if n := working(v); n > 2 {
+				t.Fatalf("there are %d machines, and the budget covers two", n)
+			}
+			return ended(run)(v)
+		})
+	})
+}
+
+// What is foreseen is in memory alone: who dies knows as much of his runs when he is back.
+func TestARunIsForeseenAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHour(t, dir)
+		h.learns()
+		h.takes = func(grid.JobID) time.Duration { return 1000 * time.Second }
+		end := h.run()
+		run := h.workflow(6, 1000)
+		h.until("its first node runs", func(*ledger.View) bool { return h.d.dispatch.runsNow(t) == 1 })
+		end()
+		again := newHour(t, dir)
+		again.learns()
+		end = again.run()
+		defer end()
+		again.until("it is foreseen as it stood", func(*ledger.View) bool {
+			s := again.d.foresight
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			f := s.runs[run]
+			return f != nil && len(f.ahead.Nodes) == 10 && f.ahead.Nodes[0].Is == dag.Queued && s.specs[f.kinds[1]] != nil
+		})
+	})
+}
+
 // Before a timetable begins a workflow that it has begun before, there are machines for it.
 func TestMachinesAreThereForATimetable(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func TestForesightCostsNoTimeAndLessMachines(t *testing.T) {
 	}
 	var all []*Foresight
 	for _, name := range names {
-		f, err := Foresee(t.Context(), *machines(16, 32), read(t, filepath.Join("workflows", filepath.Base(name))), 2)
+		f, err := Foresee(t.Context(), *machines(16, 32), read(t, filepath.Join("workflows", filepath.Base(name))), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,6 +132,11 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 		w.offers = append(w.offers, set.Shapes[i].offer())
 		w.widest = max(w.widest, set.Shapes[i].Cpus)
 	}
+	for class, runs := range t.Known {
+		for _, run := range runs {
+			w.runs.Observe(class, run)
+		}
+	}
 	for i := range t.Jobs {
 		j := &t.Jobs[i]
 		w.first = append(w.first, int32(len(w.tasks)))

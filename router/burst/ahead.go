@@ -263,6 +263,9 @@ func (o *outlook) keep(slot int, a Ahead) {
 		d.again(max(a.known()-shape.late(), time.Second))
 		return
 	}
+	if a.Guess > 0 { // what goes on for longer than was guessed makes the guess longer
+		d.again(guessToKeep*shape.Boot - a.Guess + time.Millisecond)
+	}
 	switch {
 	case k.member >= 0:
 		if m := &d.in.Members[k.member]; m.Idle > 0 && !d.held[m.Claim] {

@@ -36,7 +36,7 @@ func class(t interface{ Fatal(...any) }, id uint32, attrs map[string]string) *ro
 
 var now = ad.At(time.Unix(1_700_000_000, 0))
 
-func world(t *testing.T, jobs int, room int) *Input {
+func world(t testing.TB, jobs int, room int) *Input {
 	q := router.Queue{Owner: 1, Group: group(t, 1, map[string]string{"RequestCpus": "1", "RequestMemory": "500"})}
 	for i := range jobs {
 		q.Jobs = append(q.Jobs, job(int32(i+1)))

@@ -298,6 +298,11 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 			in.Shapes[0].Cost = 10
 			in.Purses = []Purse{{Left: 15}}
 		}, 1, 0, false},
+		{"nor of their owner's", func(in *Input) {
+			soon(in, 40, boot, false)
+			in.Shapes[0].Cost = 10
+			in.Purses = []Purse{{Left: 25, Owner: 1, HasOwner: true}, {Left: 0, Owner: 2, HasOwner: true}}
+		}, 2, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := world(t, 0, 9)

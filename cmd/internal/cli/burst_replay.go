@@ -113,7 +113,7 @@ func (o *replayOptions) run(ctx context.Context, d *Deps) error {
 		}
 		names = append(names, more...)
 	}
-	set, err := o.setup(d)
+	set, err := machinesOf(d, o.config, o.seed, o.faults)
 	if err != nil {
 		return err
 	}
@@ -131,9 +131,9 @@ func (o *replayOptions) run(ctx context.Context, d *Deps) error {
 	return o.tell(d, set, t, all)
 }
 
-// setup reads the machines.
-func (o *replayOptions) setup(d *Deps) (*replay.Setup, error) {
-	f, err := os.Open(o.config)
+// machinesOf reads the machines of a configuration file.
+func machinesOf(d *Deps, path string, seed uint64, faults bool) (*replay.Setup, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, grid.Errorf(grid.Invalid, "the configuration: %w", err)
 	}
@@ -142,12 +142,12 @@ func (o *replayOptions) setup(d *Deps) (*replay.Setup, error) {
 	if err != nil {
 		return nil, grid.Errorf(grid.Invalid, "read the configuration: %w", err)
 	}
-	file, diags := configs.ReadSchedd(o.config, src)
+	file, diags := configs.ReadSchedd(path, src)
 	if diags.HasErrors() {
 		return nil, diags.Err()
 	}
 	d.Diagnose(diags)
-	return replay.SetupOf(&file, o.seed, o.faults)
+	return replay.SetupOf(&file, seed, faults)
 }
 
 func (o *replayOptions) workload(ctx context.Context, d *Deps) (*trace.Trace, error) {

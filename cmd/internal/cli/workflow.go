@@ -24,6 +24,8 @@ type workflowOptions struct {
 	limits  dagLimits
 	prio    int32
 	always  bool
+
+	planning planOptions
 }
 
 // Workflow is gdag.
@@ -61,6 +63,9 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	s.Flags().BoolVar(&o.always, "always-run-post", false, "POST scripts run also when the PRE script has failed")
 	s = sub("check FILE...", "Look for mistakes in a workflow and its job files; begin nothing. The exit status is 1 if there are any", cobra.MinimumNArgs(1), o.check)
 	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
+	s = sub("plan FILE...", "Say what a workflow is expected to take, before anything starts", cobra.MinimumNArgs(1), o.plan)
+	s.Flags().StringToStringVar(&o.vars, "var", nil, "as in submit")
+	o.planning.flags(s)
 	s = sub("status [ID]", "Show runs, or one with its nodes", cobra.MaximumNArgs(1), o.status)
 	s.Flags().BoolVar(&o.all, "all", false, "also runs that have ended")
 	sub("why ID NODE", "Say why a node of a run is where it is, and what it waits for", cobra.ExactArgs(2), o.why)

@@ -25,14 +25,8 @@ var Attributes = []string{
 // Add takes in one job. One that was a machine, or ran in the schedd's own place, is left
 // out, for no machine would have been brought up for it.
 func (h *History) Add(a *ad.Ad) {
-	number := func(name string) float64 {
-		v, _ := a.Literal(name)
-		f, _ := v.Number()
-		return f
-	}
-	run := cmp.Or(number("LastRemoteWallClockTime"), number("RemoteWallClockTime"))
-	universe := a.Int("JobUniverse", int64(grid.Vanilla))
-	if run <= 0 || number("QDate") <= 0 || universe == int64(grid.Grid) || universe == int64(grid.Local) {
+	run, ran := RanFor(a)
+	if !ran || number(a, "QDate") <= 0 {
 		h.t.Skipped++
 		return
 	}
@@ -46,10 +40,24 @@ func (h *History) Add(a *ad.Ad) {
 		h.owners[name] = owner
 	}
 	h.t.Jobs = append(h.t.Jobs, Job{
-		Submit: time.Duration(number("QDate") * float64(time.Second)), Run: time.Duration(run * float64(time.Second)), Count: 1,
-		Cpus: int64(max(cmp.Or(number("CpusProvisioned"), number("RequestCpus")), 1)), MemoryMB: int64(max(cmp.Or(number("MemoryProvisioned"), number("RequestMemory")), 0)),
+		Submit: time.Duration(number(a, "QDate") * float64(time.Second)), Run: run, Count: 1,
+		Cpus: int64(max(cmp.Or(number(a, "CpusProvisioned"), number(a, "RequestCpus")), 1)), MemoryMB: int64(max(cmp.Or(number(a, "MemoryProvisioned"), number(a, "RequestMemory")), 0)),
 		Owner: owner, Class: name + " " + a.Text("Cmd") + " " + strconv.FormatInt(a.Int("RequestCpus", 1), 10),
 	})
+}
+
+// RanFor is how long a job ran that has left the queue. ok is false of one that did not, or not
+// on a machine as others do.
+func RanFor(a *ad.Ad) (run time.Duration, ok bool) {
+	s := cmp.Or(number(a, "LastRemoteWallClockTime"), number(a, "RemoteWallClockTime"))
+	universe := a.Int("JobUniverse", int64(grid.Vanilla))
+	return time.Duration(s * float64(time.Second)), s > 0 && universe != int64(grid.Grid) && universe != int64(grid.Local)
+}
+
+func number(a *ad.Ad, name string) float64 {
+	v, _ := a.Literal(name)
+	f, _ := v.Number()
+	return f
 }
 
 // Trace is the workload of all that were added.

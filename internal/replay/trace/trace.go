@@ -32,6 +32,8 @@ type Trace struct {
 	// Graph is of workflows, one after the other: its nodes are the jobs of each, in their
 	// order. nil: no job waits for another.
 	Graph *dag.Graph
+
+	Known map[string][]time.Duration // run times that were seen before, by class
 }
 
 // Job is jobs that came at once and are alike: mostly one.
