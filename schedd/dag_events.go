@@ -79,8 +79,7 @@ func (g *dags) happening(ctx context.Context, v *ledger.View, e *ledger.Event) (
 		case e.Type == ledger.JobHeld:
 			return c.run, dag.ProcHeld{Node: c.node, Cluster: e.Jobs.Cluster}, nil
 		}
-		h, err := g.d.saysOf(v, r, c.node, e.Jobs.Cluster)
-		return c.run, h, err
+		return c.run, g.d.saysOf(v, r, c.node, e.Jobs.Cluster), nil
 	}
 	return 0, nil, nil
 }

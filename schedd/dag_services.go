@@ -36,27 +36,33 @@ func (d *Daemon) said(v *ledger.View, cluster int32, name string) (expr string, 
 
 // saysOf is what the job of a node says that its run must be told: of a provisioner how far
 // it has come, of a service that it is ready; nil: nothing.
-func (d *Daemon) saysOf(v *ledger.View, r *dagRun, node, cluster int32) (dag.Happening, error) {
+func (d *Daemon) saysOf(v *ledger.View, r *dagRun, node, cluster int32) dag.Happening {
 	j, there := v.Job(grid.JobID{Cluster: cluster})
-	service := r.run.Graph.Nodes[node].ReadyWithin > 0
+	service, name := r.run.Graph.Nodes[node].ReadyWithin > 0, attrReady
 	switch {
 	case !there, !service && node != r.run.Provisioner():
-		return nil, nil
+		return nil
 	case !service:
-		expr, err := d.said(v, cluster, attrSupply)
-		n, bad := strconv.Atoi(expr)
-		if bad != nil || n < 0 || n > int(dag.SupplyReleased) {
-			return nil, err
-		}
-		return dag.Supplied{State: dag.Supply(n)}, nil
+		name = attrSupply
 	// What a service has said holds for one execution.
 	case j.Starts > 1 || j.Starts == 1 && j.Status == grid.Idle:
-		return dag.Serving{Node: node, Cluster: cluster, Lost: true}, nil
+		return dag.Serving{Node: node, Cluster: cluster, Lost: true}
 	}
-	if expr, err := d.said(v, cluster, attrReady); err != nil || !strings.EqualFold(expr, "true") {
-		return nil, err
+	expr, err := d.said(v, cluster, name)
+	if err != nil {
+		d.log.WithError(err).WithField("dag", r.id).Warn("what a job of a workflow says cannot be read")
+		return nil
 	}
-	return dag.Serving{Node: node, Cluster: cluster}, nil
+	if service {
+		if strings.EqualFold(expr, "true") {
+			return dag.Serving{Node: node, Cluster: cluster}
+		}
+		return nil
+	}
+	if n, err := strconv.Atoi(expr); err == nil && n >= 0 && n <= int(dag.SupplyReleased) {
+		return dag.Supplied{State: dag.Supply(n)}
+	}
+	return nil
 }
 
 // takeSaid takes in what the job of a node has said.
@@ -69,11 +75,10 @@ func (g *dags) takeSaid(ctx context.Context, run uint32, node int32) error {
 	if n.State != grid.NodeSubmitted || r.run.Graph.Nodes[node].Subdag {
 		return nil
 	}
-	h, err := g.d.saysOf(g.d.ledger.View(), r, node, n.Cluster)
-	if h == nil || err != nil {
-		return err
+	if h := g.d.saysOf(g.d.ledger.View(), r, node, n.Cluster); h != nil {
+		return g.take(ctx, r, h)
 	}
-	return g.take(ctx, r, h)
+	return nil
 }
 
 // maxAddress bounds what a service calls its address.

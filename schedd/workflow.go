@@ -88,9 +88,11 @@ func (d *Daemon) prepareDag(ctx context.Context, by string, c *ledger.StartDag, 
 func (d *Daemon) Dags(_ context.Context, who serve.Identity, past bool) (out api.Dags, err error) {
 	v := d.ledger.View()
 	out.Dags = []api.Dag{}
+	ended := map[uint32]bool{} // also those that have ended since the view was made
 	if past {
 		err = d.ledger.Read(func(r *ledger.Reader) error {
 			for id, g := range r.PastDags() {
+				ended[id] = true
 				if out.Dags = append(out.Dags, d.dagInfo(v, id, &g, who)); len(out.Dags) == pastDags {
 					break
 				}
@@ -100,7 +102,9 @@ func (d *Daemon) Dags(_ context.Context, who serve.Identity, past bool) (out api
 		slices.Reverse(out.Dags)
 	}
 	for id, g := range v.Dags() {
-		out.Dags = append(out.Dags, d.dagInfo(v, id, g, who))
+		if !ended[id] {
+			out.Dags = append(out.Dags, d.dagInfo(v, id, g, who))
+		}
 	}
 	return out, err
 }

@@ -232,7 +232,7 @@ func (r *run) runTrace(ctx context.Context, rep *TraceReport, w *traced, file st
 	if d.Status != "done" || d.Done != w.Nodes {
 		rep.wrong("%s is %s with %d of %d nodes done", w.Name, d.Status, d.Done, w.Nodes)
 	}
-	gone, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	gone, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for left := r.engine.left(); left != ""; left = r.engine.left() {
 		if pause.For(gone, 100*time.Millisecond) != nil {
