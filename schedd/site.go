@@ -382,6 +382,7 @@ func (s *site) list(ctx context.Context, owners []target.Owner) {
 		return
 	}
 	n.ended = time.Now()
+	all = s.genuine(all)
 	for _, seen := range all {
 		old, twice := n.by[seen.Name]
 		if twice {
@@ -407,6 +408,21 @@ func (s *site) list(ctx context.Context, owners []target.Owner) {
 		was, had := before[name]
 		is, has := n.by[name]
 		return turned || err == nil && (had != has || was != is)
+	})
+}
+
+// genuine are the jobs of a listing that have no name of another user's job: names can be
+// known, and anybody who may submit there may give his jobs such.
+func (s *site) genuine(all []target.Seen) []target.Seen {
+	v := s.d.ledger.View()
+	owners := map[string]string{}
+	for id, r := range v.Routings() {
+		o, _ := v.Owner(r.Owner)
+		owners[ledger.RoutingName(v.Deployment, id, r.Epoch)] = o.Name
+	}
+	return slices.DeleteFunc(all, func(seen target.Seen) bool {
+		owner, ours := owners[seen.Name]
+		return ours && seen.Owner != "" && seen.Owner != owner
 	})
 }
 
