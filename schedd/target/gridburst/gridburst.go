@@ -1,5 +1,5 @@
 // Package gridburst is another Gridburst as a target, by its commands: gsubmit, gq, ghistory,
-// ghold, grelease and grm.
+// ghold, grelease and grm, and gadm for which one it is.
 //
 // The commands ask a schedd on this host, by its socket, as the job's owner: whose job it is
 // there is what the kernel says. A job there is in the vanilla universe and moves no files: its
