@@ -34,6 +34,7 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 	if err != nil {
 		return away, job, err
 	}
+	came := strings.Fields(a.Text(grid.PathAttr)) // whatever its route makes of that
 	if s.rec.Route != "" {
 		if a, err = s.d.routedAd(a, s.rec.Route); err != nil {
 			return away, job, err
@@ -57,7 +58,7 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 		Owner: target.Owner(s.owner), Name: s.name, Dir: s.dir, Script: filepath.Join(s.dir, target.ScriptName),
 		Cpus: evaluated(a, "RequestCpus", 1), MemoryMB: evaluated(a, "RequestMemory", 0), DiskKB: evaluated(a, "RequestDisk", 0), Runtime: time.Duration(evaluated(a, "BatchRuntime", 0)) * time.Second,
 		Queue: a.Text("BatchQueue"), Project: a.Text("BatchProject"), Extra: extra, Label: "gridburst job " + s.id.String(),
-		Path: append(strings.Fields(a.Text(grid.PathAttr)), s.v.Deployment),
+		Path: append(came, s.v.Deployment),
 	}
 	return away, job, nil
 }

@@ -368,3 +368,29 @@ func TestARouteToATargetThatIsNotThereHoldsItsJob(t *testing.T) {
 	}
 	p.nothingLeft()
 }
+
+// Whoever may submit at a target may call his jobs as those of others are called.
+func TestAJobOfAnothersNameAtATargetIsNotTakenForIt(t *testing.T) {
+	t.Parallel()
+	f := &fake.Target{}
+	p := away(t, f, "")
+	p.submit(p.counting())
+	r := p.routing("1.0", grid.RouteWaiting)
+	forged := f.Taken()[0]
+	forged.Owner.Name = "mallory"
+	id, err := f.Submit(t.Context(), forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Set(id, target.Held, 0, "held")
+	asked := f.Asked(fake.List)
+	there(t, f, "it to be listed", func([]target.Seen) bool { return f.Asked(fake.List) > asked+2 })
+	if n := f.Asked(fake.Remove); n > 0 {
+		t.Errorf("%d removals were ordered", n)
+	}
+	f.Start(r.Remote)
+	p.until("1.0", "job_completed")
+	p.nothingLeft()
+	p.ran(1)
+	p.logged("log", "000 027 001 005")
+}

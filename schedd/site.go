@@ -37,6 +37,7 @@ type site struct {
 	past   []target.Owner
 	strays map[string]time.Time // by id: jobs of ours that no routing stands for, since when
 	named  string               // the deployment that it is, of a Gridburst that has said so
+	asked  time.Time            // when it was last asked for that
 }
 
 // gridburst is a target that is another Gridburst.
@@ -126,8 +127,7 @@ func (s *sites) at(resource string) (*site, error) {
 	return out, nil
 }
 
-// peer is which Gridburst a grid_resource leads to; empty: it has not said yet. Not is: it
-// leads elsewhere.
+// peer is whether a grid_resource leads to a Gridburst, and to which; empty: it has not said.
 func (s *sites) peer(resource string) (is bool, deployment string) {
 	if kind, _, _ := strings.Cut(siteKey(resource), " "); kind != "gridburst" {
 		return false, ""
@@ -307,10 +307,16 @@ func (s *site) run(ctx context.Context) {
 func (s *site) name(ctx context.Context) time.Duration {
 	g, is := s.Target.(gridburst)
 	s.mu.Lock()
-	known := s.named != ""
+	known, rest := s.named != "", siteCalm-time.Since(s.asked)
+	if rest <= 0 {
+		s.asked = time.Now()
+	}
 	s.mu.Unlock()
-	if !is || known {
+	switch {
+	case !is || known:
 		return 0
+	case rest > 0:
+		return rest
 	}
 	limited, cancel := siteContext(ctx)
 	defer cancel()
@@ -382,6 +388,7 @@ func (s *site) list(ctx context.Context, owners []target.Owner) {
 		return
 	}
 	n.ended = time.Now()
+	all = s.genuine(all)
 	for _, seen := range all {
 		old, twice := n.by[seen.Name]
 		if twice {
@@ -407,6 +414,21 @@ func (s *site) list(ctx context.Context, owners []target.Owner) {
 		was, had := before[name]
 		is, has := n.by[name]
 		return turned || err == nil && (had != has || was != is)
+	})
+}
+
+// genuine are the jobs of a listing that have no name of another user's job: names can be
+// known, and anybody who may submit there may give his jobs such.
+func (s *site) genuine(all []target.Seen) []target.Seen {
+	v := s.d.ledger.View()
+	owners := map[string]string{}
+	for id, r := range v.Routings() {
+		o, _ := v.Owner(r.Owner)
+		owners[ledger.RoutingName(v.Deployment, id, r.Epoch)] = o.Name
+	}
+	return slices.DeleteFunc(all, func(seen target.Seen) bool {
+		owner, ours := owners[seen.Name]
+		return ours && seen.Owner != "" && seen.Owner != owner
 	})
 }
 

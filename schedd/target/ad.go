@@ -23,13 +23,13 @@ const keeps = 10 * 24 * 3600
 // moves no files, is kept when it is over, and is not begun again once it was taken from its
 // machine. [grid.Invalid]: the language cannot say it.
 func SubmitFile(j *Job) ([]byte, error) {
-	text := func(name, s string) [2]string {
+	quoted := func(name, s string) [2]string {
 		if s != "" {
 			s = ad.StringValue(s).String()
 		}
 		return [2]string{"My." + name, s}
 	}
-	number := func(name string, n int64) [2]string {
+	counted := func(name string, n int64) [2]string {
 		if n <= 0 {
 			return [2]string{name, ""} // for the target to say
 		}
@@ -46,16 +46,16 @@ func SubmitFile(j *Job) ([]byte, error) {
 		{"error", path.Join(j.Dir, LogName)},
 		{"notification", "never"},
 		{"description", j.Label},
-		text(Mark, j.Name),
-		text(grid.PathAttr, strings.Join(j.Path, " ")),
+		quoted(Mark, j.Name),
+		quoted(grid.PathAttr, strings.Join(j.Path, " ")),
 		{"leave_in_queue", fmt.Sprintf("JobStatus == 4 && (CompletionDate =?= undefined || time() - CompletionDate < %d)", keeps)},
 		{"periodic_remove", "JobStatus == 1 && NumJobStarts > 0"},
-		number("request_cpus", max(j.Cpus, 1)),
-		number("request_memory", j.MemoryMB),
-		number("request_disk", j.DiskKB),
-		number("allowed_job_duration", int64(j.Runtime/time.Second)),
+		counted("request_cpus", max(j.Cpus, 1)),
+		counted("request_memory", j.MemoryMB),
+		counted("request_disk", j.DiskKB),
+		counted("allowed_job_duration", int64(j.Runtime/time.Second)),
 		{"accounting_group", j.Project},
-		text("BatchQueue", j.Queue),
+		quoted("BatchQueue", j.Queue),
 	} {
 		name, value := l[0], l[1]
 		if value == "" {
@@ -93,22 +93,44 @@ func AdID(text string) (grid.JobID, error) {
 }
 
 // Ad is what is asked of a job in a queue of HTCondor's kind: the attributes of these names.
+// Some are what whoever submitted the job has made of them: one that is of another kind is as
+// none, so that no job spoils the listing of others.
 type Ad struct {
-	ClusterId         int32
-	ProcId            int32
-	GridburstJob      string
-	JobStatus         grid.Status
-	HoldReason        string
-	HoldReasonCode    grid.HoldCode
-	HoldReasonSubCode int32
-	RemoveReason      string
-	RemoteHost        string
-	ExitCode          int32
-	NumJobStarts      int32
+	ClusterId, ProcId                 number
+	Owner, GridburstJob               text
+	JobStatus                         number
+	HoldReason                        text
+	HoldReasonCode, HoldReasonSubCode number
+	RemoveReason, RemoteHost          text
+	ExitCode, NumJobStarts            number
+}
+
+// number and text are attributes of an ad; nought and empty: undefined, or something else.
+type (
+	number int32
+	text   string
+)
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (n *number) UnmarshalJSON(b []byte) error {
+	i, err := strconv.ParseInt(string(b), 10, 32)
+	if *n = 0; err == nil {
+		*n = number(i)
+	}
+	return nil
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	if *t = ""; json.Unmarshal(b, &s) == nil {
+		*t = text(s)
+	}
+	return nil
 }
 
 // AdAttributes are their names.
-const AdAttributes = "ClusterId,ProcId," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts"
+const AdAttributes = "ClusterId,ProcId,Owner," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts"
 
 // ParseAds reads a listing in JSON: a list, or nothing at all. One that breaks off is none,
 // and [grid.Unavailable].
@@ -138,19 +160,20 @@ const ofMemory = 102
 // Seen is a job in our words. One that was removed is over when it has left the queue: until
 // then it may run.
 func (a *Ad) Seen(left bool) Seen {
-	s := Seen{Name: a.GridburstJob, ID: grid.JobID{Cluster: a.ClusterId, Proc: a.ProcId}.String(), Word: a.JobStatus.String()}
-	why := ""
-	switch a.JobStatus {
+	status := grid.Status(a.JobStatus)
+	s := Seen{Name: string(a.GridburstJob), ID: grid.JobID{Cluster: int32(a.ClusterId), Proc: int32(a.ProcId)}.String(), Owner: string(a.Owner), Word: status.String()}
+	var why text
+	switch status {
 	case grid.Idle:
 		s.State = Waiting
 	case grid.Running, grid.TransferringOutput, grid.Suspended:
-		s.State, s.Host = Running, a.RemoteHost
+		s.State, s.Host = Running, string(a.RemoteHost)
 	case grid.Held:
 		s.State, why = Held, a.HoldReason
-		switch {
-		case a.HoldReasonCode == grid.HoldJobDuration || a.HoldReasonCode == grid.HoldExecDuration:
+		switch code := grid.HoldCode(a.HoldReasonCode); {
+		case code == grid.HoldJobDuration || code == grid.HoldExecDuration:
 			s.State, s.End = Ended, TimeUp
-		case a.HoldReasonCode == grid.HoldOutOfResource && a.HoldReasonSubCode == ofMemory:
+		case code == grid.HoldOutOfResource && a.HoldReasonSubCode == ofMemory:
 			s.State, s.End = Ended, OutOfMemory
 		}
 	case grid.Completed:
@@ -160,12 +183,12 @@ func (a *Ad) Seen(left bool) Seen {
 		}
 	case grid.Removed:
 		why = a.RemoveReason
-		if s.State, s.Host = Running, a.RemoteHost; left {
+		if s.State, s.Host = Running, string(a.RemoteHost); left {
 			s.State, s.Host, s.End = Ended, "", Cancelled
 		}
 	}
 	if why != "" {
-		s.Word += " (" + strings.TrimSpace(why) + ")"
+		s.Word += " (" + strings.TrimSpace(string(why)) + ")"
 	}
 	return s
 }

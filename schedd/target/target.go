@@ -135,6 +135,7 @@ func (e End) String() string {
 type Seen struct {
 	Name  string
 	ID    string
+	Owner string // the user's name there; empty: not said
 	State State
 	End   End    // of Ended
 	Word  string // the target's own word for its state, and why

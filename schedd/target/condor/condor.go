@@ -125,8 +125,8 @@ func (c *Condor) Look(ctx context.Context, r target.Ref) (target.Seen, error) {
 		return target.Seen{}, err
 	}
 	for i := range all {
-		if all[i].GridburstJob == r.Name {
-			return all[i].Seen(left), nil
+		if s := all[i].Seen(left); s.Name == r.Name {
+			return s, nil
 		}
 	}
 	return target.Seen{}, grid.Errorf(grid.NotFound, "HTCondor does not know job %s (%s) any more", r.ID, r.Name)

@@ -180,7 +180,7 @@ func (s *story) shows(want target.Seen) {
 
 func (s *story) same(got, want target.Seen) {
 	s.t.Helper()
-	want.ID, want.Name = s.ref.ID, s.ref.Name
+	want.ID, want.Name, got.Owner = s.ref.ID, s.ref.Name, ""
 	if !strings.Contains(got.Word, want.Word) || want.Word == "" {
 		s.t.Errorf("its word is %q, want %q", got.Word, want.Word)
 	}
@@ -378,14 +378,15 @@ func TestEndsOfJobs(t *testing.T) {
 		ad   string
 		want target.Seen
 	}{
-		"by itself":            {`"JobStatus": 4, "ExitCode": 3, "NumJobStarts": 1`, target.Seen{State: target.Ended, Word: "completed"}},
-		"not the first of two": {`"JobStatus": 4, "ExitCode": 112, "NumJobStarts": 1`, target.Seen{State: target.Ended, Word: "completed"}},
-		"started again":        {`"JobStatus": 4, "ExitCode": 112, "NumJobStarts": 2`, target.Seen{State: target.Ended, End: target.Lost, Word: "completed (it was started again)"}},
-		"on its way out":       {`"JobStatus": 3, "RemoveReason": "via condor_rm"`, target.Seen{State: target.Running, Word: "removed (via condor_rm)"}},
-		"too long":             {`"JobStatus": 5, "HoldReasonCode": 46, "HoldReason": "exceeded"`, target.Seen{State: target.Ended, End: target.TimeUp, Word: "held (exceeded)"}},
-		"too large":            {`"JobStatus": 5, "HoldReasonCode": 34, "HoldReasonSubCode": 102`, target.Seen{State: target.Ended, End: target.OutOfMemory, Word: "held"}},
-		"too much on its disk": {`"JobStatus": 5, "HoldReasonCode": 34, "HoldReasonSubCode": 104`, target.Seen{State: target.Held, Word: "held"}},
-		"suspended":            {`"JobStatus": 7, "RemoteHost": "n"`, target.Seen{State: target.Running, Host: "n", Word: "suspended"}},
+		"by itself":                   {`"JobStatus": 4, "ExitCode": 3, "NumJobStarts": 1`, target.Seen{State: target.Ended, Word: "completed"}},
+		"not the first of two":        {`"JobStatus": 4, "ExitCode": 112, "NumJobStarts": 1`, target.Seen{State: target.Ended, Word: "completed"}},
+		"started again":               {`"JobStatus": 4, "ExitCode": 112, "NumJobStarts": 2`, target.Seen{State: target.Ended, End: target.Lost, Word: "completed (it was started again)"}},
+		"on its way out":              {`"JobStatus": 3, "RemoveReason": "via condor_rm"`, target.Seen{State: target.Running, Word: "removed (via condor_rm)"}},
+		"too long":                    {`"JobStatus": 5, "HoldReasonCode": 46, "HoldReason": "exceeded"`, target.Seen{State: target.Ended, End: target.TimeUp, Word: "held (exceeded)"}},
+		"too large":                   {`"JobStatus": 5, "HoldReasonCode": 34, "HoldReasonSubCode": 102`, target.Seen{State: target.Ended, End: target.OutOfMemory, Word: "held"}},
+		"too much on its disk":        {`"JobStatus": 5, "HoldReasonCode": 34, "HoldReasonSubCode": 104`, target.Seen{State: target.Held, Word: "held"}},
+		"of attributes that are none": {`"JobStatus": 1, "Owner": "ada", "ExitCode": "x", "HoldReason": [1], "HoldReasonCode": 99999999999, "RemoteHost": {"a": null}`, target.Seen{State: target.Waiting, Owner: "ada", Word: "idle"}},
+		"suspended":                   {`"JobStatus": 7, "RemoteHost": "n"`, target.Seen{State: target.Running, Host: "n", Word: "suspended"}},
 	} {
 		text := `[{"ClusterId": 1, "ProcId": 0, "GridburstJob": "gb-x", ` + c.ad + `}]`
 		c.want.Name, c.want.ID = "gb-x", "1.0"

@@ -201,7 +201,7 @@ func (f *Target) Submit(_ context.Context, j target.Job) (string, error) {
 func (f *Target) take(j target.Job) string {
 	f.next++
 	id := strconv.Itoa(f.next)
-	f.jobs = append(f.jobs, &job{Job: j, seen: target.Seen{Name: j.Name, ID: id, State: target.Waiting, Word: "pending"}})
+	f.jobs = append(f.jobs, &job{Job: j, seen: target.Seen{Name: j.Name, ID: id, Owner: j.Owner.Name, State: target.Waiting, Word: "pending"}})
 	return id
 }
 

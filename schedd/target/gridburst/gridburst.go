@@ -1,5 +1,5 @@
 // Package gridburst is another Gridburst as a target, by its commands: gsubmit, gq, ghistory,
-// ghold, grelease and grm.
+// ghold, grelease and grm, and gadm for which one it is.
 //
 // The commands ask a schedd on this host, by its socket, as the job's owner: whose job it is
 // there is what the kernel says. A job there is in the vanilla universe and moves no files: its
@@ -158,8 +158,8 @@ func (g *Gridburst) Look(ctx context.Context, r target.Ref) (target.Seen, error)
 		return target.Seen{}, err
 	}
 	for i := range all {
-		if all[i].GridburstJob == r.Name {
-			return all[i].Seen(left), nil
+		if s := all[i].Seen(left); s.Name == r.Name {
+			return s, nil
 		}
 	}
 	return target.Seen{}, grid.Errorf(grid.NotFound, "the Gridburst there does not know job %s (%s) any more", r.ID, r.Name)
