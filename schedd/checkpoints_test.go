@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
@@ -331,4 +333,23 @@ func TestARouteTakesNoJobThatCheckpointsItself(t *testing.T) {
 	if s := p.saver("w1").start(); s.Job.Cluster != 1 || s.Checkpoint == nil {
 		t.Fatalf("%+v", s)
 	}
+}
+
+// The refusal arrives though most of the checkpoint was not read, and the queue goes on.
+func TestACheckpointForWhichThereIsNoRoom(t *testing.T) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(t.TempDir(), &st); err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t, func(c *Config) { c.Reserve = int64(st.Bavail) * st.Bsize / 4 * 3 })
+	p.submit(savingJob + "queue")
+	w := p.saver("w1")
+	s := w.start()
+	if _, refused := w.saves(s, 1, stream(t, "out/reached", strings.Repeat("x", 32<<20))); refused != grid.NoSpace {
+		t.Fatalf("refused: %q", refused)
+	}
+	p.spoolIs()
+	w.started(s)
+	p.until("1.0", "job_started")
+	p.submit("executable = /bin/true\nqueue")
 }
