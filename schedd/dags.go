@@ -383,6 +383,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 		r.order = r.order[:0]
 		g.changed(ctx, r)
 	}
+	g.foresee(ctx, r) // before a node is submitted, so that who decides knows whose it is
 	for _, f := range r.after {
 		f()
 	}
@@ -394,7 +395,6 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 			return err
 		}
 	}
-	g.foresee(ctx, r)
 	if r.run.Status.Ended() {
 		delete(g.runs, r.id)
 		if r.files.rec.Cron != "" {

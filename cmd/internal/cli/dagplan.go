@@ -210,6 +210,7 @@ func (k *knower) hear(ctx context.Context, d *Deps, client *api.Client, since st
 		if !ok || a.Int("JobStatus", 0) != int64(grid.Completed) {
 			continue
 		}
+		run = max(run, time.Second/2) // it took less than one
 		k.seen[a.Text("Cmd")] = append(k.seen[a.Text("Cmd")], run)
 	}
 	return nil

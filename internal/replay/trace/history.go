@@ -26,7 +26,7 @@ var Attributes = []string{
 // out, for no machine would have been brought up for it.
 func (h *History) Add(a *ad.Ad) {
 	run, ran := RanFor(a)
-	if !ran || number(a, "QDate") <= 0 {
+	if !ran || run <= 0 || number(a, "QDate") <= 0 {
 		h.t.Skipped++
 		return
 	}
@@ -46,12 +46,12 @@ func (h *History) Add(a *ad.Ad) {
 	})
 }
 
-// RanFor is how long a job ran that has left the queue. ok is false of one that did not, or not
-// on a machine as others do.
+// RanFor is how long a job ran that has left the queue, in whole seconds. ok is false of one that
+// was a machine, or ran in the schedd's own place.
 func RanFor(a *ad.Ad) (run time.Duration, ok bool) {
 	s := cmp.Or(number(a, "LastRemoteWallClockTime"), number(a, "RemoteWallClockTime"))
 	universe := a.Int("JobUniverse", int64(grid.Vanilla))
-	return time.Duration(s * float64(time.Second)), s > 0 && universe != int64(grid.Grid) && universe != int64(grid.Local)
+	return time.Duration(s * float64(time.Second)), universe != int64(grid.Grid) && universe != int64(grid.Local)
 }
 
 func number(a *ad.Ad, name string) float64 {
