@@ -454,7 +454,7 @@ func TestAMachineThatDidNotJoinIsKept(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, func(c *Config) {
 		bursting(c)
-		c.Resources[0].Burst.JoinTimeout, c.Resources[0].Burst.KeepFailed = 500*time.Millisecond, time.Hour
+		c.Resources[0].Burst.JoinTimeout, c.Resources[0].Burst.KeepFailed = 4*time.Second, time.Hour
 	})
 	l.submit("executable = /bin/true\nshould_transfer_files = yes\ntransfer_executable = false\nrequest_memory = 100\nqueue\n")
 	l.claimWaits(1, "it is kept as it is until")
