@@ -33,7 +33,7 @@ type Ahead struct {
 }
 
 // Ahead is what will come of the run, as far as so many nodes. It has no nodes while nothing
-// of it is begun: it is halted, comes to its end, or its provisioner or a service is not ready.
+// of it is begun: it is halted, comes to its end, or its provisioner, or a service that says so, is not ready.
 // Services and what cleans up are no part of it. It takes time for the whole
 // graph.
 func (r *Run) Ahead(most int) (out Ahead) {
@@ -41,7 +41,7 @@ func (r *Run) Ahead(most int) (out Ahead) {
 		return out
 	}
 	for i := range r.nodes {
-		if r.Graph.Nodes[i].Kind == ServiceNode && r.unserved(int32(i), &r.nodes[i].Record) {
+		if r.Graph.Nodes[i].ReadyWithin > 0 && r.unserved(int32(i), &r.nodes[i].Record) {
 			return out
 		}
 	}

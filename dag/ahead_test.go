@@ -138,4 +138,19 @@ func TestNothingIsAheadOfARunThatStandsStill(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, a)
 		}
 	}
+
+	// A service that will say that it is ready has them wait; and what comes of others decides
+	// whether a node with a condition runs at all.
+	g.Nodes[1].ReadyWithin, g.Nodes[0].When = 60, "true"
+	r, err := Open(g, Header{Status: RunRunning}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := r.Ahead(10); len(a.Nodes) != 0 {
+		t.Errorf("before its service is ready: %+v", a)
+	}
+	r.nodes[1].Record = Record{State: grid.NodeSubmitted, Attempt: 1, Cluster: 7, Progress: ProgressReady}
+	if a := r.Ahead(10); len(a.Nodes) != 1 || a.Nodes[0].Is != Scripted {
+		t.Errorf("a node with a condition: %+v", a)
+	}
 }
