@@ -33,7 +33,7 @@ man: build
 # needs more says so and is skipped. (A program with the race detector in it sleeps for a
 # second at its end, unless told otherwise; the scripts run hundreds.)
 test:
-	GORACE="atexit_sleep_ms=0 $$GORACE" $(GO) test -race -p 3 ./...
+	GORACE="atexit_sleep_ms=0 $$GORACE" $(GO) test -race -p 4 ./...
 
 # The tests that want a real kernel's namespaces, other users and another network: run it
 # as root. Programs of the oVirt project besides, from their registries. The rest has passed
