@@ -61,8 +61,8 @@ func (o *tracesOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteJSON(o.out, rep); err != nil {
-		return grid.Errorf(grid.Internal, "write the report: %w", err)
+	if err := report(o.out, rep); err != nil {
+		return err
 	}
 	t := tabwriter.NewWriter(d.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "workflow\tnodes\tedges\tscale\tpath\tmakespan\tmachines\tleft")
@@ -72,11 +72,5 @@ func (o *tracesOptions) run(ctx context.Context, d *cli.Deps) (err error) {
 	if err := t.Flush(); err != nil {
 		return grid.Errorf(grid.Internal, "%w", err)
 	}
-	for _, w := range rep.Wrong {
-		fmt.Fprintln(d.Err, w)
-	}
-	if len(rep.Wrong) > 0 {
-		return grid.Errorf(grid.Refused, "%d things are wrong", len(rep.Wrong))
-	}
-	return nil
+	return verdict(d, 0, rep.Wrong)
 }

@@ -62,13 +62,16 @@ func report(path string, rep any) error {
 	return nil
 }
 
-// verdict prints what was wrong in a trial, which is an error.
+// verdict prints what was wrong in a trial, which is an error. seed: 0: the trial has none.
 func verdict(d *cli.Deps, seed uint64, wrong []string) error {
 	for _, w := range wrong {
 		fmt.Fprintln(d.Out, "wrong:", w)
 	}
-	if len(wrong) > 0 {
-		return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", len(wrong), seed)
+	switch {
+	case len(wrong) == 0:
+		return nil
+	case seed == 0:
+		return grid.Errorf(grid.Internal, "%d things are wrong", len(wrong))
 	}
-	return nil
+	return grid.Errorf(grid.Internal, "%d things are wrong; the seed was %d", len(wrong), seed)
 }

@@ -13,6 +13,7 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/pause"
 	"gridburst/internal/rig"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/api"
 )
 
@@ -64,43 +65,12 @@ type death struct {
 // A schedd, or a desk of its, that is killed at any instant of a routed job's life loses
 // none, and runs none twice.
 func TestADeathOfTheScheddLosesNoRoutedJob(t *testing.T) {
-	if os.Getenv("GRIDBURST_SLOW") == "" {
-		t.Skip("it takes half a minute and a build of its own: GRIDBURST_SLOW=1, as in make test-real")
-	}
-	dir, err := os.MkdirTemp("", "away")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	bin := filepath.Join(dir, "bin")
-	if err := rig.Build(ctx, bin, []string{"failpoints"}, "gschedd"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rig.New(dir, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(time.Minute); err != nil {
-			t.Error(err)
-		}
+	rigtest.Slow(t)
+	ctx, r := rigtest.New(t, []string{"failpoints"}, "gschedd")
+	rigtest.Deaths(t, 10, func(t *testing.T, p failpoint.Point) {
+		d := &death{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name)}
+		d.live(p)
 	})
-	tried := 0
-	for _, p := range failpoint.Points {
-		if p.Test != t.Name() {
-			continue
-		}
-		tried++
-		t.Run(p.Name, func(t *testing.T) {
-			d := &death{T: t, ctx: ctx, rig: r, dir: filepath.Join(dir, p.Name)}
-			d.live(p)
-		})
-	}
-	if tried < 10 {
-		t.Errorf("%d points are this test's", tried)
-	}
 }
 
 func (d *death) live(p failpoint.Point) {

@@ -12,6 +12,7 @@ import (
 
 	"gridburst/internal/pause"
 	"gridburst/internal/rig"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/api"
 )
 
@@ -38,30 +39,9 @@ func newGrids(t *testing.T, program string, n int, seconds string, config func(*
 	if os.Getuid() != 0 {
 		t.Skip("the daemons and the users of this test are root's to start")
 	}
-	dir, err := os.MkdirTemp("", "overflow") // a socket's address is short, and a test's directory may be long
-	if err == nil {
-		err = os.Chmod(dir, 0o755) // another user comes along
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	bin := filepath.Join(dir, "bin")
-	if err := rig.Build(ctx, bin, nil, "gschedd", "gworker", "gsubmit", "gq", "ghold", "grm", "grelease"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rig.New(dir, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghold", "grm", "grelease")
+	dir, bin := r.Dir, r.Bin
 	g := &grids{t: t, rig: r, ctx: ctx, program: program, there: filepath.Join(dir, "there"), jobs: filepath.Join(dir, "jobs"), n: n}
-	t.Cleanup(func() {
-		if err := r.Close(time.Minute); err != nil {
-			t.Error(err)
-		}
-	})
 	go r.Tidy(ctx) // other daemons leave their children behind
 	t.Cleanup(func() { g.control("down", g.there) })
 	write := func(name, text string, mode os.FileMode) {

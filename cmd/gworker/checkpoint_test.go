@@ -12,6 +12,7 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/pause"
 	"gridburst/internal/rig"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/api"
 )
 
@@ -19,42 +20,11 @@ import (
 // counts to six with a checkpoint after each step, and a witness outside of its sandbox
 // sees each step once.
 func TestADeathLosesNoCheckpoint(t *testing.T) {
-	if os.Getenv("GRIDBURST_SLOW") == "" {
-		t.Skip("it takes half a minute and a build of its own: GRIDBURST_SLOW=1, as in make test-real")
-	}
-	dir, err := os.MkdirTemp("", "kept")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	bin := filepath.Join(dir, "bin")
-	if err := rig.Build(ctx, bin, []string{"failpoints"}, "gschedd", "gworker"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rig.New(dir, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(time.Minute); err != nil {
-			t.Error(err)
-		}
+	rigtest.Slow(t)
+	ctx, r := rigtest.New(t, []string{"failpoints"}, "gschedd", "gworker")
+	rigtest.Deaths(t, 6, func(t *testing.T, p failpoint.Point) {
+		(&death{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name)}).live(p)
 	})
-	tried := 0
-	for _, p := range failpoint.Points {
-		if p.Test != t.Name() {
-			continue
-		}
-		tried++
-		t.Run(p.Name, func(t *testing.T) {
-			(&death{T: t, ctx: ctx, rig: r, dir: filepath.Join(dir, p.Name)}).live(p)
-		})
-	}
-	if tried < 6 {
-		t.Errorf("%d points are this test's", tried)
-	}
 }
 
 // death is a schedd and a worker of which one dies at a point.

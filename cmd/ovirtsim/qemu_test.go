@@ -19,6 +19,7 @@ import (
 	"gridburst/gahp/ovirtsim"
 	"gridburst/internal/pause"
 	"gridburst/internal/rig"
+	"gridburst/internal/rig/rigtest"
 )
 
 const guests = 3
@@ -30,10 +31,6 @@ type burst struct {
 	ctx context.Context
 	sim *http.Client // of the engine's admin socket
 }
-
-// patience is for everything: machines whose processors are emulated, several at a time,
-// on a host that has other work.
-const patience = 6 * time.Minute
 
 // A job runs in each of three machines that boot a kernel of their own, and nothing is left.
 func TestJobsRunInRealGuests(t *testing.T) {
@@ -66,27 +63,9 @@ func TestJobsRunInRealGuests(t *testing.T) {
 
 func newBurst(t *testing.T, kernel string) *burst {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "burst") // a socket's address is short, and a test's directory may be long
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	bin := filepath.Join(dir, "bin")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	if err := rig.Build(ctx, bin, nil, "gschedd", "gworker", "ovirt_gahp", "ovirtsim", "gsubmit", "gq", "gwait", "gsuspend", "gcontinue"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rig.New(dir, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "ovirt_gahp", "ovirtsim", "gsubmit", "gq", "gwait", "gsuspend", "gcontinue")
+	dir, bin := r.Dir, r.Bin
 	b := &burst{t: t, rig: r, ctx: ctx}
-	t.Cleanup(func() {
-		if err := r.Close(time.Minute); err != nil {
-			t.Error(err)
-		}
-	})
 	t.Cleanup(b.tell)
 	port := freePort(t)
 	b.write("engine/model.json", map[string]any{

@@ -5,11 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
 	"gridburst/internal/rig"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/conform"
 	"gridburst/schedd/target/gridburst"
@@ -57,32 +57,9 @@ func (p *peer) kill() {
 
 // TestConformance is about a real schedd and its real commands.
 func TestConformance(t *testing.T) {
-	if os.Getenv("GRIDBURST_SLOW") == "" {
-		t.Skip("it builds a schedd and its commands: GRIDBURST_SLOW=1, as in make test-real")
-	}
-	dir, err := os.MkdirTemp("", "gridburst") // a socket's address is short, and a test's directory may be long
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	t.Cleanup(cancel)
-	bin := filepath.Join(dir, "bin")
-	if err := rig.Build(ctx, bin, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gadm"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := rig.New(dir, bin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Close(time.Minute); err != nil {
-			t.Error(err)
-		}
-	})
+	rigtest.Slow(t)
+	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gadm")
+	dir, bin := r.Dir, r.Bin
 	p := &peer{t: t, ctx: ctx, rig: r}
 	p.start()
 	if _, err := r.Start("worker.log", nil, filepath.Join(bin, "gworker"), "--schedd", p.schedd.Socket, "--state", filepath.Join(dir, "worker"), "--cpus", "4", "--name", "pool"); err != nil {
