@@ -109,7 +109,7 @@ func (d *Daemon) heldOf(runs []grid.Run, owner uint32) (held []grid.Run, ending 
 			if s.Job.Status != grid.Held {
 				continue
 			}
-			ending = ending || s.Job.Attempt()
+			ending = ending || !v.Releasable(s.Run.First(), &s.Job)
 			held = append(held, s.Run)
 		}
 	}

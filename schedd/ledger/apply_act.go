@@ -240,7 +240,7 @@ func (t *txn) actOn(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32, o
 	case err != nil:
 		out.Refused += n
 		return
-	case c.Verb == grid.Release && !t.releasable(s.Run.First(), &s.Job):
+	case c.Verb == grid.Release && !t.v.Releasable(s.Run.First(), &s.Job):
 		// Its last attempt is still being ended. To release it now would let it
 		// start twice.
 		out.Refused += n

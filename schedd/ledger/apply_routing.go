@@ -179,17 +179,14 @@ func (t *txn) waitAgain(c *Carried) {
 	a.store()
 }
 
-// releasable reports whether a job that is held may be released though an attempt of it
-// lives: its target holds it, too, and the release is carried there.
-func (t *txn) releasable(id grid.JobID, j *Job) bool {
+// Releasable reports whether a job that is held may be released, as far as what it ran goes:
+// no attempt of it lives, or its target holds it too, and the release is carried there.
+func (v *View) Releasable(id grid.JobID, j *Job) bool {
 	if !j.Attempt() {
 		return true
 	}
-	if j.Place != AtTarget {
-		return false
-	}
-	r, ok := t.v.Routing(id)
-	return ok && r.Epoch == j.Epoch && r.State == grid.RouteHeld
+	r, ok := v.Routing(id)
+	return ok && j.Place == AtTarget && r.Epoch == j.Epoch && r.State == grid.RouteHeld
 }
 
 // released notes that a job's hold is not its target's any more.
