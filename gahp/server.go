@@ -123,6 +123,7 @@ type server struct {
 	closing chan struct{} // closed: what has no slot yet gets none
 
 	mu      sync.Mutex
+	over    bool // no request is accepted any more
 	out     io.Writer
 	prefix  string
 	async   bool
@@ -302,6 +303,10 @@ func (s *server) accept(ctx context.Context, verb string, w *words, read func(id
 		limit = s.o.Deadline
 	}
 	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return s.reply("E", "the GAHP is ending: "+verb+" is not carried out")
+	}
 	if _, used := s.open[id]; used {
 		s.mu.Unlock()
 		return s.reply("E", "request "+id+" is open already")
@@ -313,12 +318,14 @@ func (s *server) accept(ctx context.Context, verb string, w *words, read func(id
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the request's time of %s is over", limit))
 	ctx, giveUp := context.WithCancelCause(ctx)
 	s.open[id] = giveUp
+	s.calls.Add(1)
 	s.mu.Unlock()
 	err = s.reply("S") // before its result can be told of
-	s.calls.Go(func() {
+	go func() {
+		defer s.calls.Done()
 		defer cancel()
 		s.settle(id, s.carryOut(ctx, r))
-	})
+	}()
 	return err
 }
 
@@ -478,6 +485,9 @@ func (s *server) write(line []byte) {
 
 // linger waits for the calls at the provider.
 func (s *server) linger(cancel context.CancelCauseFunc) error {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	close(s.closing)
 	done := make(chan struct{})
 	go func() { s.calls.Wait(); close(done) }()

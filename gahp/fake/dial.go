@@ -28,6 +28,7 @@ type pipe struct {
 }
 
 func (p *pipe) Close() error {
+	err := p.Conn.Close() // first: what the server then gives up is no answer
 	p.hangUp()
-	return p.Conn.Close()
+	return err
 }
