@@ -66,14 +66,6 @@ const (
 	lingers     = time.Minute
 )
 
-// adapted runs a target's commands at their users' desks.
-type adapted struct{ desks *desk.Desks }
-
-// Run implements [target.Commands].
-func (a adapted) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
-	return a.desks.Run(ctx, desk.Owner(o), c)
-}
-
 // sites are the targets that there are jobs for, by what their jobs call them.
 type sites struct {
 	d     *Daemon
@@ -117,7 +109,7 @@ func (s *sites) at(resource string) (*site, error) {
 	if s.d.c.Target == nil {
 		return nil, grid.Errorf(grid.Invalid, "this schedd knows no targets outside of its pool")
 	}
-	t, err := s.d.c.Target(key, adapted{s.d.desks})
+	t, err := s.d.c.Target(key, desk.Commands{Desks: s.d.desks})
 	if err != nil {
 		return nil, err
 	}

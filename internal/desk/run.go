@@ -28,6 +28,14 @@ const maxOutput = 16 << 20
 // may be silent for.
 const runLimit = 30 * time.Second
 
+// Commands run a target's commands at their users' desks.
+type Commands struct{ *Desks }
+
+// Run implements [target.Commands].
+func (c Commands) Run(ctx context.Context, o target.Owner, cmd target.Command) (target.Output, error) {
+	return c.Desks.Run(ctx, Owner(o), cmd)
+}
+
 // Run runs a command as the owner. It does not outlive the schedd: whoever comes next would
 // not know what it still does.
 func (d *Desks) Run(ctx context.Context, owner Owner, c target.Command) (out target.Output, err error) {

@@ -18,6 +18,7 @@ package condor
 import (
 	"context"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,21 +37,23 @@ type Options struct {
 
 // Condor is one schedd.
 type Condor struct {
+	target.Ads
 	run target.Commands
 	o   Options
 }
 
 // New is a schedd whose commands run runs.
-func New(run target.Commands, o Options) *Condor { return &Condor{run, o} }
+func New(run target.Commands, o Options) *Condor {
+	c := &Condor{run: run, o: o}
+	c.Ads = target.Ads{Who: "HTCondor", Query: c.query, Left: c.left, Order: c.order}
+	return c
+}
 
 var _ target.Target = (*Condor)(nil)
 
 // command runs one of HTCondor's commands about our schedd.
 func (c *Condor) command(ctx context.Context, o target.Owner, stdin []byte, name string, args ...string) (target.Output, error) {
-	argv := []string{name, "-name", c.o.Name}
-	if c.o.Bin != "" {
-		argv[0] = path.Join(c.o.Bin, name)
-	}
+	argv := []string{path.Join(c.o.Bin, name), "-name", c.o.Name}
 	if c.o.Pool != "" {
 		argv = append(argv, "-pool", c.o.Pool)
 	}
@@ -76,18 +79,6 @@ func (c *Condor) Submit(ctx context.Context, j target.Job) (string, error) {
 	return "", grid.Errorf(grid.Unknown, "condor_submit answered %.80q, which is no job's id", out.Stdout)
 }
 
-// List implements [target.Target]: all of the prefix, whoever the pool takes their owners for.
-func (c *Condor) List(ctx context.Context, prefix string, owners []target.Owner) (all []target.Seen, err error) {
-	if len(owners) == 0 {
-		return nil, nil
-	}
-	jobs, err := c.query(ctx, target.Marked(prefix))
-	for i := range jobs {
-		all = append(all, jobs[i].Seen(false))
-	}
-	return all, err
-}
-
 // query is what HTCondor's queue has.
 func (c *Condor) query(ctx context.Context, constraint string) ([]target.Ad, error) {
 	return c.read(ctx, "condor_q", "-allusers", "-constraint", constraint, "-json", "-attributes", target.AdAttributes)
@@ -110,82 +101,24 @@ func (c *Condor) read(ctx context.Context, name string, args ...string) ([]targe
 // scans is how many jobs of HTCondor's history are looked through, from the last one on.
 const scans = "20000"
 
-// Look implements [target.Target]: the queue first, then the history.
-func (c *Condor) Look(ctx context.Context, r target.Ref) (target.Seen, error) {
-	id, err := target.AdID(r.ID)
-	if err != nil {
-		return target.Seen{}, err
-	}
-	all, err := c.query(ctx, target.Matching(id, r.Name))
-	left := err == nil && len(all) == 0
-	if left {
-		all, err = c.read(ctx, "condor_history", r.ID, "-limit", "1", "-scanlimit", scans, "-json", "-attributes", target.AdAttributes)
-	}
-	if err != nil {
-		return target.Seen{}, err
-	}
-	for i := range all {
-		if s := all[i].Seen(left); s.Name == r.Name {
-			return s, nil
-		}
-	}
-	return target.Seen{}, grid.Errorf(grid.NotFound, "HTCondor does not know job %s (%s) any more", r.ID, r.Name)
+// left is what HTCondor's history has of a job.
+func (c *Condor) left(ctx context.Context, id string) ([]target.Ad, error) {
+	return c.read(ctx, "condor_history", id, "-limit", "1", "-scanlimit", scans, "-json", "-attributes", target.AdAttributes)
 }
 
-// Hold implements [target.Target]. HTCondor would end one that runs: that is refused.
-func (c *Condor) Hold(ctx context.Context, r target.Ref) error {
-	err := c.order(ctx, r, "condor_hold", "JobStatus == 1", "-reason", "held at Gridburst")
-	return c.otherwise(ctx, r, err, func(s *target.Seen) error {
-		if s.State == target.Held {
-			return nil
-		}
-		return grid.Errorf(grid.Refused, "job %s is %s: only one that waits is held there", r.ID, s.Word)
-	})
+// orders are the commands that give them.
+var orders = map[grid.Verb][]string{
+	grid.Hold: {"condor_hold", "-reason", "held at Gridburst"}, grid.Release: {"condor_release"}, grid.Remove: {"condor_rm"},
 }
 
-// Release implements [target.Target].
-func (c *Condor) Release(ctx context.Context, r target.Ref) error {
-	return c.otherwise(ctx, r, c.order(ctx, r, "condor_release", "JobStatus == 5"), func(*target.Seen) error { return nil })
-}
-
-// Remove implements [target.Target].
-func (c *Condor) Remove(ctx context.Context, r target.Ref) error {
-	return c.otherwise(ctx, r, c.order(ctx, r, "condor_rm", "JobStatus != 3 && JobStatus != 4"), func(*target.Seen) error { return nil })
-}
-
-// Forget implements [target.Target]: the job leaves HTCondor's queue for its history.
-func (c *Condor) Forget(ctx context.Context, r target.Ref) error {
-	err := c.order(ctx, r, "condor_rm", "JobStatus != 3")
-	if grid.CodeOf(err) == grid.NotFound {
-		return nil
-	}
-	return err
-}
-
-// order gives an order about a job if that is in one of some states; [grid.NotFound] when it
-// is not, or is not there.
-func (c *Condor) order(ctx context.Context, r target.Ref, name, state string, args ...string) error {
-	id, err := target.AdID(r.ID)
-	if err != nil {
-		return err
-	}
-	out, err := c.command(ctx, r.Owner, nil, name, append(args, "-constraint", target.Matching(id, r.Name)+" && "+state)...)
+// order gives an order about the jobs that are as the constraint says.
+func (c *Condor) order(ctx context.Context, o target.Owner, verb grid.Verb, constraint string) error {
+	name, args := orders[verb][0], orders[verb][1:]
+	out, err := c.command(ctx, o, nil, name, append(slices.Clone(args), "-constraint", constraint)...)
 	if err == nil && (out.Code != 0 || !strings.Contains(string(out.Stdout), "All jobs matching constraint")) {
 		err = failure(name, out)
 	}
 	return err
-}
-
-// otherwise decides what an order means that found no job to carry it out on.
-func (c *Condor) otherwise(ctx context.Context, r target.Ref, err error, is func(*target.Seen) error) error {
-	if grid.CodeOf(err) != grid.NotFound {
-		return err
-	}
-	s, err := c.Look(ctx, r)
-	if err != nil {
-		return err
-	}
-	return is(&s)
 }
 
 // What HTCondor's commands say of these. They exit with 1 for everything, and with 0 also

@@ -28,19 +28,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// desks run commands as their users.
-type desks struct{ *desk.Desks }
-
-func (d desks) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
-	return d.Desks.Run(ctx, desk.Owner(o), c)
-}
-
 // pool is a real HTCondor, which GRIDBURST_CONDOR_POOL starts: .ci/condor-pool.
 type pool struct {
 	t     *testing.T
 	dir   string // that all may enter
 	owner target.Owner
-	desks desks
+	desks desk.Commands
 }
 
 func newPool(t *testing.T) *pool {
@@ -56,7 +49,7 @@ func newPool(t *testing.T) *pool {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &pool{t: t, dir: dir, owner: own(), desks: desks{desk.New(desk.Options{})}}
+	p := &pool{t: t, dir: dir, owner: own(), desks: desk.Commands{Desks: desk.New(desk.Options{})}}
 	if p.owner.UID == 0 { // whose jobs HTCondor does not take
 		p.owner = target.Owner{Name: "daemon", UID: 1, GID: 1}
 	}

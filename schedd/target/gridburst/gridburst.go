@@ -15,6 +15,7 @@ import (
 	"context"
 	"encoding/json"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,12 +33,17 @@ type Options struct {
 
 // Gridburst is one schedd.
 type Gridburst struct {
+	target.Ads
 	run target.Commands
 	o   Options
 }
 
 // New is a schedd whose commands run runs.
-func New(run target.Commands, o Options) *Gridburst { return &Gridburst{run, o} }
+func New(run target.Commands, o Options) *Gridburst {
+	g := &Gridburst{run: run, o: o}
+	g.Ads = target.Ads{Who: "the Gridburst there", Query: g.query, Left: g.left, Order: g.order}
+	return g
+}
 
 var _ target.Target = (*Gridburst)(nil)
 
@@ -50,11 +56,7 @@ const (
 
 // command runs one of its commands. What it says goes wrong is an error.
 func (g *Gridburst) command(ctx context.Context, o target.Owner, stdin []byte, name string, args ...string) ([]byte, error) {
-	program := name
-	if g.o.Bin != "" {
-		program = path.Join(g.o.Bin, name)
-	}
-	out, err := g.run.Run(ctx, o, target.Command{Argv: append([]string{program, "--schedd", g.o.Schedd}, args...), Env: g.o.Env, Stdin: stdin})
+	out, err := g.run.Run(ctx, o, target.Command{Argv: append([]string{path.Join(g.o.Bin, name), "--schedd", g.o.Schedd}, args...), Env: g.o.Env, Stdin: stdin})
 	if err != nil {
 		return nil, err
 	}
@@ -118,21 +120,14 @@ func (g *Gridburst) Submit(ctx context.Context, j target.Job) (string, error) {
 	return "", grid.Errorf(grid.Unknown, "gsubmit answered %.80q, which is no job's id", out)
 }
 
-// List implements [target.Target].
-func (g *Gridburst) List(ctx context.Context, prefix string, owners []target.Owner) (all []target.Seen, err error) {
-	if len(owners) == 0 {
-		return nil, nil
-	}
-	ads, err := g.query(ctx, target.Marked(prefix))
-	for i := range ads {
-		all = append(all, ads[i].Seen(false))
-	}
-	return all, err
-}
-
 // query is what its queue has.
 func (g *Gridburst) query(ctx context.Context, constraint string) ([]target.Ad, error) {
 	return g.ads(ctx, "gq", "--allusers", "--constraint", constraint, "--json", "--attributes", target.AdAttributes)
+}
+
+// left is what its history has of a job.
+func (g *Gridburst) left(ctx context.Context, id string) ([]target.Ad, error) {
+	return g.ads(ctx, "ghistory", id, "--json", "--attributes", target.AdAttributes)
 }
 
 func (g *Gridburst) ads(ctx context.Context, name string, args ...string) ([]target.Ad, error) {
@@ -143,77 +138,14 @@ func (g *Gridburst) ads(ctx context.Context, name string, args ...string) ([]tar
 	return target.ParseAds(out)
 }
 
-// Look implements [target.Target]: the queue first, then the history.
-func (g *Gridburst) Look(ctx context.Context, r target.Ref) (target.Seen, error) {
-	id, err := target.AdID(r.ID)
-	if err != nil {
-		return target.Seen{}, err
-	}
-	all, err := g.query(ctx, target.Matching(id, r.Name))
-	left := err == nil && len(all) == 0
-	if left {
-		all, err = g.ads(ctx, "ghistory", r.ID, "--json", "--attributes", target.AdAttributes)
-	}
-	if err != nil {
-		return target.Seen{}, err
-	}
-	for i := range all {
-		if s := all[i].Seen(left); s.Name == r.Name {
-			return s, nil
-		}
-	}
-	return target.Seen{}, grid.Errorf(grid.NotFound, "the Gridburst there does not know job %s (%s) any more", r.ID, r.Name)
+// orders are the commands that give them.
+var orders = map[grid.Verb][]string{
+	grid.Hold: {"ghold", "--reason", "held at the Gridburst that it came from"}, grid.Release: {"grelease"}, grid.Remove: {"grm"},
 }
 
-// Hold implements [target.Target]. One that runs would be ended: that is refused.
-func (g *Gridburst) Hold(ctx context.Context, r target.Ref) error {
-	err := g.order(ctx, r, "ghold", "JobStatus == 1", "--reason", "held at the Gridburst that it came from")
-	return g.otherwise(ctx, r, err, func(s *target.Seen) error {
-		if s.State == target.Held {
-			return nil
-		}
-		return grid.Errorf(grid.Refused, "job %s is %s: only one that waits is held there", r.ID, s.Word)
-	})
-}
-
-// Release implements [target.Target].
-func (g *Gridburst) Release(ctx context.Context, r target.Ref) error {
-	return g.otherwise(ctx, r, g.order(ctx, r, "grelease", "JobStatus == 5"), func(*target.Seen) error { return nil })
-}
-
-// Remove implements [target.Target].
-func (g *Gridburst) Remove(ctx context.Context, r target.Ref) error {
-	return g.otherwise(ctx, r, g.order(ctx, r, "grm", "JobStatus != 3 && JobStatus != 4"), func(*target.Seen) error { return nil })
-}
-
-// Forget implements [target.Target]: the job leaves its queue for its history.
-func (g *Gridburst) Forget(ctx context.Context, r target.Ref) error {
-	err := g.order(ctx, r, "grm", "JobStatus != 3")
-	if grid.CodeOf(err) == grid.NotFound {
-		return nil
-	}
+// order gives an order about the jobs that are as the constraint says.
+func (g *Gridburst) order(ctx context.Context, o target.Owner, verb grid.Verb, constraint string) error {
+	args := append(slices.Clone(orders[verb]), "--constraint", constraint)
+	_, err := g.command(ctx, o, nil, args[0], args[1:]...)
 	return err
-}
-
-// order gives an order about a job if that is in one of some states; [grid.NotFound] when it
-// is not, or is not there.
-func (g *Gridburst) order(ctx context.Context, r target.Ref, name, state string, args ...string) error {
-	id, err := target.AdID(r.ID)
-	if err != nil {
-		return err
-	}
-	_, err = g.command(ctx, r.Owner, nil, name, append(args, "--constraint", target.Matching(id, r.Name)+" && "+state)...)
-	return err
-}
-
-// otherwise decides what an order means that found no job to carry it out on.
-func (g *Gridburst) otherwise(ctx context.Context, r target.Ref, err error, is func(*target.Seen) error) error {
-	if grid.CodeOf(err) != grid.NotFound {
-		return err
-	}
-	s, err := g.Look(ctx, r)
-	if err != nil {
-		return err
-	}
-	return is(&s)
 }

@@ -21,13 +21,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// desks run commands as their users.
-type desks struct{ *desk.Desks }
-
-func (d desks) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
-	return d.Desks.Run(ctx, desk.Owner(o), c)
-}
-
 // peer is a real schedd with a worker.
 type peer struct {
 	t      *testing.T
@@ -70,7 +63,7 @@ func TestConformance(t *testing.T) {
 	if owner.UID == 0 {
 		owner = target.Owner{Name: "daemon", UID: 1, GID: 1}
 	}
-	d := desks{desk.New(desk.Options{})}
+	d := desk.Commands{Desks: desk.New(desk.Options{})}
 	t.Cleanup(d.Close)
 	g := gridburst.New(d, gridburst.Options{Schedd: filepath.Join(dir, "g"), Bin: bin, Own: own})
 	if named, err := g.Deployment(ctx); err != nil || len(named) < 8 {

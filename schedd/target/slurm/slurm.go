@@ -38,10 +38,7 @@ var _ target.Target = (*Slurm)(nil)
 
 // command runs one of Slurm's commands.
 func (s *Slurm) command(ctx context.Context, o target.Owner, name string, args ...string) (target.Output, error) {
-	if s.o.Bin != "" {
-		name = path.Join(s.o.Bin, name)
-	}
-	return s.run.Run(ctx, o, target.Command{Argv: append([]string{name}, args...), Env: s.o.Env})
+	return s.run.Run(ctx, o, target.Command{Argv: append([]string{path.Join(s.o.Bin, name)}, args...), Env: s.o.Env})
 }
 
 // Submit implements [target.Target].

@@ -20,13 +20,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// desks run commands as their users.
-type desks struct{ *desk.Desks }
-
-func (d desks) Run(ctx context.Context, o target.Owner, c target.Command) (target.Output, error) {
-	return d.Desks.Run(ctx, desk.Owner(o), c)
-}
-
 // TestConformance is about a real Slurm, which GRIDBURST_SLURM starts: .ci/slurm.
 func TestConformance(t *testing.T) {
 	control := os.Getenv("GRIDBURST_SLURM")
@@ -42,7 +35,7 @@ func TestConformance(t *testing.T) {
 	}
 	do("up", filepath.Join(dir, "slurm"), "4")
 	t.Cleanup(func() { do("down", filepath.Join(dir, "slurm")) })
-	d := desks{desk.New(desk.Options{})}
+	d := desk.Commands{Desks: desk.New(desk.Options{})}
 	t.Cleanup(d.Close)
 	owner := target.Owner{Name: "root"}
 	if os.Getuid() == 0 {
