@@ -14,14 +14,7 @@ import (
 func TestWhatRunsBesideTheNodesEndsWithTheRun(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		n := int32(w.g.Len())
-		b := NewBuilder("beside")
-		for i := range w.g.Nodes[:n] {
-			x := w.g.Nodes[i]
-			x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
-			b.Add(x)
-		}
-		b.Limit("narrow", 1)
+		b, n := w.unordered("beside")
 		for _, x := range []Node{{Name: "f", Kind: FinalNode}, {Name: "p", Kind: ProvisionerNode}, {Name: "s", Kind: ServiceNode}} {
 			b.Add(x)
 		}

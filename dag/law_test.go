@@ -118,6 +118,17 @@ func drawGraph(t *rapid.T) *Graph {
 	return g
 }
 
+// unordered begins a graph with the n nodes of the world's, of which none waits for another.
+func (w *world) unordered(name string) (b *Builder, n int32) {
+	b, n = NewBuilder(name), int32(w.g.Len())
+	for _, x := range w.g.Nodes[:n] {
+		x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
+		b.Add(x)
+	}
+	b.Limit("narrow", 1)
+	return b, n
+}
+
 func newWorld(t *rapid.T) *world {
 	w := &world{t: t, g: drawGraph(t), fate: map[key]fate{}, kept: map[int32]Record{}, clusters: map[key]int32{}, scripts: map[scriptKey]bool{}}
 	for i := range int32(w.g.Len()) {

@@ -260,14 +260,7 @@ func TestAddressesArePutIn(t *testing.T) {
 func TestServicesUnderCrashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		n := int32(w.g.Len())
-		b := NewBuilder("services")
-		for i := range w.g.Nodes[:n] {
-			x := w.g.Nodes[i]
-			x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
-			b.Add(x)
-		}
-		b.Limit("narrow", 1)
+		b, n := w.unordered("services")
 		const services = 4
 		for k := range int32(services) {
 			x := Node{
