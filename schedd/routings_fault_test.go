@@ -60,6 +60,23 @@ func there(t *testing.T, f *fake.Target, what string, yes func([]target.Seen) bo
 	}
 }
 
+// waiting is a place with one job, which waits at a target that starts nothing by itself.
+func waiting(t *testing.T) (*fake.Target, *place, ledger.Routing) {
+	t.Helper()
+	f := &fake.Target{}
+	p := away(t, f, "")
+	p.submit(p.counting())
+	return f, p, p.routing("1.0", grid.RouteWaiting)
+}
+
+// doneOnce waits until that job is done, has run once, and nothing is left of it.
+func (p *place) doneOnce() {
+	p.t.Helper()
+	p.until("1.0", "job_completed")
+	p.nothingLeft()
+	p.ran(1)
+}
+
 // Whatever a target answers, and whatever it does then, the job runs once and comes back.
 func TestATargetThatGoesWrongRunsAJobOnce(t *testing.T) {
 	for _, c := range []struct {
@@ -114,56 +131,39 @@ func TestAJobThatATargetRefusesIsHeldWithItsWords(t *testing.T) {
 	}
 	p.nothingLeft()
 	p.act("release", "1.0")
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 	p.logged("log", "000 012 013 027 001 005")
 }
 
 func TestWhatATargetForgetsGoesBackToIdle(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	f.Lose(r.Remote)
 	p.untilEpoch("1.0", "job_requeued", 1)
 	f.Start(r.Remote) // late, and for nothing
 	there(t, f, "it to be handed in again", func(all []target.Seen) bool { return len(all) == 2 })
 	f.Start("2")
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 }
 
 func TestWhatATargetForgetsAfterItsEndIsDone(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	f.Inject(fake.List, fake.Down, fake.Down)
 	f.Start(r.Remote)
 	there(t, f, "it to be over", func(all []target.Seen) bool { return all[0].State == target.Ended })
 	f.Lose(r.Remote)
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 }
 
 func TestWhatATargetCancelsGoesBackToIdle(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	f.Set(r.Remote, target.Ended, target.Cancelled, "cancelled")
 	p.untilEpoch("1.0", "job_requeued", 1)
 	there(t, f, "it to be handed in again", func(all []target.Seen) bool { return len(all) == 2 })
 	f.Start("2")
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 }
 
 func TestAJobToBeRunOnceIsHeldWhenItsFateIsNotKnown(t *testing.T) {
@@ -186,10 +186,7 @@ func TestAJobToBeRunOnceIsHeldWhenItsFateIsNotKnown(t *testing.T) {
 
 func TestWhatATargetHoldsIsHeldHere(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	f.Set(r.Remote, target.Held, 0, "pending (JobHeldAdmin)")
 	if e := p.until("1.0", "job_held"); !strings.Contains(e.Text, "JobHeldAdmin") {
 		t.Errorf("it is held: %s", e.Text)
@@ -208,18 +205,13 @@ func TestWhatATargetHoldsIsHeldHere(t *testing.T) {
 	}
 	p.routing("1.0", grid.RouteWaiting)
 	f.Start(r.Remote)
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 	p.logged("log", "000 027 012 013 012 013 001 005")
 }
 
 func TestWhatItsOwnerDoesToAJobIsCarriedToItsTarget(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	p.act("hold", "1.0")
 	there(t, f, "the hold", func(all []target.Seen) bool { return all[0].State == target.Held })
 	p.routing("1.0", grid.RouteHeld)
@@ -261,9 +253,7 @@ func TestAJobIsAtItsTargetAcrossARestart(t *testing.T) {
 	f.Start(r.Remote)
 	there(t, f, "it to run", func(all []target.Seen) bool { return all[0].State != target.Waiting })
 	p.restart()
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 	p.logged("log", "000 001 005")
 	if n := len(f.Jobs()); n != 1 {
 		t.Errorf("it was handed in %d times", n)
@@ -372,10 +362,7 @@ func TestARouteToATargetThatIsNotThereHoldsItsJob(t *testing.T) {
 // Whoever may submit at a target may call his jobs as those of others are called.
 func TestAJobOfAnothersNameAtATargetIsNotTakenForIt(t *testing.T) {
 	t.Parallel()
-	f := &fake.Target{}
-	p := away(t, f, "")
-	p.submit(p.counting())
-	r := p.routing("1.0", grid.RouteWaiting)
+	f, p, r := waiting(t)
 	forged := f.Taken()[0]
 	forged.Owner.Name = "mallory"
 	id, err := f.Submit(t.Context(), forged)
@@ -389,8 +376,6 @@ func TestAJobOfAnothersNameAtATargetIsNotTakenForIt(t *testing.T) {
 		t.Errorf("%d removals were ordered", n)
 	}
 	f.Start(r.Remote)
-	p.until("1.0", "job_completed")
-	p.nothingLeft()
-	p.ran(1)
+	p.doneOnce()
 	p.logged("log", "000 027 001 005")
 }

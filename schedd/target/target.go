@@ -159,10 +159,3 @@ type Command struct {
 	Stdin []byte
 	Limit time.Duration // it is killed after that; 0: 30 s
 }
-
-// Output is what a command has come to.
-type Output struct {
-	Code   int // that it exited with; -1: it was killed by a signal
-	Stdout []byte
-	Stderr []byte
-}

@@ -12,9 +12,8 @@ import (
 	"gridburst/internal/rig"
 )
 
-// New builds programs and is a rig of them, in a directory of its own that every user may
-// enter. It and all below it end with the test; what it does has ten minutes.
-func New(t *testing.T, tags []string, programs ...string) (context.Context, *rig.Rig) {
+// Dir is a directory that every user may enter, and goes with the test.
+func Dir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rig") // a socket's address is short, and a test's directory may be long
 	if err == nil {
@@ -24,6 +23,14 @@ func New(t *testing.T, tags []string, programs ...string) (context.Context, *rig
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// New builds programs and is a rig of them, in a [Dir] of its own. It and all below it end
+// with the test; what it does has ten minutes.
+func New(t *testing.T, tags []string, programs ...string) (context.Context, *rig.Rig) {
+	t.Helper()
+	dir := Dir(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	bin := filepath.Join(dir, "bin")

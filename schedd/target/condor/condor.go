@@ -19,7 +19,6 @@ import (
 	"context"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gridburst/internal/grid"
@@ -88,10 +87,8 @@ func (c *Condor) query(ctx context.Context, constraint string) ([]target.Ad, err
 func (c *Condor) read(ctx context.Context, name string, args ...string) ([]target.Ad, error) {
 	out, err := c.command(ctx, c.o.Own, nil, name, args...)
 	switch {
-	case grid.CodeOf(err) == grid.Unknown:
-		return nil, grid.Errorf(grid.Unavailable, "%w", err)
 	case err != nil:
-		return nil, err
+		return nil, target.Reading(err)
 	case out.Code != 0:
 		return nil, grid.Errorf(grid.Unavailable, "%s: %s", name, words(out))
 	}
@@ -134,27 +131,18 @@ var (
 	unmatched = []string{"Couldn't find/", "There are no jobs in the queue"}
 )
 
-func says(out target.Output, any []string) bool {
-	for _, w := range any {
-		if strings.Contains(string(out.Stderr), w) {
-			return true
-		}
-	}
-	return false
-}
-
 // failure sorts what a command that was to do something has come to.
 func failure(name string, out target.Output) error {
 	code := grid.Refused
 	switch {
 	case out.Code < 0:
 		code = grid.Unknown
-	case says(out, denied):
-	case says(out, unheard):
+	case out.Says(denied):
+	case out.Says(unheard):
 		code = grid.Unavailable
-	case says(out, lost):
+	case out.Says(lost):
 		code = grid.Unknown
-	case says(out, unmatched):
+	case out.Says(unmatched):
 		code = grid.NotFound
 	}
 	return grid.Errorf(code, "%s: %s", name, words(out))
@@ -173,8 +161,5 @@ func words(out target.Output) string {
 			all = append(all, line)
 		}
 	}
-	if len(all) == 0 {
-		return "it exited with " + strconv.Itoa(out.Code) + ", and said nothing"
-	}
-	return strings.Join(all, "; ")
+	return out.Sentence(all)
 }

@@ -15,6 +15,7 @@ import (
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
 	"gridburst/internal/pause"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/condor"
 	"gridburst/schedd/target/conform"
@@ -41,14 +42,7 @@ func newPool(t *testing.T) *pool {
 	if os.Getenv("GRIDBURST_CONDOR_POOL") == "" || os.Getenv("GRIDBURST_CONDOR") == "" {
 		t.Skip("no HTCondor: GRIDBURST_CONDOR_POOL is to be .ci/condor-pool, and GRIDBURST_CONDOR what .ci/condor has made, as in make test-real")
 	}
-	dir, err := os.MkdirTemp("", "gridburst-condor")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := rigtest.Dir(t)
 	p := &pool{t: t, dir: dir, owner: own(), desks: desk.Commands{Desks: desk.New(desk.Options{})}}
 	if p.owner.UID == 0 { // whose jobs HTCondor does not take
 		p.owner = target.Owner{Name: "daemon", UID: 1, GID: 1}
@@ -316,20 +310,10 @@ func TestWhatHTCondorSaysIsUnderstood(t *testing.T) {
 	}
 }
 
-// answer is a command that says what a test has written.
-type answer struct {
-	out target.Output
-	err error
-}
-
-func (a answer) Run(context.Context, target.Owner, target.Command) (target.Output, error) {
-	return a.out, a.err
-}
-
 func TestAnAnswerThatIsNotWholeIsNone(t *testing.T) {
 	const whole = "[\n{\n  \"ClusterId\": 4,\n  \"GridburstJob\": \"gb-1-4.0-1\",\n  \"JobStatus\": 2,\n  \"ProcId\": 0,\n  \"RemoteHost\": \"slot1@n\"\n}\n]\n"
 	list := func(text string) ([]target.Seen, error) {
-		return condor.New(answer{out: target.Output{Stdout: []byte(text)}}, condor.Options{}).List(t.Context(), "gb-1-", []target.Owner{{UID: 7}})
+		return condor.New(conform.Says{Out: target.Output{Stdout: []byte(text)}}, condor.Options{}).List(t.Context(), "gb-1-", []target.Owner{{UID: 7}})
 	}
 	all, err := list(whole)
 	if want := (target.Seen{Name: "gb-1-4.0-1", ID: "4.0", State: target.Running, Word: "running", Host: "slot1@n"}); err != nil || len(all) != 1 || all[0] != want {
@@ -341,18 +325,18 @@ func TestAnAnswerThatIsNotWholeIsNone(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		a    answer
+		a    conform.Says
 		want grid.Code
 	}{
-		"killed":             {answer{out: target.Output{Code: -1}}, grid.Unknown},
-		"its end is unknown": {answer{err: grid.Errorf(grid.Unknown, "time was up")}, grid.Unknown},
-		"not begun":          {answer{err: grid.Errorf(grid.Unavailable, "no such command")}, grid.Unavailable},
-		"no id":              {answer{out: target.Output{Stdout: []byte("hello\n")}}, grid.Unknown},
+		"killed":             {conform.Says{Out: target.Output{Code: -1}}, grid.Unknown},
+		"its end is unknown": {conform.Says{Err: grid.Errorf(grid.Unknown, "time was up")}, grid.Unknown},
+		"not begun":          {conform.Says{Err: grid.Errorf(grid.Unavailable, "no such command")}, grid.Unavailable},
+		"no id":              {conform.Says{Out: target.Output{Stdout: []byte("hello\n")}}, grid.Unknown},
 		"a commit that did not come back": {
-			answer{out: target.Output{Code: 1, Stderr: []byte("\nERROR: Failed to commit job submission into the queue.\n")}}, grid.Unknown,
+			conform.Says{Out: target.Output{Code: 1, Stderr: []byte("\nERROR: Failed to commit job submission into the queue.\n")}}, grid.Unknown,
 		},
 		"no right": {
-			answer{out: target.Output{Code: 1, Stderr: []byte("\nERROR: Failed to connect to queue manager s\nSECMAN:2010:Received \"DENIED\" from server for user x using method FS.\n")}}, grid.Refused,
+			conform.Says{Out: target.Output{Code: 1, Stderr: []byte("\nERROR: Failed to connect to queue manager s\nSECMAN:2010:Received \"DENIED\" from server for user x using method FS.\n")}}, grid.Refused,
 		},
 	} {
 		if _, err := condor.New(c.a, condor.Options{}).Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x"}); grid.CodeOf(err) != c.want {
@@ -383,7 +367,7 @@ func TestEndsOfJobs(t *testing.T) {
 	} {
 		text := `[{"ClusterId": 1, "ProcId": 0, "GridburstJob": "gb-x", ` + c.ad + `}]`
 		c.want.Name, c.want.ID = "gb-x", "1.0"
-		all, err := condor.New(answer{out: target.Output{Stdout: []byte(text)}}, condor.Options{}).List(t.Context(), "gb-", []target.Owner{{UID: 7}})
+		all, err := condor.New(conform.Says{Out: target.Output{Stdout: []byte(text)}}, condor.Options{}).List(t.Context(), "gb-", []target.Owner{{UID: 7}})
 		if err != nil || len(all) != 1 || all[0] != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", name, all, err, c.want)
 		}

@@ -189,3 +189,14 @@ func (c *check) answers() {
 		}
 	}
 }
+
+// Says is a command that comes to what a test has written.
+type Says struct {
+	Out target.Output
+	Err error
+}
+
+// Run implements [target.Commands].
+func (s Says) Run(context.Context, target.Owner, target.Command) (target.Output, error) {
+	return s.Out, s.Err
+}

@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gridburst/internal/grid"
@@ -69,11 +68,11 @@ func (g *Gridburst) command(ctx context.Context, o target.Owner, stdin []byte, n
 	case exitNotFound:
 		code = grid.NotFound
 	}
-	words := strings.Join(strings.Fields(string(out.Stderr)), " ")
-	if words == "" {
-		words = "it exited with " + strconv.Itoa(out.Code) + ", and said nothing"
+	var words []string
+	if said := strings.Join(strings.Fields(string(out.Stderr)), " "); said != "" {
+		words = []string{strings.TrimPrefix(said, name+": ")}
 	}
-	return nil, grid.Errorf(code, "%s: %s", name, strings.TrimPrefix(words, name+": "))
+	return nil, grid.Errorf(code, "%s: %s", name, out.Sentence(words))
 }
 
 // reads runs a command that changes nothing. Of such a one nothing is unknown, and its

@@ -86,29 +86,19 @@ func TestConformance(t *testing.T) {
 	}})
 }
 
-// said is a command that says what a test has written.
-type said struct {
-	out target.Output
-	err error
-}
-
-func (s said) Run(context.Context, target.Owner, target.Command) (target.Output, error) {
-	return s.out, s.err
-}
-
 func TestWhatItsCommandsSayIsSortedByWhatIsCertain(t *testing.T) {
 	for name, c := range map[string]struct {
-		s            said
+		s            conform.Says
 		submit, list grid.Code
 	}{
-		"an id":              {said{out: target.Output{Stdout: []byte("7.0 - 7.0\n")}}, "", grid.Unavailable},
-		"a list":             {said{out: target.Output{Stdout: []byte("[\n]\n")}}, grid.Unknown, ""},
-		"refused":            {said{out: target.Output{Code: 3, Stderr: []byte("gsubmit: it has been here\n")}}, grid.Refused, grid.Unavailable},
-		"no sense":           {said{out: target.Output{Code: 2}}, grid.Refused, grid.Unavailable},
-		"no answer":          {said{out: target.Output{Code: 1, Stderr: []byte("gsubmit: no schedd answers\n")}}, grid.Unknown, grid.Unavailable},
-		"killed":             {said{out: target.Output{Code: -1}}, grid.Unknown, grid.Unavailable},
-		"its end is unknown": {said{err: grid.Errorf(grid.Unknown, "time was up")}, grid.Unknown, grid.Unavailable},
-		"not begun":          {said{err: grid.Errorf(grid.Unavailable, "no such command")}, grid.Unavailable, grid.Unavailable},
+		"an id":              {conform.Says{Out: target.Output{Stdout: []byte("7.0 - 7.0\n")}}, "", grid.Unavailable},
+		"a list":             {conform.Says{Out: target.Output{Stdout: []byte("[\n]\n")}}, grid.Unknown, ""},
+		"refused":            {conform.Says{Out: target.Output{Code: 3, Stderr: []byte("gsubmit: it has been here\n")}}, grid.Refused, grid.Unavailable},
+		"no sense":           {conform.Says{Out: target.Output{Code: 2}}, grid.Refused, grid.Unavailable},
+		"no answer":          {conform.Says{Out: target.Output{Code: 1, Stderr: []byte("gsubmit: no schedd answers\n")}}, grid.Unknown, grid.Unavailable},
+		"killed":             {conform.Says{Out: target.Output{Code: -1}}, grid.Unknown, grid.Unavailable},
+		"its end is unknown": {conform.Says{Err: grid.Errorf(grid.Unknown, "time was up")}, grid.Unknown, grid.Unavailable},
+		"not begun":          {conform.Says{Err: grid.Errorf(grid.Unavailable, "no such command")}, grid.Unavailable, grid.Unavailable},
 	} {
 		g := gridburst.New(c.s, gridburst.Options{})
 		if _, err := g.Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x"}); grid.CodeOf(err) != c.submit {

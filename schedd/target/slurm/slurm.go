@@ -90,7 +90,7 @@ func (s *Slurm) List(ctx context.Context, prefix string, owners []target.Owner) 
 	}
 	out, err := s.command(ctx, s.o.Own, "squeue", "--noheader", "--states=all", "--user="+strings.Join(users, ","), "--format="+squeueFormat)
 	if err != nil {
-		return nil, reading(err)
+		return nil, target.Reading(err)
 	}
 	if out.Code != 0 {
 		return nil, unavailable("squeue", out)
@@ -152,18 +152,18 @@ var ends = map[string]target.End{
 func (s *Slurm) Look(ctx context.Context, r target.Ref) (target.Seen, error) {
 	out, err := s.command(ctx, s.o.Own, "squeue", "--noheader", "--states=all", "--jobs="+r.ID, "--format="+squeueFormat)
 	if err != nil {
-		return target.Seen{}, reading(err)
+		return target.Seen{}, target.Reading(err)
 	}
 	if out.Code == 0 {
 		if all, err := parseQueue(string(out.Stdout), r.Name); err == nil && len(all) > 0 && all[0].Name == r.Name {
 			return all[0], nil
 		}
-	} else if !says(out, unknownJob) {
+	} else if !out.Says(unknownJob) {
 		return target.Seen{}, unavailable("squeue", out)
 	}
 	out, err = s.command(ctx, s.o.Own, "sacct", "--noheader", "--parsable2", "--allocations", "--jobs="+r.ID, "--format=JobIDRaw,JobName%100,State,NodeList")
 	if err != nil && grid.CodeOf(err) != grid.Unavailable {
-		return target.Seen{}, reading(err)
+		return target.Seen{}, target.Reading(err)
 	}
 	if err == nil && out.Code == 0 {
 		for line := range strings.Lines(string(out.Stdout)) {
@@ -204,7 +204,7 @@ func (s *Slurm) order(ctx context.Context, r target.Ref, name string, args ...st
 		return err
 	case out.Code == 0:
 		return nil
-	case says(out, unknownJob):
+	case out.Says(unknownJob):
 		return grid.Errorf(grid.NotFound, "slurm does not know job %s any more", r.ID)
 	}
 	return failure(name, out)
@@ -223,15 +223,6 @@ var (
 	}
 )
 
-func says(out target.Output, any []string) bool {
-	for _, w := range any {
-		if strings.Contains(string(out.Stderr), w) {
-			return true
-		}
-	}
-	return false
-}
-
 func over(err error) bool {
 	for _, w := range finished {
 		if strings.Contains(err.Error(), w) {
@@ -247,9 +238,9 @@ func failure(name string, out target.Output) error {
 	switch {
 	case out.Code < 0:
 		code = grid.Unknown
-	case says(out, unheard):
+	case out.Says(unheard):
 		code = grid.Unavailable
-	case says(out, lost):
+	case out.Says(lost):
 		code = grid.Unknown
 	}
 	return grid.Errorf(code, "%s: %s", name, words(out))
@@ -258,14 +249,6 @@ func failure(name string, out target.Output) error {
 // unavailable is why a command that only reads has not answered.
 func unavailable(name string, out target.Output) error {
 	return grid.Errorf(grid.Unavailable, "%s: %s", name, words(out))
-}
-
-// reading: of a command that only reads nothing is unknown. It is run again.
-func reading(err error) error {
-	if grid.CodeOf(err) == grid.Unknown {
-		return grid.Errorf(grid.Unavailable, "%w", err)
-	}
-	return err
 }
 
 // words is what a command has said, without its own name before each line.
@@ -280,8 +263,5 @@ func words(out target.Output) string {
 			all = append(all, line)
 		}
 	}
-	if len(all) == 0 {
-		return "it exited with " + strconv.Itoa(out.Code) + ", and said nothing"
-	}
-	return strings.Join(all, "; ")
+	return out.Sentence(all)
 }

@@ -1,7 +1,6 @@
 package slurm_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
+	"gridburst/internal/rig/rigtest"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/conform"
 	"gridburst/schedd/target/slurm"
@@ -26,7 +26,7 @@ func TestConformance(t *testing.T) {
 	if control == "" {
 		t.Skip("no Slurm: GRIDBURST_SLURM is to be .ci/slurm")
 	}
-	dir := shared(t)
+	dir := rigtest.Dir(t)
 	do := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command(control, args...).CombinedOutput(); err != nil {
@@ -60,30 +60,6 @@ func TestConformance(t *testing.T) {
 	}})
 }
 
-// shared is a directory that other users may enter.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gridburst-slurm")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// said is a command that says what a test has written.
-type said struct {
-	out target.Output
-	err error
-}
-
-func (s said) Run(context.Context, target.Owner, target.Command) (target.Output, error) {
-	return s.out, s.err
-}
-
 func TestWhatSlurmSaysIsSortedByWhatIsCertain(t *testing.T) {
 	failed := func(stderr string) target.Output { return target.Output{Code: 1, Stderr: []byte(stderr)} }
 	for _, c := range []struct {
@@ -102,7 +78,7 @@ func TestWhatSlurmSaysIsSortedByWhatIsCertain(t *testing.T) {
 		{"killed", target.Output{Code: -1}, nil, grid.Unknown},
 		{"not begun", target.Output{}, grid.Errorf(grid.Unavailable, "no such command"), grid.Unavailable},
 	} {
-		_, err := slurm.New(said{c.out, c.err}, slurm.Options{}).Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x"})
+		_, err := slurm.New(conform.Says{Out: c.out, Err: c.err}, slurm.Options{}).Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x"})
 		if grid.CodeOf(err) != c.want {
 			t.Errorf("%s: %q (%v), want %q", c.name, grid.CodeOf(err), err, c.want)
 		}
@@ -111,7 +87,7 @@ func TestWhatSlurmSaysIsSortedByWhatIsCertain(t *testing.T) {
 
 func TestAListingThatBreaksOffIsNone(t *testing.T) {
 	list := func(text string) ([]target.Seen, error) {
-		return slurm.New(said{target.Output{Stdout: []byte(text)}, nil}, slurm.Options{}).List(t.Context(), "gb-1-", []target.Owner{{UID: 7}})
+		return slurm.New(conform.Says{Out: target.Output{Stdout: []byte(text)}}, slurm.Options{}).List(t.Context(), "gb-1-", []target.Owner{{UID: 7}})
 	}
 	const whole = "1|gb-1-1.0-1|PENDING||Priority\n2|gb-1-2.0-1|PENDING||JobHeldUser\n3|gb-1-3.0-1|RUNNING|n0|None\n4|gb-1-4.0-1|CANCELLED||None\n5|theirs|RUNNING|n1|None\n6|gb-1-5.0-2|OUT_OF_MEMORY|n0|OutOfMemory\n"
 	all, err := list(whole)
