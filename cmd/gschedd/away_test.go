@@ -18,20 +18,23 @@ import (
 )
 
 // Slurm's commands, as much of them as a schedd uses, over a directory of files: a job is a
-// file that is named by its id and holds name|state|node|reason, with its script beside.
+// file that is named by its id and holds name|state|node|reason. A job is there or it is
+// not, whoever is killed over it: its own process, which nobody kills, makes it, and who
+// lists the jobs waits for those that are being made.
 var slurmCommands = map[string]string{
 	"sbatch": `
 for a; do case $a in --job-name=*) name=${a#*=} ;; esac; script=$a; done
 exec 9>"$FAKE/lock"; flock 9 # it goes with whoever is killed
 id=$(($(cat "$FAKE/last" 2>/dev/null) + 1)); echo $id >"$FAKE/last"
-echo "$name" >>"$FAKE/taken"
-echo "$name|PENDING||None" >"$FAKE/$id.new"; mv "$FAKE/$id.new" "$FAKE/$id"
-setsid "$(dirname "$0")/run" "$id" "$script" 9>&- </dev/null >/dev/null 2>&1 &
+setsid "$(dirname "$0")/run" "$id" "$script" "$name" </dev/null >/dev/null 2>&1 &
+until [ -e "$FAKE/$id" ]; do sleep 0.01; done
 echo $id
 `,
 	// Jobs whose turn has come run; all wait until there is a file go.
 	"run": `
-name=$(cut -d'|' -f1 "$FAKE/$1")
+name=$3
+echo "$name|PENDING||None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
+exec 9>&-
 until [ -e "$FAKE/go" ]; do
 	case $(cat "$FAKE/$1") in *CANCELLED*) exit ;; esac
 	sleep 0.05
@@ -44,7 +47,7 @@ echo "$name|RUNNING|n0|None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
 case $(cat "$FAKE/$1") in *CANCELLED*) exit ;; esac
 echo "$name|COMPLETED|n0|None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
 `,
-	"squeue":  "cd \"$FAKE\"\nfor f in [0-9]*; do case $f in *.new | '[0-9]*') ;; *) echo \"$f|$(cat $f)\" ;; esac; done\n",
+	"squeue":  "exec 9>\"$FAKE/lock\"; flock 9\ncd \"$FAKE\"\nfor f in [0-9]*; do case $f in *.* | '[0-9]*') ;; *) echo \"$f|$(cat $f)\" ;; esac; done\n",
 	"scancel": "set_state() { echo \"$(cut -d'|' -f1 \"$FAKE/$1\")|CANCELLED||None\" >\"$FAKE/$1.c\"; mv \"$FAKE/$1.c\" \"$FAKE/$1\"; }\n[ -e \"$FAKE/$1\" ] || { echo 'Invalid job id specified' >&2; exit 1; }\nset_state \"$1\"\n",
 	"scontrol": "state=PENDING; reason=None; [ $1 != hold ] || reason=JobHeldUser\n[ -e \"$FAKE/$2\" ] || { echo 'Invalid job id specified' >&2; exit 1; }\n" +
 		"echo \"$(cut -d'|' -f1 \"$FAKE/$2\")|$state||$reason\" >\"$FAKE/$2.h\"; mv \"$FAKE/$2.h\" \"$FAKE/$2\"\n",
@@ -192,9 +195,10 @@ func (d *death) submit(n int) {
 func (d *death) call(f func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
+	died := d.s.Done()
 	go func() {
 		select {
-		case <-d.s.Done():
+		case <-died:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -210,9 +214,18 @@ func (d *death) act(verb, id string) {
 	})
 }
 
-func (d *death) taken() []string {
-	text, _ := os.ReadFile(filepath.Join(d.dir, "fake", "taken"))
-	return strings.Fields(string(text))
+// taken are the names of the jobs that the target has been given.
+func (d *death) taken() (names []string) {
+	all, _ := filepath.Glob(filepath.Join(d.dir, "fake", "[0-9]*"))
+	for _, file := range all {
+		if filepath.Ext(file) == "" {
+			text, err := os.ReadFile(file)
+			d.must(err)
+			name, _, _ := strings.Cut(string(text), "|")
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // left is how many jobs are in the queue.
