@@ -8,6 +8,7 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/failpoint"
+	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
@@ -17,15 +18,10 @@ import (
 // apart in time, show it with our mark and without a claim. Missing or partial answers
 // count for nothing.
 func (d *Daemon) sweep(ctx context.Context) error {
-	tick := time.NewTicker(d.c.Sweep)
-	defer tick.Stop()
 	suspects := map[string]map[string]bool{} // by resource: engine ids seen without a claim by the last listing
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	// The pause is between the end of one round and the next: however long an engine took to
+	// answer, its listings are as far apart.
+	for pause.For(ctx, d.c.Sweep) == nil {
 		for i := range d.config().Resources {
 			r := &d.config().Resources[i]
 			if r.Username == "" {
@@ -41,6 +37,7 @@ func (d *Daemon) sweep(ctx context.Context) error {
 			suspects[r.Name] = seen
 		}
 	}
+	return nil
 }
 
 func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[string]bool) (map[string]bool, error) {

@@ -19,6 +19,7 @@ type meddler struct {
 	mu      sync.Mutex
 	removed map[string]removal // by job
 	held    []holding
+	stuck   []string // jobs whose release was refused until the end
 }
 
 // removal is what is known of a removal.
@@ -61,7 +62,20 @@ func (m *meddler) do(ctx, until context.Context) {
 			m.held = append(m.held, h)
 			m.mu.Unlock()
 		}
-		m.act(until, grid.Release, id)
+		m.release(until, id)
+	}
+}
+
+// release lets go of what was held. It is refused while the attempt that was held is being
+// ended, which may take as long as anything that comes to rest.
+func (m *meddler) release(ctx context.Context, id string) {
+	limited, cancel := context.WithTimeout(ctx, m.run.Drain)
+	defer cancel()
+	m.act(limited, grid.Release, id)
+	if limited.Err() != nil && ctx.Err() == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.stuck = append(m.stuck, id)
 	}
 }
 
@@ -86,8 +100,7 @@ func (m *meddler) remove(ctx context.Context, id string) {
 	m.removed[id] = removal{acked: time.Now(), unsure: unsure}
 }
 
-// act asks until there is an answer; for a release until it is not refused, as it is while
-// the attempt that was held is being ended. It is unsure when a request before that one may
+// act asks until there is an answer; for a release until it is not refused. It is unsure when a request before that one may
 // have been carried out.
 func (m *meddler) act(ctx context.Context, verb grid.Verb, id string) (changed, unsure bool) {
 	for {
@@ -110,6 +123,9 @@ func (m *meddler) judge(rep *Report, runs map[string][]Execution) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	rep.Held, rep.Removed = len(m.held), len(m.removed)
+	for _, id := range m.stuck {
+		rep.wrong("job %s was held, and could not be released again", id)
+	}
 	for _, h := range m.held {
 		for _, e := range runs[h.job] {
 			if e.Begin.After(h.from.Add(slack)) && e.Begin.Before(h.to) {

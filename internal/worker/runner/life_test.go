@@ -473,9 +473,15 @@ func TestAnOrderOfAReplacedAgentIsNotFollowed(t *testing.T) {
 		return
 	}
 	t.Cleanup(func() { end(t, successor) })
-	if busy := successor.Ready().Busy; busy != nil {
-		// It was read first, which is as good: the successor knows.
+	// Where it was read first, the successor knows, which is as good.
+	switch ready := successor.Ready(); {
+	case ready.Busy != nil:
 		ended(t, successor, j)
+		return
+	case ready.Last != nil:
+		if ready.Last.Job != j.Job || !exists(j.file("ran")) {
+			t.Fatalf("the last one was %+v", *ready.Last)
+		}
 		return
 	}
 	next := w.job(t, owner(), `exit 3`)
