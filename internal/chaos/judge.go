@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -232,7 +233,40 @@ func (j *jury) job(h *handed, id string) {
 	if ended == 0 {
 		j.rep.wrong("job %s was counted complete, and nobody saw it do all", id)
 	}
+	if h.Shape == stepped {
+		j.steps(h, id)
+		return
+	}
 	j.outputs(h, id)
+}
+
+// steps looks whether a job that checkpoints itself has done its steps one after another, none
+// again behind which one had begun, and has what it wrote in each of them once.
+func (j *jury) steps(h *handed, id string) {
+	ended, last := map[string]bool{}, 1
+	for _, e := range j.runs[id] {
+		step := e.step()
+		if step != last && step != last+1 {
+			j.rep.wrong("job %s began step %d, as %s, when %d was the newest that it had begun", id, step, e.Nonce, last)
+		}
+		last = max(last, step)
+		ended[id+" "+e.Nonce] = e.Ended
+	}
+	_, proc, _ := strings.Cut(id, ".")
+	b, err := os.ReadFile(filepath.Join(h.Dir, "out."+proc))
+	if err != nil {
+		j.rep.wrong("job %s is complete without its output: %v", id, err)
+		return
+	}
+	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+	whole := len(lines) == steps
+	for i, line := range lines {
+		whole = whole && ended[line] && strings.HasPrefix(line, fmt.Sprintf("%s %d-", id, i+1))
+	}
+	reached, err := os.ReadFile(filepath.Join(h.Dir, "reached."+proc))
+	if !whole || err != nil || strings.TrimSpace(string(reached)) != strconv.Itoa(steps) {
+		j.rep.wrong("job %s has not what it wrote in each of %d steps: %q, and %q in the end (%v)", id, steps, b, reached, err)
+	}
 }
 
 // outputs looks whether what is in place is all of one execution that did all.

@@ -56,3 +56,41 @@ func TestJudgeOfOneJob(t *testing.T) {
 		})
 	}
 }
+
+func TestJudgeOfAJobThatCheckpointsItself(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+	step := func(nonce string, from, to int, ended bool) Execution {
+		return Execution{Job: "1.0", Nonce: nonce, Begin: at(from), End: at(to), Ended: ended}
+	}
+	one, two, three := step("1-a", 0, 10, true), step("2-b", 20, 30, true), step("3-c", 40, 50, true)
+	for name, c := range map[string]struct {
+		runs    []Execution
+		output  string
+		reached string
+		want    string
+	}{
+		"one after another":               {[]Execution{one, two, three}, "1-a 2-b 3-c", "3", ""},
+		"one that was killed":             {[]Execution{one, step("2-x", 12, 15, false), two, three}, "1-a 2-b 3-c", "3", ""},
+		"one whose checkpoint was lost":   {[]Execution{one, step("2-x", 12, 15, true), two, three}, "1-a 2-b 3-c", "3", ""},
+		"a checkpoint that was made goes": {[]Execution{one, two, step("1-x", 32, 35, false), three}, "1-a 2-b 3-c", "3", "began step 1"},
+		"one is left out":                 {[]Execution{one, three}, "1-a 3-c", "3", "began step 3"},
+		"what a lost one wrote is there":  {[]Execution{one, step("2-x", 12, 15, false), two, three}, "1-a 2-x 2-b 3-c", "3", "has not what it wrote"},
+		"what one wrote is gone":          {[]Execution{one, two, three}, "1-a 3-c", "3", "has not what it wrote"},
+		"it has not reached the end":      {[]Execution{one, two, three}, "1-a 2-b 3-c", "2", "has not what it wrote"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			lines := "1.0 " + strings.ReplaceAll(c.output, " ", "\n1.0 ") + "\n"
+			for f, text := range map[string]string{"out.0": lines, "reached.0": c.reached + "\n"} {
+				if err := os.WriteFile(filepath.Join(dir, f), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := &jury{rep: &Report{}, runs: map[string][]Execution{"1.0": c.runs}}
+			j.steps(&handed{submission: submission{Dir: dir}}, "1.0")
+			if says := strings.Join(j.rep.Wrong, "\n"); c.want == "" && says != "" || !strings.Contains(says, c.want) {
+				t.Errorf("the judge says %q, want %q", says, c.want)
+			}
+		})
+	}
+}

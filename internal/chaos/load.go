@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -21,6 +22,7 @@ const (
 	anywhere              // may go to a machine of the engine
 	machine               // the job is a machine
 	belated               // for the worker that repeats itself late
+	stepped               // checkpoints itself after each of its steps
 	fleet                 // each job is a machine on paper, which stays until it is told to go
 )
 
@@ -39,6 +41,7 @@ type load struct {
 	dir     string // of users' files
 	port    int    // the witness's
 	program string
+	steps   string // the program of those that checkpoint themselves
 	rand    *rand.Rand
 	n       int
 	only    []shape // none: all
@@ -48,11 +51,11 @@ type load struct {
 }
 
 func newLoad(dir string, port int, seed uint64) (*load, error) {
-	l := &load{dir: dir, port: port, program: filepath.Join(dir, "job"), rand: rand.New(rand.NewPCG(seed, 1))}
+	l := &load{dir: dir, port: port, program: filepath.Join(dir, "job"), steps: filepath.Join(dir, "steps"), rand: rand.New(rand.NewPCG(seed, 1))}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	return l, writeProgram(l.program)
+	return l, errors.Join(writeProgram(l.program), os.WriteFile(l.steps, []byte(stepper), 0o755))
 }
 
 // next is the next submission.
@@ -81,7 +84,11 @@ func (l *load) next() (submission, error) {
 		code = 1
 		line("max_retries = 1")
 	}
-	line("executable = %s", l.program)
+	if s.Shape == stepped {
+		line("executable = %s", l.steps)
+	} else {
+		line("executable = %s", l.program)
+	}
 	line("request_memory = 32MB")
 	line("request_disk = 1MB")
 	switch s.Shape {
@@ -109,6 +116,13 @@ func (l *load) next() (submission, error) {
 			line("%d-%s", i, strings.Repeat("word", 15_000))
 		}
 		line(")")
+	case stepped:
+		line("should_transfer_files = YES\nwhen_to_transfer_output = ON_EXIT\nrequirements = TARGET.Late =!= true")
+		line("checkpoint_exit_code = 85\ntransfer_checkpoint_files = reached")
+		line("arguments = %d $(Cluster).$(Process) %s %d", l.port, seconds, steps)
+		line("transfer_output_files = reached\ntransfer_output_remaps = \"reached=%s/reached.$(Process)\"", s.Dir)
+		line("output = %s/out.$(Process)", s.Dir)
+		line("queue %d", s.Jobs)
 	case belated:
 		s.Jobs = 1
 		line("should_transfer_files = NO\nrequirements = TARGET.Late == true\nqueue")
@@ -129,7 +143,7 @@ func (l *load) pick() shape {
 	if len(l.only) > 0 {
 		return l.only[l.n%len(l.only)]
 	}
-	first := []shape{belated, inPlace, bare, moved, large, retried, anywhere, anywhere, machine}
+	first := []shape{belated, inPlace, bare, moved, large, retried, stepped, anywhere, anywhere, machine}
 	if l.n <= len(first) {
 		if s := first[l.n-1]; s != anywhere && s != machine || l.engine != "" && (s == anywhere || !l.paper) {
 			return s
@@ -149,6 +163,8 @@ func (l *load) pick() shape {
 		return large
 	case n < 53:
 		return retried
+	case n < 58:
+		return stepped
 	case n < 65:
 		return moved
 	case n < 80:

@@ -37,7 +37,9 @@ type holding struct {
 
 // mayMeddle are the shapes whose jobs are no more than what the witness and the log tell
 // of them.
-func mayMeddle(s shape) bool { return s == inPlace || s == bare || s == moved || s == retried }
+func mayMeddle(s shape) bool {
+	return s == inPlace || s == bare || s == moved || s == retried || s == stepped
+}
 
 // do meddles until ctx ends. What it has held it releases, for which it has until.
 func (m *meddler) do(ctx, until context.Context) {

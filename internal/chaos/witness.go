@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -176,3 +177,37 @@ exit "$4"
 `
 
 func writeProgram(path string) error { return os.WriteFile(path, []byte(program), 0o755) }
+
+// steps are how many a job has that checkpoints itself after each.
+const steps = 3
+
+// stepper is what such jobs run: it tells the witness at 127.0.0.1:$1 that job $2 runs, does
+// the step behind the one in the file reached, which takes $3 seconds, and exits with 85 until
+// it has done $4. What it calls itself begins with the step's number.
+const stepper = `#!/bin/bash
+exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 96
+read -r nonce </proc/sys/kernel/random/uuid
+at=0
+[ ! -e reached ] || read -r at <reached
+at=$((at + 1)) code=85
+nonce=$at-$nonce
+[ "$at" -lt "$4" ] || code=0
+echo "start $2 $nonce" >&3
+read -r -u 3 word || exit 97
+sleep "$3" 3>&-
+echo "$at" >reached
+echo "$2 $nonce"
+echo "end $2 $nonce $code" >&3
+read -r -u 3 word || exit 97
+exit "$code"
+`
+
+// step is which one an execution of a stepper did.
+func (e *Execution) step() int {
+	n, _, _ := strings.Cut(e.Nonce, "-")
+	step, err := strconv.Atoi(n)
+	if err != nil {
+		return -1
+	}
+	return step
+}
