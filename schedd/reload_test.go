@@ -32,12 +32,11 @@ func configuredBy(text string) func(*Config) {
 					r.Burst.MaxVMs = 2
 				case "elsewhere":
 					r.URL = "https://other.test/api"
-				case "near", "far":
-					// Built anew by each reading: the same text is the same routes.
+				case "near": // built anew by each reading
 					var diags grid.Diagnostics
 					fresh.Routes = route.Build(route.Source{Routes: []route.Text{{Name: "r", Lines: []route.Line{{Text: "REQUIREMENTS false"}, {Text: `GridResource = "batch slurm"`}, {Text: "SET Where \"" + word + "\""}}}}}, &diags)
 				case "deaf":
-					fresh.Listen, fresh.MaxAttributes = "127.0.0.1:1", 7
+					fresh.Listen, fresh.MaxSubmission = "127.0.0.1:1", 7
 				case "gone":
 					fresh.Resources = nil
 				case "wrong":
@@ -62,7 +61,7 @@ func configuredBy(text string) func(*Config) {
 }
 
 // begunAnew is a restart that reads the configuration file.
-func (l *lab) begunAnew() {
+func (l *place) begunAnew() {
 	l.t.Helper()
 	l.stop()
 	b, err := os.ReadFile(l.c.File)
@@ -77,7 +76,7 @@ func (l *lab) begunAnew() {
 	l.start()
 }
 
-func (l *lab) inForce() api.Configuration {
+func (l *place) inForce() api.Configuration {
 	l.t.Helper()
 	c, err := l.Configuration(l.t.Context(), 0)
 	if err != nil {
@@ -96,7 +95,7 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, configuredBy("one near"))
 	for text, says := range map[string]string{
-		"two wrong": `no word "wrong"`, "two near deaf": "listen, limits { max_attributes }", "two far": "route", "": "without a text",
+		"two wrong": `no word "wrong"`, "two near deaf": "listen, limits { max_submission }", "": "without a text",
 	} {
 		if _, err := l.Configure(t.Context(), api.Configure{Text: text}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
