@@ -36,13 +36,13 @@ type reloads struct {
 // comes with the text.
 var changeable = []string{
 	"Resources", "Budget", "Concurrency", "MaxRunning", "MaxRunningPerOwner", "MaxProcs", "MaxPerOwner", "KeepHistory", "KeepKeys",
-	"Routes", "Target", "Targets",
+	"Routes", "Target", "Targets", "Crons", "Windows",
 	"Engine", "Parse", "Text", "Telemetry", "crons", "windows", "since",
 }
 
 // keysOf names fields of [Config] as the file does, where that is not the field's name.
 var keysOf = map[string]string{
-	"DagLimits": "max_dag_...", "Crons": "cron", "Windows": "burst", "Commands": "submit_command", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
+	"DagLimits": "max_dag_...", "Commands": "submit_command", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
 	"MaxAttributes": "limits { max_attributes }", "SubmitsPerMinute": "limits { submits_per_minute }", "SubmitBurst": "limits { submit_burst }",
 }
 
@@ -145,7 +145,7 @@ func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool)
 		}
 	}
 	out.Notes = d.outcomes(fresh)
-	if out.Version, err = d.swap(fresh, by, reason); err != nil {
+	if out.Version, err = d.swap(ctx, fresh, by, reason); err != nil {
 		return api.Configured{}, d.unchanged(ctx, by, err)
 	}
 	d.log.WithField("version", out.Version).Info("another configuration is in force")
@@ -158,7 +158,13 @@ func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool)
 
 // swap puts a configuration in the place of the file and in force. Nobody decides by the one
 // before meanwhile what would not hold any more.
-func (d *Daemon) swap(fresh *Config, by, reason string) (version int, err error) {
+func (d *Daemon) swap(ctx context.Context, fresh *Config, by, reason string) (version int, err error) {
+	done, err := d.crons.handOver(ctx, fresh.crons, fresh.windows)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { done(err == nil) }()
+	failpoint.Hit("config.followed")
 	d.reload.placing.Lock()
 	defer d.reload.placing.Unlock()
 	if err := d.reachable(fresh); err != nil { // jobs may have gone there since

@@ -12,7 +12,7 @@ import (
 // text does not say so itself: a sentence each.
 func (d *Daemon) outcomes(fresh *Config) []string {
 	v := d.ledger.View()
-	return d.routeOutcomes(v, d.config().Routes, fresh.Routes)
+	return append(d.routeOutcomes(v, d.config().Routes, fresh.Routes), d.clockOutcomes(v, d.config(), fresh)...)
 }
 
 // routeOutcomes are those of routes that go while something is left of them, and of those

@@ -446,6 +446,9 @@ func (s *script) timetable(v *View) Body {
 		if rapid.Bool().Draw(s.t, "fills") {
 			c.Backfill, c.Ends = fill, rapid.Bool().Draw(s.t, "ends")
 		}
+		if rapid.IntRange(0, 4).Draw(s.t, "gone") == 0 {
+			return &Settle{Name: name, Gone: "it is gone"}
+		}
 		return c
 	case 3, 4:
 		if len(t.Queue) > 0 && rapid.Bool().Draw(s.t, "queued") {
