@@ -151,7 +151,8 @@ type Config struct {
 
 	crons   []*cron
 	windows []*window
-	since   time.Time // when it was put in force
+	since   time.Time     // when it was put in force
+	over    chan struct{} // is closed when it is in force no more
 }
 
 func (c *Config) complete() error {

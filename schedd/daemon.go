@@ -72,7 +72,7 @@ func New(c Config, log logrus.FieldLogger) (*Daemon, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	c.since = time.Now()
+	c.enters()
 	d := &Daemon{c: c, log: log, self: uint32(os.Geteuid())}
 	d.live.Store(&d.c)
 	return d, nil

@@ -37,14 +37,12 @@ type reloads struct {
 var changeable = []string{
 	"Resources", "Budget", "Concurrency", "MaxRunning", "MaxRunningPerOwner", "MaxProcs", "MaxPerOwner", "KeepHistory", "KeepKeys",
 	"Routes", "Target", "Targets", "Crons", "Windows",
-	"Engine", "Parse", "Text", "Telemetry", "crons", "windows", "since",
+	"Policies", "PolicyInterval", "Requirements", "Commands", "DagLimits", "MaxAttributes", "SubmitsPerMinute", "SubmitBurst", "TimeZone", "LogWait", "VerifyEvery", "Sweep",
+	"Engine", "Parse", "Text", "Telemetry", "crons", "windows", "since", "over",
 }
 
 // keysOf names fields of [Config] as the file does, where that is not the field's name.
-var keysOf = map[string]string{
-	"DagLimits": "max_dag_...", "Commands": "submit_command", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
-	"MaxAttributes": "limits { max_attributes }", "SubmitsPerMinute": "limits { submits_per_minute }", "SubmitBurst": "limits { submit_burst }",
-}
+var keysOf = map[string]string{"LogForm": "log_format", "MaxSubmission": "limits { max_submission }"}
 
 // Fixed names what differs between two configurations and cannot change while a daemon
 // runs, as the file calls it.
@@ -239,10 +237,33 @@ func (r Resource) gone() Resource {
 	return r
 }
 
+// enters notes that a configuration comes to be in force.
+func (c *Config) enters() { c.since, c.over = time.Now(), make(chan struct{}) }
+
+// rest waits for as long as the configuration says, also one that takes its place meanwhile. The
+// error is the cause of ctx's end, if it has ended by then.
+func (d *Daemon) rest(ctx context.Context, long func(*Config) time.Duration) error {
+	for began := time.Now(); ; {
+		c := d.config()
+		left := time.NewTimer(long(c) - time.Since(began))
+		select {
+		case <-left.C:
+			return context.Cause(ctx)
+		case <-c.over:
+			left.Stop()
+		case <-ctx.Done():
+			left.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // force puts a configuration in force, and has everybody look who goes by it.
 func (d *Daemon) force(c *Config) {
-	c.since = time.Now()
+	c.enters()
+	before := d.config()
 	d.live.Store(c)
+	close(before.over)
 	d.sites.renew(c)
 	d.routings.again()
 	d.claims.wake()

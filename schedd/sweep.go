@@ -17,17 +17,11 @@ import (
 // apart in time, show it with our mark and without a claim. Missing or partial answers
 // count for nothing.
 func (d *Daemon) sweep(ctx context.Context) error {
-	tick := time.NewTicker(d.c.Sweep)
-	defer tick.Stop()
 	suspects := map[string]map[string]bool{} // by resource: engine ids seen without a claim by the last listing
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		for i := range d.config().Resources {
-			r := &d.config().Resources[i]
+	for d.rest(ctx, func(c *Config) time.Duration { return c.Sweep }) == nil {
+		c := d.config()
+		for i := range c.Resources {
+			r := &c.Resources[i]
 			if r.Username == "" {
 				continue // the daemon has no credential of its own there
 			}
@@ -41,6 +35,7 @@ func (d *Daemon) sweep(ctx context.Context) error {
 			suspects[r.Name] = seen
 		}
 	}
+	return nil
 }
 
 func (d *Daemon) sweepResource(ctx context.Context, r *Resource, before map[string]bool) (map[string]bool, error) {

@@ -48,12 +48,11 @@ it were in the place of the configuration file: relative paths rest on that one'
 while the schedd runs. With any mistake in it nothing changes. Without NEW the configuration
 file is read again, as by a SIGHUP.
 
-Routes, transforms, targets, timetables, bursts by the clock, resources, budgets, concurrency
-limits, and the limits max_running, max_running_per_owner, max_procs, max_per_owner,
-keep_history and keep_keys may change so; anything else needs the schedd to be started anew,
-and is refused by name. Jobs that are at a target go on there, and it cannot be taken away
-while it has some. What is due by a timetable is decided before it changes. Machines of a
-resource that is not there any more are drained and taken away.
+Anything may change so but what others hold a schedd by, as its directory, its name and its
+addresses: that needs the schedd to be started anew, and is refused by name. Jobs that are at
+a target go on there, and it cannot be taken away while it has some. What is due by a
+timetable is decided before it changes. Machines of a resource that is not there any more are
+drained and taken away.
 ` + cli.ExitHelp,
 		Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error { return o.apply(c.Context(), d, args) },
 	}
