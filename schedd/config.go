@@ -144,7 +144,7 @@ type Config struct {
 	Parse func(text string) (Config, error)
 
 	// Crons are timetables that start workflows, Windows bursts by the clock. Now is the
-	// wall clock that they go by; nil: the machine's.
+	// wall clock that they and throttles of routes go by; nil: the machine's.
 	Crons   []Cron
 	Windows []Window
 	Now     func() time.Time

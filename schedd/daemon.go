@@ -183,6 +183,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("routings", d.routings.run)
+	part("throttles", d.chooser.keep)
 	part("dags", d.dags.run)
 	part("crons", d.crons.run)
 	part("sweep", d.sweep)

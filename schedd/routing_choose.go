@@ -23,12 +23,18 @@ type chooser struct {
 	turn   int                   // jobs that were routed
 	barred map[grid.JobID]uint32 // jobs that no route wants, by their versions
 	since  time.Time             // of barred
-	mu     sync.Mutex
-	by     map[string]route.Throttle // of routes
+
+	mu      sync.Mutex
+	by      map[string]route.Throttle  // of routes
+	stirred chan struct{}              // has one element when one lets more or fewer through
+	storing sync.Mutex                 // held while they are kept
+	kept    map[string]ledger.Throttle // as the ledger has them
 }
 
 func newChooser(d *Daemon) *chooser {
-	return &chooser{d: d, barred: map[grid.JobID]uint32{}, by: map[string]route.Throttle{}}
+	c := &chooser{d: d, barred: map[grid.JobID]uint32{}, by: map[string]route.Throttle{}, kept: map[string]ledger.Throttle{}, stirred: make(chan struct{}, 1)}
+	c.recall()
+	return c
 }
 
 // ended takes in how a job on a route came to its end.
@@ -40,7 +46,7 @@ func (c *chooser) ended(name string, failed bool) {
 	jobs := c.d.ledger.View().RouteTallies()[ledger.RouteKey{Route: name}].Jobs
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.by[name] = c.by[name].At(time.Now(), t.Route(name).FailureRate, jobs).Ended(failed)
+	c.by[name] = c.throttled(name, t.Route(name).FailureRate, jobs).Ended(failed)
 }
 
 func (c *chooser) took(name string, n int) {
@@ -50,7 +56,7 @@ func (c *chooser) took(name string, n int) {
 }
 
 // load is what goes on on the routes of a table, by the ledger.
-func (c *chooser) load(t *route.Table, v *ledger.View, now time.Time) route.Load {
+func (c *chooser) load(t *route.Table, v *ledger.View) route.Load {
 	l := route.Load{Routes: map[string]route.Use{}, Turn: c.turn}
 	tallies := v.RouteTallies()
 	down := map[string]bool{}
@@ -61,8 +67,7 @@ func (c *chooser) load(t *route.Table, v *ledger.View, now time.Time) route.Load
 	defer c.mu.Unlock()
 	for _, r := range t.Routes {
 		n := tallies[ledger.RouteKey{Route: r.Name}]
-		u := route.Use{Jobs: n.Jobs, Idle: n.Idle, Throttle: c.by[r.Name].At(now, r.FailureRate, n.Jobs)}
-		c.by[r.Name] = u.Throttle
+		u := route.Use{Jobs: n.Jobs, Idle: n.Idle, Throttle: c.throttled(r.Name, r.FailureRate, n.Jobs)}
 		if down[siteKey(r.GridResource)] {
 			u.Down = "it does not answer"
 		}
@@ -106,9 +111,9 @@ func (c *chooser) plan(ctx context.Context, queues []router.Queue) error {
 		clear(c.barred)
 		c.table = t
 	}
-	now := time.Now()
+	now := c.d.c.Now()
 	v := c.d.ledger.View()
-	load := c.load(t, v, now)
+	load := c.load(t, v)
 	if !open(t, &load) {
 		return nil
 	}
@@ -256,6 +261,5 @@ func (c *chooser) choice(v *ledger.View, job *ad.Ad) (out route.Choice, ok bool)
 	if t == nil {
 		return out, false
 	}
-	now := time.Now()
-	return t.Choose(job, c.load(t, v, now), now), true
+	return t.Choose(job, c.load(t, v), c.d.c.Now()), true
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"gridburst/internal/grid"
 	"gridburst/router/route"
@@ -53,7 +52,7 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 		return api.RouteUse{Jobs: n.Jobs, Idle: n.Idle, Running: n.Running, Held: n.Held, Unknown: n.Unknown}
 	}
 	if t := d.config().Routes; t != nil {
-		load := d.chooser.load(t, v, time.Now())
+		load := d.chooser.load(t, v)
 		for _, r := range t.Routes {
 			u := load.Routes[r.Name]
 			out.Routes = append(out.Routes, api.Route{
