@@ -14,8 +14,10 @@ import (
 // The timetables of the configuration may become others while they are followed. The change
 // has an instant: up to it they are followed as they were, which is kept before anything says
 // otherwise; so what was due is decided by what it was due by. One that is the same goes on.
-// One that has changed goes on from where it was, and one that is gone is done with, whenever
-// that is next looked at: who dies between finds it so at the next start.
+// One that has changed goes on from that instant, and one that is gone is done with, whenever
+// that is next looked at: who dies between finds it so at the next start. What has come and waits
+// is passed over, with a note, before the configuration is written: if that fails afterwards, a note
+// is wrong and nothing is lost in silence.
 
 const (
 	notConfigured = "the configuration has no such timetable any more"
@@ -78,7 +80,7 @@ func (c *crons) follows(ctx context.Context, crons []*cron, windows []*window) e
 
 // undecided notes what becomes of the instants that have come and are not decided: they wait
 // for their jitter, or their files did not answer, or a window is open still. Those that the
-// timetable has in its new form are left to it.
+// timetable has in its new form are left to it; where there are none, that begins now.
 func (c *crons) undecided(ctx context.Context, k clocks) error {
 	mark := c.ledger.View().Cron(k.name)
 	if mark == 0 {
@@ -93,10 +95,17 @@ func (c *crons) undecided(ctx context.Context, k clocks) error {
 	}
 	s, moves := &ledger.Settle{Name: k.name}, true
 	now := c.now()
-	for at := k.schedule().Next(time.UnixMilli(mark)); !at.IsZero() && !at.After(now) && len(s.List) < maxUndecided; at = k.schedule().Next(at) {
+	for at := k.schedule().Next(time.UnixMilli(mark)); !at.IsZero() && !at.After(now); at = k.schedule().Next(at) {
 		if k.next != nil && k.next.Next(at.Add(-time.Second)).Equal(at) {
+			if moves {
+				s.Mark = max(s.Mark, at.Add(-time.Second).UnixMilli())
+			}
 			moves = false // the watermark stays before it
 			continue
+		}
+		if len(s.List) == maxUndecided {
+			s.List[maxUndecided-1].Why += "; so are later ones"
+			break
 		}
 		o := ledger.Occurrence{Due: at.UnixMilli(), Kind: kind, Outcome: ledger.OccurrenceSkipped, Why: why}
 		if moves {
@@ -105,10 +114,16 @@ func (c *crons) undecided(ctx context.Context, k clocks) error {
 			s.List = append(s.List, o)
 		}
 	}
+	if moves && k.next != nil {
+		s.Mark = now.UnixMilli() // its times before are none that it has missed
+	}
+	if s.Mark <= mark {
+		s.Mark = 0
+	}
 	return c.settle(ctx, s)
 }
 
-// maxUndecided bounds what is noted of one timetable: no more wait for anything.
+// maxUndecided bounds the instants of one timetable that are noted one by one.
 const maxUndecided = 100
 
 // leave has done with timetables of which the ledger has something to follow, and the

@@ -163,7 +163,7 @@ func (w *changingWorld) judge() (instants, started int) {
 				w.t.Errorf("%s: the occurrence of %s was started %d times: %+v", name, at.UTC(), n, ds)
 			}
 			if n > 0 && !slices.ContainsFunc(all, func(s spell) bool {
-				return s.k.schedule.Next(at.Add(-time.Second)).Equal(at) && (s.to.IsZero() || at.Before(s.to) || at.Equal(s.to))
+				return s.k.schedule.Next(at.Add(-time.Second)).Equal(at) && at.After(s.from) && (s.to.IsZero() || !at.After(s.to))
 			}) {
 				w.t.Errorf("%s: %s is none of its instants, and was begun", name, at.UTC())
 			}
@@ -317,5 +317,82 @@ func TestATimetableThatIsGoneIsDoneWith(t *testing.T) {
 	}
 	if _, err := w.l.Propose(t.Context(), ledger.Command{By: "schedd", At: w.clock.UnixMilli(), Body: &ledger.Settle{Name: "k", Gone: "x", Mark: 1}}); grid.CodeOf(err) != grid.Invalid {
 		t.Errorf("gone, and something else: %v", err)
+	}
+}
+
+// An instant that has come, and waits for its jitter or for its files, is begun if its timetable
+// still has it, and is otherwise passed over, with why.
+func TestWhatWaitsIsDecidedWhenItsTimetableChanges(t *testing.T) {
+	t.Parallel()
+	form := func(schedule, overlap string, jitter time.Duration) *cron {
+		k, err := (&Cron{Name: "k", Schedule: schedule, Owner: "ada", Dag: "/w.dag", Overlap: overlap, Missed: "all", Jitter: jitter}).parse()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	for _, c := range []struct {
+		name   string
+		was    *cron
+		down   bool // its files do not answer
+		now    []*cron
+		begun  int
+		passed string
+	}{
+		{"it waits for its jitter, and stays", form("0 * * * *", "forbid", 50*time.Minute), false, []*cron{form("0 * * * *", "allow", 50*time.Minute)}, 1, ""},
+		{"it waits for its jitter, and has gone", form("0 * * * *", "forbid", 50*time.Minute), false, []*cron{form("30 5 * * *", "forbid", 0)}, 0, hasChanged},
+		{"its files do not answer, and it stays", form("0 * * * *", "forbid", 0), true, []*cron{form("0 21 * * *", "forbid", 0)}, 1, ""},
+		{"its files do not answer, and there is no timetable", form("0 * * * *", "forbid", 0), true, nil, 0, notConfigured},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newCronWorld(t, 1, []*cron{c.was})
+			w.c.propose = func(ctx context.Context, b ledger.Body) (ledger.Result, error) {
+				return w.l.Propose(ctx, ledger.Command{By: "schedd", At: w.clock.UnixMilli(), Body: b})
+			}
+			begun, down := 0, c.down
+			w.c.begin = func(ctx context.Context, k *cron, o *occasion) (uint32, error) {
+				if down {
+					return 0, grid.Errorf(grid.Unavailable, "they do not answer")
+				}
+				_, err := w.c.propose(ctx, &ledger.Fire{As: o.kind, Start: ledger.StartDag{
+					Owner: ledger.Owner{Name: "ada", UID: 1000}, Name: "w", File: "/w", Dir: "/", Graph: [][]byte{[]byte("g")}, Nodes: 1, Cron: k.Name, Due: o.due.UnixMilli(),
+				}})
+				if err == nil {
+					begun++
+				}
+				return 1, err
+			}
+			due := w.clock.Truncate(time.Hour).Add(time.Hour)
+			if c.was.Jitter > 0 && c.was.schedule.Delay(due) < time.Minute {
+				t.Fatalf("its jitter is %s", c.was.schedule.Delay(due))
+			}
+			look := func(at time.Time) {
+				t.Helper()
+				w.clock = at
+				if _, err := w.c.look(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			look(w.clock)
+			look(due.Add(time.Second))
+			done, err := w.c.handOver(t.Context(), c.now, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done(true)
+			down = false
+			look(due.Add(2 * time.Second))
+			look(due.Add(51 * time.Minute))
+			var notes []ledger.Occurrence
+			if err := w.l.Read(func(r *ledger.Reader) (err error) {
+				notes, err = r.Occurrences(w.l.View(), "k", 0)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if len(notes) != 1 || begun != c.begun || notes[0].Due != due.UnixMilli() || c.begun == 0 && (notes[0].Outcome != ledger.OccurrenceSkipped || notes[0].Why != c.passed) {
+				t.Errorf("%d were begun, and there is noted %+v", begun, notes)
+			}
+		})
 	}
 }
