@@ -236,12 +236,12 @@ func (c *chooser) send(ctx context.Context, cmd *ledger.Route) error {
 func (d *Daemon) route(ctx context.Context, by *route.Table, c *ledger.Route) ([]uint32, error) {
 	d.reload.placing.RLock()
 	defer d.reload.placing.RUnlock()
-	outdated := by != nil && by != d.config().Routes
-	for i := range c.List {
-		if by == nil && !outdated {
-			_, err := d.sites.at(c.List[i].Target)
-			outdated = err != nil
-		}
+	outdated := by != d.config().Routes
+	if by == nil {
+		outdated = slices.ContainsFunc(c.List, func(r ledger.Routed) bool {
+			_, err := d.sites.at(r.Target)
+			return err != nil
+		})
 	}
 	if outdated {
 		return make([]uint32, len(c.List)), nil
