@@ -45,7 +45,7 @@ var keyNames = map[string]string{
 
 // blockKinds are the lists of blocks, by their fields; the names of theirs are in Name.
 var blockKinds = map[string]string{
-	"Resources": "resource", "Crons": "cron", "Policies": "policy", "Requirements": "submit_requirement", "Commands": "submit_command", "Concurrency": "concurrency_limit", "Budget": "budget",
+	"Resources": "resource", "Targets": "target", "Crons": "cron", "Windows": "burst", "Policies": "policy", "Requirements": "submit_requirement", "Commands": "submit_command", "Concurrency": "concurrency_limit", "Budget": "budget",
 }
 
 // Diff tells what the second of two configurations says otherwise.
@@ -65,18 +65,20 @@ func (d differ) fields(where string, a, b reflect.Value) (out []Change) {
 		}
 		switch {
 		case f.Name == "Name" && where != "schedd" || f.Name == "Kind" || f.Name == "Currency" || f.Name == "Per":
-		case blockKinds[f.Name] != "":
+		case blockKinds[f.Name] != "" && f.Type.Kind() == reflect.Slice:
 			out = append(out, d.list(where, blockKinds[f.Name], x, y)...)
 		case f.Name == "Router":
-			if !reflect.DeepEqual(x.Interface(), y.Interface()) {
-				out = append(out, Change{Where: "routes", What: "their text", Was: "as before", Now: "another"})
-			}
+			out = append(out, routing(x.Interface().(*Router), y.Interface().(*Router))...)
 		case f.Name == "Burst":
 			out = append(out, d.burst(where, x, y)...)
+		case f.Anonymous:
+			out = append(out, d.fields(where, x, y)...)
 		case f.Type.Kind() == reflect.Struct && f.Name == "Limits":
 			out = append(out, d.fields("limits", x, y)...)
 		case f.Type.Kind() == reflect.Struct:
 			out = append(out, d.fields(key, x, y)...)
+		case f.Name == "Price" && a.Type() == reflect.TypeFor[Window]():
+			out = append(out, change(where, "budget", money(a, "Price"), money(b, "Price"))...)
 		case f.Name == "Price":
 			out = append(out, change(where, key, money(a, "Price"), money(b, "Price"))...)
 		default:
@@ -120,6 +122,9 @@ func (d differ) list(where, kind string, a, b reflect.Value) (out []Change) {
 	name := func(v reflect.Value) string {
 		if kind == "budget" {
 			return "per_" + v.FieldByName("Per").String()
+		}
+		if kind == "target" {
+			return kind + " " + quote(v.FieldByName("Resource").String())
 		}
 		return kind + " " + quote(v.FieldByName("Name").String())
 	}

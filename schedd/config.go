@@ -120,10 +120,10 @@ type Config struct {
 	Sweep     time.Duration
 
 	// Target gives access to the target that a grid_resource names, as in batch slurm, whose
-	// commands run runs; nil: there are none. Routes say which jobs go there by themselves;
-	// nil: none.
+	// commands run runs; nil: there are none. Targets are what is said of some of them.
+	// Routes say which jobs go there by themselves; nil: none.
 	Target  func(resource string, run target.Commands) (target.Target, error)
-	Targets string // what Target was made of
+	Targets []TargetWay
 	Routes  *route.Table
 
 	// DagLimits bound what a run of a workflow may ask for; zero values: 1000 jobs that
@@ -144,13 +144,15 @@ type Config struct {
 	Parse func(text string) (Config, error)
 
 	// Crons are timetables that start workflows, Windows bursts by the clock. Now is the
-	// wall clock that they go by; nil: the machine's.
+	// wall clock that they and throttles of routes go by; nil: the machine's.
 	Crons   []Cron
 	Windows []Window
 	Now     func() time.Time
 
 	crons   []*cron
 	windows []*window
+	since   time.Time     // when it was put in force
+	over    chan struct{} // is closed when it is in force no more
 }
 
 func (c *Config) complete() error {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -149,9 +150,12 @@ type crons struct {
 	log     logrus.FieldLogger
 	trouble func(string)
 
-	fixed   []*cron // the configuration's
-	parsed  map[string]*cron
+	// mu is held while anything is followed, and while others take the place of those of the
+	// configuration, which these are.
+	mu      sync.Mutex
+	fixed   []*cron
 	windows []*window
+	parsed  map[string]*cron // that were handed in
 
 	// Of windows: how long before its hour one is opened, a change of a claim, what a closed
 	// one had.
@@ -214,7 +218,9 @@ func (c *crons) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		looked = time.Now()
+		c.mu.Lock()
 		next, err := c.look(ctx)
+		c.mu.Unlock()
 		if err != nil {
 			return ignoreEnd(ctx, err)
 		}
@@ -249,6 +255,9 @@ func (c *crons) look(ctx context.Context) (next time.Time, err error) {
 			return next, err
 		}
 		next = earlier(next, at)
+	}
+	if err := c.leave(ctx); err != nil {
+		return next, err
 	}
 	at, err := c.closeForgotten(ctx)
 	return earlier(next, at), err
@@ -391,7 +400,7 @@ func (c *crons) say(k *cron, at time.Time) logrus.FieldLogger {
 
 // settle notes what became of occurrences, if there are any.
 func (c *crons) settle(ctx context.Context, s *ledger.Settle) error {
-	if len(s.List) == 0 && s.Mark == 0 && !s.Ends {
+	if len(s.List) == 0 && s.Mark == 0 && !s.Ends && s.Gone == "" {
 		return nil
 	}
 	_, err := c.propose(ctx, s)

@@ -50,6 +50,7 @@ type clocks struct {
 	name   string
 	cron   *cron
 	window *window
+	next   *trigger.Schedule // that it has from now on; nil: it goes, or nobody asks
 }
 
 // schedule is when its occurrences are.
@@ -63,7 +64,8 @@ func (k clocks) schedule() *trigger.Schedule {
 // clocksOf are all, in order. What was handed in and cannot be read is left out: the loop
 // says so.
 func (d *Daemon) clocksOf(v *ledger.View) (out []clocks) {
-	for _, k := range d.c.crons {
+	c := d.config()
+	for _, k := range c.crons {
 		out = append(out, clocks{name: k.Name, cron: k})
 	}
 	for _, name := range v.Timetables() {
@@ -73,7 +75,7 @@ func (d *Daemon) clocksOf(v *ledger.View) (out []clocks) {
 			}
 		}
 	}
-	for _, w := range d.c.windows {
+	for _, w := range c.windows {
 		out = append(out, clocks{name: w.key, window: w})
 	}
 	return out
@@ -97,6 +99,17 @@ func (d *Daemon) clockNamed(v *ledger.View, who serve.Identity, name string) (cl
 		text += "; did you mean " + near + "?"
 	}
 	return clocks{}, grid.Errorf(grid.NotFound, "%s", text)
+}
+
+// remembered is the name of a timetable, or of a burst, that is followed no more and of which
+// there is a history; empty: there is none.
+func remembered(v *ledger.View, name string) string {
+	for _, full := range []string{name, windowKey(name)} {
+		if t, ok := v.Timetable(full); ok && len(t.Spec) == 0 && t.Count > 0 {
+			return full
+		}
+	}
+	return ""
 }
 
 // mine finds one that who may act on.
@@ -234,7 +247,9 @@ func (d *Daemon) CronHistory(_ context.Context, who serve.Identity, name string,
 	v := d.ledger.View()
 	k, err := d.clockNamed(v, who, name)
 	if err != nil {
-		return out, err
+		if k.name = remembered(v, name); k.name == "" {
+			return out, err
+		}
 	}
 	out.Name, out.Occurrences = k.name, []api.Occurrence{}
 	whole := who.Admin || k.cron != nil && k.cron.Owner == who.Name

@@ -103,6 +103,9 @@ func (d *Daemon) lead(w *window) (lead time.Duration, learned bool) {
 		return w.Lead, false
 	}
 	r := d.resource(w.Resource)
+	if r == nil || r.Burst == nil {
+		return leadMargin, false // both are going
+	}
 	lead = r.Burst.BootTime
 	if all, err := d.readBoots(); err == nil {
 		if times := all[bootKey{r.Name, r.Burst.Template, ledger.Overflow}]; len(times) >= enoughBoots {

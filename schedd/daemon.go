@@ -72,6 +72,7 @@ func New(c Config, log logrus.FieldLogger) (*Daemon, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
+	c.enters()
 	d := &Daemon{c: c, log: log, self: uint32(os.Geteuid())}
 	d.live.Store(&d.c)
 	return d, nil
@@ -182,6 +183,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("claims", d.claims.run)
 	part("vm jobs", d.vms.run)
 	part("routings", d.routings.run)
+	part("throttles", d.chooser.keep)
 	part("dags", d.dags.run)
 	part("crons", d.crons.run)
 	part("sweep", d.sweep)

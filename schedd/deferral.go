@@ -43,7 +43,7 @@ func (d *Daemon) timetable(job *ad.Ad) (*trigger.Schedule, error) {
 	if !has {
 		return nil, nil
 	}
-	s, err := trigger.Parse(strings.Join(spec, " "), d.c.TimeZone)
+	s, err := trigger.Parse(strings.Join(spec, " "), d.config().TimeZone)
 	if err != nil {
 		return nil, &grid.Error{Code: grid.Invalid, Err: errCron, Message: "cron_minute and the like: " + grid.MessageOf(err)}
 	}

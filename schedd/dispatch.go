@@ -279,7 +279,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 		}
 	}
 	decided, err := p.burst(ctx, vanilla.Queues)
-	if err != nil || !decided || p.d.c.Routes == nil {
+	if err != nil || !decided || p.d.config().Routes == nil {
 		return err
 	}
 	// What is left is for no slot, and for no machine that is on its way.

@@ -30,7 +30,8 @@ const keepBuckets = 10_000
 
 // pace refuses a user who hands in too often. What is refused costs nothing of the pace.
 func (i *intake) pace(uid uint32, now time.Time) error {
-	per := float64(i.d.c.SubmitsPerMinute) / 60 // seconds
+	c := i.d.config()
+	per := float64(c.SubmitsPerMinute) / 60 // seconds
 	if per == 0 || uid == 0 {
 		return nil
 	}
@@ -45,14 +46,18 @@ func (i *intake) pace(uid uint32, now time.Time) error {
 				}
 			}
 		}
-		b = rate.NewLimiter(rate.Limit(per), i.d.c.SubmitBurst)
+		b = rate.NewLimiter(rate.Limit(per), c.SubmitBurst)
 		i.buckets[uid] = b
+	}
+	if b.Limit() != rate.Limit(per) || b.Burst() != c.SubmitBurst { // another configuration is in force
+		b.SetLimitAt(now, rate.Limit(per))
+		b.SetBurstAt(now, c.SubmitBurst)
 	}
 	if b.AllowN(now, 1) {
 		return nil
 	}
 	short := time.Duration((1 - b.TokensAt(now)) / per * float64(time.Second))
-	e := grid.Errorf(grid.TooMany, "you hand in more than %d times a minute (limits { submits_per_minute }): try again in %s; a cluster of many jobs is one submission", i.d.c.SubmitsPerMinute, short.Round(time.Millisecond))
+	e := grid.Errorf(grid.TooMany, "you hand in more than %d times a minute (limits { submits_per_minute }): try again in %s; a cluster of many jobs is one submission", c.SubmitsPerMinute, short.Round(time.Millisecond))
 	e.Err = &grid.Later{After: short}
 	return e
 }

@@ -26,7 +26,7 @@ func (d *Daemon) judge(v *ledger.View, a *ledger.AttemptReport) {
 	given(&a.Exit, job)
 	exited(job, &j, a)
 	now := ad.At(time.Now())
-	switch p := d.c.Policies.AtExit(now, job); p.Verb {
+	switch p := d.config().Policies.AtExit(now, job); p.Verb {
 	case grid.Hold:
 		a.Verdict, a.HoldCode, a.HoldSub, a.Reason = ledger.Park, p.Code, p.Sub, p.Reason
 	case grid.Remove:

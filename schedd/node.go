@@ -108,7 +108,7 @@ func (d *Daemon) submitNodeAs(ctx context.Context, run *ledger.Dag, owner ledger
 // nodeRequest is what a node's jobs are read from.
 func (d *Daemon) nodeRequest(run *ledger.Dag, owner ledger.Owner, n nodeSubmission) jobfile.Request {
 	r := jobfile.Node(&n.graph, run.File, run.Dir)
-	r.Domain, r.Own = d.c.Domain, d.c.Commands
+	r.Domain, r.Own = d.c.Domain, d.config().Commands
 	r.Described(n.whole, &n.graph)
 	r.Env = []string{"USER=" + owner.Name, "LOGNAME=" + owner.Name}
 	for _, x := range n.vars {

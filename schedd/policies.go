@@ -19,9 +19,10 @@ import (
 // processor, however many jobs there are. Jobs with one record and policies that cannot
 // tell them apart are looked at once; clusters whose template has no policy, not at all.
 type policies struct {
-	d *Daemon
+	d   *Daemon
+	set *policy.Set // by which this step looks
 
-	byTemplate map[uint32]bool // whether it has a policy
+	byTemplate map[uint32]bool // whether it has a policy of its own
 
 	list    []ledger.Decision // of this step
 	decided int               // jobs that they are about
@@ -43,7 +44,7 @@ const keepTemplates = 100_000
 
 func (p *policies) run(ctx context.Context) error {
 	for {
-		if err := pause.For(ctx, p.d.c.PolicyInterval); err != nil {
+		if err := p.d.rest(ctx, func(c *Config) time.Duration { return c.PolicyInterval }); err != nil {
 			return nil
 		}
 		for at := (grid.JobID{}); at != end; {
@@ -70,6 +71,7 @@ var end = grid.JobID{Cluster: -1}
 // step looks at jobs from one on, for a while, and gives the one to go on with, or the one
 // that could not be looked at.
 func (p *policies) step(from grid.JobID) (next grid.JobID, err error) {
+	p.set = &p.d.config().Policies
 	v := p.d.ledger.View()
 	stop := time.Now().Add(stepTime)
 	ads := 0
@@ -117,7 +119,7 @@ func (p *policies) step(from grid.JobID) (next grid.JobID, err error) {
 
 // has reports whether any job of a cluster's template may have a policy.
 func (p *policies) has(s *jobad.Session, c *ledger.Cluster) (bool, error) {
-	if len(p.d.c.Policies.Systems) > 0 {
+	if len(p.set.Systems) > 0 {
 		return true, nil
 	}
 	if has, known := p.byTemplate[c.Template]; known {
@@ -165,7 +167,7 @@ func (p *policies) look(s *jobad.Session, now ad.Instant, c *ledger.Cluster, st 
 	run := grid.OneJob(*next)
 	if next.Proc == st.Run.Lo && st.Run.Len() > 1 {
 		alike := true
-		for _, e := range p.d.c.Policies.Evaluated(job) {
+		for _, e := range p.set.Evaluated(job) {
 			alike = alike && s.Alike(job, c, e)
 		}
 		if alike {
@@ -173,7 +175,7 @@ func (p *policies) look(s *jobad.Session, now ad.Instant, c *ledger.Cluster, st 
 		}
 	}
 	next.Proc = run.Hi
-	verdict := p.d.c.Policies.Periodic(now, job)
+	verdict := p.set.Periodic(now, job)
 	switch {
 	case verdict.Verb == "":
 		return nil

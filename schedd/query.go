@@ -28,7 +28,7 @@ func (d *Daemon) Status(who serve.Identity) api.Status {
 	return api.Status{
 		Name: d.c.Name, Domain: d.c.Domain, Dir: dir, Version: d.c.Version, Deployment: v.Deployment, Term: v.Term, Index: v.Index, Since: d.born.Unix(),
 		You: api.Identity{User: who.Name, UID: who.UID, Admin: who.Admin}, Personal: d.personal(), Warnings: d.trouble.all(),
-		Commands: d.c.Commands, Verified: d.verified.Load(),
+		Commands: d.config().Commands, Verified: d.verified.Load(),
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/whole"
-	"gridburst/router/route"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 	"gridburst/schedd/serve"
@@ -26,22 +25,24 @@ import (
 
 // reloads keeps one from being done while another is.
 type reloads struct {
-	mu    sync.Mutex
-	since time.Time
+	mu sync.Mutex
+
+	// placing is held by whoever places jobs at targets, and alone while another
+	// configuration takes the place of the one that this rests on.
+	placing sync.RWMutex
 }
 
 // changeable are the fields of [Config] that may change while the daemon runs, and what
 // comes with the text.
 var changeable = []string{
 	"Resources", "Budget", "Concurrency", "MaxRunning", "MaxRunningPerOwner", "MaxProcs", "MaxPerOwner", "KeepHistory", "KeepKeys",
-	"Engine", "Parse", "Text", "Telemetry", "crons", "windows",
+	"Routes", "Target", "Targets", "Crons", "Windows",
+	"Policies", "PolicyInterval", "Requirements", "Commands", "DagLimits", "MaxAttributes", "SubmitsPerMinute", "SubmitBurst", "TimeZone", "LogWait", "VerifyEvery", "Sweep",
+	"Engine", "Parse", "Text", "Telemetry", "crons", "windows", "since", "over",
 }
 
 // keysOf names fields of [Config] as the file does, where that is not the field's name.
-var keysOf = map[string]string{
-	"DagLimits": "max_dag_...", "Crons": "cron", "Windows": "burst", "Routes": "route", "Targets": "target", "Commands": "submit_command", "Policies": "policy", "Requirements": "submit_requirement", "LogForm": "log_format", "MaxSubmission": "limits { max_submission }",
-	"MaxAttributes": "limits { max_attributes }", "SubmitsPerMinute": "limits { submits_per_minute }", "SubmitBurst": "limits { submit_burst }",
-}
+var keysOf = map[string]string{"LogForm": "log_format", "MaxSubmission": "limits { max_submission }"}
 
 // Fixed names what differs between two configurations and cannot change while a daemon
 // runs, as the file calls it.
@@ -66,10 +67,6 @@ func same(a, b reflect.Value) bool {
 	if e, ok := valueOf(a).(*ad.Expr); ok {
 		f, _ := valueOf(b).(*ad.Expr)
 		return e == nil && f == nil || e != nil && f != nil && e.String() == f.String()
-	}
-	if t, ok := valueOf(a).(*route.Table); ok {
-		o, _ := valueOf(b).(*route.Table)
-		return t.Same(o)
 	}
 	switch a.Kind() {
 	case reflect.Pointer:
@@ -127,36 +124,60 @@ func (d *Daemon) unchanged(ctx context.Context, by string, err error) error {
 
 // apply puts a text in force, and says which version it is. With check nothing is done but
 // to look whether it could be.
-func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool) (version int, err error) {
+func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool) (out api.Configured, err error) {
 	d.reload.mu.Lock()
 	defer d.reload.mu.Unlock()
 	fresh, err := d.weigh(text)
 	if err != nil || check {
-		if err != nil && !check {
+		switch {
+		case err == nil:
+			out.Notes = d.outcomes(fresh)
+		case !check:
 			err = d.unchanged(ctx, by, err)
 		}
-		return 0, err
+		return out, err
 	}
 	if now := d.config().Text; now != "" { // in case it is not kept yet
 		if _, err = d.keepVersion(now, "", ""); err != nil {
-			return 0, err
+			return out, err
 		}
 	}
-	if version, err = d.keepVersion(text, by, reason); err != nil {
+	out.Notes = d.outcomes(fresh)
+	if out.Version, err = d.swap(ctx, fresh, by, reason); err != nil {
+		return api.Configured{}, d.unchanged(ctx, by, err)
+	}
+	d.log.WithField("version", out.Version).Info("another configuration is in force")
+	text = fmt.Sprintf("Version %d of the configuration is in force%s.", out.Version, because(reason))
+	_, err = d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Tell{Notes: []ledger.Note{{
+		What: ledger.NoteConfig, Reason: "applied", Text: strings.Join(append([]string{text}, out.Notes...), " "), By: ledger.Asker(by),
+	}}}})
+	return out, err
+}
+
+// swap puts a configuration in the place of the file and in force. Nobody decides by the one
+// before meanwhile what would not hold any more.
+func (d *Daemon) swap(ctx context.Context, fresh *Config, by, reason string) (version int, err error) {
+	done, err := d.crons.handOver(ctx, fresh.crons, fresh.windows)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { done(err == nil) }()
+	failpoint.Hit("config.followed")
+	d.reload.placing.Lock()
+	defer d.reload.placing.Unlock()
+	if err := d.reachable(fresh); err != nil { // jobs may have gone there since
+		return 0, err
+	}
+	if version, err = d.keepVersion(fresh.Text, by, reason); err != nil {
 		return 0, err
 	}
 	failpoint.Hit("config.kept")
-	if err := whole.Store(d.c.File, []byte(text), 0o644); err != nil {
-		return 0, d.unchanged(ctx, by, grid.Errorf(grid.Forbidden, "write %s: %w", d.c.File, err))
+	if err := whole.Store(d.c.File, []byte(fresh.Text), 0o644); err != nil {
+		return 0, grid.Errorf(grid.Forbidden, "write %s: %w", d.c.File, err)
 	}
 	failpoint.Hit("config.written")
 	d.force(fresh)
-	d.reload.since = time.Now()
-	d.log.WithField("version", version).Info("another configuration is in force")
-	_, err = d.ledger.Propose(ctx, ledger.Command{By: by, At: d.now(), Body: &ledger.Tell{Notes: []ledger.Note{{
-		What: ledger.NoteConfig, Reason: "applied", Text: fmt.Sprintf("Version %d of the configuration is in force%s.", version, because(reason)), By: ledger.Asker(by),
-	}}}})
-	return version, err
+	return version, nil
 }
 
 // weigh makes a configuration of a text, if it may take the place of the one in force.
@@ -172,8 +193,14 @@ func (d *Daemon) weigh(text string) (*Config, error) {
 	if err := fresh.complete(); err != nil {
 		return nil, err
 	}
+	if old := d.config(); old.Routes.Same(fresh.Routes) {
+		fresh.Routes = old.Routes // what is decided by them holds
+	}
 	if keys := Fixed(&d.c, &fresh); len(keys) > 0 {
 		return nil, grid.Errorf(grid.Refused, "what cannot change while the schedd runs: %s; leave it as it was, or write the file and start the schedd anew", strings.Join(keys, ", "))
+	}
+	if err := d.reachable(&fresh); err != nil {
+		return nil, err
 	}
 	return &fresh, d.retire(&fresh)
 }
@@ -210,9 +237,35 @@ func (r Resource) gone() Resource {
 	return r
 }
 
+// enters notes that a configuration comes to be in force.
+func (c *Config) enters() { c.since, c.over = time.Now(), make(chan struct{}) }
+
+// rest waits for as long as the configuration says, also one that takes its place meanwhile. The
+// error is the cause of ctx's end, if it has ended by then.
+func (d *Daemon) rest(ctx context.Context, long func(*Config) time.Duration) error {
+	for began := time.Now(); ; {
+		c := d.config()
+		left := time.NewTimer(long(c) - time.Since(began))
+		select {
+		case <-left.C:
+			return context.Cause(ctx)
+		case <-c.over:
+			left.Stop()
+		case <-ctx.Done():
+			left.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // force puts a configuration in force, and has everybody look who goes by it.
 func (d *Daemon) force(c *Config) {
+	c.enters()
+	before := d.config()
 	d.live.Store(c)
+	close(before.over)
+	d.sites.renew(c)
+	d.routings.again()
 	d.claims.wake()
 	d.vms.wake()
 	d.pool.Wake()
@@ -271,10 +324,7 @@ func (d *Daemon) Configuration(_ context.Context, _ serve.Identity, version int)
 	d.reload.mu.Lock()
 	defer d.reload.mu.Unlock()
 	c := d.config()
-	out = api.Configuration{File: c.File, Text: c.Text, Since: d.born.Unix()}
-	if !d.reload.since.IsZero() {
-		out.Since = d.reload.since.Unix()
-	}
+	out = api.Configuration{File: c.File, Text: c.Text, Since: c.since.Unix()}
 	if out.Versions, err = d.versions(); err != nil {
 		return out, err
 	}
@@ -303,6 +353,5 @@ func (d *Daemon) Configure(ctx context.Context, who serve.Identity, q api.Config
 	if text == "" {
 		return out, grid.Errorf(grid.Invalid, "a configuration without a text")
 	}
-	out.Version, err = d.apply(ctx, byUser(who.UID), text, q.Reason, q.Check)
-	return out, err
+	return d.apply(ctx, byUser(who.UID), text, q.Reason, q.Check)
 }

@@ -32,12 +32,13 @@ func configuredBy(text string) func(*Config) {
 					r.Burst.MaxVMs = 2
 				case "elsewhere":
 					r.URL = "https://other.test/api"
-				case "near", "far":
-					// Built anew by each reading: the same text is the same routes.
+				case "near": // built anew by each reading
 					var diags grid.Diagnostics
 					fresh.Routes = route.Build(route.Source{Routes: []route.Text{{Name: "r", Lines: []route.Line{{Text: "REQUIREMENTS false"}, {Text: `GridResource = "batch slurm"`}, {Text: "SET Where \"" + word + "\""}}}}}, &diags)
+				case "window":
+					fresh.Windows = []Window{{Name: "w", Schedule: "0 13 * * *", Resource: r.Name, Count: 1, Lead: time.Minute, Hold: time.Hour, Drain: 10 * time.Minute}}
 				case "deaf":
-					fresh.Listen, fresh.MaxAttributes = "127.0.0.1:1", 7
+					fresh.Listen, fresh.MaxSubmission = "127.0.0.1:1", 7
 				case "gone":
 					fresh.Resources = nil
 				case "wrong":
@@ -62,7 +63,7 @@ func configuredBy(text string) func(*Config) {
 }
 
 // begunAnew is a restart that reads the configuration file.
-func (l *lab) begunAnew() {
+func (l *place) begunAnew() {
 	l.t.Helper()
 	l.stop()
 	b, err := os.ReadFile(l.c.File)
@@ -77,7 +78,7 @@ func (l *lab) begunAnew() {
 	l.start()
 }
 
-func (l *lab) inForce() api.Configuration {
+func (l *place) inForce() api.Configuration {
 	l.t.Helper()
 	c, err := l.Configuration(l.t.Context(), 0)
 	if err != nil {
@@ -96,7 +97,7 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, configuredBy("one near"))
 	for text, says := range map[string]string{
-		"two wrong": `no word "wrong"`, "two near deaf": "listen, limits { max_attributes }", "two far": "route", "": "without a text",
+		"two wrong": `no word "wrong"`, "two near deaf": "listen, limits { max_submission }", "": "without a text",
 	} {
 		if _, err := l.Configure(t.Context(), api.Configure{Text: text}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
@@ -139,6 +140,39 @@ func TestAConfigurationTakesThePlaceOfAnother(t *testing.T) {
 	l.begunAnew()
 	if c := l.inForce(); c.Text != "one near" || c.Version != 3 || len(c.Versions) != 3 {
 		t.Errorf("after a start in force is %+v", c)
+	}
+}
+
+// A burst by the clock comes while the schedd runs, and serves; it goes within its window, and
+// its machine goes; one of its name that comes in the same hour begins with the next.
+func TestABurstByTheClockComesAndGoes(t *testing.T) {
+	t.Parallel()
+	clock := &wall{t: time.Now().Add(24 * time.Hour).Truncate(24 * time.Hour).Add(12 * time.Hour).UTC()}
+	at := func(text string) string { return clock.now().Format(time.DateOnly) + "T" + text + "Z" }
+	l := newLab(t, func(c *Config) {
+		c.Now = clock.now
+		configuredBy("two")(c)
+	})
+	l.configure("two window")
+	l.becomes("the burst is known", func() bool { return l.live.d.ledger.View().Cron("burst:w") != 0 })
+	clock.set(l, at("12:59:00"))
+	l.becomes("its machine is asked for", func() bool { return len(l.ours()) == 2 })
+	if notes := l.configure("two"); notes != "Timetable burst:w is gone: its window is over." {
+		t.Errorf("of that it is said: %s", notes)
+	}
+	l.becomes("it is done with", func() bool { return l.live.d.ledger.View().Cron("burst:w") == 0 && len(l.ours()) == 1 })
+	clock.set(l, at("13:30:00"))
+	l.configure("two window")
+	l.becomes("the burst is known again", func() bool { return l.live.d.ledger.View().Cron("burst:w") != 0 })
+	l.begunAnew()
+	l.live.d.crons.poke()
+	out, err := l.CronHistory(t.Context(), "w", 0)
+	if err != nil || len(out.Occurrences) != 1 || out.Occurrences[0].Outcome != "closed" {
+		t.Errorf("its history is %+v (%v)", out, err)
+	}
+	now, err := l.Crons(t.Context())
+	if err != nil || len(now.Crons) != 1 || now.Crons[0].Window.Open || now.Crons[0].Next != mustTime(t, at("13:00:00")).AddDate(0, 0, 1).Unix() {
+		t.Errorf("it is %+v (%v)", now, err)
 	}
 }
 

@@ -20,7 +20,8 @@ type Requirement struct {
 
 // require holds a spec against the rules. One job that breaks a rule refuses all.
 func (d *Daemon) require(owner string, s *submit.Spec) (warnings []string, err error) {
-	if len(d.c.Requirements) == 0 {
+	rules := d.config().Requirements
+	if len(rules) == 0 {
 		return nil, nil
 	}
 	now := instant()
@@ -38,8 +39,8 @@ func (d *Daemon) require(owner string, s *submit.Spec) (warnings []string, err e
 				return nil, err
 			}
 			varies := false
-			for r := range d.c.Requirements {
-				rule := &d.c.Requirements[r]
+			for r := range rules {
+				rule := &rules[r]
 				varies = varies || jobad.Reaches(job, rule.When, func(n string) bool {
 					return slices.ContainsFunc(sec.Columns, func(c submit.Column) bool { return strings.EqualFold(c.Attr, n) })
 				})

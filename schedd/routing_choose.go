@@ -19,27 +19,34 @@ import (
 // belongs to the dispatcher's goroutine, but for its throttles.
 type chooser struct {
 	d      *Daemon
+	table  *route.Table          // that barred is by
 	turn   int                   // jobs that were routed
 	barred map[grid.JobID]uint32 // jobs that no route wants, by their versions
 	since  time.Time             // of barred
-	mu     sync.Mutex
-	by     map[string]route.Throttle // of routes
+
+	mu      sync.Mutex
+	by      map[string]route.Throttle  // of routes
+	stirred chan struct{}              // has one element when one lets more or fewer through
+	storing sync.Mutex                 // held while they are kept
+	kept    map[string]ledger.Throttle // as the ledger has them
 }
 
 func newChooser(d *Daemon) *chooser {
-	return &chooser{d: d, barred: map[grid.JobID]uint32{}, by: map[string]route.Throttle{}}
+	c := &chooser{d: d, barred: map[grid.JobID]uint32{}, by: map[string]route.Throttle{}, kept: map[string]ledger.Throttle{}, stirred: make(chan struct{}, 1)}
+	c.recall()
+	return c
 }
 
 // ended takes in how a job on a route came to its end.
 func (c *chooser) ended(name string, failed bool) {
-	t := c.d.c.Routes
+	t := c.d.config().Routes
 	if name == "" || t == nil || t.Route(name) == nil {
 		return
 	}
 	jobs := c.d.ledger.View().RouteTallies()[ledger.RouteKey{Route: name}].Jobs
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.by[name] = c.by[name].At(time.Now(), t.Route(name).FailureRate, jobs).Ended(failed)
+	c.by[name] = c.throttled(name, t.Route(name).FailureRate, jobs).Ended(failed)
 }
 
 func (c *chooser) took(name string, n int) {
@@ -48,8 +55,8 @@ func (c *chooser) took(name string, n int) {
 	c.by[name] = c.by[name].Took(n)
 }
 
-// load is what goes on on the routes, by the ledger.
-func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
+// load is what goes on on the routes of a table, by the ledger.
+func (c *chooser) load(t *route.Table, v *ledger.View) route.Load {
 	l := route.Load{Routes: map[string]route.Use{}, Turn: c.turn}
 	tallies := v.RouteTallies()
 	down := map[string]bool{}
@@ -58,10 +65,9 @@ func (c *chooser) load(v *ledger.View, now time.Time) route.Load {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.d.c.Routes.Routes {
+	for _, r := range t.Routes {
 		n := tallies[ledger.RouteKey{Route: r.Name}]
-		u := route.Use{Jobs: n.Jobs, Idle: n.Idle, Throttle: c.by[r.Name].At(now, r.FailureRate, n.Jobs)}
-		c.by[r.Name] = u.Throttle
+		u := route.Use{Jobs: n.Jobs, Idle: n.Idle, Throttle: c.throttled(r.Name, r.FailureRate, n.Jobs)}
 		if down[siteKey(r.GridResource)] {
 			u.Down = "it does not answer"
 		}
@@ -97,10 +103,17 @@ func open(t *route.Table, l *route.Load) bool {
 
 // plan routes what waits and is for nothing nearer.
 func (c *chooser) plan(ctx context.Context, queues []router.Queue) error {
-	t := c.d.c.Routes
-	now := time.Now()
+	t := c.d.config().Routes
+	if t == nil {
+		return nil
+	}
+	if t != c.table { // what the routes before did not want, these may
+		clear(c.barred)
+		c.table = t
+	}
+	now := c.d.c.Now()
 	v := c.d.ledger.View()
-	load := c.load(v, now)
+	load := c.load(t, v)
 	if !open(t, &load) {
 		return nil
 	}
@@ -199,7 +212,7 @@ func (c *chooser) send(ctx context.Context, cmd *ledger.Route) error {
 	if len(cmd.List) == 0 {
 		return nil
 	}
-	epochs, err := c.d.route(ctx, cmd)
+	epochs, err := c.d.route(ctx, c.table, cmd)
 	if err != nil {
 		return err
 	}
@@ -217,8 +230,22 @@ func (c *chooser) send(ctx context.Context, cmd *ledger.Route) error {
 	return nil
 }
 
-// route proposes that jobs go to targets. For each it gives the attempt, or 0.
-func (d *Daemon) route(ctx context.Context, c *ledger.Route) ([]uint32, error) {
+// route proposes that jobs go to targets, as routes of a table say, or, without one, as they
+// ask themselves. For each it gives the attempt, or 0. None goes when another configuration
+// has taken the place of the one that this was decided by: it is decided again.
+func (d *Daemon) route(ctx context.Context, by *route.Table, c *ledger.Route) ([]uint32, error) {
+	d.reload.placing.RLock()
+	defer d.reload.placing.RUnlock()
+	outdated := by != d.config().Routes
+	if by == nil {
+		outdated = slices.ContainsFunc(c.List, func(r ledger.Routed) bool {
+			_, err := d.sites.at(r.Target)
+			return err != nil
+		})
+	}
+	if outdated {
+		return make([]uint32, len(c.List)), nil
+	}
 	failpoint.Hit("route.place.before")
 	res, err := d.propose(ctx, c)
 	if err != nil {
@@ -230,10 +257,9 @@ func (d *Daemon) route(ctx context.Context, c *ledger.Route) ([]uint32, error) {
 
 // choice is what the routes say to a job; not ok: there are none.
 func (c *chooser) choice(v *ledger.View, job *ad.Ad) (out route.Choice, ok bool) {
-	t := c.d.c.Routes
+	t := c.d.config().Routes
 	if t == nil {
 		return out, false
 	}
-	now := time.Now()
-	return t.Choose(job, c.load(v, now), now), true
+	return t.Choose(job, c.load(t, v), c.d.c.Now()), true
 }

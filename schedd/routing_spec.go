@@ -39,6 +39,7 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 		if a, err = s.d.routedAd(a, s.rec.Route); err != nil {
 			return away, job, err
 		}
+		a.SetString("Iwd", s.rec.Dir) // whatever the route says by now
 	}
 	x, err := s.d.awayExecution(a)
 	if err != nil {
@@ -84,10 +85,38 @@ func (d *Daemon) awayExecution(job *ad.Ad) (x wire.Execution, err error) {
 
 // routedAd is what a route makes of a job.
 func (d *Daemon) routedAd(job *ad.Ad, name string) (*ad.Ad, error) {
-	if d.c.Routes == nil || d.c.Routes.Route(name) == nil {
+	t := d.config().Routes
+	if t == nil || t.Route(name) == nil {
 		return nil, grid.Errorf(grid.Invalid, "route %s is not configured any more", name)
 	}
-	return d.c.Routes.Make(job, name, time.Now())
+	return t.Make(job, name, time.Now())
+}
+
+// rerouted says why a job of which its target has not heard does not go by the route that took
+// it: another configuration has no such route, or that leads elsewhere. Empty: it goes that way,
+// as what the route makes of it now.
+func (s *routeStep) rerouted() string {
+	c := s.d.config()
+	switch {
+	case s.rec.Route == "":
+		return ""
+	case c.Routes == nil || c.Routes.Route(s.rec.Route) == nil:
+		return "route " + s.rec.Route + " is not configured any more"
+	case s.rec.Wanted >= c.since.UnixMilli():
+		return "" // a route by which that is left to chance has decided
+	}
+	job, err := s.d.ads.Job(s.v, s.id)
+	if err != nil {
+		return ""
+	}
+	made, err := s.d.routedAd(job, s.rec.Route)
+	if err != nil {
+		return "" // that is told of where it is to be handed over
+	}
+	if to := siteKey(made.Text("GridResource")); to != s.rec.Target {
+		return "route " + s.rec.Route + " leads to " + to + " by now"
+	}
+	return ""
 }
 
 // targetOf is the target that a grid job asks for itself; empty: it is a machine.
@@ -112,7 +141,7 @@ func (w *vmJobs) direct(ctx context.Context, ids []grid.JobID) (machines []grid.
 		if len(c.List) == 0 {
 			return nil
 		}
-		epochs, err := w.d.route(ctx, c)
+		epochs, err := w.d.route(ctx, nil, c)
 		if err != nil {
 			return err
 		}

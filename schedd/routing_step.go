@@ -17,6 +17,9 @@ func (s *routeStep) advance(ctx context.Context) (time.Duration, error) {
 	var err error
 	if s.site, err = s.d.sites.at(s.rec.Target); err != nil {
 		if s.rec.State == grid.RouteSubmitting && s.rec.Term == s.v.Term && !s.did.asked {
+			if why := s.rerouted(); why != "" && s.wanted() {
+				return 0, s.giveBack(ctx, why)
+			}
 			return 0, s.refuse(ctx, grid.HoldCloudAdmin, grid.MessageOf(err))
 		}
 		s.waits = "its target cannot be asked any more (" + grid.MessageOf(err) + "): configure it again, so that what it has of ours can be taken back"
@@ -55,6 +58,16 @@ func (s *routeStep) cancel(ctx context.Context) error {
 	return s.carry(ctx, grid.RouteRefuse, why, stopped(why))
 }
 
+// giveBack ends a routing of a job that the target does not have: others decide where it
+// runs.
+func (s *routeStep) giveBack(ctx context.Context, why string) error {
+	if err := s.withdraw(ctx); err != nil {
+		return err
+	}
+	s.moot = true
+	return s.carry(ctx, grid.RouteRefuse, why, stopped(why))
+}
+
 // withdraw takes away what the target would run: one that it should come to have all the
 // same does nothing.
 func (s *routeStep) withdraw(ctx context.Context) error {
@@ -70,6 +83,9 @@ func (s *routeStep) withdraw(ctx context.Context) error {
 func (s *routeStep) submit(ctx context.Context) (time.Duration, error) {
 	if !s.wanted() {
 		return 0, s.cancel(ctx)
+	}
+	if why := s.rerouted(); why != "" {
+		return 0, s.giveBack(ctx, why)
 	}
 	if s.site.down() {
 		s.waits, s.looks = "its target does not answer", true

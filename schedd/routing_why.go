@@ -3,8 +3,9 @@ package schedd
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 
 	"gridburst/internal/grid"
 	"gridburst/router/route"
@@ -50,16 +51,20 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 	use := func(n ledger.RouteTally) api.RouteUse {
 		return api.RouteUse{Jobs: n.Jobs, Idle: n.Idle, Running: n.Running, Held: n.Held, Unknown: n.Unknown}
 	}
-	if t := d.c.Routes; t != nil {
-		load := d.chooser.load(v, time.Now())
+	if t := d.config().Routes; t != nil {
+		load := d.chooser.load(t, v)
 		for _, r := range t.Routes {
 			u := load.Routes[r.Name]
 			out.Routes = append(out.Routes, api.Route{
 				Name: r.Name, Target: siteKey(r.GridResource), MaxJobs: r.MaxJobs, MaxIdle: max(r.MaxIdleJobs, 0), Throttle: u.Throttle.String(), Down: u.Down,
 				RouteUse: use(tallies[ledger.RouteKey{Route: r.Name}]), Steered: d.steered(v, v.Steering(ledger.OfRoute(r.Name))),
 			})
-			delete(tallies, ledger.RouteKey{Route: r.Name})
 		}
+	}
+	for _, name := range goneRoutes(v, d.config().Routes) {
+		out.Routes = append(out.Routes, api.Route{
+			Name: name, Target: routeLed(v, name), Gone: true, RouteUse: use(tallies[ledger.RouteKey{Route: name}]), Steered: d.steered(v, v.Steering(ledger.OfRoute(name))),
+		})
 	}
 	for _, s := range d.sites.known() {
 		if n, ok := tallies[ledger.RouteKey{Target: s.grid}]; ok {
@@ -71,6 +76,34 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 		}
 	}
 	return out, nil
+}
+
+// goneRoutes are routes that a table has not and of which something is left: jobs, or how
+// somebody has steered them.
+func goneRoutes(v *ledger.View, t *route.Table) []string {
+	names := map[string]bool{}
+	for _, r := range v.Routings() {
+		if r.Route != "" {
+			names[r.Route] = true
+		}
+	}
+	for pool := range v.Steered() {
+		if name, is := ledger.RouteOf(pool); is {
+			names[name] = true
+		}
+	}
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return t != nil && t.Route(name) != nil })
+	return slices.Sorted(maps.Keys(names))
+}
+
+// routeLed is where a route has led that is gone; empty: it has no jobs.
+func routeLed(v *ledger.View, name string) string {
+	for _, r := range v.Routings() {
+		if r.Route == name {
+			return r.Target
+		}
+	}
+	return ""
 }
 
 // routes adds what the routes say to a job that no slot takes now. One that would take it,

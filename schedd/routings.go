@@ -84,6 +84,16 @@ func (r *routings) shown(s *site, news func(name string) bool) {
 	r.wake()
 }
 
+// again makes the loop look at everything.
+func (r *routings) again() {
+	r.mu.Lock()
+	for id := range r.known {
+		r.due[id] = true
+	}
+	r.mu.Unlock()
+	r.wake()
+}
+
 // waits is what a routing waits for; empty when there is nothing to tell.
 func (r *routings) waits(id grid.JobID) string {
 	r.mu.Lock()
@@ -306,6 +316,7 @@ type routeStep struct {
 	owner desk.Owner
 	waits string
 	looks bool
+	moot  bool // how it ends says nothing of its route
 }
 
 func (r *routings) step(v *ledger.View, id grid.JobID, rec *ledger.Routing, j *journey) *routeStep {
@@ -383,11 +394,11 @@ func (s *routeStep) propose(ctx context.Context, c ledger.Carried) error {
 // count lets the route know how the job came to its end there. One that its owner has
 // ended says nothing of the route.
 func (s *routeStep) count(reports []ledger.AttemptReport) {
-	if s.rec.Route == "" || !s.wanted() {
+	if s.rec.Route == "" || s.moot || !s.wanted() {
 		return
 	}
 	failed := len(reports) == 0 || reports[0].Kind != ledger.Ended
-	if t := s.d.c.Routes; !failed && t != nil {
+	if t := s.d.config().Routes; !failed && t != nil {
 		if r := t.Route(s.rec.Route); r != nil && r.FailureTest != nil {
 			if job, err := s.d.ads.Job(s.d.ledger.View(), s.id); err == nil {
 				failed = r.Failed(job, instant())

@@ -20,13 +20,16 @@ import (
 // of them: often while something happens there, later and later while nothing does.
 type site struct {
 	grid string // as a grid_resource names it
-	target.Target
+	*reached
 	d     *Daemon
+	leave func()        // ends its listings
 	slots chan struct{} // its commands at one time
 	desks chan struct{} // and what desks prepare for it
 	woken chan struct{}
 
 	mu     sync.Mutex
+	way    TargetWay
+	era    int         // grows when it has become another system
 	last   siteListing // the last complete one
 	err    error       // of the last listing; nil: it was complete
 	failed int         // listings in a row
@@ -48,6 +51,7 @@ type gridburst interface {
 
 // siteListing is a complete one.
 type siteListing struct {
+	era          int // of the site
 	began, ended time.Time
 	by           map[string]target.Seen   // by name; of several of one name, the one to look at
 	more         map[string][]target.Seen // all of those names of which there are several
@@ -69,7 +73,7 @@ const (
 // sites are the targets that there are jobs for, by what their jobs call them.
 type sites struct {
 	d     *Daemon
-	watch func(*site)
+	watch func(*site) // until it is left
 	end   func()
 
 	mu sync.Mutex
@@ -81,8 +85,12 @@ func newSites(d *Daemon) *sites {
 	var wg sync.WaitGroup
 	return &sites{
 		d: d, by: map[string]*site{},
-		watch: func(s *site) { wg.Go(func() { s.run(ctx) }) },
-		end:   func() { cancel(); wg.Wait() },
+		watch: func(s *site) {
+			ctx, leave := context.WithCancel(ctx)
+			s.leave = leave
+			wg.Go(func() { s.run(ctx) })
+		},
+		end: func() { cancel(); wg.Wait() },
 	}
 }
 
@@ -106,14 +114,12 @@ func (s *sites) at(resource string) (*site, error) {
 	if t := s.by[key]; t != nil {
 		return t, nil
 	}
-	if s.d.c.Target == nil {
-		return nil, grid.Errorf(grid.Invalid, "this schedd knows no targets outside of its pool")
-	}
-	t, err := s.d.c.Target(key, desk.Commands{Desks: s.d.desks})
+	c := s.d.config()
+	t, err := c.reach(key, desk.Commands{Desks: s.d.desks})
 	if err != nil {
 		return nil, err
 	}
-	out := &site{grid: key, Target: t, d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
+	out := &site{grid: key, reached: reaches(t), way: c.way(key), d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
 	s.by[key] = out
 	s.watch(out)
 	return out, nil
@@ -297,9 +303,9 @@ func (s *site) run(ctx context.Context) {
 
 // name asks a Gridburst which one it is, and says when to ask again; 0: it has said so.
 func (s *site) name(ctx context.Context) time.Duration {
-	g, is := s.Target.(gridburst)
 	s.mu.Lock()
-	known, rest := s.named != "", siteCalm-time.Since(s.asked)
+	g, is := s.is().(gridburst)
+	era, known, rest := s.era, s.named != "", siteCalm-time.Since(s.asked)
 	if rest <= 0 {
 		s.asked = time.Now()
 	}
@@ -318,8 +324,10 @@ func (s *site) name(ctx context.Context) time.Duration {
 		return siteCalm
 	}
 	s.mu.Lock()
-	s.named = named
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.era == era {
+		s.named = named
+	}
 	return 0
 }
 
@@ -374,8 +382,10 @@ func (s *site) owners() []target.Owner {
 
 // list makes one listing, and tells of its news.
 func (s *site) list(ctx context.Context, owners []target.Owner) {
-	n := siteListing{began: time.Now(), by: map[string]target.Seen{}, more: map[string][]target.Seen{}}
-	all, err := s.List(ctx, ledger.RoutingPrefix(s.d.ledger.View().Deployment), owners)
+	s.mu.Lock()
+	t, n := s.is(), siteListing{era: s.era, began: time.Now(), by: map[string]target.Seen{}, more: map[string][]target.Seen{}}
+	s.mu.Unlock()
+	all, err := t.List(ctx, ledger.RoutingPrefix(s.d.ledger.View().Deployment), owners)
 	if ctx.Err() != nil {
 		return
 	}
@@ -394,13 +404,16 @@ func (s *site) list(ctx context.Context, owners []target.Owner) {
 		}
 	}
 	down := s.down()
-	before, lost := s.take(n, err)
+	before, lost, stale := s.take(n, err)
+	if stale {
+		return
+	}
 	if lost {
 		s.d.log.WithError(err).WithField("target", s.grid).Warn("the target does not show its jobs: nothing is concluded from that")
 	}
 	turned := s.down() != down
 	if err == nil {
-		s.sweep(ctx, all)
+		s.sweep(ctx, t, all)
 	}
 	s.d.routings.shown(s, func(name string) bool {
 		was, had := before[name]
@@ -426,7 +439,7 @@ func (s *site) genuine(all []target.Seen) []target.Seen {
 
 // sweep removes jobs of ours that no routing stands for, as a target has them that went back
 // in time when it was restored: those that two listings, apart in time, have shown.
-func (s *site) sweep(ctx context.Context, all []target.Seen) {
+func (s *site) sweep(ctx context.Context, t target.Target, all []target.Seen) {
 	v := s.d.ledger.View()
 	names := map[string]bool{}
 	for id, r := range v.Routings() {
@@ -453,7 +466,7 @@ func (s *site) sweep(ctx context.Context, all []target.Seen) {
 	s.mu.Unlock()
 	for _, seen := range remove {
 		limited, cancel := siteContext(ctx)
-		err := s.Remove(limited, target.Ref{Owner: target.Owner{Name: "schedd", UID: s.d.self}, Name: seen.Name, ID: seen.ID})
+		err := t.Remove(limited, target.Ref{Owner: target.Owner{Name: "schedd", UID: s.d.self}, Name: seen.Name, ID: seen.ID})
 		cancel()
 		log := s.d.log.WithFields(map[string]any{"target": s.grid, "remote": seen.ID, "name": seen.Name})
 		if err != nil && grid.CodeOf(err) != grid.NotFound {
@@ -484,16 +497,20 @@ func livelier(a, b target.Seen) bool {
 	return len(a.ID) < len(b.ID) || len(a.ID) == len(b.ID) && a.ID < b.ID
 }
 
-// take puts a listing in the last one's place, and gives what that showed.
-func (s *site) take(n siteListing, err error) (before map[string]target.Seen, lost bool) {
+// take puts a listing in the last one's place, and gives what that showed. A stale one is of
+// another system.
+func (s *site) take(n siteListing, err error) (before map[string]target.Seen, lost, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n.era != s.era {
+		return nil, false, true
+	}
 	before = s.last.by
 	if err != nil {
 		s.failed++
 		s.err = err
 		s.last.ended = n.ended // it rests from here
-		return before, s.failed == 1
+		return before, s.failed == 1, false
 	}
 	if s.err != nil || !maps.Equal(n.by, before) || len(s.absent) > 0 || !s.last.began.After(s.stir) {
 		s.quiet = 0
@@ -504,7 +521,7 @@ func (s *site) take(n siteListing, err error) (before map[string]target.Seen, lo
 		s.back = n.began
 	}
 	s.err, s.failed, s.last = nil, 0, n
-	return before, false
+	return before, false, false
 }
 
 // errSlow ends a wait for a target's command.

@@ -29,7 +29,7 @@ func (d *Daemon) SteerBurst(ctx context.Context, who serve.Identity, name, verb 
 // SteerRoute implements [serve.Backend]. Jobs that are on a route stay on it.
 func (d *Daemon) SteerRoute(ctx context.Context, who serve.Identity, name, verb string, q api.Steer) error {
 	pool := ledger.OfRoute(name)
-	t := d.c.Routes
+	t := d.config().Routes
 	if (t == nil || t.Route(name) == nil) && d.ledger.View().Steering(pool) == (ledger.Steering{}) {
 		var names []string
 		if t != nil {

@@ -126,8 +126,8 @@ func (d *Daemon) admit(s *submit.Spec) error {
 	if err := submit.CheckSet(s); err != nil {
 		return err
 	}
-	if n := len(s.Attrs); n > d.c.MaxAttributes {
-		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, d.c.MaxAttributes)
+	if n, most := len(s.Attrs), d.config().MaxAttributes; n > most {
+		return grid.Errorf(grid.TooLarge, "jobs with %d attributes: at most %d (limits { max_attributes })", n, most)
 	}
 	if universe, _ := submit.Find(s.Attrs, "JobUniverse"); universe == strconv.Itoa(int(grid.Local)) && len(d.c.LocalWorker) == 0 {
 		return grid.Errorf(grid.Refused, "this schedd runs no jobs of the local universe")
@@ -217,7 +217,7 @@ func (d *Daemon) settle(ctx context.Context, o *offered) (done ledger.Submitted,
 	path, _ := submit.Find(o.spec.Attrs, "UserLog")
 	if o.wait && (path != "" || columnOf(o.spec, "UserLog")) {
 		path, _ = ad.Unquote(path)
-		limited, cancel := context.WithTimeout(ctx, d.c.LogWait)
+		limited, cancel := context.WithTimeout(ctx, d.config().LogWait)
 		defer cancel()
 		if w := d.logs.wait(limited, o.owner.UID, r.Index, path); w != "" {
 			warning = fmt.Sprintf("the jobs are in the queue, but their log %s cannot be written: %s", path, w)

@@ -8,7 +8,6 @@ import (
 
 	"gridburst/gahp"
 	"gridburst/internal/failpoint"
-	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
@@ -21,9 +20,10 @@ func (d *Daemon) sweep(ctx context.Context) error {
 	suspects := map[string]map[string]bool{} // by resource: engine ids seen without a claim by the last listing
 	// The pause is between the end of one round and the next: however long an engine took to
 	// answer, its listings are as far apart.
-	for pause.For(ctx, d.c.Sweep) == nil {
-		for i := range d.config().Resources {
-			r := &d.config().Resources[i]
+	for d.rest(ctx, func(c *Config) time.Duration { return c.Sweep }) == nil {
+		c := d.config()
+		for i := range c.Resources {
+			r := &c.Resources[i]
 			if r.Username == "" {
 				continue // the daemon has no credential of its own there
 			}

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gridburst/internal/grid"
-	"gridburst/internal/pause"
 	"gridburst/schedd/api"
 	"gridburst/schedd/ledger"
 )
@@ -27,7 +26,9 @@ const verifySoon = time.Hour
 // the process that reads it.
 func (d *Daemon) verify(ctx context.Context) error {
 	scratch := filepath.Join(d.spool(), "verify")
-	for wait := min(d.c.VerifyEvery, verifySoon); pause.For(ctx, wait) == nil; wait = d.c.VerifyEvery {
+	every := func(c *Config) time.Duration { return min(c.VerifyEvery, verifySoon) }
+	for d.rest(ctx, every) == nil {
+		every = func(c *Config) time.Duration { return c.VerifyEvery }
 		v, err := d.prove(ctx, scratch)
 		if left := os.RemoveAll(scratch); err == nil {
 			err = left

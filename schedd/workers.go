@@ -160,7 +160,7 @@ func (c *connections) handle(ctx context.Context, k *connection, name string, m 
 // update takes what a job says of itself into its ad. What it may not say is left out.
 func (c *connections) update(ctx context.Context, k *connection, u *wire.Update) {
 	j, ok := c.d.ledger.View().Job(u.Job)
-	if !ok || j.Epoch != u.Epoch || len(u.Attrs) == 0 || len(u.Attrs) > c.d.c.MaxAttributes {
+	if !ok || j.Epoch != u.Epoch || len(u.Attrs) == 0 || len(u.Attrs) > c.d.config().MaxAttributes {
 		return
 	}
 	var attrs []submit.Attr

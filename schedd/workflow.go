@@ -68,7 +68,7 @@ func (d *Daemon) prepareDag(ctx context.Context, by string, c *ledger.StartDag, 
 		return err
 	}
 	c.Header = g.Begins(c.Header)
-	c.Header.Limit(c.Header.Limits().Within(d.c.DagLimits))
+	c.Header.Limit(c.Header.Limits().Within(d.config().DagLimits))
 	blob, err := g.Pack()
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (d *Daemon) ControlDag(ctx context.Context, who serve.Identity, id uint32, 
 			if c.Limit == nil {
 				return nil, grid.Errorf(grid.Invalid, "throttle comes with limits")
 			}
-			return dag.Throttle{Limits: dag.Limits(*c.Limit).Within(d.c.DagLimits)}, nil
+			return dag.Throttle{Limits: dag.Limits(*c.Limit).Within(d.config().DagLimits)}, nil
 		case "retry", "skip":
 			i := slices.IndexFunc(r.run.Graph.Nodes, func(n dag.Node) bool { return n.Name == c.Node && !n.Join })
 			if i < 0 {

@@ -76,7 +76,9 @@ func TestADeathOfTheScheddLosesNoRoutedJob(t *testing.T) {
 	})
 }
 
-func (d *death) live(p failpoint.Point) {
+// lay puts the stub Slurm and a configuration in place, with a route to it, of which further keys
+// may be said.
+func (d *death) lay(route, more string) {
 	fake := filepath.Join(d.dir, "fake")
 	for _, sub := range []string{"fake", "bin", "armed"} {
 		d.must(os.MkdirAll(filepath.Join(d.dir, sub), 0o755))
@@ -84,10 +86,17 @@ func (d *death) live(p failpoint.Point) {
 	for name, text := range slurmCommands {
 		d.write("bin/"+name, "#!/bin/sh\nFAKE="+fake+"\n"+text, 0o755)
 	}
-	d.write("schedd.hcl", fmt.Sprintf("target \"batch slurm\" {\n  bin = %q\n}\nroute \"Slurm\" {\n  requirements = true\n  grid_resource = \"batch slurm\"\n}\n", filepath.Join(d.dir, "bin")), 0o644)
+	d.write("schedd.hcl", d.config(route, more), 0o644)
 	d.write("job.sh", "#!/bin/sh\necho ran >>ran.$1\necho out of $1\n", 0o755)
 	d.args = []string{"--config", filepath.Join(d.dir, "schedd.hcl")}
+}
 
+func (d *death) config(route, more string) string {
+	return fmt.Sprintf("target \"batch slurm\" {\n  bin = %q\n}\nroute %q {\n  requirements = true\n  grid_resource = \"batch slurm\"\n%s}\n", filepath.Join(d.dir, "bin"), route, more)
+}
+
+func (d *death) live(p failpoint.Point) {
+	d.lay("Slurm", "")
 	d.begin("GRIDBURST_FAILPOINT_DIR=" + filepath.Join(d.dir, "armed"))
 	orders := strings.HasPrefix(p.Name, "route.order")
 	if !orders {

@@ -32,5 +32,6 @@ type Configure struct {
 
 // Configured is what became of that.
 type Configured struct {
-	Version int `json:"version"`
+	Version int      `json:"version"`
+	Notes   []string `json:"notes,omitempty" doc:"what comes of it, or would, beside what its text says"`
 }

@@ -59,6 +59,30 @@ func (t *txn) dropRouting(id grid.JobID) {
 	t.drop(bRouting, keyPair(cluster, proc))
 }
 
+func (c *KeepThrottles) apply(t *txn) (any, error) {
+	for i := range c.List {
+		k := &c.List[i]
+		switch _, known := t.v.throttles[k.Route]; {
+		case k.Route == "" || !(k.Allowed >= 0):
+			return nil, grid.Errorf(grid.Invalid, "a throttle of no route, or of less than nothing")
+		case !known && len(t.v.throttles)+len(c.List) > maxThrottles:
+			return nil, grid.Errorf(grid.TooLarge, "%d throttles are kept, as many as may be", len(t.v.throttles))
+		}
+	}
+	for i := range c.List {
+		k := &c.List[i]
+		switch _, known := t.v.throttles[k.Route]; {
+		case k.Tells():
+			t.v.throttles = with(t.v.throttles, k.Route, k.Throttle)
+			t.put(bThrottle, []byte(k.Route), k.Throttle.encode())
+		case known:
+			t.v.throttles = without(t.v.throttles, k.Route)
+			t.drop(bThrottle, []byte(k.Route))
+		}
+	}
+	return nil, nil
+}
+
 func (c *Carry) apply(t *txn) (any, error) {
 	for i := range c.List {
 		r := &c.List[i]

@@ -105,6 +105,9 @@ func (c *Settle) apply(t *txn) (any, error) {
 	if err := checkName(c.Name); err != nil {
 		return nil, err
 	}
+	if c.Gone != "" {
+		return nil, t.done(c)
+	}
 	if c.Mark != 0 && c.Mark <= t.v.crons[c.Name] {
 		return nil, grid.Errorf(grid.Conflict, "timetable %s is beyond that already", c.Name)
 	}
@@ -156,6 +159,35 @@ func (c *Settle) apply(t *txn) (any, error) {
 		t.putTimetable(c.Name, &tt)
 	}
 	return nil, nil
+}
+
+// done has a timetable followed no more.
+func (t *txn) done(c *Settle) error {
+	tt := t.timetable(c.Name)
+	switch {
+	case c.Mark != 0 || len(c.List) > 0 || c.Backfill != 0 || c.Replace:
+		return grid.Errorf(grid.Invalid, "timetable %s is gone, and something else of it is to be noted", c.Name)
+	case len(tt.Spec) > 0:
+		return grid.Errorf(grid.Conflict, "timetable %s was handed in, and is its user's", c.Name)
+	case tt.Window.Due != 0:
+		return grid.Errorf(grid.Conflict, "a window of %s is open", c.Name)
+	}
+	for _, due := range tt.Queue {
+		t.occurred(c.Name, &tt, Occurrence{Due: due, Kind: Scheduled, Outcome: OccurrenceSkipped, Why: c.Gone})
+	}
+	for i := range tt.Backfills {
+		b := &tt.Backfills[i]
+		t.occurred(c.Name, &tt, Occurrence{Due: b.Done + 1, Kind: Backfilled, Backfill: b.ID, Outcome: OccurrenceSkipped, Why: c.Gone})
+	}
+	tt.Queue, tt.Backfills = nil, nil
+	if t.v.crons[c.Name] != 0 {
+		t.drop(bCron, []byte(c.Name))
+		t.v.crons = without(t.v.crons, c.Name)
+	}
+	if _, known := t.v.Timetable(c.Name); known {
+		t.putTimetable(c.Name, &tt)
+	}
+	return nil
 }
 
 // unqueue takes an occurrence out of the queue.

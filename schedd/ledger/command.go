@@ -47,8 +47,9 @@ const (
 	KindWantFor           Kind = 66
 	KindRestoreTimetables Kind = 67
 
-	KindRoute Kind = 70
-	KindCarry Kind = 71
+	KindRoute         Kind = 70
+	KindCarry         Kind = 71
+	KindKeepThrottles Kind = 72
 )
 
 // Body is what a kind of command says. Bodies are plain data: every choice (ids of
@@ -109,6 +110,7 @@ var kinds = map[Kind]struct {
 	KindRestoreTimetables: {"restore_timetables", func() Body { return new(RestoreTimetables) }, false},
 	KindRoute:             {"route", func() Body { return new(Route) }, false},
 	KindCarry:             {"carry", func() Body { return new(Carry) }, false},
+	KindKeepThrottles:     {"keep_throttles", func() Body { return new(KeepThrottles) }, false},
 }
 
 func (k Kind) String() string {

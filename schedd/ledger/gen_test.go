@@ -25,7 +25,7 @@ func (s *script) draw(v *View) Command {
 	if rapid.IntRange(0, 4).Draw(s.t, "keyed") == 0 {
 		c.Key = fmt.Sprint("k", rapid.IntRange(0, 6).Draw(s.t, "key"))
 	}
-	switch rapid.IntRange(0, 45).Draw(s.t, "kind") {
+	switch rapid.IntRange(0, 46).Draw(s.t, "kind") {
 	case 37, 38, 39:
 		c.Body = s.timetable(v)
 	case 40, 41:
@@ -88,6 +88,10 @@ func (s *script) draw(v *View) Command {
 			Pool: rapid.SampledFrom([]string{"lab", "far", OfRoute("R"), ""}).Draw(s.t, "pool"), Mode: SteerMode(rapid.IntRange(0, 3).Draw(s.t, "mode")),
 			Capped: rapid.Bool().Draw(s.t, "capped"), Cap: rapid.Uint32Range(0, 3).Draw(s.t, "atmost"), Reason: "via test", Text: "somebody says so",
 		}
+	case 46:
+		c.Body = &KeepThrottles{List: []RouteThrottle{{rapid.SampledFrom([]string{"R", "S", ""}).Draw(s.t, "route"), Throttle{
+			Since: s.at, Routed: 1, Failed: rapid.Uint32Range(0, 1).Draw(s.t, "failed"), Allowed: rapid.SampledFrom([]float64{0, 0.5, -1}).Draw(s.t, "allowed"),
+		}}}}
 	case 36:
 		c.Body = &Tell{Notes: []Note{{What: NoteWait, Pool: "lab", Reason: "budget", Text: "it is spent", Inputs: "all of it", Jobs: []grid.JobID{s.job(v)}}}}
 	case 30, 31:
@@ -445,6 +449,9 @@ func (s *script) timetable(v *View) Body {
 		}
 		if rapid.Bool().Draw(s.t, "fills") {
 			c.Backfill, c.Ends = fill, rapid.Bool().Draw(s.t, "ends")
+		}
+		if rapid.IntRange(0, 4).Draw(s.t, "gone") == 0 {
+			return &Settle{Name: name, Gone: "it is gone"}
 		}
 		return c
 	case 3, 4:

@@ -201,6 +201,9 @@ func describe(v *View) map[string]any {
 	for name, s := range v.Steered() {
 		out["pool "+name] = s
 	}
+	for name, th := range v.Throttles() {
+		out["throttle "+name] = th
+	}
 	for _, name := range v.Timetables() {
 		t, _ := v.Timetable(name)
 		out["timetable "+name] = fmt.Sprintf("%+v", t)

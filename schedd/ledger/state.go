@@ -100,6 +100,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bRemoval, l.removal)
 	l.each(bSteer, l.steering)
 	l.each(bRouting, l.routing)
+	l.each(bThrottle, l.throttle)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -246,6 +247,14 @@ func (l *loader) steering(k, v []byte) error {
 	s, err := decodeSteering(k, v)
 	if err == nil {
 		l.v.steered = with(l.v.steered, string(k), s)
+	}
+	return err
+}
+
+func (l *loader) throttle(k, v []byte) error {
+	t, err := decodeThrottle(k, v)
+	if err == nil {
+		l.v.throttles = with(l.v.throttles, string(k), t)
 	}
 	return err
 }

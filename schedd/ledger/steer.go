@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // SteerMode is what somebody has said about the machines of a pool.
@@ -37,6 +38,9 @@ type Steering struct {
 
 // OfRoute is what a route is called where it is steered: no pool's name has a blank.
 func OfRoute(name string) string { return "route " + name }
+
+// RouteOf is the route that is steered under a name; not is: that is a pool's.
+func RouteOf(pool string) (name string, is bool) { return strings.CutPrefix(pool, OfRoute("")) }
 
 // Steer says how the machines that a resource gives to the pool, or the jobs that go to a
 // route, are steered from now on. Saying what is so already changes who, why and when.

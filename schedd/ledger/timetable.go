@@ -292,6 +292,11 @@ type Settle struct {
 	Replace  bool   // what waits in the queue is skipped for the one that is queued here
 	Backfill uint32 // of this one; 0: of none
 	Ends     bool   // the backfill is over
+
+	// Gone says why the timetable is followed no more; empty: it is. What waits and what is
+	// being filled in is skipped for that reason, and the watermark goes: one of that name
+	// that comes begins anew. Its history, its pause and its runs stay.
+	Gone string
 }
 
 // Add takes one more occurrence in, to which the watermark moves.
@@ -308,6 +313,9 @@ func (c *Settle) encode(e *enc) {
 	e.bool(c.Replace)
 	e.u(uint64(c.Backfill))
 	e.bool(c.Ends)
+	if c.Gone != "" {
+		e.str(c.Gone)
+	}
 }
 
 func (c *Settle) decode(d *dec) {
@@ -316,6 +324,9 @@ func (c *Settle) decode(d *dec) {
 		c.List = append(c.List, d.occurrence())
 	}
 	c.Replace, c.Backfill, c.Ends = d.bool(), d.u32(), d.bool()
+	if d.more() {
+		c.Gone = d.str()
+	}
 }
 
 // Fire begins the run of an occurrence, in one step with all that says that it has begun:

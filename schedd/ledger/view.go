@@ -38,6 +38,7 @@ type View struct {
 	routings   shelves[Routing]      // by cluster and proc
 	crons      map[string]int64      // watermarks of triggers; replaced, never changed
 	steered    map[string]Steering   // pools that somebody steers; replaced, never changed
+	throttles  map[string]Throttle   // of routes; replaced, never changed
 	timetables map[string]*Timetable // what is pointed to is never changed; replaced, never changed
 	removals   []removal             // not carried out whole, oldest first; replaced, never changed
 }

@@ -245,6 +245,13 @@ func leads(r *route.Route) string {
 
 func (o *routeOptions) list(ctx context.Context, d *Deps) error {
 	t, name, err := o.table(d)
+	if grid.CodeOf(err) == grid.NotFound && !o.json {
+		if now := o.now(ctx, d); len(now) > 0 { // of routes that are not configured any more, something is left
+			fmt.Fprintln(d.Out, grid.Printable(strings.ToUpper(grid.MessageOf(err)[:1])+grid.MessageOf(err)[1:])+".")
+			printNow(d, now)
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}

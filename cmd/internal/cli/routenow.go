@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
@@ -62,6 +63,9 @@ func printNow(d *Deps, routes []api.Route) {
 		}
 		if by := steeredBy(&r.Steered); by != "" {
 			rest = steeredTo(&r.Steered) + " (" + by + ")"
+		}
+		if r.Gone {
+			rest = strings.TrimSuffix("not configured any more; "+rest, "; ")
 		}
 		row(grid.Printable(name), grid.Printable(r.Target), r.Jobs, r.Idle, r.Running, r.Held, grid.Printable(rest))
 	}

@@ -48,10 +48,11 @@ it were in the place of the configuration file: relative paths rest on that one'
 while the schedd runs. With any mistake in it nothing changes. Without NEW the configuration
 file is read again, as by a SIGHUP.
 
-Resources, budgets, concurrency limits, and the limits max_running, max_running_per_owner,
-max_procs, max_per_owner, keep_history and keep_keys may change so; anything else needs the
-schedd to be started anew, and is refused by name. Machines of a resource that is not there
-any more are drained and taken away.
+Anything may change so but what others hold a schedd by, as its directory, its name and its
+addresses: that needs the schedd to be started anew, and is refused by name. Jobs that are at
+a target go on there, and it cannot be taken away while it has some. What is due by a
+timetable is decided before it changes. Machines of a resource that is not there any more are
+drained and taken away.
 ` + cli.ExitHelp,
 		Args: cobra.MaximumNArgs(1), RunE: func(c *cobra.Command, args []string) error { return o.apply(c.Context(), d, args) },
 	}
@@ -141,12 +142,13 @@ func (o *liveOptions) diff(ctx context.Context, d *cli.Deps, path string) error 
 		return diags.Err()
 	}
 	changes := configs.Diff(&old, &fresh)
-	_, refused := client.Configure(ctx, api.Configure{Text: text, Check: true})
+	would, refused := client.Configure(ctx, api.Configure{Text: text, Check: true})
 	if o.json {
 		out := struct {
 			Changes []configs.Change `json:"changes"`
+			Notes   []string         `json:"notes,omitempty"`
 			Refused string           `json:"refused,omitempty"`
-		}{append([]configs.Change{}, changes...), ""}
+		}{append([]configs.Change{}, changes...), would.Notes, ""}
 		if refused != nil {
 			out.Refused = grid.MessageOf(refused)
 		}
@@ -157,6 +159,9 @@ func (o *liveOptions) diff(ctx context.Context, d *cli.Deps, path string) error 
 	}
 	if len(changes) == 0 {
 		fmt.Fprintln(d.Out, "They say the same.")
+	}
+	for _, n := range would.Notes {
+		fmt.Fprintln(d.Out, grid.Printable(n))
 	}
 	if refused != nil {
 		return refused
@@ -202,6 +207,9 @@ func (o *liveOptions) configure(ctx context.Context, d *cli.Deps, client *api.Cl
 		return cli.PrintJSON(d, out)
 	}
 	fmt.Fprintf(d.Out, "Version %d of the configuration is in force.\n", out.Version)
+	for _, n := range out.Notes {
+		fmt.Fprintln(d.Out, grid.Printable(n))
+	}
 	return nil
 }
 

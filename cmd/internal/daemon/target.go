@@ -4,15 +4,26 @@ import (
 	"cmp"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"gridburst/configs"
 	"gridburst/internal/grid"
+	"gridburst/schedd"
 	"gridburst/schedd/target"
 	"gridburst/schedd/target/condor"
 	"gridburst/schedd/target/gridburst"
 	"gridburst/schedd/target/slurm"
 )
+
+// ways is what the configuration says of the ways to them. The environment of its commands, and
+// the place of a Gridburst's schedd, say which system it is.
+func ways(list []configs.Target) (out []schedd.TargetWay) {
+	for _, t := range list {
+		out = append(out, schedd.TargetWay{Resource: t.Resource, Leads: strings.Join(append(slices.Sorted(slices.Values(t.Env)), t.Schedd), "\n"), Means: t.Bin})
+	}
+	return out
+}
 
 // targets gives access to the systems outside of the pool that grid_resource may name, by
 // what the configuration says of them.

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -58,7 +57,7 @@ func wire(file *configs.Schedd, o *options, p places, log logrus.FieldLogger) (s
 		c.Concurrency = append(c.Concurrency, schedd.ConcurrencyLimit(l))
 	}
 	c.Engine = engine(c.Resources, c.Telemetry, log)
-	c.Target, c.Targets = targets(file.Targets), fmt.Sprintf("%+v", file.Targets)
+	c.Target, c.Targets = targets(file.Targets), ways(file.Targets)
 	table, diags := file.Router.Table(routeFiles{p.config})
 	if c.Routes = table; diags.HasErrors() {
 		return c, diags.Err()
