@@ -26,6 +26,8 @@ type site struct {
 	desks chan struct{} // and what desks prepare for it
 	woken chan struct{}
 
+	moving chan struct{} // jobs whose files travel at one time
+
 	mu     sync.Mutex
 	last   siteListing // the last complete one
 	err    error       // of the last listing; nil: it was complete
@@ -113,7 +115,7 @@ func (s *sites) at(resource string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &site{grid: key, Target: t, d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
+	out := &site{grid: key, Target: t, d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), moving: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
 	s.by[key] = out
 	s.watch(out)
 	return out, nil
