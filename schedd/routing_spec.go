@@ -20,7 +20,7 @@ type concluded = desk.Concluded
 
 // conclude reads how the job ended, and stages its outputs.
 func (s *routeStep) conclude(ctx context.Context) (c concluded, err error) {
-	err = s.desk(ctx, func(ctx context.Context) (err error) {
+	err = s.moves(ctx, func(ctx context.Context) (err error) {
 		c, err = s.d.desks.ConcludeAway(ctx, s.owner, s.dir)
 		return err
 	})

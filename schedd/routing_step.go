@@ -122,12 +122,22 @@ func (s *routeStep) prepare(ctx context.Context, away desk.Away) error {
 		return err
 	}
 	defer end()
-	return s.desk(ctx, func(ctx context.Context) error { return s.d.desks.PrepareAway(ctx, s.owner, away) })
+	return s.moves(ctx, func(ctx context.Context) error { return s.d.desks.PrepareAway(ctx, s.owner, away) })
 }
 
 // desk has the owner's desk do something.
 func (s *routeStep) desk(ctx context.Context, do func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
+	defer cancel()
+	return do(limited)
+}
+
+// moves is desk, of what may take long where files travel.
+func (s *routeStep) moves(ctx context.Context, do func(context.Context) error) error {
+	if !s.site.spools() {
+		return s.desk(ctx, do)
+	}
+	limited, cancel := context.WithTimeout(ctx, moveLimit)
 	defer cancel()
 	return do(limited)
 }

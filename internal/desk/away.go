@@ -79,7 +79,7 @@ func checkAway(dir string) error {
 	return nil
 }
 
-func prepareAway(a Away) (struct{}, error) {
+func prepareAway(a Away, lives *alive) (struct{}, error) {
 	if err := checkAway(a.Dir); err != nil {
 		return struct{}{}, err
 	}
@@ -92,7 +92,7 @@ func prepareAway(a Away) (struct{}, error) {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "make the job's directory for its target: %w", err)
 	}
 	if a.Execution.Transfer {
-		if err := a.unpack(s); err != nil {
+		if err := a.unpack(s, lives); err != nil {
 			return struct{}{}, ofSandbox(err)
 		}
 	}
@@ -101,7 +101,7 @@ func prepareAway(a Away) (struct{}, error) {
 		err = errors.Join(s.WriteAd(a.Execution.Ad), s.Remember())
 	}
 	if err == nil && a.Spool != nil {
-		if err := a.packs(s); err != nil {
+		if err := a.packs(s, lives); err != nil {
 			return struct{}{}, err
 		}
 	}
@@ -119,14 +119,14 @@ func prepareAway(a Away) (struct{}, error) {
 }
 
 // unpack puts the job's inputs into its directory.
-func (a *Away) unpack(s sandbox.Sandbox) error {
+func (a *Away) unpack(s sandbox.Sandbox, lives *alive) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	packed := make(chan error, 1)
 	go func() {
-		_, err := packInputs(a.Inputs, w)
+		_, err := packInputs(a.Inputs, lives.writer(w))
 		w.Close()
 		packed <- err
 	}()
@@ -205,14 +205,14 @@ func awayAt(dir string) (a Away, err error) {
 	return a, nil
 }
 
-func concludeAway(dir string) (c Concluded, err error) {
+func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	a, err := awayAt(dir)
 	if err != nil {
 		return c, err
 	}
 	s := a.sandbox()
 	if a.Spool != nil {
-		if s, err = a.back(); err != nil {
+		if s, err = a.back(lives); err != nil {
 			return c, err
 		}
 	}
@@ -241,7 +241,7 @@ func concludeAway(dir string) (c Concluded, err error) {
 		_, err := s.Collect(w, x, sandbox.Limits{})
 		collected <- err
 	}()
-	c.Staged, err = stageOutputs(a.Outputs, r)
+	c.Staged, err = stageOutputs(a.Outputs, lives.reader(r))
 	if err != nil {
 		io.Copy(io.Discard, r)
 		<-collected

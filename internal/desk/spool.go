@@ -37,7 +37,7 @@ func (p *Spool) travels(x *wire.Execution) *target.Spooled {
 }
 
 // packs makes of the job's directory what goes to its target.
-func (a *Away) packs(s sandbox.Sandbox) error {
+func (a *Away) packs(s sandbox.Sandbox, lives *alive) error {
 	entries, err := os.ReadDir(s.Work())
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (a *Away) packs(s sandbox.Sandbox) error {
 		return err
 	}
 	defer f.Close()
-	out := bufio.NewWriterSize(f, 1<<16)
+	out := bufio.NewWriterSize(lives.writer(f), 1<<16)
 	t := tar.NewWriter(out)
 	err = packed{name: ".", path: s.Work()}.write(t)
 	if err == nil {
@@ -84,7 +84,7 @@ const backName = "back"
 
 // back is what has come back of a job, unpacked; [grid.NotFound] when nothing has, and what has
 // not come whole goes, to be fetched again.
-func (a *Away) back() (sandbox.Sandbox, error) {
+func (a *Away) back(lives *alive) (sandbox.Sandbox, error) {
 	whole := filepath.Join(a.Dir, backName)
 	s := sandbox.Sandbox{Dir: filepath.Join(whole, target.WorkName), User: sandbox.Self()}
 	if _, err := os.Lstat(whole); err == nil {
@@ -103,7 +103,7 @@ func (a *Away) back() (sandbox.Sandbox, error) {
 	if err != nil {
 		return s, err
 	}
-	r, err := target.Left(f, info.Size())
+	r, err := target.Left(lives.readerAt(f), info.Size())
 	if grid.CodeOf(err) == grid.Unavailable {
 		return s, errors.Join(err, os.Remove(at))
 	}
