@@ -62,7 +62,7 @@ var kinds = []struct {
 	{"condor", false, newCondor, nil, nil},
 	{"condor-spool", true, newCondor, nil, nil},
 	{"gridburst", false, newPeer, []string{"submit.admitted", "submit.durable", "act.before", "act.after", "dispatch.place.after", "worker.order.after"}, nil},
-	{"gridburst-spool", true, newPeer, []string{"submit.durable", "transfer.inputs.before", "desk.stage.manifest", "transfer.outputs.after", "desk.commit.one", "takeover.commit.before", "takeover.commit.after"}, []string{"route.fetch"}}, // what comes back is in place
+	{"gridburst-spool", true, newPeer, []string{"submit.durable", "transfer.inputs.before", "desk.stage.manifest", "transfer.outputs.after", "desk.commit.one", "takeover.commit.before", "takeover.commit.after"}, []string{"route.fetch", "desk.spool.command"}}, // what comes back is in place
 }
 
 // A schedd, or a desk of its, that is killed at any instant of a routed job's life loses
@@ -73,7 +73,7 @@ func TestADeathOfTheScheddLosesNoRoutedJob(t *testing.T) {
 	// Most of each is waiting: more at one time than there are CPUs.
 	var all sync.WaitGroup
 	defer all.Wait()
-	turns := make(chan struct{}, 6)
+	turns := make(chan struct{}, 8)
 	for _, k := range kinds {
 		passed := k.passed
 		if !k.spool {

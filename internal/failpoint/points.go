@@ -172,6 +172,7 @@ var Points = []Point{
 	{Name: "route.fetch.before", Of: Schedd, When: "a job is over at its target, and what it left is about to be fetched", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "route.fetch.after", Of: Schedd, When: "what a job left at its target is here, and nobody has looked whether it is whole", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "desk.spool.packed", Of: Desk, When: "the inputs of a job are packed that travel, and nothing else of it is there for its target", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
+	{Name: "desk.spool.command", Of: Desk, When: "a command has begun with which files of a job travel", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "desk.spool.back", Of: Desk, When: "what has come back of a job is unpacked beside its place", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "route.end.before", Of: Schedd, When: "a job is over at its target, its outputs are staged, and the ledger does not know", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "route.end.after", Of: Schedd, When: "a job is over at its target, and its outputs are about to be put in place", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
