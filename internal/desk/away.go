@@ -130,10 +130,13 @@ func (a *Away) unpack(s sandbox.Sandbox, lives *alive) error {
 		w.Close()
 		packed <- err
 	}()
-	_, err = s.Unpack(r, sandbox.Limits{})
+	n, err := s.Unpack(r, sandbox.Limits{})
 	r.Close()
 	if perr := <-packed; perr != nil && !errors.Is(perr, os.ErrClosed) && err == nil {
 		err = perr
+	}
+	if err == nil {
+		err = a.Spool.fits(n)
 	}
 	return err
 }
@@ -212,7 +215,10 @@ func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	}
 	s := a.sandbox()
 	if a.Spool != nil {
-		if s, err = a.back(lives); err != nil {
+		var end func()
+		s, end, err = a.back(lives)
+		defer end()
+		if err != nil {
 			return c, err
 		}
 	}

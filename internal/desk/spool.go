@@ -23,7 +23,7 @@ import (
 //
 //	.gb-.../inputs.tar   what goes there, with job.sh
 //	.gb-.../outputs      what has come back
-//	.gb-.../back/work/   that, unpacked, whole: as a shared directory would be
+//	.gb-.../back.../     that, unpacked while it is looked at
 type Spool struct {
 	MaxInput  int64 `json:"max_input,omitempty"`  // bytes; 0: no bound
 	MaxOutput int64 `json:"max_output,omitempty"` // likewise
@@ -64,74 +64,72 @@ func (a *Away) packs(s sandbox.Sandbox, lives *alive) error {
 	if err != nil {
 		return grid.Errorf(codeOfPath(err), "pack the job's inputs for its target: %w", err)
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if size, most := info.Size(), a.Spool.MaxInput; most > 0 && size > most+slack {
-		return grid.Errorf(grid.TooLarge, "its inputs are %s: at most %s may travel (max_transfer_input_mb)", grid.FormatSize(size), grid.FormatSize(most))
-	}
 	failpoint.Hit("desk.spool.packed")
 	// The target has them from now on.
 	return os.RemoveAll(s.Work())
 }
 
-// slack is what the form of an archive adds at most to files that are counted by their sizes.
-const slack = 64 << 10
-
-// backName is the directory of what has come back.
-const backName = "back"
-
-// back is what has come back of a job, unpacked; [grid.NotFound] when nothing has, and what has
-// not come whole goes, to be fetched again.
-func (a *Away) back(lives *alive) (sandbox.Sandbox, error) {
-	whole := filepath.Join(a.Dir, backName)
-	s := sandbox.Sandbox{Dir: filepath.Join(whole, target.WorkName), User: sandbox.Self()}
-	if _, err := os.Lstat(whole); err == nil {
-		return s, nil
+// fits reports an error if the inputs, of so many bytes, may not travel.
+func (p *Spool) fits(size int64) error {
+	if p == nil || p.MaxInput <= 0 || size <= p.MaxInput {
+		return nil
 	}
+	return grid.Errorf(grid.TooLarge, "its inputs are %s: at most %s may travel (max_transfer_input_mb)", grid.FormatSize(size), grid.FormatSize(p.MaxInput))
+}
+
+// backName begins the names of directories in which what has come back is unpacked.
+const backName = "back."
+
+// back unpacks what has come back of a job, as a shared directory would have it; end takes that
+// away. What was unpacked before counts for nothing: a power cut may have left half of it, where
+// what has come carries its digest. [grid.NotFound] when nothing has come, and what has not come
+// whole goes, to be fetched again.
+func (a *Away) back(lives *alive) (s sandbox.Sandbox, end func(), err error) {
+	end = func() {}
 	at := filepath.Join(a.Dir, target.OutputsName)
 	f, err := os.Open(at)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, grid.Errorf(grid.NotFound, "nothing has come back of job %s", a.Job)
+		return s, end, grid.Errorf(grid.NotFound, "nothing has come back of job %s", a.Job)
 	}
 	if err != nil {
-		return s, grid.Errorf(codeOfPath(err), "read what has come back: %w", err)
+		return s, end, grid.Errorf(codeOfPath(err), "read what has come back: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return s, err
+		return s, end, err
 	}
 	r, err := target.Left(lives.readerAt(f), info.Size())
 	if grid.CodeOf(err) == grid.Unavailable {
-		return s, errors.Join(err, os.Remove(at))
+		return s, end, errors.Join(err, os.Remove(at))
 	}
 	if err != nil {
-		return s, err
+		return s, end, err
 	}
-	// Whoever was given up and unpacks it still has a place of his own.
-	beside, err := os.MkdirTemp(a.Dir, backName+".*")
-	if err != nil {
-		return s, grid.Errorf(codeOfPath(err), "unpack what has come back: %w", err)
+	older, err := filepath.Glob(filepath.Join(a.Dir, backName+"*"))
+	for _, dir := range older {
+		err = errors.Join(err, os.RemoveAll(dir))
 	}
-	defer os.RemoveAll(beside)
-	coming := sandbox.Sandbox{Dir: filepath.Join(beside, backName), User: sandbox.Self()}
-	err = coming.Create()
+	dir := ""
 	if err == nil {
-		err = unpackBack(coming, r)
+		dir, err = os.MkdirTemp(a.Dir, backName)
+	}
+	if err != nil {
+		return s, end, grid.Errorf(codeOfPath(err), "unpack what has come back: %w", err)
+	}
+	end = func() { os.RemoveAll(dir) } // or it goes with the job's directory
+	come := sandbox.Sandbox{Dir: filepath.Join(dir, "come"), User: sandbox.Self()}
+	if err = come.Create(); err == nil {
+		err = unpackBack(come, r)
 	}
 	switch {
 	case noRoom(err):
-		return s, grid.Errorf(grid.NoSpace, "unpack what has come back: %w", err)
+		return s, end, grid.Errorf(grid.NoSpace, "unpack what has come back: %w", err)
 	case err != nil:
-		return s, ofSandbox(err)
+		return s, end, ofSandbox(err)
 	}
 	failpoint.Hit("desk.spool.back")
-	if err := os.Rename(coming.Dir, whole); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-		return s, grid.Errorf(codeOfPath(err), "unpack what has come back: %w", err)
-	}
-	return s, nil
+	return sandbox.Sandbox{Dir: come.Work(), User: sandbox.Self()}, end, nil
 }
 
 // noRoom reports whether there is no room for a file.

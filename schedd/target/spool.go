@@ -80,13 +80,16 @@ func (s *Spooled) pack(line func(string, ...any), w Work) {
 	}
 	line(`pack "$@" || { why=$(head -n 1 pack.log); rm -rf %s %s.new; fail %d 0 "what it left cannot be packed on the machine that the target gave: ${why:-the disk is full}"; }`, WorkName, OutputsName, grid.HoldOutput)
 	if s.MaxOutput > 0 {
-		line(`size=$(wc -c <%s)`, OutputsName)
+		line(`size=$(($(wc -c <%[1]s) - %[2]d * $(tar -tf %[1]s 2>/dev/null | wc -l)))`, OutputsName, overhead)
 		line(`[ $size -le %d ] || { rm -rf %s; fail %d 0 "what it left is $size bytes: at most %d may come back"; }`, s.MaxOutput+slack, WorkName, grid.HoldOutputSize, s.MaxOutput)
 	}
 }
 
-// slack is what the form of an archive adds to files at most that are counted by their sizes.
-const slack = 64 << 10
+// What the form of an archive adds at most: to each file, and to all.
+const (
+	overhead = 2048
+	slack    = 64 << 10
+)
 
 // sealed is how long the line is that ends what a spooled job has left.
 const sealed = int64(len("sha256 ")) + sha256.Size*2 + 1
