@@ -64,6 +64,7 @@ const (
 	bSteer                       // pool's name -> steering, of those that somebody steers
 	bTimetable                   // name; name, 0, slot(4) -> occurrence
 	bRouting                     // cluster(4) proc(4) -> routing, of jobs that a target has, or had and is to forget
+	bGang                        // cluster(4) proc(4) -> gang; cluster(4) proc(4) node(4) -> node of it
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -87,6 +88,7 @@ var stateBuckets = [...][]byte{
 	bBilled: []byte("billed"), bJournal: []byte("journal"), bSteer: []byte("steer"),
 	bTimetable: []byte("timetable"),
 	bRouting:   []byte("routing"),
+	bGang:      []byte("gang"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are
