@@ -138,6 +138,13 @@ func verdictOf(e *router.Explanation) verdict {
 	w := verdict{reason: "no_slot", help: e.Help()}
 	w.matter, _, _ = strings.Cut(e.String(), "\n")
 	switch {
+	case e.Nodes > 1 && e.Could > 0:
+		switch {
+		case e.Fit == e.Nodes:
+			w.reason, w.help = "next", ""
+		case e.Could == e.Nodes:
+			w.reason, w.help = "busy", "It helps to wait, or to add slots."
+		}
 	case e.Now > 0:
 		w.reason, w.help = "next", ""
 	case e.Busy > 0:
