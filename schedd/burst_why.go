@@ -11,6 +11,7 @@ import (
 	"gridburst/router"
 	"gridburst/router/burst"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
 )
 
 // stands is what stands between a job that waits and its start, beside the slots of the
@@ -47,7 +48,7 @@ func (p *dispatcher) stands(v *ledger.View, id grid.JobID, j *ledger.Job, g *rou
 	if e.Now > 0 && (e.Nodes < 2 || e.Fit == e.Nodes) {
 		return verdict{}
 	}
-	return p.bursts.why(v, c.Owner, g, e)
+	return p.bursts.why(v, c.Owner, g)
 }
 
 // limited is the limit that keeps a job from starting.
@@ -95,7 +96,7 @@ func (b *bursts) comes(v *ledger.View, claim uint32, now time.Time) verdict {
 }
 
 // why is what stands between a job and a machine for it, of those that could run it.
-func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group, e *router.Explanation) (w verdict) {
+func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group) (w verdict) {
 	if b.last == nil {
 		return w
 	}
@@ -111,7 +112,7 @@ func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group, e *router.Ex
 		}
 		fits = append(fits, r.Name)
 		x := b.stop(r, owner)
-		if few := b.tooFew(now, r, s, g, e); few.reason != "" {
+		if few := b.tooFew(now, r, s, g); few.reason != "" {
 			x = few
 		}
 		switch {
@@ -130,7 +131,7 @@ func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group, e *router.Ex
 
 // tooFew is the bound that keeps a pool from ever holding a job of several nodes, with what
 // the other slots hold of it.
-func (b *bursts) tooFew(now ad.Instant, r *Resource, s *burst.Shape, g *router.Group, e *router.Explanation) curb {
+func (b *bursts) tooFew(now ad.Instant, r *Resource, s *burst.Shape, g *router.Group) curb {
 	most := r.MaxVMs
 	if r.Burst.MaxVMs > 0 && (most <= 0 || r.Burst.MaxVMs < most) {
 		most = r.Burst.MaxVMs
@@ -138,8 +139,13 @@ func (b *bursts) tooFew(now ad.Instant, r *Resource, s *burst.Shape, g *router.G
 	if g.Nodes < 2 || most <= 0 {
 		return curb{}
 	}
-	need := g.Nodes - e.Could
-	if each := b.p.matcher.Holds(now, g, s.Class, s.Offer, g.Nodes); need <= 0 || most*each >= need {
+	need := g.Nodes
+	for _, slot := range b.p.d.pool.Slots(pool.Pooled, true) {
+		if w, ok := b.p.d.pool.Worker(slot.ID); ok && w.Info.Claim == 0 {
+			need -= b.p.matcher.Holds(now, g, slot.Class, slot.Total, need)
+		}
+	}
+	if each := b.p.matcher.Holds(now, g, s.Class, s.Offer, g.Nodes); most*each >= need {
 		return curb{}
 	}
 	return curb{
