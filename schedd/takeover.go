@@ -142,7 +142,6 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		t.done(ctx, o, owner, out) // nobody wants them any more
 		return
 	}
-	failpoint.Hit("takeover.commit.before")
 	if err := t.commit(ctx, owner, out); err != nil {
 		if code := grid.CodeOf(err); ctx.Err() != nil || code == grid.Unavailable || code == grid.Unknown {
 			t.later(ctx, o) // the files do not answer, or nobody knows: it may be repeated
@@ -153,7 +152,6 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		})
 		return
 	}
-	failpoint.Hit("takeover.commit.after")
 	if o.failed != nil {
 		a, _ := fromWorker(o.failed, "")
 		t.end(ctx, o, owner, out, a)
@@ -163,9 +161,14 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 }
 
 func (t *takeovers) commit(ctx context.Context, owner desk.Owner, out desk.Outputs) error {
+	failpoint.Hit("takeover.commit.before")
 	ctx, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	return t.d.desks.CommitOutputs(ctx, owner, out)
+	err := t.d.desks.CommitOutputs(ctx, owner, out)
+	if err == nil {
+		failpoint.Hit("takeover.commit.after")
+	}
+	return err
 }
 
 // later tries again after a while.

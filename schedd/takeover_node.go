@@ -3,6 +3,7 @@ package schedd
 import (
 	"context"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
 )
@@ -77,6 +78,7 @@ func (t *takeovers) close(ctx context.Context, o takeover, v *ledger.View, j *le
 	if err := t.d.desks.DropOutputs(limited, t.ownerOf(v, o.job), out); err != nil && ctx.Err() == nil {
 		t.d.log.WithError(err).WithField("job", o.job).Warn("staged outputs are left behind")
 	}
+	failpoint.Hit("takeover.close.before")
 	exit := g.Total()
 	a := ledger.AttemptReport{Job: o.job, Epoch: o.epoch, Kind: ledger.Taken, Exit: exit, Attrs: append(usageAttrs(&exit), committed(job)...)}
 	t.d.reports.add(ctx, report{AttemptReport: a, done: func(bool) { t.forget(o) }})
