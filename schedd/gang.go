@@ -50,16 +50,6 @@ func (p *dispatcher) gangOf(v *ledger.View, assign []router.Assignment, spots []
 	return g
 }
 
-// gangAttrs are what the ad of a job of several nodes learns from its placement beside what
-// that of any job does.
-func gangAttrs(where []string, uses []string) []ledger.Attr {
-	out := []ledger.Attr{{Name: "RemoteHosts", Expr: ad.Quote(strings.Join(where, ","))}}
-	if uses = slices.DeleteFunc(uses, func(u string) bool { return u == "" }); len(uses) > 0 {
-		out = append(out, ledger.Attr{Name: matchedLimits, Expr: ad.Quote(strings.Join(uses, ","))})
-	}
-	return out
-}
-
 // giveGang books the slots of a job of several nodes. On a worker that has more than one of
 // them they are one part: all are given back at once.
 func (p *dispatcher) giveGang(id grid.JobID, g *ledger.Gang, epoch, owner uint32, uses string) {

@@ -2,7 +2,9 @@ package schedd
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gridburst/internal/ad"
@@ -78,39 +80,42 @@ func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []rou
 // placement finds the spots for a job, and says what is proposed.
 func (p *dispatcher) placement(v *ledger.View, in *router.Input, job *placing) ledger.Placement {
 	a := &job.assign[0]
-	var where, uses []string
-	for i := range job.assign {
-		w, _ := p.d.pool.Worker(in.Slots[job.assign[i].Slot].ID)
-		job.spots[i] = spot{worker: w.ID, number: p.free(w.ID)}
-		p.take(w.ID, job.spots[i].number)
-		if i == 0 || a.Nodes > 0 {
-			where, uses = append(where, slotName(job.spots[i].number, w.Info.Name)), append(uses, job.assign[i].Uses)
-		}
-	}
+	where := p.spotFor(in, a, &job.spots[0])
 	out := ledger.Placement{
-		Job: a.Job.ID, Version: a.Job.Version, Kind: ledger.OnSlot, At: job.spots[0].worker, Where: where[0],
+		Job: a.Job.ID, Version: a.Job.Version, Kind: ledger.OnSlot, At: job.spots[0].worker, Where: where,
 		Attrs: []ledger.Attr{
 			{Name: "CpusProvisioned", Expr: strconv.FormatInt(a.Part.Cpus, 10)},
 			{Name: "DiskProvisioned", Expr: strconv.FormatInt(a.Part.DiskKB, 10)},
 			{Name: "MemoryProvisioned", Expr: strconv.FormatInt(a.Part.MemoryMB, 10)},
-			{Name: "RemoteHost", Expr: ad.Quote(where[0])},
+			{Name: "RemoteHost", Expr: ad.Quote(where)},
 		},
 	}
+	job.uses = a.Uses
 	if a.Nodes > 0 {
-		job.gang = p.gangOf(v, job.assign, job.spots)
-		out.Gang = job.gang
-		more := gangAttrs(where, uses)
-		out.Attrs = append(out.Attrs, more...)
-		if len(more) > 1 {
-			job.uses, _ = ad.Unquote(more[1].Expr)
+		hosts, uses := []string{where}, []string{a.Uses}
+		for i := 1; i < len(job.assign); i++ {
+			hosts, uses = append(hosts, p.spotFor(in, &job.assign[i], &job.spots[i])), append(uses, job.assign[i].Uses)
 		}
-	} else if job.uses = a.Uses; a.Uses != "" {
-		out.Attrs = append(out.Attrs, ledger.Attr{Name: matchedLimits, Expr: ad.Quote(a.Uses)})
+		job.gang = p.gangOf(v, job.assign, job.spots)
+		job.uses = strings.Join(slices.DeleteFunc(uses, func(u string) bool { return u == "" }), ",")
+		out.Gang = job.gang
+		out.Attrs = append(out.Attrs, ledger.Attr{Name: "RemoteHosts", Expr: ad.Quote(strings.Join(hosts, ","))})
+	}
+	if job.uses != "" {
+		out.Attrs = append(out.Attrs, ledger.Attr{Name: matchedLimits, Expr: ad.Quote(job.uses)})
 	}
 	if due, ok := p.due[a.Group]; ok {
 		out.Attrs = append(out.Attrs, ledger.Attr{Name: "DeferralTime", Expr: strconv.FormatInt(due.Unix(), 10)})
 	}
 	return out
+}
+
+// spotFor finds the spot for an assignment, and says where that is.
+func (p *dispatcher) spotFor(in *router.Input, a *router.Assignment, s *spot) (where string) {
+	w, _ := p.d.pool.Worker(in.Slots[a.Slot].ID)
+	s.worker, s.number = w.ID, p.free(w.ID)
+	p.take(w.ID, s.number)
+	return slotName(s.number, w.Info.Name)
 }
 
 // placed takes in what became of a placement: its epoch, or 0 when it was refused.
