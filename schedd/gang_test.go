@@ -14,6 +14,7 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
+	"gridburst/schedd/target/fake"
 )
 
 // node is one node of a job, as it was ordered from a worker.
@@ -404,4 +405,20 @@ func TestOutputsOfEachNodeAreItsOwn(t *testing.T) {
 			t.Errorf("%s is left behind", e.Name())
 		}
 	}
+}
+
+func TestARouteTakesNoJobOfSeveralNodes(t *testing.T) {
+	t.Parallel()
+	p := away(t, &fake.Target{Slots: 2}, toSlurm)
+	p.submit(several + "machine_count = 2\nqueue\n")
+	p.submit(p.sh("exit 0"))
+	p.until("2.0", "job_completed") // by then the other was looked at, too
+	if j, ok := p.live.d.ledger.View().Job(grid.JobID{Cluster: 1}); !ok || j.Status != grid.Idle || j.Epoch != 0 {
+		t.Fatalf("%+v", j)
+	}
+	why, err := p.Why(t.Context(), "1.0")
+	if err != nil || !strings.Contains(why.Text, "No route: a job of several nodes begins in this pool, or nowhere.") {
+		t.Fatal(why.Text, err)
+	}
+	nodes(t, map[*worker]int{p.worker("a"): 2})
 }
