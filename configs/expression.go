@@ -71,7 +71,10 @@ func macroOf(name string) string {
 	return ""
 }
 
-var roots = []string{"my", "target", "process", "cluster", "step", "row", "item", "local", "var"}
+// isNode reports whether a name is that of the number of a node, of a job of several.
+func isNode(t hcl.Traversal) bool { return t.RootName() == "node" && len(t) == 1 }
+
+var roots = []string{"my", "target", "process", "cluster", "step", "row", "item", "node", "local", "var"}
 
 // literally is text that is meant as it is.
 func (l *lowering) literally(s string) string {
@@ -110,6 +113,8 @@ func (l *lowering) nameAsText(e *hclsyntax.ScopeTraversalExpr) (string, bool) {
 	switch {
 	case macroOf(root) != "" || root == "item":
 		return l.macro(e), true
+	case isNode(e.Traversal):
+		return l.literally(submit.NodePlace), true
 	case root == "local" || root == "var":
 		v, ok := l.vars.value(e.Traversal)
 		if !ok {
@@ -384,6 +389,8 @@ func (l *lowering) name(e *hclsyntax.ScopeTraversalExpr) string {
 		return strings.ToUpper(root) + "." + l.field(name, e.SrcRange) + l.steps(t[2:], e.SrcRange)
 	case macroOf(root) != "":
 		return l.macro(e)
+	case isNode(t):
+		return ad.Quote(submit.NodePlace)
 	case root == "item":
 		return macro.Quoted(l.macro(e))
 	case root == "local" || root == "var":

@@ -1,15 +1,22 @@
 package router
 
-import "cmp"
+import (
+	"cmp"
+
+	"gridburst/internal/grid"
+)
 
 // Cycle assigns jobs to what is free. Owners who use little come first; within an
 // owner, jobs go by priority, then by age. Nice jobs come after all others. A job takes the slot that its Rank likes
 // best, among equals the one that it fills most. A job that finds nothing does not
-// hold up those behind it.
+// hold up those behind it, but for one of several nodes in its turn.
 func Cycle(in *Input, m *Matcher) Plan {
 	c := cycle{in: in, m: m, plan: Plan{Left: make([]int, len(in.Queues))}, limits: in.Limits.Clone()}
 	c.sortSlots()
 	c.sortQueues()
+	if in.Turn != (grid.JobID{}) {
+		c.reserve()
+	}
 	for {
 		o := c.next()
 		if o == nil {
@@ -152,7 +159,7 @@ func (c *cycle) placeAll(o *owner, j Job, g *Group) bool {
 			c.plan.Assign, o.usage = c.plan.Assign[:before], usage
 			return false
 		}
-		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part, Uses: uses})
+		c.plan.Assign = append(c.plan.Assign, Assignment{Job: j, Owner: o.id, Group: g.ID, Slot: slot, Part: part, Uses: uses, Nodes: g.Nodes})
 		o.usage += part.Cpus
 		if g.Nodes > 1 {
 			taken = append(taken, from)

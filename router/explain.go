@@ -19,6 +19,11 @@ type Explanation struct {
 	BadRequest  string    // a request that is no amount, with its value
 	Part        Resources // what is asked for
 	Most        Resources // the most that any slot has, each by itself
+
+	// Of a job of several nodes: how many it has, how many of them fit now, and would if all
+	// slots were empty; no more than it has.
+	Nodes, Fit, Could int
+	Turn              bool // what comes free is kept for it just now; the caller knows
 }
 
 // Clause is one part of a Requirements; all parts must be true.
@@ -31,13 +36,17 @@ type Clause struct {
 
 // Explain looks at each slot with the same evaluation that [Cycle] uses.
 func (m *Matcher) Explain(now ad.Instant, g *Group, slots []Slot) Explanation {
-	e := Explanation{Slots: len(slots)}
+	e := Explanation{Slots: len(slots), Nodes: g.Nodes}
 	clauses := clausesOf(g.Ad)
 	jobSide := make([]tally, len(clauses))
 	var slotSide []tally
 	var slotClauses []*ad.Expr
 	for i := range slots {
 		s := &slots[i]
+		if g.Nodes > 0 {
+			e.Fit = min(e.Fit+m.Holds(now, g, s.Class, s.Free, g.Nodes), g.Nodes)
+			e.Could = min(e.Could+m.Holds(now, g, s.Class, s.Total, g.Nodes), g.Nodes)
+		}
 		if m.Fit(now, g, s.Class, s.Free).OK {
 			e.Now++
 			continue

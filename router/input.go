@@ -35,8 +35,8 @@ type Group struct {
 	Ad   *ad.Ad // one of theirs, at least everything that matching looks at
 	Nice bool   // they give way to all others, whosever these are (nice_user)
 
-	// Nodes is how many slots each of them takes at once, a part of each, all or none; 0
-	// is one.
+	// Nodes is how many parts of slots each of them takes at once, all or none. Those that
+	// have nodes, if only one, say so; 0 is a job without, which takes one part.
 	Nodes int
 }
 
@@ -81,6 +81,10 @@ type Input struct {
 	Queues []Queue
 	Usage  map[uint32]int64 // by owner: cpus in use
 	Limits Limits           // what jobs that name limits may still take
+
+	// Turn is the job of several nodes whose turn it is: see [Turn]. The zero job: none's. Slots
+	// then has those too of which nothing is free, which might come free for it.
+	Turn grid.JobID
 }
 
 // Assignment gives a job its part of a slot. A job of several nodes has as many, one after
@@ -92,6 +96,7 @@ type Assignment struct {
 	Slot  int // index into Input.Slots
 	Part  Resources
 	Uses  string // what it takes of limits; empty: of none
+	Nodes int    // of a job of several nodes: of how many this is one; 0: of any other
 }
 
 // Plan is what a cycle proposes.
@@ -100,4 +105,6 @@ type Plan struct {
 	// Left, for each of Input.Queues, is how many of its jobs got nothing because
 	// nothing that is free now takes them.
 	Left []int
+	// Kept is how many parts of what is free now were kept for the job whose turn it is.
+	Kept int
 }

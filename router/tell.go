@@ -18,6 +18,8 @@ func (e *Explanation) String() string {
 	case e.BadRequest != "":
 		line("A request is not an amount: %s.", e.BadRequest)
 		return b.String()
+	case e.Nodes > 1 && e.Could > 0:
+		e.several(line)
 	case e.Now > 0:
 		line("%s would take it now: it is about to start, or others go first.", slots(e.Now, e.Slots))
 	case e.Busy > 0:
@@ -36,6 +38,28 @@ func (e *Explanation) String() string {
 		line("%s", help)
 	}
 	return b.String()
+}
+
+// several tells of a job of several nodes some of which the pool could take.
+func (e *Explanation) several(line func(string, ...any)) {
+	switch {
+	case e.Fit == e.Nodes:
+		line("It needs %d slots at once, and all of them fit now: it is about to start, or others go first.", e.Nodes)
+	case e.Could == e.Nodes:
+		line("It needs %d slots at once, %d %s now.", e.Nodes, e.Fit, fit(e.Fit))
+		if e.Turn {
+			line("It is its turn: what comes free is kept for it until all fit.")
+		}
+	default:
+		line("It needs %d slots at once, and %d %s even when all slots are empty.", e.Nodes, e.Could, fit(e.Could))
+	}
+}
+
+func fit(n int) string {
+	if n == 1 {
+		return "fits"
+	}
+	return "fit"
 }
 
 func clauses(b *strings.Builder, title string, list []Clause) {
@@ -64,6 +88,8 @@ func (e *Explanation) Help() string {
 	switch {
 	case e.Slots == 0:
 		return "It would help to start a worker: gworker on a machine that is to run jobs."
+	case e.Nodes > 1 && e.Could > 0 && e.Could < e.Nodes:
+		return fmt.Sprintf("It would help to add slots for %d more, or to ask for fewer nodes (machine_count).", e.Nodes-e.Could)
 	case e.Now > 0 || e.Busy > 0:
 		return ""
 	case e.BadRequest != "":

@@ -14,6 +14,7 @@ import (
 	"gridburst/router"
 	"gridburst/router/burst"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
 )
 
 // bursts is what the dispatcher knows of machines for jobs that the pool cannot run
@@ -173,6 +174,9 @@ func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error)
 	pl.in.Queues = b.p.within(pl.in.Now, pl.in.Queues, slices.Concat(slices.Collect(maps.Values(b.bound))...))
 	for _, q := range pl.in.Queues {
 		pl.waiting += len(q.Jobs)
+		if q.Group.Nodes > 0 && pl.in.Free == nil {
+			b.free(&pl.in)
+		}
 	}
 	b.foresee(pl)
 	if err := b.money(pl); err != nil {
@@ -327,6 +331,16 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 	}
 }
 
+// free is what the pool has free beside machines that burst: jobs of several nodes may begin
+// on both.
+func (b *bursts) free(in *burst.Input) {
+	for _, s := range b.p.d.pool.Slots(pool.Pooled, false) {
+		if w, ok := b.p.d.pool.Worker(s.ID); ok && w.Info.Claim == 0 {
+			in.Free = append(in.Free, s)
+		}
+	}
+}
+
 // demand is the waiting jobs that are bound to nothing, and wait for long enough.
 func (b *bursts) demand(in *burst.Input, v *ledger.View, queues []router.Queue, of []*Resource, now time.Time) {
 	wait := time.Duration(1 << 62)
@@ -471,10 +485,13 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 		Where: "a machine of " + r.Name, Reason: pl.whyWanted(&w),
 		Told: true, Terms: r.terms(), Owner: w.Owner, Purses: purses, Inputs: b.inputs(pl, &w),
 	}
-	ids := make([]grid.JobID, len(jobs))
-	for i, j := range jobs {
+	var ids []grid.JobID
+	for _, j := range jobs {
+		if of, _ := pl.view.Cluster(j.ID.Cluster); of.Universe == grid.Parallel {
+			continue // it waits for all of its machines: each decision counts anew what is there and on its way
+		}
 		c.Bind = append(c.Bind, ledger.Binding{Job: j.ID, Version: j.Version})
-		ids[i] = j.ID
+		ids = append(ids, j.ID)
 	}
 	if failpoint.IntentLate {
 		b.makeEarly(ctx, r)

@@ -9,7 +9,9 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/router"
+	"gridburst/router/burst"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/pool"
 )
 
 // stands is what stands between a job that waits and its start, beside the slots of the
@@ -43,7 +45,7 @@ func (p *dispatcher) stands(v *ledger.View, id grid.JobID, j *ledger.Job, g *rou
 	if j.Place == ledger.ForClaim {
 		return p.bursts.comes(v, j.At, now)
 	}
-	if e.Now > 0 {
+	if e.Now > 0 && (e.Nodes < 2 || e.Fit == e.Nodes) {
 		return verdict{}
 	}
 	return p.bursts.why(v, c.Owner, g)
@@ -110,6 +112,9 @@ func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group) (w verdict) 
 		}
 		fits = append(fits, r.Name)
 		x := b.stop(r, owner)
+		if few := b.tooFew(now, r, s, g); few.reason != "" {
+			x = few
+		}
 		switch {
 		case x.reason == "":
 		case w.matter == "":
@@ -122,6 +127,32 @@ func (b *bursts) why(v *ledger.View, owner uint32, g *router.Group) (w verdict) 
 		w.also = append(w.also, "Machines of "+strings.Join(fits, ", ")+" could run it; none is started for it as long as slots that are busy are expected to be free sooner than one could be up.")
 	}
 	return w
+}
+
+// tooFew is the bound that keeps a pool from ever holding a job of several nodes, with what
+// the other slots hold of it.
+func (b *bursts) tooFew(now ad.Instant, r *Resource, s *burst.Shape, g *router.Group) curb {
+	most := r.MaxVMs
+	if r.Burst.MaxVMs > 0 && (most <= 0 || r.Burst.MaxVMs < most) {
+		most = r.Burst.MaxVMs
+	}
+	if g.Nodes < 2 || most <= 0 {
+		return curb{}
+	}
+	need := g.Nodes
+	for _, slot := range b.p.d.pool.Slots(pool.Pooled, true) {
+		if w, ok := b.p.d.pool.Worker(slot.ID); ok && w.Info.Claim == 0 {
+			need -= b.p.matcher.Holds(now, g, slot.Class, slot.Total, need)
+		}
+	}
+	if each := b.p.matcher.Holds(now, g, s.Class, s.Offer, g.Nodes); most*each >= need {
+		return curb{}
+	}
+	return curb{
+		reason: reasonFull,
+		text:   fmt.Sprintf("It needs %d slots at once, and %s may have %d machines (max_vms), which do not hold them: it can never begin there.", g.Nodes, r.Name, most),
+		help:   "It would help to ask for fewer nodes (machine_count), or to have max_vms raised.",
+	}
 }
 
 // stop is what keeps a pool from having one more machine for an owner's jobs, as of the

@@ -323,7 +323,7 @@ func (c *checkpoints) place(ctx context.Context, s *savedCheckpoint, from string
 		number = job.Int(checkpointNumber, 0) + 1
 	}
 	counted, err := c.d.reports.said(ctx, ledger.AttemptReport{
-		Job: s.id, Epoch: s.epoch, Kind: ledger.Saved, Where: c.d.slotOf(s.id, ""),
+		Job: s.id, Epoch: s.epoch, Kind: ledger.Saved, Where: c.d.slotOf(s.id, s.epoch, s.worker, ""),
 		Attrs: []ledger.Attr{
 			{Name: spooledCheckpoint, Expr: ad.Quote(s.name())},
 			{Name: checkpointNumber, Expr: strconv.FormatInt(number, 10)},

@@ -3,7 +3,6 @@ package schedd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"gridburst/internal/ad"
-	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/router"
 	"gridburst/schedd/idle"
@@ -28,6 +26,8 @@ type dispatcher struct {
 	index   *idle.Index
 	matcher *router.Matcher
 	at      map[grid.JobID]spot
+	gangs   map[grid.JobID][]spot   // of jobs of several nodes: all of them, node 0 also in at
+	turn    grid.JobID              // the job of several nodes that slots are kept free for
 	numbers map[uint32]map[int]bool // by worker: numbers of slots in use
 	running map[uint32]int          // by owner: their attempts on slots
 	seen    uint64                  // events up to here have been followed
@@ -45,6 +45,7 @@ type spot struct {
 	epoch  uint32
 	number int // of the dynamic slot
 	owner  uint32
+	told   orderKind // of a node of a gang: one more than the kind of the order to end; 0: none
 }
 
 // recheck is how often jobs are planned though nothing has happened: Requirements
@@ -108,7 +109,7 @@ func (p *dispatcher) sooner(d time.Duration) time.Duration {
 func (p *dispatcher) rebuild() {
 	v := p.d.ledger.View()
 	p.seen = v.Index
-	p.at = map[grid.JobID]spot{}
+	p.at, p.gangs = map[grid.JobID]spot{}, map[grid.JobID][]spot{}
 	p.numbers = map[uint32]map[int]bool{}
 	p.running = map[uint32]int{}
 	p.due = map[uint32]time.Time{}
@@ -163,14 +164,22 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	here := ok && j.Place == ledger.OnSlot
 	old, tracked := p.at[id]
 	if tracked && (!here || old.worker != j.At || old.epoch != j.Epoch) {
-		p.d.pool.Take(old.worker, id, old.epoch, time.Now())
-		p.bursts.gaveBack(old.worker, id.Cluster)
-		delete(p.numbers[old.worker], old.number)
+		if p.gangs[id] != nil {
+			p.leaveGang(id)
+		} else {
+			p.d.pool.Take(old.worker, id, old.epoch, time.Now())
+			p.bursts.gaveBack(old.worker, id.Cluster)
+			delete(p.numbers[old.worker], old.number)
+		}
 		delete(p.at, id)
 		p.running[old.owner]--
 		tracked = false
 	}
 	if !here {
+		return
+	}
+	if j.Flags&ledger.Several != 0 {
+		p.trackGang(v, id, &j)
 		return
 	}
 	if !tracked {
@@ -180,14 +189,27 @@ func (p *dispatcher) track(v *ledger.View, id grid.JobID) {
 	if j.Status == grid.Idle && !tracked { // the one who placed it has sent the order already
 		p.d.conns.start(j.At, id, j.Epoch)
 	}
-	p.d.conns.end(j.At, id, &j)
+	p.d.conns.end(j.At, id, j.Epoch, &j, nil)
 }
 
 // suspend tells workers which jobs of a run are to stand still.
 func (p *dispatcher) suspend(v *ledger.View, r grid.Run) {
 	for s := range v.Stretches(r) {
 		if s.Job.Place == ledger.OnSlot {
-			p.d.conns.suspend(s.Job.At, s.Run.First(), &s.Job)
+			p.suspendOne(v, s.Run.First(), &s.Job)
+		}
+	}
+}
+
+func (p *dispatcher) suspendOne(v *ledger.View, id grid.JobID, j *ledger.Job) {
+	g, ok := v.Gang(id)
+	if !ok || j.Flags&ledger.Several == 0 {
+		p.d.conns.suspend(j.At, id, j.Epoch, j)
+		return
+	}
+	for i := range g.Nodes {
+		if g.Nodes[i].Alive() {
+			p.d.conns.suspend(g.Nodes[i].Worker, id, grid.NodeEpoch(j.Epoch, i), j)
 		}
 	}
 }
@@ -196,11 +218,16 @@ func (p *dispatcher) give(id grid.JobID, s spot, part pool.Part) {
 	s.owner = part.Owner
 	p.running[s.owner]++
 	p.at[id] = s
-	if p.numbers[s.worker] == nil {
-		p.numbers[s.worker] = map[int]bool{}
-	}
-	p.numbers[s.worker][s.number] = true
+	p.take(s.worker, s.number)
 	p.d.pool.Give(s.worker, id, part, time.Now())
+}
+
+// take notes that a number of a slot of a worker is in use.
+func (p *dispatcher) take(worker uint32, number int) {
+	if p.numbers[worker] == nil {
+		p.numbers[worker] = map[int]bool{}
+	}
+	p.numbers[worker][number] = true
 }
 
 // partOf reads what a placed job has been given, from its ad.
@@ -241,7 +268,7 @@ func (p *dispatcher) plan(ctx context.Context) error {
 		p.look(p.index.Rebuild(p.d.ledger.View()))
 	}
 	if p.index.Len() == 0 {
-		p.wake = time.Time{}
+		p.wake, p.turn = time.Time{}, grid.JobID{}
 		_, err := p.burst(ctx, nil)
 		return err
 	}
@@ -257,7 +284,10 @@ func (p *dispatcher) plan(ctx context.Context) error {
 	v := p.d.ledger.View()
 	queues, _ := p.index.Queues(v, min(limit, maxPlan))
 	queues = p.eligible(queues)
-	vanilla := router.Input{Now: ad.At(time.Now()), Slots: slots, Usage: p.d.pool.Usage()}
+	if p.turn = p.turnOf(v, queues); p.turn != (grid.JobID{}) {
+		slots = p.d.pool.Serving() // what is full may come free for it
+	}
+	vanilla := router.Input{Now: ad.At(time.Now()), Slots: slots, Usage: p.d.pool.Usage(), Turn: p.turn}
 	local := router.Input{Now: vanilla.Now, Slots: locals, Usage: vanilla.Usage}
 	for _, q := range queues {
 		if q.Group.Ad.Int("JobUniverse", 0) == int64(grid.Local) {
@@ -304,84 +334,6 @@ func (p *dispatcher) burst(ctx context.Context, queues []router.Queue) (decided 
 	return true, p.bursts.plan(ctx, queues)
 }
 
-// maxPlan bounds one plan, so that its command is no larger than an entry may be.
-const maxPlan = 1000
-
-// place proposes a plan, and tells the workers of what was accepted.
-func (p *dispatcher) place(ctx context.Context, in *router.Input, plan router.Plan) error {
-	plan.Assign = plan.Assign[:min(len(plan.Assign), p.room())]
-	for len(plan.Assign) > 0 {
-		now := plan.Assign[:min(len(plan.Assign), maxPlan)]
-		plan.Assign = plan.Assign[len(now):]
-		if err := p.propose(ctx, in, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *dispatcher) propose(ctx context.Context, in *router.Input, assign []router.Assignment) error {
-	list := make([]ledger.Placement, len(assign))
-	spots := make([]spot, len(assign))
-	for i, a := range assign {
-		w, _ := p.d.pool.Worker(in.Slots[a.Slot].ID)
-		spots[i] = spot{worker: w.ID, number: p.free(w.ID)}
-		if p.numbers[w.ID] == nil {
-			p.numbers[w.ID] = map[int]bool{}
-		}
-		p.numbers[w.ID][spots[i].number] = true
-		where := fmt.Sprintf("slot1_%d@%s", spots[i].number, w.Info.Name)
-		list[i] = ledger.Placement{
-			Job: a.Job.ID, Version: a.Job.Version, Kind: ledger.OnSlot, At: w.ID, Where: where,
-			Attrs: []ledger.Attr{
-				{Name: "CpusProvisioned", Expr: strconv.FormatInt(a.Part.Cpus, 10)},
-				{Name: "DiskProvisioned", Expr: strconv.FormatInt(a.Part.DiskKB, 10)},
-				{Name: "MemoryProvisioned", Expr: strconv.FormatInt(a.Part.MemoryMB, 10)},
-				{Name: "RemoteHost", Expr: ad.Quote(where)},
-			},
-		}
-		if a.Uses != "" {
-			list[i].Attrs = append(list[i].Attrs, ledger.Attr{Name: matchedLimits, Expr: ad.Quote(a.Uses)})
-		}
-		if due, ok := p.due[a.Group]; ok {
-			list[i].Attrs = append(list[i].Attrs, ledger.Attr{Name: "DeferralTime", Expr: strconv.FormatInt(due.Unix(), 10)})
-		}
-	}
-	failpoint.Hit("dispatch.place.before")
-	r, err := p.d.propose(ctx, &ledger.Place{List: list})
-	if err != nil {
-		return err
-	}
-	failpoint.Hit("dispatch.place.after")
-	for i, epoch := range r.Value.([]uint32) {
-		a := &assign[i]
-		if epoch == 0 {
-			delete(p.numbers[spots[i].worker], spots[i].number) // stale: the events will tell
-			continue
-		}
-		if j, ok := p.d.ledger.View().Job(a.Job.ID); ok && j.Status == grid.Idle {
-			p.d.c.Telemetry.Placed(max(time.Since(time.UnixMilli(j.Entered)), 0))
-		}
-		spots[i].epoch = epoch
-		p.give(a.Job.ID, spots[i], pool.Part{Epoch: epoch, Owner: a.Owner, Uses: a.Uses, Resources: a.Part})
-		p.d.conns.start(spots[i].worker, a.Job.ID, epoch)
-	}
-	return nil
-}
-
-// attemptsOn are the attempts that a worker should have, by the view.
-func (p *dispatcher) attemptsOn(v *ledger.View, worker uint32) (ids []grid.JobID) {
-	for id, s := range p.at {
-		if s.worker != worker {
-			continue
-		}
-		if j, ok := v.Job(id); ok && j.Place == ledger.OnSlot && j.At == worker {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // explain is the answer for one job, from the evaluation that plans, and what else stands
 // before its start: what it is late for, limits, and the machines to come.
 func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Explanation, before verdict, err error) {
@@ -397,6 +349,7 @@ func (p *dispatcher) explain(ctx context.Context, id grid.JobID) (e router.Expla
 		}
 		p.d.pool.Look(p.index.Looks())
 		e = p.matcher.Explain(ad.At(time.Now()), g, p.d.pool.Slots(kind, true))
+		e.Turn = p.turn == id
 		if j, ok := v.Job(id); ok {
 			before = p.stands(v, id, &j, g, &e)
 		}

@@ -17,13 +17,15 @@ import (
 // any more.
 func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Start, error) {
 	v := d.ledger.View()
-	j, ok := v.Job(id)
-	if !ok || j.Place != ledger.OnSlot || j.At != worker || j.Epoch != epoch || j.Status != grid.Idle {
+	j, node, ok := v.OnSlot(id, epoch, worker)
+	g, _ := v.Gang(id)
+	switch {
+	case !ok, node == nil && j.Status != grid.Idle, node != nil && (node.State != ledger.GangWaits || !g.Wants(&j)):
 		return nil, nil
 	}
 	c, _ := v.Cluster(id.Cluster)
 	owner, _ := v.Owner(c.Owner)
-	job, err := d.ads.Job(v, id)
+	job, err := d.attemptAd(v, id, epoch, node)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,9 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	x.Owner = wire.Owner{Name: owner.Name, UID: owner.UID, GID: owner.GID}
 	x.KillSig, x.KillMS, x.LeaseMS = submit.Signal(job.Text("KillSig")), job.Int("JobMaxVacateTime", 0)*1000, d.leaseOf(job)
 	x.Cpus, x.MemoryMB, x.DiskKB = int32(job.Int("CpusProvisioned", 1)), job.Int("MemoryProvisioned", 0), job.Int("DiskProvisioned", 0)
-	if x.Transfer {
+	if node != nil {
+		x.Nodes, x.Env = int32(len(g.Nodes)), tellHosts(x.Env, v, g)
+	} else if x.Transfer {
 		x.Checkpoint = checkpointOf(job)
 	}
 	s := &wire.Start{Job: id, Epoch: epoch, Execution: x}

@@ -216,7 +216,17 @@ func (h *hour) work(id grid.JobID, j *ledger.Job) {
 	default:
 		return
 	}
-	h.propose(&ledger.Report{List: []ledger.AttemptReport{report}})
+	reports := []ledger.AttemptReport{report}
+	if g, ok := h.d.ledger.View().Gang(id); ok {
+		for i := range g.Nodes[1:] {
+			report.Epoch = grid.NodeEpoch(j.Epoch, i+1)
+			reports = append(reports, report)
+		}
+		if report.Kind == ledger.Ended {
+			reports = append(reports, ledger.AttemptReport{Job: id, Epoch: j.Epoch, Kind: ledger.Taken, Verdict: ledger.Complete})
+		}
+	}
+	h.propose(&ledger.Report{List: reports})
 }
 
 // clean removes what waits, and goes on until no machine is left.

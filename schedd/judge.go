@@ -65,8 +65,11 @@ func exited(job *ad.Ad, j *ledger.Job, a *ledger.AttemptReport) {
 	}
 }
 
-// given notes in an exit what the attempt had of its slot.
+// given notes in an exit what the attempt had of its slot, unless that is known.
 func given(x *ledger.Exit, job *ad.Ad) {
+	if x.Cpus != 0 {
+		return
+	}
 	x.Cpus, x.MemoryMB, x.DiskKB = job.Int("CpusProvisioned", 0), job.Int("MemoryProvisioned", 0), job.Int("DiskProvisioned", 0)
 }
 

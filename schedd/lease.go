@@ -45,14 +45,31 @@ func (d *Daemon) watchLeases(ctx context.Context) error {
 					name = known.Name // it has not come since a restart
 				}
 				for job, part := range w.Jobs {
-					d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
-						Job: job, Epoch: part.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateReconnect,
-						Reason: "its worker " + name + " was not heard for " + silent.Round(time.Second).String(),
-					}})
+					for _, epoch := range d.epochsOn(w.ID, job, part.Epoch) {
+						d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
+							Job: job, Epoch: epoch, Kind: ledger.Vanished, Vacate: grid.VacateReconnect,
+							Reason: "its worker " + name + " was not heard for " + silent.Round(time.Second).String(),
+						}})
+					}
 				}
 			}
 		}
 	}
+}
+
+// epochsOn are the epochs of what a job has on a worker: that of its attempt, or of each of
+// its nodes there.
+func (d *Daemon) epochsOn(worker uint32, job grid.JobID, epoch uint32) (out []uint32) {
+	g, ok := d.ledger.View().Gang(job)
+	if !ok || g.Epoch != epoch {
+		return []uint32{epoch}
+	}
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.Worker == worker && n.State != ledger.GangOver {
+			out = append(out, grid.NodeEpoch(epoch, i))
+		}
+	}
+	return out
 }
 
 // forgetWorker is how long a worker that is gone and holds nothing is shown.

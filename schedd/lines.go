@@ -120,6 +120,7 @@ func loggable(t ledger.EventType) bool {
 	switch t {
 	case ledger.JobSubmitted, ledger.JobPlaced, ledger.JobStarted, ledger.JobCompleted, ledger.JobRequeued, ledger.JobHeld, ledger.JobReleased,
 		ledger.JobRemoved, ledger.JobLeft, ledger.JobSuspended, ledger.JobContinued, ledger.JobSkipped, ledger.JobSaved, ledger.JobEdited,
+		ledger.NodeStarted, ledger.NodeEnded,
 		ledger.FactoryBegun, ledger.FactoryPaused, ledger.FactoryResumed, ledger.FactoryEnded,
 		ledger.GridAccepted, ledger.GridUnreached, ledger.GridReached, ledger.GridUnseen, ledger.GridSeen:
 		return true
@@ -305,7 +306,18 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 	case ledger.GridSeen:
 		return one(&userlog.StatusKnown{})
 	case ledger.JobStarted:
+		if e.Text == ledger.GangHost {
+			return one(&userlog.Execute{Host: ledger.GangHost})
+		}
 		return one(executing(e.Text, job))
+	case ledger.NodeStarted:
+		x := executing(e.Text, job)
+		return one(&userlog.NodeExecute{Node: int64(e.Node), Host: x.Host, Slot: x.Slot, Props: x.Props})
+	case ledger.NodeEnded:
+		x := terminated(e.Exit, job)
+		return one(&userlog.NodeTerminated{
+			Node: int64(e.Node), Exit: x.Exit, Run: x.Run, Total: x.Total, RunMoved: x.RunMoved, TotalMoved: x.TotalMoved, Resources: x.Resources,
+		})
 	case ledger.JobCompleted:
 		return append(imageSize(e.Exit), terminated(e.Exit, job))
 	case ledger.JobRequeued:

@@ -104,7 +104,9 @@ func (r *reports) propose(ctx context.Context, list []report) error {
 	c := &ledger.Report{List: make([]ledger.AttemptReport, len(list))}
 	for i := range list {
 		a := &list[i].AttemptReport
-		if (a.Kind == ledger.Ended && a.Verdict != ledger.TakeOver || a.Kind == ledger.Taken) && a.Verdict != ledger.Park {
+		j, _ := v.Job(a.Job)
+		node := j.Flags&ledger.Several != 0 && a.Kind == ledger.Ended // which decides nothing by itself
+		if !node && (a.Kind == ledger.Ended && a.Verdict != ledger.TakeOver || a.Kind == ledger.Taken) && a.Verdict != ledger.Park {
 			r.d.judge(v, a)
 		}
 		if a.Kind == ledger.Stopped || a.Kind == ledger.Vanished {
@@ -168,7 +170,7 @@ func fromWorker(w *wire.Report, host string) (a ledger.AttemptReport, ok bool) {
 
 // stagedAttr keeps, while a job's outputs are being put in place, which stream they
 // are.
-const stagedAttr = "StagedOutputs"
+const stagedAttr = ledger.StagedAttr
 
 func usageAttrs(x *ledger.Exit) []ledger.Attr {
 	seconds := func(ms int64) string { return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64) }

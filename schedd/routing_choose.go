@@ -182,8 +182,8 @@ func routedBy(r *route.Route, made *ad.Ad, id grid.JobID, version uint32) ledger
 func (c *chooser) waiting(v *ledger.View, queues []router.Queue) (ids []grid.JobID) {
 	var all []*router.Queue
 	for i := range queues {
-		if u := queues[i].Group.Ad.Int("JobUniverse", 0); u == int64(grid.Local) || u == int64(grid.Scheduler) {
-			continue
+		if u := queues[i].Group.Ad.Int("JobUniverse", 0); u == int64(grid.Local) || u == int64(grid.Scheduler) || u == int64(grid.Parallel) {
+			continue // in this pool, or nowhere
 		}
 		queues[i].Jobs = slices.DeleteFunc(slices.Clone(queues[i].Jobs), func(j router.Job) bool {
 			r, ok := v.Job(j.ID)

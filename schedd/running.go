@@ -34,7 +34,7 @@ func (p *dispatcher) eligible(queues []router.Queue) []router.Queue {
 			timed := ad.New(1)
 			timed.Chain(g.Ad)
 			timed.SetInt("DeferralTime", due.Unix())
-			queues[i].Group = &router.Group{ID: g.ID, Ad: timed}
+			queues[i].Group = &router.Group{ID: g.ID, Ad: timed, Nice: g.Nice, Nodes: g.Nodes}
 		}
 	}
 	if most := p.d.config().MaxRunningPerOwner; most > 0 {

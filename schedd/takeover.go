@@ -32,12 +32,16 @@ type takeover struct {
 	worker uint32
 	sha256 string
 	failed *wire.Report // the job is to be held, with this reason
+	closes bool         // all nodes of the job are over, and it is to end
 }
 
 type takeoverKey struct {
-	job   grid.JobID
-	epoch uint32
+	job    grid.JobID
+	epoch  uint32
+	closes bool
 }
+
+func (o *takeover) key() takeoverKey { return takeoverKey{o.job, o.epoch, o.closes} }
 
 func newTakeovers(d *Daemon) *takeovers {
 	return &takeovers{d: d, in: make(chan takeover, 4096), busy: map[takeoverKey]bool{}}
@@ -45,7 +49,7 @@ func newTakeovers(d *Daemon) *takeovers {
 
 // begin asks for a takeover; one that is on its way already is not begun again.
 func (t *takeovers) begin(o takeover) {
-	key := takeoverKey{o.job, o.epoch}
+	key := o.key()
 	t.mu.Lock()
 	known := t.busy[key]
 	t.busy[key] = true
@@ -63,7 +67,7 @@ func (t *takeovers) begin(o takeover) {
 func (t *takeovers) forget(o takeover) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.busy, takeoverKey{o.job, o.epoch})
+	delete(t.busy, o.key())
 }
 
 // atOnce bounds the takeovers that run at one time.
@@ -94,9 +98,10 @@ func (t *takeovers) run(ctx context.Context) error {
 // resume finds jobs that were in the midst of it when the daemon ended.
 func (t *takeovers) resume() {
 	v := t.d.ledger.View()
+	t.resumeNodes(v)
 	for id := range v.Clusters(0) {
 		for s := range v.Stretches(grid.WholeCluster(id)) {
-			if s.Job.Status != grid.TransferringOutput || s.Job.Place != ledger.OnSlot {
+			if s.Job.Status != grid.TransferringOutput || s.Job.Place != ledger.OnSlot || s.Job.Flags&ledger.Several != 0 {
 				continue
 			}
 			job, err := t.d.ads.Job(v, s.Run.First())
@@ -120,6 +125,10 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		t.d.conns.forget(o.worker, o.job, o.epoch)
 		return
 	}
+	if j.Flags&ledger.Several != 0 {
+		t.doNode(ctx, o, v, &j)
+		return
+	}
 	job, err := t.d.ads.Job(v, o.job)
 	if err != nil {
 		t.d.log.WithError(err).WithField("job", o.job).Error("outputs cannot be taken over")
@@ -133,7 +142,6 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		t.done(ctx, o, owner, out) // nobody wants them any more
 		return
 	}
-	failpoint.Hit("takeover.commit.before")
 	if err := t.commit(ctx, owner, out); err != nil {
 		if code := grid.CodeOf(err); ctx.Err() != nil || code == grid.Unavailable || code == grid.Unknown {
 			t.later(ctx, o) // the files do not answer, or nobody knows: it may be repeated
@@ -144,7 +152,6 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 		})
 		return
 	}
-	failpoint.Hit("takeover.commit.after")
 	if o.failed != nil {
 		a, _ := fromWorker(o.failed, "")
 		t.end(ctx, o, owner, out, a)
@@ -154,9 +161,14 @@ func (t *takeovers) do(ctx context.Context, o takeover) {
 }
 
 func (t *takeovers) commit(ctx context.Context, owner desk.Owner, out desk.Outputs) error {
+	failpoint.Hit("takeover.commit.before")
 	ctx, cancel := context.WithTimeout(ctx, deskLimit)
 	defer cancel()
-	return t.d.desks.CommitOutputs(ctx, owner, out)
+	err := t.d.desks.CommitOutputs(ctx, owner, out)
+	if err == nil {
+		failpoint.Hit("takeover.commit.after")
+	}
+	return err
 }
 
 // later tries again after a while.

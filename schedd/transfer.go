@@ -13,7 +13,6 @@ import (
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
-	"gridburst/schedd/ledger"
 )
 
 // transferred is an attempt whose files a worker may move: the one that it runs now.
@@ -61,19 +60,20 @@ func (c *connections) transferOf(r *http.Request, tls bool) (t transferred, err 
 	}
 	t.epoch = uint32(epoch)
 	v := c.d.ledger.View()
-	j, ok := v.Job(t.id)
-	worker, _ := v.Worker(j.At)
-	if !ok || j.Place != ledger.OnSlot || j.Epoch != t.epoch || name != "" && worker.Name != name {
+	number := v.AttemptAt(t.id, t.epoch)
+	j, node, ok := v.OnSlot(t.id, t.epoch, number)
+	worker, _ := v.Worker(number)
+	if !ok || name != "" && worker.Name != name {
 		return t, grid.Errorf(grid.NotFound, "attempt %d of job %s is not one of this worker's", epoch, t.id)
 	}
-	if !c.session(j.At, r.Header.Get(wire.SessionHeader)) {
+	if !c.session(number, r.Header.Get(wire.SessionHeader)) {
 		return t, grid.Errorf(grid.Conflict, "that is not the agent of %s that is connected", worker.Name)
 	}
-	t.worker, t.status = j.At, j.Status
+	t.worker, t.status = number, j.Status
 	cl, _ := v.Cluster(t.id.Cluster)
 	owner, _ := v.Owner(cl.Owner)
 	t.owner = desk.Owner(owner)
-	t.job, err = c.d.ads.Job(v, t.id)
+	t.job, err = c.d.attemptAd(v, t.id, t.epoch, node)
 	return t, err
 }
 

@@ -69,17 +69,14 @@ func (p *dispatcher) welcome(ctx context.Context, a *arrival) {
 // but for ends that the worker still knows.
 func (p *dispatcher) lose(ctx context.Context, worker uint32, h *wire.Hello, why string) error {
 	v := p.d.ledger.View()
-	ended := map[grid.JobID]uint32{}
+	ended := map[onWorker]bool{}
 	for _, a := range h.Attempts {
-		if a.Last.Kind.Final() {
-			ended[a.Job] = a.Epoch
-		}
+		ended[onWorker{a.Job, a.Epoch}] = a.Last.Kind.Final()
 	}
 	c := &ledger.Report{}
-	for _, id := range p.attemptsOn(v, worker) {
-		j, _ := v.Job(id)
-		if ended[id] != j.Epoch {
-			r := ledger.AttemptReport{Job: id, Epoch: j.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateMachine, Reason: why}
+	for _, a := range p.attemptsOn(v, worker) {
+		if !ended[a] {
+			r := ledger.AttemptReport{Job: a.job, Epoch: a.epoch, Kind: ledger.Vanished, Vacate: grid.VacateMachine, Reason: why}
 			p.d.onceOnly(v, &r)
 			c.List = append(c.List, r)
 		}
@@ -96,11 +93,10 @@ func (p *dispatcher) lose(ctx context.Context, worker uint32, h *wire.Hello, why
 // reconcile compares what a worker holds with what it should hold.
 func (p *dispatcher) reconcile(ctx context.Context, k *connection, h *wire.Hello) {
 	v := p.d.ledger.View()
-	held := map[grid.JobID]uint32{}
+	holds := map[onWorker]bool{}
 	for i := range h.Attempts {
 		a := &h.Attempts[i]
-		j, ok := v.Job(a.Job)
-		current := ok && j.Place == ledger.OnSlot && j.At == k.id && j.Epoch == a.Epoch
+		j, _, current := v.OnSlot(a.Job, a.Epoch, k.id)
 		switch {
 		case !current && a.Last.Kind.Final():
 			p.d.conns.forget(k.id, a.Job, a.Epoch)
@@ -109,27 +105,29 @@ func (p *dispatcher) reconcile(ctx context.Context, k *connection, h *wire.Hello
 			p.d.conns.give(k.id, order{kind: orderKillFast, job: a.Job, epoch: a.Epoch, why: "it is not the job's attempt any more"})
 			continue
 		}
-		held[a.Job] = a.Epoch
+		holds[onWorker{a.Job, a.Epoch}] = true
 		a.Last.Job, a.Last.Epoch = a.Job, a.Epoch
 		p.d.conns.report(ctx, k, &a.Last)
 		if !a.Last.Kind.Final() {
-			p.d.conns.end(k.id, a.Job, &j)
+			g, _ := v.Gang(a.Job)
+			p.d.conns.end(k.id, a.Job, a.Epoch, &j, g)
 			if a.Suspended != (j.Status == grid.Suspended) {
-				p.d.conns.suspend(k.id, a.Job, &j)
+				p.d.conns.suspend(k.id, a.Job, a.Epoch, &j)
 			}
 		}
 	}
-	for _, id := range p.attemptsOn(v, k.id) {
-		j, _ := v.Job(id)
+	for _, a := range p.attemptsOn(v, k.id) {
+		j, node, _ := v.OnSlot(a.job, a.epoch, k.id)
+		g, _ := v.Gang(a.job)
 		switch {
-		case held[id] == j.Epoch:
-		case j.Status == grid.TransferringOutput:
+		case holds[a]:
+		case node == nil && j.Status == grid.TransferringOutput, node != nil && node.State == ledger.GangExits:
 			// Its outputs are here already; the worker has nothing to add.
-		case j.Status == grid.Idle:
-			p.d.conns.start(k.id, id, j.Epoch) // it has never heard of it
+		case node == nil && j.Status == grid.Idle, node != nil && node.State == ledger.GangWaits && g.Wants(&j):
+			p.d.conns.start(k.id, a.job, a.epoch) // it has never heard of it
 		default:
 			p.d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
-				Job: id, Epoch: j.Epoch, Kind: ledger.Vanished, Vacate: grid.VacateStarter, Reason: "the worker " + k.name + " knows nothing of it any more",
+				Job: a.job, Epoch: a.epoch, Kind: ledger.Vanished, Vacate: grid.VacateStarter, Reason: "the worker " + k.name + " knows nothing of it any more",
 			}})
 		}
 	}

@@ -70,6 +70,8 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		}
 		if choice, ok := d.chooser.choice(v, a); ok && checkpointOf(a) != nil {
 			w.also = append(w.also, "No route: nobody would keep its checkpoints there.")
+		} else if ok && c.Universe == grid.Parallel {
+			w.also = append(w.also, "No route: a job of several nodes begins in this pool, or nowhere.")
 		} else if ok {
 			w.routes(&choice)
 		}
@@ -138,6 +140,13 @@ func verdictOf(e *router.Explanation) verdict {
 	w := verdict{reason: "no_slot", help: e.Help()}
 	w.matter, _, _ = strings.Cut(e.String(), "\n")
 	switch {
+	case e.Nodes > 1 && e.Could > 0:
+		switch {
+		case e.Fit == e.Nodes:
+			w.reason, w.help = "next", ""
+		case e.Could == e.Nodes:
+			w.reason, w.help = "busy", "It helps to wait, or to add slots."
+		}
 	case e.Now > 0:
 		w.reason, w.help = "next", ""
 	case e.Busy > 0:

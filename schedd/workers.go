@@ -289,27 +289,37 @@ func (c *connections) start(worker uint32, job grid.JobID, epoch uint32) {
 
 // end tells a worker to end an attempt that its job does not want any more, or that is to
 // be vacated; nothing for one that is wanted.
-func (c *connections) end(worker uint32, job grid.JobID, j *ledger.Job) {
-	kind, why := orderKill, "the job was "+j.Status.String()
+func (c *connections) end(worker uint32, job grid.JobID, epoch uint32, j *ledger.Job, g *ledger.Gang) {
+	if kind, why := endedBy(j, g); why != "" {
+		c.give(worker, order{kind: kind, job: job, epoch: epoch, why: why})
+	}
+}
+
+// endedBy is how and why an attempt is to end, or what is left of the nodes of one; no why:
+// it is not.
+func endedBy(j *ledger.Job, g *ledger.Gang) (kind orderKind, why string) {
 	switch {
 	case j.Status == grid.Held || j.Status == grid.Removed:
+		return orderKill, "the job was " + j.Status.String()
 	case j.Flags&ledger.VacateFast != 0:
-		kind, why = orderKillFast, "it was vacated"
+		return orderKillFast, "it was vacated"
 	case j.Flags&ledger.Vacating != 0:
-		why = "it was vacated"
-	default:
-		return
+		return orderKill, "it was vacated"
+	case g != nil && g.Over.Kind != ledger.TakeOver:
+		return orderKill, "the job needs all of its nodes: " + g.Over.Reason
+	case g != nil && j.Status == grid.TransferringOutput:
+		return orderKill, "node 0 has exited"
 	}
-	c.give(worker, order{kind: kind, job: job, epoch: j.Epoch, why: why})
+	return 0, ""
 }
 
 // suspend tells a worker whether an attempt is to stand still.
-func (c *connections) suspend(worker uint32, job grid.JobID, j *ledger.Job) {
+func (c *connections) suspend(worker uint32, job grid.JobID, epoch uint32, j *ledger.Job) {
 	kind := orderContinue
 	if j.Status == grid.Suspended {
 		kind = orderSuspend
 	}
-	c.give(worker, order{kind: kind, job: job, epoch: j.Epoch})
+	c.give(worker, order{kind: kind, job: job, epoch: epoch})
 }
 
 func (c *connections) forget(worker uint32, job grid.JobID, epoch uint32) {
@@ -353,7 +363,7 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 		if s == nil {
 			return nil // it is not to start any more
 		}
-		if c.d.skips(ctx, o.job) {
+		if s.Nodes == 0 && c.d.skips(ctx, o.job) {
 			c.d.reports.add(ctx, report{AttemptReport: ledger.AttemptReport{
 				Job: o.job, Epoch: o.epoch, Kind: ledger.Skipped, Reason: "its outputs are newer than its inputs",
 			}})
@@ -376,9 +386,13 @@ func (c *connections) carry(ctx context.Context, k *connection, o order) error {
 	return nil
 }
 
-// slotOf names the slot that a job was given, for its execute event.
-func (d *Daemon) slotOf(id grid.JobID, worker string) string {
-	job, err := d.ads.Job(d.ledger.View(), id)
+// slotOf names the slot that a job, or a node of one, was given, for its execute event.
+func (d *Daemon) slotOf(id grid.JobID, epoch, number uint32, worker string) string {
+	v := d.ledger.View()
+	if _, n, ok := v.OnSlot(id, epoch, number); ok && n != nil {
+		return slotName(int(n.Slot), worker)
+	}
+	job, err := d.ads.Job(v, id)
 	if err != nil {
 		return worker
 	}
@@ -395,7 +409,7 @@ func (c *connections) report(ctx context.Context, k *connection, w *wire.Report)
 	}
 	where := ""
 	if w.Kind == wire.Started {
-		where = c.d.slotOf(w.Job, k.name)
+		where = c.d.slotOf(w.Job, w.Epoch, k.id, k.name)
 	}
 	a, ok := fromWorker(w, where)
 	if !ok {

@@ -35,6 +35,7 @@ type Outputs struct {
 	Err    string            `json:"err,omitempty"`
 	Remaps map[string]string `json:"remaps,omitempty"` // name in the sandbox -> path
 	SHA256 string            `json:"sha256,omitempty"` // of a commit: the stream that is to be put in place
+	Node   bool              `json:"node,omitempty"`   // of one node of a job of several: the others' are left alone
 }
 
 // StageOutputs unpacks an outputs stream (see package wire) beside the places where
@@ -72,8 +73,8 @@ func (d *Desks) CommitOutputs(ctx context.Context, owner Owner, o Outputs) error
 	return d.call(ctx, owner, opCommit, o, nil, nil)
 }
 
-// DropOutputs removes what was staged by attempts of o.Job up to o.Epoch, and what
-// is known of it.
+// DropOutputs removes what was staged by attempts of o.Job up to o.Epoch, or by that node
+// alone, and what is known of it.
 func (d *Desks) DropOutputs(ctx context.Context, owner Owner, o Outputs) error {
 	return d.call(ctx, owner, opDrop, o, nil, nil)
 }
@@ -404,7 +405,7 @@ func dropOutputs(o Outputs) (struct{}, error) {
 			rest, ok := strings.CutPrefix(e.Name(), prefix)
 			epoch, _, dashed := strings.Cut(rest, "-")
 			var n uint32
-			if _, err := fmt.Sscanf(epoch, "%d", &n); ok && dashed && err == nil && n <= o.Epoch {
+			if _, err := fmt.Sscanf(epoch, "%d", &n); ok && dashed && err == nil && (n == o.Epoch || n < o.Epoch && !o.Node) {
 				errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 			}
 		}

@@ -131,6 +131,7 @@ var Points = []Point{
 	{Name: "report.propose.after", Of: Schedd, When: "a report counts, and the worker does not know"},
 	{Name: "takeover.commit.before", Of: Schedd, When: "an attempt is over, and its outputs are about to be put in place"},
 	{Name: "takeover.commit.after", Of: Schedd, When: "outputs are in place, and the ledger does not know"},
+	{Name: "takeover.close.before", Of: Schedd, When: "nothing is left of any node of a job, and it is about to end", Test: "TestADeathLeavesNoNodeAlone"},
 	{Name: "desk.stage.manifest", Of: Desk, When: "outputs are staged, and their list is about to be written"},
 	{Name: "desk.commit.one", Of: Desk, When: "one of several outputs is in place"},
 	{Name: "dag.keep.before", Of: Schedd, When: "it is known what changes of a workflow, and nothing was kept", Test: "TestWorkflowsAreKilled"},

@@ -136,6 +136,8 @@ const (
 	EventUnsuspended     EventNumber = 11
 	EventHeld            EventNumber = 12
 	EventReleased        EventNumber = 13
+	EventNodeExecute     EventNumber = 14
+	EventNodeTerminated  EventNumber = 15
 	EventPostScript      EventNumber = 16
 	EventRemoteError     EventNumber = 21
 	EventDisconnected    EventNumber = 22

@@ -45,6 +45,14 @@
 // of a lower one and drops orders of a lower one; the schedd refuses reports of any
 // epoch but the current.
 //
+// # Nodes
+//
+// Each node of a job of several is an attempt by itself, on the same worker or another: with
+// a report, a sandbox and an end of its own, and no word of the others. Its epoch says which
+// node of which attempt of the job it is ([grid.NodeEpoch]), and Execution.Nodes that it is
+// one. A later attempt of a job ends an earlier one on the same worker; nodes of one attempt
+// are neither.
+//
 // # Leases
 //
 // A lease is counted from a moment on the worker's own boot-time clock that it

@@ -203,6 +203,8 @@ type Execution struct {
 	Ad        map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
 
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // with Transfer: of a job that checkpoints itself
+
+	Nodes int32 `json:"nodes,omitempty"` // of a job of several nodes: how many, of which this is one; 0: of any other
 }
 
 // Checkpoint is how a job shows that it has taken a checkpoint, and what belongs to it.

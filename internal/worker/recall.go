@@ -103,9 +103,10 @@ func (a *Agent) admit(t *attempt) (earlier []*attempt, refusal *wire.Report) {
 		return refuse(grid.VacateStarter, "the worker holds as many attempts as it can")
 	}
 	for other, e := range a.attempts {
+		was, is := e.number(), t.number()
 		switch {
-		case other.Job != k.Job:
-		case other.Epoch > k.Epoch:
+		case other.Job != k.Job || e.node() && t.node() && was == is: // another job, or another node
+		case was > is:
 			return refuse(grid.VacateStarter, "the worker has a later attempt of the job")
 		default:
 			earlier = append(earlier, e)
@@ -113,6 +114,18 @@ func (a *Agent) admit(t *attempt) (earlier []*attempt, refusal *wire.Report) {
 	}
 	a.attempts[k] = t
 	return earlier, nil
+}
+
+// node reports whether this is one of several nodes of a job.
+func (t *attempt) node() bool { return t.entry.Exec.Nodes > 0 }
+
+// number is which attempt of its job this is, or is a node of.
+func (t *attempt) number() uint32 {
+	if !t.node() {
+		return t.entry.Key.Epoch
+	}
+	n, _ := grid.SplitEpoch(t.entry.Key.Epoch)
+	return n
 }
 
 // release gives the place of an attempt free.

@@ -7,10 +7,10 @@ import (
 )
 
 // gangs sees to jobs of several nodes, which begin on all of them or not at all. What is
-// idle, drains or is on its way is set aside for one, and what it lacks is wanted, if all
-// of it can be had now; otherwise nothing is. What is idle and set aside is not let go, for
-// the others would find it gone. It is set aside anew by each decision, and a smaller job
-// may take it.
+// free, idle, drains or is on its way is set aside for one, and what it lacks is wanted, if
+// all of it can be had now; otherwise nothing is. A machine counts for as many nodes as it
+// holds. What is idle and set aside is not let go, for the others would find it gone. It is
+// set aside anew by each decision, and a smaller job may take it.
 func (d *decision) gangs() {
 	list := d.takeGangs()
 	if len(list) == 0 {
@@ -56,6 +56,7 @@ type places struct {
 	d       *decision
 	idle    []int // indexes into Members
 	drained []int
+	free    []int // indexes into Free
 	coming  []int // indexes into Starting
 	soon    []int // indexes into Busy: those that will be idle before a machine is up
 }
@@ -70,6 +71,9 @@ func newPlaces(d *decision) *places {
 		case m.Idle > 0:
 			p.idle = append(p.idle, i)
 		}
+	}
+	for i := range d.in.Free {
+		p.free = append(p.free, i)
 	}
 	for i := range d.in.Starting {
 		if s := &d.in.Starting[i]; s.Shape >= 0 && s.Free == d.in.Shapes[s.Shape].Offer {
@@ -96,26 +100,31 @@ func newPlaces(d *decision) *places {
 func (p *places) set(g *gang) bool {
 	d, q := p.d, &p.d.queues[g.queue]
 	need := q.Group.Nodes
-	fits := func(s *router.Slot) bool { return d.m.Fit(d.in.Now, q.Group, s.Class, s.Free).OK }
-	pick := func(from []int, ok func(int) bool) (out []int) {
+	pick := func(from []int, at func(int) (*router.Class, router.Resources)) (out []int) {
 		for _, i := range from {
-			if need > 0 && ok(i) {
-				need--
+			if need <= 0 {
+				break
+			}
+			class, free := at(i)
+			if n := d.m.Holds(d.in.Now, q.Group, class, free, need); n > 0 {
+				need -= n
 				out = append(out, i)
 			}
 		}
 		return out
 	}
-	idle := pick(p.idle, func(i int) bool { return fits(&d.in.Members[i].Slot) })
-	drained := pick(p.drained, func(i int) bool { return fits(&d.in.Members[i].Slot) })
-	coming := pick(p.coming, func(i int) bool {
+	member := func(i int) (*router.Class, router.Resources) {
+		s := &d.in.Members[i].Slot
+		return s.Class, s.Free
+	}
+	free := pick(p.free, func(i int) (*router.Class, router.Resources) { return d.in.Free[i].Class, d.in.Free[i].Free })
+	idle := pick(p.idle, member)
+	drained := pick(p.drained, member)
+	coming := pick(p.coming, func(i int) (*router.Class, router.Resources) {
 		s := &d.in.Shapes[d.in.Starting[i].Shape]
-		return d.m.Fit(d.in.Now, q.Group, s.Class, s.Offer).OK
+		return s.Class, s.Offer
 	})
-	soon := pick(p.soon, func(i int) bool {
-		b := &d.in.Busy[i]
-		return d.m.Fit(d.in.Now, q.Group, b.Class, b.Total).OK
-	})
+	soon := pick(p.soon, func(i int) (*router.Class, router.Resources) { return d.in.Busy[i].Class, d.in.Busy[i].Total })
 	if need > 0 && !d.wantAll(g, need) {
 		return false
 	}
@@ -131,7 +140,7 @@ func (p *places) set(g *gang) bool {
 	for _, i := range soon {
 		d.aside[d.in.Busy[i].Claim] = true
 	}
-	p.soon = without(p.soon, soon)
+	p.soon, p.free = without(p.soon, soon), without(p.free, free)
 	p.idle, p.drained, p.coming = without(p.idle, idle), without(p.drained, drained), without(p.coming, coming)
 	return true
 }
@@ -140,28 +149,36 @@ func without(all, some []int) []int {
 	return slices.DeleteFunc(all, func(i int) bool { return slices.Contains(some, i) })
 }
 
-// wantAll wants n machines for a gang, of the first shape that has room and money for all
-// of them, or none.
+// wantAll wants machines for n nodes, of the first shape that has room and money for all of
+// them, or none.
 func (d *decision) wantAll(g *gang, n int) bool {
 	q := &d.queues[g.queue]
 	for i := range d.in.Shapes {
 		shape := &d.in.Shapes[i]
-		fit := d.m.Fit(d.in.Now, q.Group, shape.Class, shape.Offer)
-		if !fit.OK {
+		each := d.m.Holds(d.in.Now, q.Group, shape.Class, shape.Offer, n)
+		if each == 0 {
 			continue
 		}
+		machines := (n + each - 1) / each
 		room, left := slices.Clone(d.room), slices.Clone(d.left)
 		got := 0
-		for got < n && d.pay(i, q.Owner, true) {
+		for got < machines && d.pay(i, q.Owner, true) {
 			got++
 		}
-		if got < n {
+		if got < machines {
 			d.room, d.left = room, left
 			continue
 		}
-		for range n {
-			d.out.Want = append(d.out.Want, Want{Shape: i, Owner: q.Owner, HasOwner: true, Jobs: []router.Job{g.job}, Parts: []router.Resources{fit.Part}})
-			d.spare = append(d.spare, shape.Offer.Minus(fit.Part))
+		part := d.m.Fit(d.in.Now, q.Group, shape.Class, shape.Offer).Part
+		for ; n > 0; n -= each {
+			spare := shape.Offer
+			w := Want{Shape: i, Owner: q.Owner, HasOwner: true}
+			for range min(n, each) {
+				w.Jobs, w.Parts = append(w.Jobs, g.job), append(w.Parts, part)
+				spare = spare.Minus(part)
+			}
+			d.out.Want = append(d.out.Want, w)
+			d.spare = append(d.spare, spare)
 		}
 		return true
 	}

@@ -52,6 +52,21 @@ func TestJobsOfSeveralNodesGetAllOrNothing(t *testing.T) {
 			member(in, 1, 0, false)
 			in.Busy = []Busy{{Slot: in.Members[0].Slot, Claim: 1, Due: []Due{{In: 90 * time.Second, Part: router.Resources{Cpus: 2}}}}}
 		}},
+		{name: "what is free in the pool counts", room: 3, want: 3, with: func(in *Input) {
+			in.Free = []router.Slot{{ID: 9, Class: in.Shapes[0].Class, Total: whole, Free: whole}}
+		}},
+		{name: "a machine counts for as many nodes as it holds", room: 2, want: 2, with: func(in *Input) {
+			in.Queues[0].Group = group(t, 7, map[string]string{"RequestCpus": "1"})
+			in.Queues[0].Group.Nodes = 4
+		}},
+		{name: "the last machine may have some left over", room: 2, want: 2, with: func(in *Input) {
+			in.Queues[0].Group = group(t, 7, map[string]string{"RequestCpus": "1"})
+			in.Queues[0].Group.Nodes = 3
+		}},
+		{name: "there is room for fewer nodes than it has", room: 2, refused: true, with: func(in *Input) {
+			in.Queues[0].Group = group(t, 7, map[string]string{"RequestCpus": "1"})
+			in.Queues[0].Group.Nodes = 5
+		}},
 		{name: "money for three of four", room: 9, refused: true, with: func(in *Input) {
 			in.Shapes[0].Cost = 10
 			in.Purses = []Purse{{Left: 39}}

@@ -23,9 +23,10 @@ type Input struct {
 	Queues   []router.Queue   // jobs that wait, that nothing free takes, that are bound to no claim
 	Usage    map[uint32]int64 // by owner: cpus in use
 	Busy     []Busy
-	Soon     []Soon  // in the order of their coming
-	Vague    bool    // more jobs will come than Soon has
-	Shapes   []Shape // in the order in which they are tried where prices do not tell them apart
+	Free     []router.Slot // what is free and of no claim's machine: of use for jobs of several nodes alone
+	Soon     []Soon        // in the order of their coming
+	Vague    bool          // more jobs will come than Soon has
+	Shapes   []Shape       // in the order in which they are tried where prices do not tell them apart
 	Purses   []Purse
 	Starting []Starting
 	Members  []Member
@@ -160,8 +161,8 @@ type Ahead struct {
 type Want struct {
 	Shape    int
 	Owner    uint32
-	HasOwner bool // it is for jobs
-	Jobs     []router.Job
+	HasOwner bool               // it is for jobs
+	Jobs     []router.Job       // one of several nodes as often as it is for nodes of it
 	Parts    []router.Resources // of each
 	For      Ahead              // jobs that will come, if it is for these
 }

@@ -237,7 +237,7 @@ func (d *decision) refuse() {
 			}
 			could = true
 			r := Refusal{Shape: i, Owner: q.Owner}
-			switch p := d.stops(i, q.Owner, true, max(q.Group.Nodes, 1)); p {
+			switch p := d.stops(i, q.Owner, true, d.machinesFor(i, q.Group)); p {
 			case paid:
 				continue
 			case full:
@@ -257,4 +257,11 @@ func (d *decision) refuse() {
 			d.out.Unmet += len(q.Jobs)
 		}
 	}
+}
+
+// machinesFor is how many machines of a shape a job of the group takes.
+func (d *decision) machinesFor(shape int, g *router.Group) int {
+	s := &d.in.Shapes[shape]
+	each := d.m.Holds(d.in.Now, g, s.Class, s.Offer, g.Nodes)
+	return (max(g.Nodes, 1) + max(each, 1) - 1) / max(each, 1)
 }

@@ -145,6 +145,9 @@ func (g *groups) shape(s *jobad.Session, template uint32) (*shape, error) {
 // that cannot be seen through, so any attribute may matter.
 func (g *groups) reach(a *ad.Ad) (names []string, opaque bool) {
 	todo := append(slices.Clone(roots[:]), g.heeded...)
+	if a.Int("JobUniverse", 0) == int64(grid.Parallel) {
+		todo = append(todo, "maxhosts") // it has that many nodes
+	}
 	seen := map[string]bool{}
 	for len(todo) > 0 {
 		n := todo[len(todo)-1]
@@ -217,6 +220,9 @@ func (g *groups) like(a *ad.Ad) *router.Group {
 	}
 	g.next++
 	grp := &router.Group{ID: g.next, Ad: out, Nice: nice}
+	if out.Int("JobUniverse", 0) == int64(grid.Parallel) {
+		grp.Nodes = int(min(max(out.Int("MaxHosts", 1), 1), grid.MaxNodes))
+	}
 	g.byKey[key.String()] = grp
 	return grp
 }

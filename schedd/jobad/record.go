@@ -42,7 +42,11 @@ func (a *Ads) record(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job
 	out.SetReal("RemoteWallClockTime", float64(j.Wall))
 	if j.Status.Active() {
 		out.SetInt("ShadowBday", j.Started/1000)
-		out.SetInt("CurrentHosts", 1)
+		hosts := int64(1)
+		if c.Universe == grid.Parallel {
+			hosts = out.Int("MaxHosts", 1)
+		}
+		out.SetInt("CurrentHosts", hosts)
 	}
 	if j.Status == grid.Held {
 		out.SetInt("HoldReasonCode", int64(j.HoldCode))

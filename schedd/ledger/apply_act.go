@@ -337,8 +337,7 @@ func (t *txn) forceOut(c *Act, s *Stretch, cl *Cluster, runs []grid.Run, n int32
 		return
 	}
 	out.Changed += n
-	t.rest(j, runs[0].First())
-	j.Place, j.At = Nowhere, 0
+	t.unplace(j, runs[0].First())
 	t.setAttrs(s, merge(s.attrs, text("RemoveReason", c.Reason)))
 	t.store(s, cl, j.Status, n)
 	t.leave(s, cl, runs)

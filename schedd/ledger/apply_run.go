@@ -21,7 +21,7 @@ func (t *txn) place(p *Placement) uint32 {
 	}
 	switch p.Kind {
 	case OnSlot:
-		if t.v.workers.at(p.At) == nil {
+		if t.v.workers.at(p.At) == nil || p.Gang != nil && !t.holds(p, s.Job.Epoch+1) {
 			return 0
 		}
 	case ForClaim, AsVM:
@@ -31,6 +31,10 @@ func (t *txn) place(p *Placement) uint32 {
 	s.Job.Place, s.Job.At = p.Kind, p.At
 	if s.Job.Attempt() {
 		s.Job.Epoch++
+	}
+	if p.Gang != nil {
+		s.Job.Flags |= Several
+		t.newGang(p.Job, p.Gang, s.Job.Epoch)
 	}
 	if len(p.Attrs) > 0 {
 		t.setAttrs(&s, merge(s.attrs, p.Attrs...))
@@ -68,6 +72,9 @@ func (c *Report) apply(t *txn) (any, error) {
 func (t *txn) report(r *AttemptReport) bool {
 	s, cl, ok := t.stretch(r.Job)
 	j := &s.Job
+	if ok && j.Flags&Several != 0 {
+		return t.reportNode(r, &s, &cl)
+	}
 	if !ok || !j.Attempt() || j.Epoch != r.Epoch && !failpoint.AnyEpoch {
 		return false
 	}
@@ -222,7 +229,7 @@ func (a *attempt) start() {
 		j.First = uint32(a.t.at / 1000)
 	}
 	a.emit(Event{Type: JobStarted, From: from, To: to, Text: a.r.Where})
-	a.t.ran(j, a.r.Job)
+	a.t.runs(j, a.r.Job)
 }
 
 // exited notes how the attempt ended.
@@ -247,8 +254,7 @@ func (a *attempt) exit() {
 // close ends the placement and books its time.
 func (a *attempt) close() {
 	j := &a.s.Job
-	a.t.rest(j, a.r.Job)
-	j.Place, j.At = Nowhere, 0
+	a.t.unplace(j, a.r.Job)
 	a.ended = true
 	if j.Flags&Vacating != 0 {
 		j.Flags &^= Vacating | VacateFast

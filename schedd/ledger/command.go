@@ -270,11 +270,13 @@ type Placement struct {
 	At      uint32
 	Where   string // for people
 	Attrs   []Attr // what the job's ad learns from it
+	Gang    *Gang  // of a job of several nodes, OnSlot: all of them, node 0 on worker At; nil: of any other
 }
 
 func (*Place) Kind() Kind { return KindPlace }
 func (c *Place) encode(e *enc) {
 	e.u(uint64(len(c.List)))
+	several := false
 	for i := range c.List {
 		p := &c.List[i]
 		e.job(p.Job)
@@ -283,6 +285,12 @@ func (c *Place) encode(e *enc) {
 		e.u(uint64(p.At))
 		e.str(p.Where)
 		e.attrs(p.Attrs)
+		several = several || p.Gang != nil
+	}
+	for i := range c.List {
+		if several {
+			e.placedGang(c.List[i].Gang)
+		}
 	}
 }
 
@@ -293,6 +301,11 @@ func (c *Place) decode(d *dec) {
 			c.List[i] = Placement{
 				Job: d.job(), Version: d.u32(), Kind: PlaceKind(d.byte()), At: d.u32(), Where: d.str(), Attrs: d.attrs(),
 			}
+		}
+	}
+	if d.more() {
+		for i := range c.List {
+			c.List[i].Gang = d.placedGang()
 		}
 	}
 }

@@ -23,6 +23,9 @@ const (
 	JobContinued EventType = 15 //
 	JobSkipped   EventType = 16 // a dataflow job whose outputs are newer than its inputs
 	JobSaved     EventType = 17 // it has taken a checkpoint, which is kept
+	NodeStarted  EventType = 18 // Node: of a job of several, which runs. Text: where
+	NodeEnded    EventType = 19 // Node: of a job of several, which has exited. Exit
+	NodeOver     EventType = 22 // Node: of a job of several, of which nothing is left. Code: a ReportKind; Text: why
 
 	// Of a factory, whose cluster's first job stands for it, made or not.
 	FactoryBegun   EventType = 61 // Code: how many jobs it is to make
@@ -56,6 +59,7 @@ var eventNames = map[EventType]string{
 	JobExited: "job_exited", JobCompleted: "job_completed", JobRequeued: "job_requeued", JobHeld: "job_held",
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped", JobSaved: "job_checkpointed",
+	NodeStarted: "node_started", NodeEnded: "node_ended", NodeOver: "node_over",
 	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", CronNoted: "cron_noted", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared", RouteMoved: "route_moved",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",

@@ -200,12 +200,33 @@ func (s *script) place(v *View) *Place {
 		if rapid.IntRange(0, 9).Draw(s.t, "stale") == 0 {
 			j.Version++
 		}
-		p.List = append(p.List, Placement{
+		one := Placement{
 			Job: id, Version: j.Version, Kind: rapid.SampledFrom([]PlaceKind{OnSlot, OnSlot, OnSlot, ForClaim, AsVM, Nowhere}).Draw(s.t, "place"),
 			At: rapid.Uint32Range(1, 2).Draw(s.t, "at"), Where: "slot1@w", Attrs: []Attr{{Name: "CpusProvisioned", Expr: "1"}},
-		})
+		}
+		if one.Kind == OnSlot {
+			one.Gang = s.gang(one.At)
+		}
+		p.List = append(p.List, one)
 	}
 	return p
+}
+
+// gang is the nodes of a job whose first is on a worker; nil for most.
+func (s *script) gang(at uint32) *Gang {
+	n := rapid.IntRange(-4, 3).Draw(s.t, "nodes")
+	if n < 0 {
+		return nil
+	}
+	g := &Gang{WaitAll: rapid.Bool().Draw(s.t, "wait for all")}
+	if n > 0 {
+		g.Nodes = make([]GangNode, n)
+	}
+	for i := range g.Nodes {
+		g.Nodes[i] = GangNode{Worker: at, Slot: uint32(i + 1), Exit: Exit{Cpus: 1, MemoryMB: 100}}
+		at = rapid.Uint32Range(1, 2).Draw(s.t, "another")
+	}
+	return g
 }
 
 // route is mostly of jobs that may go to a target.
@@ -267,6 +288,9 @@ func (s *script) report(v *View) *Report {
 		epoch := j.Epoch
 		if rapid.IntRange(0, 9).Draw(s.t, "old") == 0 && epoch > 0 {
 			epoch--
+		}
+		if j.Flags&Several != 0 {
+			epoch = grid.NodeEpoch(epoch, rapid.IntRange(0, 3).Draw(s.t, "node"))
 		}
 		r.List = append(r.List, AttemptReport{
 			Job: id, Epoch: epoch, Kind: ReportKind(rapid.IntRange(1, 15).Draw(s.t, "report")),

@@ -28,6 +28,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-services": writeServices,
 	"format1-saved":    writeSaved,
 	"format1-reloads":  writeReloads,
+	"format1-gangs":    writeGangs,
 }
 
 // history is a machine in the making of a golden file.

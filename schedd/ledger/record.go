@@ -66,6 +66,7 @@ const (
 	BySignal                        // Exit is a signal number
 	Vacating                        // the attempt is to end, and the job to be idle again
 	VacateFast                      // without being asked first
+	Several                         // the attempt has nodes: see [Gang]
 )
 
 // Attempt reports whether an execution of the job may be alive somewhere.

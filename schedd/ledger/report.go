@@ -23,6 +23,8 @@ const (
 	Seen      ReportKind = 13 // it does again
 
 	Saved ReportKind = 14 // it has a checkpoint that the schedd keeps, and goes on. Attrs: which
+
+	Delivered ReportKind = 15 // of a node of a job of several: its outputs are in place, or, with Park, could not be
 )
 
 // Verdict is what an ended attempt means for its job. It was worked out from the

@@ -101,6 +101,7 @@ func loadView(tx *bolt.Tx) (v *View, damage []Damage, err error) {
 	l.each(bSteer, l.steering)
 	l.each(bRouting, l.routing)
 	l.each(bThrottle, l.throttle)
+	l.each(bGang, l.gang)
 	l.tally()
 	return v, l.damage, nil
 }
@@ -265,6 +266,28 @@ func (l *loader) routing(k, v []byte) error {
 		return err
 	}
 	l.v.routings.set(l.ed, be32(k), be32(k[4:]), r)
+	return nil
+}
+
+// gang reads the head of a gang, and then its nodes: so they are sorted.
+func (l *loader) gang(k, v []byte) error {
+	cluster, proc := be32(k), be32(k[4:])
+	if len(k) == 8 {
+		g, err := decodeGang(k, v)
+		if err == nil {
+			l.v.gangs.set(l.ed, cluster, proc, g)
+		}
+		return err
+	}
+	n, err := decodeGangNode(k, v)
+	if err != nil {
+		return err
+	}
+	g, _ := l.v.gangs.get(cluster, proc)
+	if g == nil || len(k) != 12 || int(be32(k[8:])) >= len(g.Nodes) {
+		return errMalformed
+	}
+	g.Nodes[be32(k[8:])] = n // nobody else has it yet
 	return nil
 }
 

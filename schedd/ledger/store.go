@@ -65,6 +65,7 @@ const (
 	bTimetable                   // name; name, 0, slot(4) -> occurrence
 	bRouting                     // cluster(4) proc(4) -> routing, of jobs that a target has, or had and is to forget
 	bThrottle                    // route's name -> throttle, of those that tell something
+	bGang                        // cluster(4) proc(4) -> gang; cluster(4) proc(4) node(4) -> node of it
 )
 
 // Buckets from firstLater on came after files had been written without them: one that
@@ -89,6 +90,7 @@ var stateBuckets = [...][]byte{
 	bTimetable: []byte("timetable"),
 	bRouting:   []byte("routing"),
 	bThrottle:  []byte("throttle"),
+	bGang:      []byte("gang"),
 }
 
 // growsAtEnd are buckets whose new keys are mostly beyond all others: their pages are

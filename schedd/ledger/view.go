@@ -36,6 +36,7 @@ type View struct {
 	dags       table[Dag]            // not ended
 	nodes      shelves[dag.Record]   // what has happened to the nodes of these
 	routings   shelves[Routing]      // by cluster and proc
+	gangs      shelves[*Gang]        // by cluster and proc; what is pointed to is never changed
 	crons      map[string]int64      // watermarks of triggers; replaced, never changed
 	steered    map[string]Steering   // pools that somebody steers; replaced, never changed
 	throttles  map[string]Throttle   // of routes; replaced, never changed

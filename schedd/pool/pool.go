@@ -312,6 +312,20 @@ func (p *Pool) Slots(kind Kind, all bool) []router.Slot {
 	return out
 }
 
+// Serving are the slots for pooled jobs that serve, full ones too, by ascending number.
+func (p *Pool) Serving() []router.Slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []router.Slot
+	for _, w := range p.workers {
+		if w.connected && !w.drains && !w.info.Local {
+			out = append(out, router.Slot{ID: w.id, Class: w.class, Total: w.total, Free: w.total.Minus(w.taken)})
+		}
+	}
+	slices.SortFunc(out, func(a, b router.Slot) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
 // Usage is the cpus that each owner has.
 func (p *Pool) Usage() map[uint32]int64 {
 	p.mu.Lock()

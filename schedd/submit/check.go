@@ -175,7 +175,7 @@ func (c *checker) words(a Attr) {
 }
 
 // universes are those that jobs may have.
-var universes = [...]string{"5", "7", "9", "10", "12"}
+var universes = [...]string{"5", "7", "9", "10", "11", "12"}
 
 func (c *checker) name(name string) {
 	switch {

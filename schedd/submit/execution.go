@@ -24,10 +24,10 @@ type universe struct {
 
 // transfers reports whether jobs of the universe run where their files may not be.
 func (u universe) transfers() bool {
-	return u.number == int(grid.Vanilla) || u.number == int(grid.Java)
+	return u.number == int(grid.Vanilla) || u.number == int(grid.Java) || u.number == int(grid.Parallel)
 }
 
-var universeNames = [...]string{"vanilla", "grid", "local", "scheduler", "java", "docker", "container"}
+var universeNames = [...]string{"vanilla", "grid", "local", "scheduler", "java", "docker", "container", "parallel"}
 
 func (l *lowering) setUniverse() {
 	u := universe{number: int(grid.Vanilla)}
@@ -46,6 +46,8 @@ func (l *lowering) setUniverse() {
 		u.number = int(grid.Scheduler)
 	case "java", "10":
 		u.number, u.java = int(grid.Java), true
+	case "parallel", "11":
+		u.number = int(grid.Parallel)
 	default:
 		detail := "Those that are: " + strings.Join(universeNames[:], ", ") + "."
 		if near := grid.Nearest(name, universeNames[:]); near != "" {

@@ -297,7 +297,7 @@ func (l *lowering) stat(name string) (FileInfo, error) {
 	if l.files == nil {
 		return FileInfo{}, nil
 	}
-	return l.files.Stat(name)
+	return l.files.Stat(lookedAt(name))
 }
 
 // needFile refuses a file that cannot be looked at.

@@ -254,6 +254,10 @@ func (r *reading) automatic(key string) macro.Meaning {
 		return known(r.site.OpSysVer)
 	case "opsysandver":
 		return known(r.site.OpSysAndVer)
+	case "node":
+		if u := r.macros["universe"]; u != nil && (strings.EqualFold(strings.TrimSpace(u.value), "parallel") || strings.TrimSpace(u.value) == "11") {
+			return known(NodePlace)
+		}
 	case "islinux":
 		return known(digit(r.site.OpSys == "LINUX"))
 	case "iswindows":

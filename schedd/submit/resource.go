@@ -23,9 +23,7 @@ func (l *lowering) setResources() {
 	}
 	l.setCustomResources()
 	l.setGPUs()
-	l.asked = nil
-	l.set("MinHosts", "1")
-	l.set("MaxHosts", "1")
+	l.setNodes()
 }
 
 func (l *lowering) setRequest(name, otherwise string) {

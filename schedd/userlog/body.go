@@ -375,6 +375,7 @@ var triggers = map[grid.EventNumber]string{
 	grid.EventEvicted: "ULOG_JOB_EVICTED", grid.EventTerminated: "ULOG_JOB_TERMINATED", grid.EventImageSize: "ULOG_IMAGE_SIZE",
 	grid.EventShadow: "ULOG_SHADOW_EXCEPTION", grid.EventGeneric: "ULOG_GENERIC", grid.EventAborted: "ULOG_JOB_ABORTED",
 	grid.EventSuspended: "ULOG_JOB_SUSPENDED", grid.EventUnsuspended: "ULOG_JOB_UNSUSPENDED", grid.EventHeld: "ULOG_JOB_HELD",
+	grid.EventNodeExecute: "ULOG_NODE_EXECUTE", grid.EventNodeTerminated: "ULOG_NODE_TERMINATED",
 	grid.EventReleased: "ULOG_JOB_RELEASED", grid.EventPostScript: "ULOG_POST_SCRIPT_TERMINATED", grid.EventRemoteError: "ULOG_REMOTE_ERROR",
 	grid.EventDisconnected: "ULOG_JOB_DISCONNECTED", grid.EventReconnected: "ULOG_JOB_RECONNECTED", grid.EventReconnectFail: "ULOG_JOB_RECONNECT_FAILED",
 	grid.EventGridUp: "ULOG_GRID_RESOURCE_UP", grid.EventGridDown: "ULOG_GRID_RESOURCE_DOWN", grid.EventGridSubmit: "ULOG_GRID_SUBMIT",

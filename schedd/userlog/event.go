@@ -42,6 +42,8 @@ var kinds = map[grid.EventNumber]func() Body{
 	grid.EventUnsuspended:     func() Body { return &Unsuspended{} },
 	grid.EventHeld:            func() Body { return &Held{} },
 	grid.EventReleased:        func() Body { return &Released{} },
+	grid.EventNodeExecute:     func() Body { return &NodeExecute{} },
+	grid.EventNodeTerminated:  func() Body { return &NodeTerminated{} },
 	grid.EventPostScript:      func() Body { return &PostScript{} },
 	grid.EventRemoteError:     func() Body { return &RemoteError{} },
 	grid.EventDisconnected:    func() Body { return &Disconnected{} },

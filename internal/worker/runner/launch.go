@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -245,6 +246,11 @@ func (s *server) marks(j Job, box sandbox.Sandbox, tmp string) []string {
 		Mark + "=" + filepath.Base(s.o.Dir) + "." + j.Key.String(),
 		"_CONDOR_SCRATCH_DIR=" + dir, "_CONDOR_JOB_ATTRS=" + filepath.Join(dir, sandbox.AttrsName),
 		"TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp,
+	}
+	if of := strconv.Itoa(int(j.Exec.Nodes)); j.Exec.Nodes > 0 {
+		_, n := grid.SplitEpoch(j.Key.Epoch)
+		node := strconv.Itoa(n)
+		vars = append(vars, "_CONDOR_PROCNO="+node, "_CONDOR_NPROCS="+of, "GRIDBURST_NODE="+node, "GRIDBURST_NODES="+of)
 	}
 	if j.Exec.Transfer {
 		return append(vars, "_CONDOR_JOB_IWD="+dir, "_CONDOR_JOB_AD="+filepath.Join(dir, sandbox.AdName))
