@@ -453,6 +453,10 @@ func TestFlowsThatAreWrong(t *testing.T) {
 		`node "a" { when = node.m.exit == 3 }`:                                           `there is no node "m"`,
 		`node "a" { when = random(9) > node.n.exit }`:                                    `nothing that passes`,
 		"node \"a\" {\n file = \"a\"\n when = node.a.exit == 3\n}":                       `wait for each other`,
+		`final "f" { after_previous = [node.n] }`:                                        `a final node has no after_previous`,
+		`service "s" { after_any_previous = [node.n] }`:                                  `a service node has no after_any_previous`,
+		`node "a" { after_previous = [node.m] }`:                                         `there is no node "m"`,
+		`node "previous.n" { after_previous = [node.n] }`:                                `there is a node named "previous.n"`,
 		`final "f" { when = node.n.exit == 3 }`:                                          `a final node has no when`,
 		"node \"a\" {\n dag = \"x.dag\"\n retry {\n times = 1\n elsewhere = true\n }\n}": `no job that could be elsewhere`,
 		`node "a" { done_exits = [0] }`:                                                  `no list of exit codes`,
@@ -524,3 +528,55 @@ workflow "w" {
 }
 
 func said(diags grid.Diagnostics) string { return fmt.Sprint(diags) }
+
+// A node names what it waits for of the run before in the words of after: nodes, those of
+// modules under their names, instances.
+func TestNodesAreBehindTheRunBefore(t *testing.T) {
+	g := flowOf(t, `
+workflow "w" {
+  node "load" { file = "x.sub" }
+  node "fit" {
+    file           = "x.sub"
+    for_each       = ["a", "b"]
+    after          = [node.load]
+    after_previous = [node.fit[each.key], node.load]
+  }
+  module "part" {
+    source = "part.hcl"
+    after  = [node.load]
+  }
+}`, Outside{Files: shelf{"part.hcl": `
+workflow "part" {
+  node "first" {
+    file               = "x.sub"
+    after_any_previous = [node.last]
+  }
+  node "last" {
+    file  = "x.sub"
+    after = [node.first]
+  }
+}`}})
+	if err := g.Check(); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		for _, p := range g.Parents(int32(i)) {
+			got[n.Name] = append(got[n.Name], g.Nodes[p].Name)
+		}
+		if any := strings.HasPrefix(n.Name, "previous_any."); n.PastAny != any || (n.Past != "") != strings.HasPrefix(n.Name, "previous") {
+			t.Errorf("%s stands for %q, any end %v", n.Name, n.Past, n.PastAny)
+		}
+	}
+	want := map[string][]string{
+		"fit-0": {"load", "previous.fit-0", "previous.load"}, "fit-1": {"load", "previous.load", "previous.fit-1"},
+		"part+first": {"load", "previous_any.part+last"}, "part+last": {"part+first"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if _, err := dagfile.Write(g); err == nil || !strings.Contains(err.Error(), "of the run before") {
+		t.Errorf("as a DAG file it is %v", err)
+	}
+}

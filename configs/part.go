@@ -302,7 +302,7 @@ func (w *workflow) tolerance(e hclsyntax.Expression, i instance) *dag.Tolerance 
 }
 
 // single-purpose keys that a node of another kind cannot have.
-var ordinaryOnly = []string{"after", "after_any", "when", "priority", "category", "done", "retries", "unless_exit"}
+var ordinaryOnly = []string{"after", "after_any", "after_previous", "after_any_previous", "when", "priority", "category", "done", "retries", "unless_exit"}
 
 // special refuses what a final, provisioner or service node cannot say.
 func (w *workflow) special(n *nodeBlock) {

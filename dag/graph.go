@@ -61,6 +61,11 @@ type Node struct {
 	Elsewhere bool    `json:"elsewhere,omitempty"` // a further attempt is for another machine than those of the attempts before
 	DoneExit  []int32 `json:"doneexit,omitempty"`  // exit codes other than 0 with which it is done
 
+	// Of a node that stands for one of the run before, of the same timetable. It has no job, and
+	// is asked about by [LookBack].
+	Past    string `json:"past,omitempty"`    // the name of that node; empty: it is none of these
+	PastAny bool   `json:"pastany,omitempty"` // it is done when that node has ended, however it did
+
 	// Of no service or provisioner.
 	Timeout int `json:"timeout,omitempty"` // seconds from its submission within which the job of an attempt ends, or the attempt has failed; 0: as long as it takes
 
@@ -83,8 +88,11 @@ const (
 
 // KindWord is what the node is to the run, in a word; empty: a job.
 func (n *Node) KindWord() string {
-	if n.Subdag {
+	switch {
+	case n.Subdag:
 		return "subdag"
+	case n.Past != "":
+		return "previous"
 	}
 	return [...]string{JobNode: "", FinalNode: "final", ProvisionerNode: "provisioner", ServiceNode: "service"}[n.Kind]
 }

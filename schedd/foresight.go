@@ -62,7 +62,7 @@ func newForesight() *foresight {
 // their user and the job in a file. Empty: it has no job of its own.
 func (f *foreseen) kindOf(i int32) string {
 	n := &f.graph.Nodes[i]
-	if n.Join || n.Noop || n.Subdag {
+	if n.Join || n.Noop || n.Subdag || n.Past != "" {
 		return ""
 	}
 	r := jobfile.Node(n, f.file, f.dir)

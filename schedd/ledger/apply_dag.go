@@ -20,7 +20,7 @@ func (c *StartDag) apply(t *txn) (any, error) {
 			return nil, err
 		}
 	}
-	id, err := c.begin(t)
+	id, err := c.begin(t, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +39,8 @@ func (c *StartDag) fits() error {
 	return nil
 }
 
-// begin adds the run.
-func (c *StartDag) begin(t *txn) (uint32, error) {
+// begin adds the run, behind the one before it of its timetable; 0: behind none.
+func (c *StartDag) begin(t *txn, before uint32) (uint32, error) {
 	if err := c.fits(); err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func (c *StartDag) begin(t *txn) (uint32, error) {
 	t.dropStage(c.Stage, len(chunks))
 	g := Dag{
 		Owner: t.owner(c.Owner), Name: c.Name, File: c.File, Dir: c.Dir, Cron: c.Cron, Due: c.Due, Nodes: c.Nodes, Started: t.at,
-		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue,
+		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue, Before: before,
 	}
 	t.emit(Event{Type: DagMoved, ID: id, To: uint8(dag.RunNew), Text: c.Name})
 	t.putDag(id, &g)

@@ -23,6 +23,7 @@ type Dag struct {
 
 	Parent Parent // whose sub-DAG it is; zero: nobody's
 	Rescue int32  // the number of the rescue file that it began with; 0: none
+	Before uint32 // the run of its timetable's last instant before Due that has begun; 0: none is known
 }
 
 // Parent is the attempt of a node whose sub-DAG a run is.
@@ -32,22 +33,29 @@ type Parent struct {
 	Attempt uint32
 }
 
-func (e *enc) parent(p Parent, rescue int32) {
-	if p == (Parent{}) && rescue == 0 {
+func (e *enc) parent(p Parent, rescue int32, before uint32) {
+	if p == (Parent{}) && rescue == 0 && before == 0 {
 		return
 	}
 	e.u(uint64(p.Dag))
 	e.u(uint64(p.Node))
 	e.u(uint64(p.Attempt))
 	e.u(uint64(rescue))
+	if before != 0 {
+		e.u(uint64(before))
+	}
 }
 
 // parent reads what comes last in a record or command, if it is there.
-func (d *dec) parent() (p Parent, rescue int32) {
+func (d *dec) parent() (p Parent, rescue int32, before uint32) {
 	if !d.more() {
-		return p, 0
+		return p, 0, 0
 	}
-	return Parent{Dag: d.u32(), Node: d.id(), Attempt: d.u32()}, d.id()
+	p, rescue = Parent{Dag: d.u32(), Node: d.id(), Attempt: d.u32()}, d.id()
+	if d.more() {
+		before = d.u32()
+	}
+	return p, rescue, before
 }
 
 // longer marks a header or record with fields that older programs did not have. It is
@@ -104,7 +112,7 @@ func (g *Dag) encode() *enc {
 	e.u(uint64(g.Failed))
 	e.i(g.Started)
 	e.i(g.Ended)
-	e.parent(g.Parent, g.Rescue)
+	e.parent(g.Parent, g.Rescue, g.Before)
 	return e
 }
 
@@ -118,7 +126,7 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 		Header: d.header(), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
 		Nodes: d.id(), Done: d.id(), Failed: d.id(), Started: d.i(), Ended: d.i(),
 	}
-	g.Parent, g.Rescue = d.parent()
+	g.Parent, g.Rescue, g.Before = d.parent()
 	return g, d.err()
 }
 
@@ -217,7 +225,7 @@ func (c *StartDag) encode(e *enc) {
 		return
 	}
 	e.header(&c.Header)
-	e.parent(c.Parent, c.Rescue)
+	e.parent(c.Parent, c.Rescue, 0)
 }
 
 func (c *StartDag) decode(d *dec) {
@@ -232,7 +240,7 @@ func (c *StartDag) decode(d *dec) {
 	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
 	if d.more() {
 		c.Header = d.header()
-		c.Parent, c.Rescue = d.parent()
+		c.Parent, c.Rescue, _ = d.parent()
 	}
 }
 

@@ -453,7 +453,7 @@ func (s *script) timetable(v *View) Body {
 		}
 		return &Fire{
 			Start: StartDag{Owner: owner, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")}, Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Cron: name, Due: due},
-			As:    OccurrenceKind(rapid.IntRange(0, 4).Draw(s.t, "as")), Fill: fill, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte("y"),
+			As:    OccurrenceKind(rapid.IntRange(0, 4).Draw(s.t, "as")), Fill: fill, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte("y"), Follows: rapid.Bool().Draw(s.t, "follows"),
 		}
 	case 5:
 		return &PauseTimetable{Name: name, Pause: Pause{From: due, Until: due + 2, Reason: "because", By: "alice"}}

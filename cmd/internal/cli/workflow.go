@@ -145,6 +145,17 @@ func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) er
 		totals = append(totals, fmt.Sprintf("%d %s", counts[s], s))
 	}
 	fmt.Fprintf(d.Out, "\nTotal: %d nodes; %s\n", len(detail.Detail), strings.Join(totals, ", "))
+	waits := 0
+	for i := range detail.Detail {
+		if n := &detail.Detail[i]; n.Previous != nil && n.State == "waiting" {
+			if waits++; waits <= 5 {
+				fmt.Fprintf(d.Out, "It waits for %s.\n", previousWords(n.Previous))
+			}
+		}
+	}
+	if waits > 5 {
+		fmt.Fprintf(d.Out, "And for %d more nodes of that run.\n", waits-5)
+	}
 	return nil
 }
 
