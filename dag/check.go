@@ -64,6 +64,11 @@ func (g *Graph) Check() error {
 	if c := g.cycle(); c != nil {
 		return bad("%w", c)
 	}
+	for i, p := range g.Provision {
+		if p.Pool == "" || p.Count < 0 || p.Max < max(p.Count, 1) || p.Max > MaxProvision || slices.ContainsFunc(g.Provision[:i], func(q Provision) bool { return q.Pool == p.Pool }) {
+			return bad("it asks for machines of %s that cannot be, or twice", grid.Printable(p.Pool))
+		}
+	}
 	// Their neighbours have been looked at.
 	for i := range g.Nodes {
 		if err := g.checkWhen(int32(i)); err != nil {
@@ -72,6 +77,9 @@ func (g *Graph) Check() error {
 	}
 	return nil
 }
+
+// MaxProvision bounds the machines of a pool that a run may ask for.
+const MaxProvision = 10_000
 
 // check refuses a node that contradicts itself.
 func (n *Node) check(g *Graph) error {

@@ -25,6 +25,15 @@ type Graph struct {
 	StateLog     string        `json:"statelog,omitempty"`     // a file that gets a line for each event (JOBSTATE_LOG)
 	Dot          *DotFile      `json:"dot,omitempty"`          // a drawing
 	Files        []string      `json:"files,omitempty"`        // the DAG files, when they are several in one run
+	Provision    []Provision   `json:"provision,omitempty"`    // machines that are there for the run, by pool
+}
+
+// Provision is how many machines of a pool are there for a run as long as it goes on, and how
+// many it may ask for.
+type Provision struct {
+	Pool  string `json:"pool,omitempty"`
+	Count int    `json:"count,omitempty"` // from its beginning on
+	Max   int    `json:"max,omitempty"`   // at least Count, and 1
 }
 
 // Node is one job of a workflow with everything that surrounds it.

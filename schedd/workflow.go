@@ -61,10 +61,14 @@ func (d *Daemon) prepareDag(ctx context.Context, by string, c *ledger.StartDag, 
 		return grid.Errorf(grid.Invalid, "a workflow comes with the full paths of its file and directory")
 	}
 	// A graph that no run can be opened of must not get in.
-	if err := g.Check(); err != nil {
+	err := g.Check()
+	if err == nil {
+		_, err = dag.Open(g, dag.Header{}, nil)
+	}
+	if err != nil {
 		return err
 	}
-	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
+	if c.Scale, err = d.scaleOf(g); err != nil {
 		return err
 	}
 	c.Header = g.Begins(c.Header)
@@ -137,6 +141,7 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 	out.Dag = d.dagInfo(v, id, &rec, who)
 	out.Done, out.Failed, out.Fares = run.Count(grid.NodeDone), run.Count(grid.NodeFailed), int(run.Fares())
 	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
+	out.Provision = provisionOf(&rec, graph)
 	previous := d.previousOf(v, &rec, run)
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]

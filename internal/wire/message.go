@@ -203,6 +203,7 @@ type Execution struct {
 	Ad        map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
 
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // with Transfer: of a job that checkpoints itself
+	Run        uint32      `json:"run,omitempty"`        // a workflow's run whose token the job is to have; 0: none
 }
 
 // Checkpoint is how a job shows that it has taken a checkpoint, and what belongs to it.

@@ -74,7 +74,9 @@ type Dag struct {
 // DagDetail is a run with its nodes.
 type DagDetail struct {
 	Dag
-	Limit  DagLimits `json:"limit"`
+	Limit     DagLimits      `json:"limit"`
+	Provision []DagProvision `json:"provision,omitempty" doc:"Machines that it wants to be there"`
+
 	Attrs  []dag.Var `json:"attrs,omitempty" doc:"Of the run itself: SET_JOB_ATTR"`
 	Detail []DagNode `json:"detail"`
 
@@ -108,4 +110,23 @@ type DagPrevious struct {
 	State string `json:"state,omitempty" doc:"Of the node; empty: that run has no such node, or is not known any more"`
 	Ended bool   `json:"ended,omitempty" doc:"That run has ended"`
 	Any   bool   `json:"any,omitempty" doc:"The node need only have ended"`
+}
+
+// DagScale asks for machines of a pool to be there as long as a run goes on.
+type DagScale struct {
+	Pool  string `json:"pool" doc:"One of the workflow's provision blocks"`
+	Count int    `json:"count" doc:"All of them, from 0 to what the block says"`
+}
+
+// DagScaled is the answer to a [DagScale].
+type DagScaled struct {
+	Was int `json:"was" doc:"How many it wanted before"`
+	Max int `json:"max"`
+}
+
+// DagProvision is how many machines of a pool a run wants.
+type DagProvision struct {
+	Pool  string `json:"pool"`
+	Count int    `json:"count"`
+	Max   int    `json:"max"`
 }

@@ -28,6 +28,7 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-services": writeServices,
 	"format1-saved":    writeSaved,
 	"format1-begun":    writeBegun,
+	"format1-scaled":   writeScaled,
 }
 
 // history is a machine in the making of a golden file.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -245,6 +246,12 @@ func (s *server) marks(j Job, box sandbox.Sandbox, tmp string) []string {
 		Mark + "=" + filepath.Base(s.o.Dir) + "." + j.Key.String(),
 		"_CONDOR_SCRATCH_DIR=" + dir, "_CONDOR_JOB_ATTRS=" + filepath.Join(dir, sandbox.AttrsName),
 		"TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp,
+	}
+	if j.Exec.Run != 0 {
+		vars = append(vars, "GRIDBURST_TOKEN_FILE="+filepath.Join(dir, sandbox.TokenName), "GRIDBURST_RUN="+strconv.FormatUint(uint64(j.Exec.Run), 10))
+		if !slices.ContainsFunc(j.Exec.Env, func(v string) bool { return strings.HasPrefix(v, "GRIDBURST_SCHEDD=") }) {
+			vars = append(vars, "GRIDBURST_SCHEDD="+j.Schedd)
+		}
 	}
 	if j.Exec.Transfer {
 		return append(vars, "_CONDOR_JOB_IWD="+dir, "_CONDOR_JOB_AD="+filepath.Join(dir, sandbox.AdName))
