@@ -162,7 +162,7 @@ func (t *attempt) ready(ctx context.Context, earlier []*attempt) (*runner.Client
 			return nil, err
 		}
 	}
-	if t.entry.Exec.Run != 0 {
+	if t.entry.Exec.Run != 0 && t.a.apiAddress() != "" {
 		if err := t.fetchToken(ctx); err != nil {
 			return nil, err
 		}

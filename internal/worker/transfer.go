@@ -141,13 +141,13 @@ func (t *attempt) fetchToken(ctx context.Context) error {
 	return err
 }
 
-// apiAddress is where a job of this worker's finds the schedd.
+// apiAddress is where a job of this worker's finds the schedd; empty: nowhere. What the schedd
+// answers people is on its socket alone.
 func (a *Agent) apiAddress() string {
-	e := a.schedd()
-	if e.Network == "unix" {
+	if e := a.schedd(); e.Network == "unix" {
 		return e.Address
 	}
-	return "https://" + e.Address
+	return ""
 }
 
 // deliver sends the outputs. A [*sandbox.HoldError] with a digest says that some were

@@ -247,7 +247,7 @@ func (s *server) marks(j Job, box sandbox.Sandbox, tmp string) []string {
 		"_CONDOR_SCRATCH_DIR=" + dir, "_CONDOR_JOB_ATTRS=" + filepath.Join(dir, sandbox.AttrsName),
 		"TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp,
 	}
-	if j.Exec.Run != 0 {
+	if j.Exec.Run != 0 && j.Schedd != "" {
 		vars = append(vars, "GRIDBURST_TOKEN_FILE="+filepath.Join(dir, sandbox.TokenName), "GRIDBURST_RUN="+strconv.FormatUint(uint64(j.Exec.Run), 10))
 		if !slices.ContainsFunc(j.Exec.Env, func(v string) bool { return strings.HasPrefix(v, "GRIDBURST_SCHEDD=") }) {
 			vars = append(vars, "GRIDBURST_SCHEDD="+j.Schedd)
