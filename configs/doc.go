@@ -96,6 +96,8 @@
 //	when = node.check.exit == 3        # else it is skipped, which counts as done; also .status,
 //	                                   # "done", "failed" or "skipped". It waits for these nodes' ends
 //	outputs = { table = "t.csv" }      # names for what the node makes
+//	after_previous = [node.n]          # and these of the run before, by a timetable, are done;
+//	                                   # after_any_previous: have ended
 //	vars    = { in = output.a.table }  # comes after a; output.count[3].x, output.count[*].x
 //	for_each = glob("texts/*.txt")     # files that are there when the workflow is handed in
 //
@@ -110,6 +112,13 @@
 //	}
 //	service "front" {
 //	  vars = { store = service.store.address }  # comes after store; so after = [node.store]
+//	}
+//
+// A run has machines of a pool as long as it goes on, and its services ask for more or fewer:
+//
+//	provision "main" {
+//	  count = 1
+//	  max   = 4
 //	}
 //
 // A module is another file's workflow as a part of this one. Its nodes are named

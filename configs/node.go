@@ -17,7 +17,7 @@ import (
 
 // nodeKeys are what a node block may say.
 var nodeKeys = []string{
-	"job", "file", "dag", "dir", "for_each", "after", "after_any", "vars", "outputs", "retries", "unless_exit", "priority", "category", "noop", "done",
+	"job", "file", "dag", "dir", "for_each", "after", "after_any", "after_previous", "after_any_previous", "vars", "outputs", "retries", "unless_exit", "priority", "category", "noop", "done",
 	"pre_skip", "tolerance", "tolerance_wait", "save_point", "ready_within", "timeout", "when",
 	"done_exits",
 }

@@ -18,7 +18,7 @@ import (
 // workflowKeys and workflowBlocks are what a workflow block may hold.
 var (
 	workflowKeys   = []string{"max_jobs", "attributes", "state_log"}
-	workflowBlocks = []string{"node", "final", "provisioner", "service", "category", "module", "cron", "env", "status_file", "dot"}
+	workflowBlocks = []string{"node", "final", "provisioner", "service", "category", "module", "cron", "provision", "env", "status_file", "dot"}
 )
 
 // whole takes what is said of the workflow as a whole. Of a module it has no effect.
@@ -45,9 +45,11 @@ func (w *workflow) whole(b *hclsyntax.Block) {
 		switch {
 		case !slices.Contains(workflowBlocks, in.Type):
 			w.unknown(in.TypeRange, "block", in.Type, workflowBlocks)
-		case in.Type != "env" && in.Type != "status_file" && in.Type != "dot":
+		case in.Type != "env" && in.Type != "status_file" && in.Type != "dot" && in.Type != "provision":
 		case w.within != nil:
 			w.warn(in.TypeRange, in.Type+" of a module has no effect", "It belongs to the workflow that the module is part of.")
+		case in.Type == "provision":
+			w.provision(in)
 		case !w.labels(in, in.Type) || !w.single(seen, in, in.Type):
 		case in.Type == "env":
 			g.Env = w.env(in)
@@ -64,6 +66,28 @@ func (w *workflow) whole(b *hclsyntax.Block) {
 			w.keys(in, []key{{"file", required(text(&d.File))}, {"update", boolean(&d.Update)}, {"keep", boolean(&d.Keep)}, {"include", text(&d.Include)}})
 			g.Dot = &d
 		}
+	}
+}
+
+// provision reads provision "POOL" { count = 1  max = 4 }.
+func (w *workflow) provision(b *hclsyntax.Block) {
+	g, p := w.builder.Draft(), dag.Provision{Pool: label(b)}
+	w.keys(b, []key{{"count", count(&p.Count)}, {"max", count(&p.Max)}})
+	if b.Body.Attributes["max"] == nil {
+		p.Max = p.Count
+	}
+	switch {
+	case p.Pool == "":
+		w.fail(b.TypeRange, "a provision block names a pool", `As in: provision "main" { max = 4 }; a pool is a resource of the schedd's that has a burst block.`)
+	case slices.ContainsFunc(g.Provision, func(q dag.Provision) bool { return q.Pool == p.Pool }):
+		w.fail(b.LabelRanges[0], "there are two provision blocks of "+quote(p.Pool), "")
+	case w.diags.HasErrors():
+	case p.Max == 0 || p.Max > dag.MaxProvision:
+		w.fail(b.TypeRange, "a provision block says how many machines there may be", `As in: max = 4`)
+	case p.Max < p.Count:
+		w.fail(b.Body.Attributes["max"].Expr.Range(), "there are to be more machines than may be", "max is at least count.")
+	default:
+		g.Provision = append(g.Provision, p)
 	}
 }
 
@@ -302,7 +326,7 @@ func (w *workflow) tolerance(e hclsyntax.Expression, i instance) *dag.Tolerance 
 }
 
 // single-purpose keys that a node of another kind cannot have.
-var ordinaryOnly = []string{"after", "after_any", "when", "priority", "category", "done", "retries", "unless_exit"}
+var ordinaryOnly = []string{"after", "after_any", "after_previous", "after_any_previous", "when", "priority", "category", "done", "retries", "unless_exit"}
 
 // special refuses what a final, provisioner or service node cannot say.
 func (w *workflow) special(n *nodeBlock) {

@@ -227,6 +227,7 @@ limits {
 #   missed         = "none"   # none, last, all
 #   missed_limit   = 0        # of all: the newest so many; 0: 100
 #   overlap        = "forbid" # forbid, allow, queue, replace
+#   after_previous = "done"   # begun only behind a run that is done; without it, behind any
 #   start_deadline = "0s"     # 0s: none
 #   jitter         = "0s"     # begun later by up to this
 #   except         = ["2026-12-24", "2026-12-31..2027-01-01"]

@@ -177,6 +177,7 @@ cron "nightly" {
   missed = "once"
   missed_limit = 9
   overlap = "allow"
+  after_previous = "done"
   start_deadline = "5m"
   jitter = "3s"
   dst {
@@ -250,7 +251,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 		}},
 		Targets: []Target{{Resource: "batch slurm", Bin: "/opt/slurm/bin", Env: []string{"SLURM_CONF=/etc/slurm.conf"}}, {Resource: "condor sched@far cm.far", Spool: true}, {Resource: "gridburst far", Schedd: "/srv/far"}},
 		Crons: []Cron{{
-			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", StartDeadline: 5 * time.Minute,
+			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", AfterPrevious: "done", StartDeadline: 5 * time.Minute,
 			MissedLimit: 9, Jitter: 3 * time.Second,
 			Clock: Clock{Also: []string{"@daily"}, Gap: "skip", Repeat: "both", Except: []string{"2026-12-24"}, Begin: "2026-01-01T00:00:00Z", End: "2027-01-01T00:00:00Z"},
 		}},

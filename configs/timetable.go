@@ -21,6 +21,7 @@ type Cron struct {
 	Missed        string // what becomes of instants while the schedd was away: none (default, or skip), last (once), all
 	Overlap       string // what becomes of one while the last run goes on: forbid (default, or skip), allow, queue, replace
 	StartDeadline time.Duration
+	AfterPrevious string        // what has to become of the run before: done; empty: nothing
 	MissedLimit   int           // of missed all: the newest so many; 0: 100
 	Jitter        time.Duration // by which an instant is begun later, at most
 	Clock
@@ -75,6 +76,7 @@ func (f *file) starts(c *Cron) []key {
 		{"missed", choice(&c.Missed, "none", "last", "all", "skip", "once")},
 		{"missed_limit", count(&c.MissedLimit)},
 		{"overlap", choice(&c.Overlap, "forbid", "allow", "queue", "replace", "skip")},
+		{"after_previous", choice(&c.AfterPrevious, "done")},
 		{"start_deadline", span(&c.StartDeadline)},
 		{"jitter", span(&c.Jitter)},
 	}...)

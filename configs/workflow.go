@@ -168,6 +168,7 @@ func (w *workflow) read(b *hclsyntax.Block) {
 		w.node(n)
 		w.order(n, "after", w.builder.Order)
 		w.order(n, "after_any", w.builder.OrderWeak)
+		w.previous(n)
 		w.when(n)
 	}
 	for _, m := range w.modules {

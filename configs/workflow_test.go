@@ -332,6 +332,7 @@ func TestAWorkflowSaysWhenItIsToRun(t *testing.T) {
     time_zone      = "Europe/Berlin"
     missed         = "all"
     missed_limit   = 3
+    after_previous = "done"
     overlap        = "queue"
     start_deadline = "1h"
     jitter         = "5m"
@@ -342,7 +343,7 @@ func TestAWorkflowSaysWhenItIsToRun(t *testing.T) {
 job "a" { executable = "/bin/true" }
 `)
 	want := Cron{
-		Name: "night", Schedule: "0 2 * * *", TimeZone: "Europe/Berlin", Missed: "all", MissedLimit: 3, Overlap: "queue", StartDeadline: time.Hour, Jitter: 5 * time.Minute,
+		Name: "night", Schedule: "0 2 * * *", TimeZone: "Europe/Berlin", Missed: "all", MissedLimit: 3, Overlap: "queue", AfterPrevious: "done", StartDeadline: time.Hour, Jitter: 5 * time.Minute,
 		Clock: Clock{Also: []string{"0 12 * * sun"}, Gap: "skip"},
 	}
 	c, found, diags := WorkflowCron("w.hcl", src)

@@ -21,7 +21,7 @@ type Course uint8
 const (
 	Expected Course = iota // it will have a job
 	Queued                 // it has one, or a run
-	Scripted               // a script of it runs, or will again, its next attempt is put off, or what comes of others decides whether it runs
+	Scripted               // a script of it runs, or will again, its next attempt is put off, or what comes of others, or of the run before, decides whether it runs
 	Passing                // there is nothing to wait for: a join, or a node without a job
 )
 
@@ -98,7 +98,7 @@ func (r *Run) course(i int32) Course {
 		return Queued
 	case n.Join || n.Noop || n.Done:
 		return Passing
-	case n.When != "":
+	case n.When != "", n.Past != "":
 		return Scripted
 	}
 	return Expected

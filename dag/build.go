@@ -84,7 +84,7 @@ func (b *Builder) Draft() *Graph { return &b.graph }
 // those that have no children, so far.
 func (b *Builder) Ends(from, to int32) (first, last []int32) {
 	for i := from; i < to; i++ {
-		if b.graph.Nodes[i].Kind != JobNode {
+		if b.graph.Nodes[i].Kind != JobNode || b.graph.Nodes[i].Past != "" {
 			continue
 		}
 		if !b.bound[i].parents {
@@ -144,7 +144,8 @@ func (b *Builder) order(parents, children []int32, weak bool) {
 		b.bound[p].children = true
 	}
 	for _, c := range children {
-		b.bound[c].parents = true
+		// Behind the run before alone, it is still one of the first of its own.
+		b.bound[c].parents = b.bound[c].parents || b.graph.Nodes[parents[0]].Past == ""
 	}
 	// Services do not wait for the end of others, which is what a join would pass on.
 	if b.graph.Nodes[children[0]].Kind == JobNode && len(parents)*len(children) > joinEdges && len(parents) > 1 && len(children) > 1 {

@@ -24,7 +24,7 @@ func (g *Graph) Check() error {
 		case join:
 		case n.Name == "" || names[n.Name]:
 			return bad("node %d has no name of its own", i)
-		case !n.Noop && n.File == "" && n.Job == "" && n.Submit == "":
+		case !n.Noop && n.Past == "" && n.File == "" && n.Job == "" && n.Submit == "":
 			return bad("node %s has no job", grid.Printable(n.Name))
 		}
 		names[n.Name] = true
@@ -64,6 +64,11 @@ func (g *Graph) Check() error {
 	if c := g.cycle(); c != nil {
 		return bad("%w", c)
 	}
+	for i, p := range g.Provision {
+		if p.Pool == "" || p.Count < 0 || p.Max < max(p.Count, 1) || p.Max > MaxProvision || slices.ContainsFunc(g.Provision[:i], func(q Provision) bool { return q.Pool == p.Pool }) {
+			return bad("it asks for machines of %s that cannot be, or twice", grid.Printable(p.Pool))
+		}
+	}
 	// Their neighbours have been looked at.
 	for i := range g.Nodes {
 		if err := g.checkWhen(int32(i)); err != nil {
@@ -72,6 +77,9 @@ func (g *Graph) Check() error {
 	}
 	return nil
 }
+
+// MaxProvision bounds the machines of a pool that a run may ask for.
+const MaxProvision = 10_000
 
 // check refuses a node that contradicts itself.
 func (n *Node) check(g *Graph) error {
@@ -86,6 +94,8 @@ func (n *Node) check(g *Graph) error {
 		return grid.Errorf(grid.Invalid, "it has a timeout, and is none of the nodes whose jobs end by themselves")
 	case n.ReadyWithin < 0, n.ReadyWithin > 0 && (n.Noop || n.Done || n.Subdag):
 		return grid.Errorf(grid.Invalid, "it has no job that could say when it is ready, or no time for it")
+	case n.PastAny && n.Past == "", n.Past != "" && !n.onlyPast():
+		return grid.Errorf(grid.Invalid, "it stands for a node of the run before, and has something of its own")
 	case n.Elsewhere && (n.Subdag || n.Noop):
 		return grid.Errorf(grid.Invalid, "it is to be tried on another machine, and has no job")
 	case n.Submit != "" && g.Description(n.Submit) == nil:

@@ -52,6 +52,9 @@ func (h Retry) happen(s *step) error {
 	s.say(h.Node, "somebody asked for another attempt")
 	s.put(h.Node, n)
 	moved(s, h.Node, grid.NodeFailed)
+	if g.Past != "" {
+		s.act(LookBack{h.Node})
+	}
 	return nil
 }
 

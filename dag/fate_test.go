@@ -25,12 +25,26 @@ func (f *fate) bad() (n int32) {
 	return n
 }
 
+// comesToNothing reports whether a node of the run before did not come to its end.
+func (f fate) comesToNothing() bool { return f.exits[0] != 0 }
+
 // ends is how every node must end, by the fates alone.
 func (w *world) ends() []grid.NodeState {
 	out := make([]grid.NodeState, w.g.Len())
 	skipped, exits := make([]bool, len(out)), make([]int32, len(out))
 	for i := range out {
+		if w.g.Nodes[i].Past == "" {
+			continue
+		}
+		if out[i] = grid.NodeDone; w.fate[key{int32(i), 1}].comesToNothing() {
+			out[i], exits[i] = grid.NodeFailed, ReturnFailed
+		}
+	}
+	for i := range out {
 		n := &w.g.Nodes[i]
+		if n.Past != "" {
+			continue
+		}
 		ready := true
 		for _, p := range w.g.Nodes[i].Parents {
 			if w.g.Nodes[p].Join {

@@ -25,6 +25,15 @@ type Graph struct {
 	StateLog     string        `json:"statelog,omitempty"`     // a file that gets a line for each event (JOBSTATE_LOG)
 	Dot          *DotFile      `json:"dot,omitempty"`          // a drawing
 	Files        []string      `json:"files,omitempty"`        // the DAG files, when they are several in one run
+	Provision    []Provision   `json:"provision,omitempty"`    // machines that are there for the run, by pool
+}
+
+// Provision is how many machines of a pool are there for a run as long as it goes on, and how
+// many it may ask for.
+type Provision struct {
+	Pool  string `json:"pool,omitempty"`
+	Count int    `json:"count,omitempty"` // from its beginning on
+	Max   int    `json:"max,omitempty"`   // at least Count, and 1
 }
 
 // Node is one job of a workflow with everything that surrounds it.
@@ -61,6 +70,11 @@ type Node struct {
 	Elsewhere bool    `json:"elsewhere,omitempty"` // a further attempt is for another machine than those of the attempts before
 	DoneExit  []int32 `json:"doneexit,omitempty"`  // exit codes other than 0 with which it is done
 
+	// Of a node that stands for one of the run before, of the same timetable. It has no job, and
+	// is asked about by [LookBack].
+	Past    string `json:"past,omitempty"`    // the name of that node; empty: it is none of these
+	PastAny bool   `json:"pastany,omitempty"` // it is done when that node has ended, however it did
+
 	// Of no service or provisioner.
 	Timeout int `json:"timeout,omitempty"` // seconds from its submission within which the job of an attempt ends, or the attempt has failed; 0: as long as it takes
 
@@ -83,8 +97,11 @@ const (
 
 // KindWord is what the node is to the run, in a word; empty: a job.
 func (n *Node) KindWord() string {
-	if n.Subdag {
+	switch {
+	case n.Subdag:
 		return "subdag"
+	case n.Past != "":
+		return "previous"
 	}
 	return [...]string{JobNode: "", FinalNode: "final", ProvisionerNode: "provisioner", ServiceNode: "service"}[n.Kind]
 }

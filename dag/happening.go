@@ -103,6 +103,14 @@ type Serving struct {
 	Lost    bool // else it is ready
 }
 
+// LookedBack says what became of the node of the run before that a node stands for: that it
+// has ended as it was to end, or that there is no such node. It answers a [LookBack].
+type LookedBack struct {
+	Node   int32
+	Failed bool   // it will not come to the end that is waited for
+	Why    string // for people
+}
+
 // Look begins what may be begun, after [Run.Waiting].
 type Look struct{}
 
@@ -207,6 +215,10 @@ type Wait struct {
 	Submitted bool // counted from the submission of the attempt's job, else from now
 }
 
+// LookBack asks what became of the node of the run before that a node stands for. It is
+// answered with [LookedBack], once that is known for good.
+type LookBack struct{ Node int32 }
+
 // Save asks for a node's save point, before anything of the node is begun.
 type Save struct{ Node int32 }
 
@@ -224,6 +236,7 @@ func (RunHold) action()    {}
 func (StartRun) action()   {}
 func (RemoveRun) action()  {}
 func (Wait) action()       {}
+func (LookBack) action()   {}
 func (Save) action()       {}
 func (Finish) action()     {}
 

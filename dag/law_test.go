@@ -93,6 +93,12 @@ func drawGraph(t *rapid.T) *Graph {
 			b.Order([]int32{p}, []int32{c})
 		}
 	}
+	for i := range n {
+		if rapid.IntRange(0, 5).Draw(t, "behind the run before") == 0 {
+			p, _ := b.Past(rapid.Int32Range(0, n-1).Draw(t, "of it"), rapid.Bool().Draw(t, "any"))
+			b.Order([]int32{p}, []int32{i})
+		}
+	}
 	if n > 4 && rapid.Bool().Draw(t, "join") {
 		// A join as a large bundle makes one.
 		b.bundles = append(b.bundles, bundle{[]int32{0, 1}, []int32{n - 2, n - 1}})
@@ -122,7 +128,7 @@ func drawGraph(t *rapid.T) *Graph {
 func (w *world) unordered(name string) (b *Builder, n int32) {
 	b, n = NewBuilder(name), int32(w.g.Len())
 	for _, x := range w.g.Nodes[:n] {
-		x.Parents, x.Children, x.Weak, x.When = nil, nil, nil, ""
+		x.Parents, x.Children, x.Weak, x.When, x.Past, x.PastAny = nil, nil, nil, "", "", false
 		b.Add(x)
 	}
 	b.Limit("narrow", 1)
@@ -260,7 +266,7 @@ func (w *world) do(a Action) {
 			w.t.Fatalf("node %d is submitted without its PRE script", a.Node)
 		}
 		f, ok := w.fate[key{a.Node, a.Attempt}]
-		if n := &w.g.Nodes[a.Node]; !ok || n.Noop || n.Done || n.Join {
+		if n := &w.g.Nodes[a.Node]; !ok || n.Noop || n.Done || n.Join || n.Past != "" {
 			w.t.Fatalf("there is no attempt %d of %+v", a.Attempt, n)
 		}
 		if f.refused {
@@ -306,6 +312,12 @@ func (w *world) do(a Action) {
 		w.scriptEnds(a, exit)
 	case KillScript:
 		w.scriptEnds(RunScript(a), -15)
+	case LookBack:
+		if w.run.State(a.Node) == grid.NodeReady && rapid.Bool().Draw(w.t, "the run before goes on") {
+			w.actions = append(w.actions, a) // asked again later
+			return
+		}
+		w.tell(LookedBack{Node: a.Node, Failed: w.fate[key{a.Node, 1}].comesToNothing(), Why: "so it went"})
 	case Wait:
 		w.waits = append(w.waits, a)
 	case Finish:

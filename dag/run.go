@@ -20,6 +20,7 @@ type Run struct {
 	place []place      // of each node
 	final int32        // -1: none
 	first int32        // its provisioner; -1: none
+	past  []int32      // nodes that stand for those of the run before
 	extra int32        // the first of the queues of nodes that are no jobs
 	idle  int32        // procs that wait, as [Idle] last said
 	since int32        // nodes submitted since then
@@ -174,6 +175,9 @@ func (r *Run) sort() {
 		case ProvisionerNode:
 			r.first = int32(i)
 		}
+		if n.Past != "" {
+			r.past = append(r.past, int32(i))
+		}
 		scripts[wantPre] = scripts[wantPre] || n.Pre != nil
 		scripts[wantPost] = scripts[wantPost] || n.Post != nil
 		r.place[i].queue = q
@@ -205,7 +209,7 @@ func (r *Run) order(a, b int32) int {
 // wants is what node i waits for that is for [step.admit] to give, as rec says.
 func (r *Run) wants(i int32, rec *Record) want {
 	switch {
-	case rec.Asked, rec.State == grid.NodeReady && rec.Script == ScriptDeferred:
+	case rec.Asked, rec.State == grid.NodeReady && rec.Script == ScriptDeferred, r.Graph.Nodes[i].Past != "":
 	case rec.State == grid.NodeReady && r.Graph.Nodes[i].Pre != nil:
 		return wantPre
 	case rec.State == grid.NodeReady, rec.State == grid.NodePre && rec.Script == ScriptOver:

@@ -11,6 +11,7 @@ type Shape struct {
 	Jobs        int    `json:"jobs"`
 	Subdags     int    `json:"subdags,omitempty"`
 	Services    int    `json:"services,omitempty"`
+	Past        int    `json:"past,omitempty"` // that stand for nodes of the run before
 	Provisioner string `json:"provisioner,omitempty"`
 	Final       string `json:"final,omitempty"`
 	Splices     int    `json:"splices,omitempty"`
@@ -27,6 +28,10 @@ func (g *Graph) Shape() Shape {
 	splices := map[string]bool{}
 	for i := range g.Nodes[:g.Len()] {
 		n := &g.Nodes[i]
+		if n.Past != "" {
+			s.Past++
+			continue
+		}
 		for at, c := range n.Name {
 			if c == '+' {
 				splices[n.Name[:at]] = true
@@ -48,7 +53,7 @@ func (g *Graph) Shape() Shape {
 	s.Splices = len(splices)
 	depth := g.depths()
 	for i := range g.Nodes {
-		if n := &g.Nodes[i]; n.Join || n.Kind != JobNode {
+		if n := &g.Nodes[i]; n.passes() || n.Kind != JobNode {
 			continue
 		}
 		for int(depth[i]) >= len(s.Widths) {
@@ -63,7 +68,7 @@ func (g *Graph) Shape() Shape {
 	return s
 }
 
-// depths is the nodes on the longest way to each node, joins left out.
+// depths is the nodes on the longest way to each node, joins and the run before left out.
 func (g *Graph) depths() []int32 {
 	depth, missing := make([]int32, len(g.Nodes)), make([]int32, len(g.Nodes))
 	var free []int32
@@ -76,7 +81,7 @@ func (g *Graph) depths() []int32 {
 		i := free[len(free)-1]
 		free = free[:len(free)-1]
 		step := int32(1)
-		if g.Nodes[i].Join {
+		if g.Nodes[i].passes() {
 			step = 0
 		}
 		for _, c := range g.Nodes[i].Children {
@@ -110,6 +115,7 @@ func (s Shape) String() string {
 	if s.Final != "" {
 		count(1, "final node", "")
 	}
+	count(s.Past, "node of the run before", "nodes of the run before")
 	count(s.Splices, "splice", "splices")
 	count(s.Edges, "edge", "edges")
 	count(s.Height, "level", "levels")

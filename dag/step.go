@@ -100,6 +100,7 @@ func (Begin) happen(s *step) error {
 		return grid.Errorf(grid.Refused, "the run of %s has begun before: it is %s", s.Graph.Name, s.head.Status)
 	}
 	s.head.on(runBegin)
+	s.lookBack()
 	return nil
 }
 
@@ -129,6 +130,7 @@ func (Resume) happen(s *step) error {
 			s.act(s.deferral(i, &n))
 		}
 	}
+	s.lookBack()
 	if s.head.Status.Ended() {
 		s.act(Finish{s.head.Status, s.head.Return})
 	}

@@ -3,6 +3,7 @@ package schedd
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -218,13 +219,13 @@ func (b *bursts) shapes(pl *planned, now time.Time) error {
 		bounds, terms := b.bounds(pl.view, r, now, 0), r.terms()
 		shape := burst.Shape{
 			Class: class, Offer: r.Burst.size(), Room: room(bounds), Min: max(r.Burst.MinVMs, b.windowed(r)), Idle: r.Burst.Idle,
-			Cost: terms.First(), Price: terms.Price,
+			Cost: terms.First(), Price: terms.Price, Asked: askedFor(pl.view, r.Name),
 		}
 		if r.Price > 0 && r.BillingPeriod > 2*toGo {
 			shape.Period, shape.Stop = r.BillingPeriod, toGo
 		}
 		if s := pl.view.Steering(r.Name); s.Mode != ledger.Steered {
-			shape.Min = 0
+			shape.Min, shape.Asked = 0, nil
 		}
 		pl.in.Shapes = append(pl.in.Shapes, shape)
 		pl.resources = append(pl.resources, r)
@@ -243,6 +244,11 @@ func (b *bursts) money(pl *planned) error {
 	for i := range pl.in.Soon {
 		owners[pl.in.Soon[i].Owner] = true
 	}
+	for i := range pl.in.Shapes {
+		for _, a := range pl.in.Shapes[i].Asked {
+			owners[a.Owner] = true
+		}
+	}
 	seen := map[string]bool{}
 	for i, r := range pl.resources {
 		all := b.p.d.purses(r, 0, true)
@@ -259,7 +265,7 @@ func (b *bursts) money(pl *planned) error {
 		}
 		for _, m := range left {
 			if m.Owner == 0 && m.starts(r) == 0 {
-				pl.in.Shapes[i].Idle, pl.in.Shapes[i].Min = 1, 0
+				pl.in.Shapes[i].Idle, pl.in.Shapes[i].Min, pl.in.Shapes[i].Asked = 1, 0, nil
 			}
 			key := m.Name + " " + strconv.Itoa(int(m.Owner))
 			if seen[key] {
@@ -516,6 +522,8 @@ func (pl *planned) whyWanted(w *burst.Want) string {
 	switch {
 	case w.For.Jobs > 0:
 		return pl.aheadText(&w.For)
+	case w.Asked != 0:
+		return fmt.Sprintf("workflow %d asks for machines", w.Asked)
 	case len(w.Jobs) == 0:
 		return "min_vms machines are to be there before anybody needs them"
 	}

@@ -29,6 +29,10 @@ type Cron struct {
 	Missed   string // what becomes of occurrences while the daemon was away: none (or skip), last (or once), all; empty: none
 	Overlap  string // what becomes of one while the last run goes on: forbid (or skip), allow, queue, replace; empty: forbid
 
+	// AfterPrevious is what has to become of the run before, so that one is begun: done; empty:
+	// nothing.
+	AfterPrevious string
+
 	// StartDeadline is how late an occurrence may still be started; 0: no bound.
 	StartDeadline time.Duration
 
@@ -86,6 +90,10 @@ func (c *Cron) parse() (*cron, error) {
 		return nil, bad(grid.Errorf(grid.Invalid, "its dag %q is not a full path", c.Dag))
 	case !slices.Contains([]string{"", "skip", "forbid", "allow", "queue", "replace"}, c.Overlap):
 		return nil, bad(grid.Errorf(grid.Invalid, "overlap is forbid, allow, queue or replace, not %q", c.Overlap))
+	case c.AfterPrevious != "" && c.AfterPrevious != "done":
+		return nil, bad(grid.Errorf(grid.Invalid, "after_previous is done, not %q: a run that only has to have ended is waited for by overlap = \"queue\"", c.AfterPrevious))
+	case c.AfterPrevious != "" && (c.Overlap == "allow" || c.Overlap == "replace"):
+		return nil, bad(grid.Errorf(grid.Invalid, "with overlap = %q no run waits for the one before it, and after_previous has it wait: overlap is forbid or queue, or each node says what it is after (after_previous of a node)", c.Overlap))
 	case c.StartDeadline < 0 || c.StartDeadline > 0 && c.StartDeadline < leastDeadline:
 		return nil, bad(grid.Errorf(grid.Invalid, "a start_deadline of %s would be missed by a busy schedd: %s is the least", c.StartDeadline, leastDeadline))
 	case c.MissedLimit < 0 || c.MissedLimit > maxMissed:
@@ -417,9 +425,17 @@ func (c *crons) due(ctx context.Context, k *cron, at time.Time) (again bool, err
 	t, _ := v.Timetable(k.Name)
 	o := ledger.Occurrence{Due: at.UnixMilli(), Kind: ledger.Scheduled}
 	s := &ledger.Settle{Name: k.Name, Mark: o.Due}
-	switch {
-	case k.Overlap == "allow" || len(live) == 0 && len(t.Queue) == 0:
+	unmet, waits, err := c.unmet(v, k, at)
+	if err != nil {
+		return false, err
+	}
+	switch free := len(live) == 0 && len(t.Queue) == 0; {
+	case k.Overlap == "allow" || free && unmet == "":
 		return c.fire(ctx, k, &occasion{due: at, kind: ledger.Scheduled})
+	case free && (!waits || k.Overlap != "queue"):
+		o.Outcome, o.Why = ledger.OccurrenceSkipped, unmet
+	case free:
+		o.Outcome, o.Why = ledger.OccurrenceQueued, unmet
 	case k.Overlap == "queue":
 		o.Outcome, o.Why = ledger.OccurrenceQueued, goesOn(live)
 	case k.Overlap == "replace":

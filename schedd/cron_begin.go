@@ -55,7 +55,7 @@ func (d *Daemon) beginOccurrence(ctx context.Context, k *cron, o *occasion) (uin
 		return 0, err
 	}
 	r, err := d.ledger.Propose(ctx, ledger.Command{Key: o.key, By: by, At: d.now(), Body: &ledger.Fire{
-		Start: start, As: o.kind, Fill: o.fill, Vars: occasionVars(k, o), Why: o.why, By: o.by, Details: note,
+		Start: start, As: o.kind, Fill: o.fill, Vars: occasionVars(k, o), Why: o.why, By: o.by, Details: note, Follows: true,
 	}})
 	if err != nil {
 		return 0, err

@@ -59,6 +59,9 @@ type cronWorld struct {
 	c    *crons
 	stop func()
 
+	fired func(name string, due int64) // looks at a run that has begun; nil: nobody
+	fails func(run uint32) bool        // which end badly; nil: none
+
 	seen    map[string]map[int64][]decision // by timetable and instant
 	since   map[string]int64                // when each timetable began
 	looks   []glance
@@ -147,6 +150,9 @@ func (w *cronWorld) propose(ctx context.Context, b ledger.Body) (ledger.Result, 
 	}
 	switch b := b.(type) {
 	case *ledger.Fire:
+		if w.fired != nil {
+			w.fired(b.Start.Cron, b.Start.Due)
+		}
 		w.note(b.Start.Cron, b.Start.Due, decision{started: true, at: w.clock, run: r.Value.(uint32)})
 	case *ledger.Settle:
 		if len(b.List) == 0 && w.since[b.Name] == 0 {
@@ -177,7 +183,7 @@ func (w *cronWorld) beginRun(ctx context.Context, k *cron, o *occasion) (uint32,
 	}
 	r, err := w.propose(ctx, &ledger.Fire{
 		Start: ledger.StartDag{Owner: ledger.Owner{Name: "ada", UID: 1000}, Name: "w", File: "/w", Dir: "/", Graph: [][]byte{[]byte("g")}, Nodes: 1, Cron: k.Name, Due: o.due.UnixMilli()},
-		As:    o.kind, Fill: o.fill, Vars: occasionVars(k, o), Why: o.why,
+		As:    o.kind, Fill: o.fill, Vars: occasionVars(k, o), Why: o.why, Follows: true,
 	})
 	if err != nil {
 		return 0, err
@@ -204,7 +210,11 @@ func (w *cronWorld) endSome() {
 		if g.Status != dag.RunStopping && w.r.IntN(6) > 0 {
 			continue
 		}
-		w.must(&ledger.StepDag{Dag: id, Version: g.Version, Header: dag.Header{Version: g.Version + 1, Status: dag.RunDone}})
+		end := dag.RunDone
+		if w.fails != nil && w.fails(id) {
+			end = dag.RunFailed
+		}
+		w.must(&ledger.StepDag{Dag: id, Version: g.Version, Header: dag.Header{Version: g.Version + 1, Status: end}})
 	}
 }
 

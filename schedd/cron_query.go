@@ -38,7 +38,7 @@ func cronOf(name, owner string, t *api.Timetable) (*cron, error) {
 		return nil, grid.Errorf(grid.Invalid, "the timetable %s has no schedule", name)
 	}
 	c := Cron{
-		Name: name, Schedule: t.Schedules[0], TimeZone: t.TimeZone, Owner: owner, Dag: t.File, Missed: t.Missed, Overlap: t.Overlap,
+		Name: name, Schedule: t.Schedules[0], TimeZone: t.TimeZone, Owner: owner, Dag: t.File, Missed: t.Missed, Overlap: t.Overlap, AfterPrevious: t.AfterPrevious,
 		StartDeadline: time.Duration(t.StartDeadline) * time.Second, MissedLimit: t.MissedLimit, Jitter: time.Duration(t.Jitter) * time.Second,
 		Clock: Clock{Also: t.Schedules[1:], Gap: t.Gap, Repeat: t.Repeat, Except: t.Except, Begin: t.Begin, End: t.End},
 	}
@@ -155,6 +155,7 @@ func (d *Daemon) cronInfo(v *ledger.View, r *ledger.Reader, who serve.Identity, 
 	}
 	if k.cron != nil {
 		out.Owner, out.Missed, out.Overlap, out.Jitter = k.cron.Owner, cmp.Or(k.cron.Missed, "none"), k.cron.Overlap, int64(k.cron.Jitter/time.Second)
+		out.AfterPrevious = k.cron.AfterPrevious
 		out.Schedules = append([]string{k.cron.Schedule}, k.cron.Also...)
 		if k.cron.handedIn {
 			out.Origin = "handed in"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"gridburst/dag"
 	"gridburst/dag/trigger"
 	"gridburst/internal/grid"
 	"gridburst/schedd/ledger"
@@ -85,6 +86,16 @@ func (c *crons) serveQueue(ctx context.Context, k *cron, t *ledger.Timetable, li
 		return now.Add(cronLook), nil // the run's end pokes
 	}
 	clear(c.removed)
+	unmet, waits, err := c.unmet(c.ledger.View(), k, due)
+	switch {
+	case err != nil:
+		return now, err
+	case waits:
+		return now.Add(cronLook), nil
+	case unmet != "":
+		c.say(k, due).Info("occurrence is skipped: " + unmet)
+		return now, c.settle(ctx, &ledger.Settle{Name: k.Name, List: []ledger.Occurrence{{Due: t.Queue[0], Kind: ledger.Scheduled, Outcome: ledger.OccurrenceSkipped, Why: unmet}}})
+	}
 	again, err := c.fire(ctx, k, &occasion{due: due, kind: ledger.Scheduled, why: "it has waited for the run before it"})
 	if again {
 		return now.Add(cronRetry), err
@@ -127,6 +138,20 @@ func (c *crons) fill(ctx context.Context, k *cron, id uint32) (time.Time, error)
 			}
 			continue
 		}
+		unmet, waits, err := c.unmet(v, k, due)
+		switch {
+		case err != nil:
+			return now, err
+		case waits:
+			return time.Time{}, nil // a run's end pokes
+		case unmet != "":
+			if err := c.settle(ctx, &ledger.Settle{Name: k.Name, Backfill: id, List: []ledger.Occurrence{{
+				Due: due.UnixMilli(), Kind: ledger.Backfilled, Outcome: ledger.OccurrenceSkipped, Backfill: id, Why: unmet,
+			}}}); err != nil {
+				return now, err
+			}
+			continue
+		}
 		again, err := c.fire(ctx, k, &occasion{due: due, kind: ledger.Backfilled, fill: id, prio: b.Prio, by: b.By})
 		if err != nil || again {
 			return now.Add(cronRetry), err
@@ -162,4 +187,28 @@ func (c *crons) haveRun(v *ledger.View, name string) (map[int64]uint32, error) {
 		}
 		return nil
 	})
+}
+
+// unmet says why an instant has no run, by what became of the run before it; empty: it may
+// have one. waits: that run goes on, and it is not known yet.
+func (c *crons) unmet(v *ledger.View, k *cron, due time.Time) (why string, waits bool, err error) {
+	if k.AfterPrevious == "" {
+		return "", false, nil
+	}
+	t, _ := v.Timetable(k.Name)
+	before := t.Before(due.UnixMilli())
+	if before == 0 {
+		return "", false, nil
+	}
+	if _, live := v.Dag(before); live {
+		return fmt.Sprintf("the run before, workflow %d, goes on", before), true, nil
+	}
+	err = c.ledger.Read(func(r *ledger.Reader) error {
+		g, known, err := r.PastDag(before)
+		if known && g.Status != dag.RunDone {
+			why = fmt.Sprintf("the run before, workflow %d, is %s and not done; gcron run begins one all the same", before, g.Status)
+		}
+		return err
+	})
+	return why, false, err
 }

@@ -38,7 +38,8 @@ type dags struct {
 	scripts map[string]*scriptRun // by key
 	holds   uint64                // HOLD scripts that were run
 
-	clusters map[int32]nodeOf // of live runs, in the queue
+	clusters map[int32]nodeOf    // of live runs, in the queue
+	behind   map[uint32][]uint32 // live runs that wait for nodes of one, by that
 	wg       sync.WaitGroup
 }
 
@@ -59,6 +60,9 @@ type dagRun struct {
 	files   dagFiles
 	looked  time.Time // when decisions were last told how it stands
 	looks   bool      // they are about to be told
+
+	looksBack bool             // it asks what became of the run before
+	places    map[string]int32 // of its nodes, once somebody has looked for one
 }
 
 // nodeOf is whose a cluster is.
@@ -85,7 +89,7 @@ const batchNodes = 300
 func newDags(d *Daemon) *dags {
 	return &dags{
 		d: d, lower: d.desks.LowerJobs, told: make(chan told, 1024), asks: make(chan func(context.Context) error), slots: make(chan struct{}, submitters), reads: make(chan struct{}, 1),
-		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{},
+		scripts: map[string]*scriptRun{}, clusters: map[int32]nodeOf{}, behind: map[uint32][]uint32{},
 	}
 }
 
@@ -140,7 +144,7 @@ func (g *dags) ask(ctx context.Context, f func(context.Context) error) error {
 // rebuild opens every run that has not ended.
 func (g *dags) rebuild(ctx context.Context) error {
 	v := g.d.ledger.View()
-	g.seen, g.runs = v.Index, map[uint32]*dagRun{}
+	g.seen, g.runs, g.behind = v.Index, map[uint32]*dagRun{}, map[uint32][]uint32{}
 	g.d.foresight.anew()
 	for id := range v.Dags() {
 		if err := g.open(ctx, v, id); err != nil {
@@ -176,6 +180,7 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 	}
 	g.runs[id] = r
 	g.openFiles(ctx, r, rec)
+	g.standBehind(r)
 	if rec.Status == dag.RunNew {
 		return g.step(ctx, r, dag.Begin{})
 	}
@@ -395,14 +400,21 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 			return err
 		}
 	}
-	if r.run.Status.Ended() {
+	if r.looksBack {
+		r.looksBack = false
+		if err := g.lookBack(ctx, r.id); err != nil {
+			return err
+		}
+	}
+	if r.run.Status.Ended() && r.run.Version == r.kept && g.runs[r.id] == r { // what it was told now may have to be kept still
 		delete(g.runs, r.id)
+		g.standAside(r)
 		if r.files.rec.Cron != "" {
 			g.d.crons.poke()
 		}
 		g.d.log.WithFields(logrus.Fields{"dag": r.id, "status": r.run.Status.String()}).Info("workflow has ended")
 	}
-	return nil
+	return g.tellBehind(ctx, r.id)
 }
 
 func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
@@ -437,6 +449,8 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 		g.wait(ctx, r.id, a)
 	case dag.Save:
 		g.save(ctx, r, a)
+	case dag.LookBack:
+		r.looksBack = true // all that is asked is answered at once
 	}
 	return nil
 }

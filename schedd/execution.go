@@ -44,6 +44,9 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	} else if x.Transfer {
 		x.Checkpoint = checkpointOf(job)
 	}
+	if run, ok := d.watches(v, id.Cluster); ok && id.Proc == 0 {
+		x.Run = run
+	}
 	s := &wire.Start{Job: id, Epoch: epoch, Execution: x}
 	if s.NotBefore, s.WindowMS, err = d.deferral(instant(), job); err != nil {
 		return nil, err

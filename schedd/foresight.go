@@ -62,7 +62,7 @@ func newForesight() *foresight {
 // their user and the job in a file. Empty: it has no job of its own.
 func (f *foreseen) kindOf(i int32) string {
 	n := &f.graph.Nodes[i]
-	if n.Join || n.Noop || n.Subdag {
+	if n.Join || n.Noop || n.Subdag || n.Past != "" {
 		return ""
 	}
 	r := jobfile.Node(n, f.file, f.dir)
@@ -91,6 +91,16 @@ func (s *foresight) kind(run uint32, node int32) string {
 		return ""
 	}
 	return f.kindOf(node)
+}
+
+// graph is that of a run; nil: it has not been taken up.
+func (s *foresight) graph(run uint32) *dag.Graph {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.runs[run]; f != nil {
+		return f.graph
+	}
+	return nil
 }
 
 // spec is what nodes of a kind ask for, if that has been read.

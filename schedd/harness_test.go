@@ -29,12 +29,18 @@ import (
 // configureAndDie is another daemon, in a process of its own; nil: this binary cannot die.
 var configureAndDie func(dir string)
 
+// previousAndDie is a third, that dies while it tells a run of the run before.
+var previousAndDie func(dir string)
+
 // TestMain is also a desk.
 func TestMain(m *testing.M) {
 	desk.Main()
 	script.Main()
 	if dir := os.Getenv("SCHEDD_CONFIGURE"); dir != "" && configureAndDie != nil {
 		configureAndDie(dir)
+	}
+	if dir := os.Getenv("SCHEDD_PREVIOUS"); dir != "" && previousAndDie != nil {
+		previousAndDie(dir)
 	}
 	// Those that are parallel wait for machines, most of the time.
 	if err := flag.Set("test.parallel", "8"); err != nil {

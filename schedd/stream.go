@@ -39,7 +39,7 @@ func (d *Daemon) belongs(v *ledger.View, e *ledger.Event, owner uint32) bool {
 	case e.Jobs.Cluster != 0:
 		c, ok := v.Cluster(e.Jobs.Cluster)
 		return ok && c.Owner == owner
-	case e.Type == ledger.DagMoved, e.Type == ledger.NodeMoved:
+	case e.Type == ledger.DagMoved, e.Type == ledger.NodeMoved, e.Type == ledger.DagScaled:
 		g, ok := v.Dag(e.ID)
 		return ok && g.Owner == owner
 	}

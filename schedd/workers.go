@@ -83,6 +83,7 @@ func (c *connections) handler(tls bool) http.Handler {
 		c.accept(w, r, name)
 	})
 	m.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/inputs", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.sendInputs) })
+	m.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/token", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.sendToken) })
 	m.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/outputs", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.takeOutputs) })
 	m.HandleFunc("GET /worker/v1/attempts/{job}/{epoch}/checkpoint", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.sendCheckpoint) })
 	m.HandleFunc("PUT /worker/v1/attempts/{job}/{epoch}/checkpoint", func(w http.ResponseWriter, r *http.Request) { c.transfer(w, r, tls, c.d.takeCheckpoint) })

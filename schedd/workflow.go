@@ -61,10 +61,14 @@ func (d *Daemon) prepareDag(ctx context.Context, by string, c *ledger.StartDag, 
 		return grid.Errorf(grid.Invalid, "a workflow comes with the full paths of its file and directory")
 	}
 	// A graph that no run can be opened of must not get in.
-	if err := g.Check(); err != nil {
+	err := g.Check()
+	if err == nil {
+		_, err = dag.Open(g, dag.Header{}, nil)
+	}
+	if err != nil {
 		return err
 	}
-	if _, err := dag.Open(g, dag.Header{}, nil); err != nil {
+	if c.Scale, err = d.scaleOf(g); err != nil {
 		return err
 	}
 	c.Header = g.Begins(c.Header)
@@ -129,48 +133,27 @@ func (d *Daemon) dagInfo(v *ledger.View, id uint32, g *ledger.Dag, who serve.Ide
 // Dag implements [serve.Backend].
 func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges bool) (out api.DagDetail, err error) {
 	v := d.ledger.View()
-	rec, live := v.Dag(id)
-	var records map[int32]dag.Record
-	err = d.ledger.Read(func(r *ledger.Reader) (err error) {
-		if !live {
-			if rec, live, err = r.PastDag(id); err != nil || !live {
-				return err
-			}
-		}
-		records = maps.Collect(r.Nodes(id))
-		return nil
-	})
-	if err == nil && !live {
-		err = grid.Errorf(grid.NotFound, "there is no workflow %d", id)
-	}
+	rec, run, err := d.runOf(v, id)
 	if err != nil {
 		return out, err
 	}
-	graph, err := d.graphOf(id)
-	if err != nil {
-		return out, err
-	}
-	run, err := dag.Open(graph, rec.Header, func(yield func(int32, dag.Record) bool) {
-		for i := range int32(graph.Len()) {
-			if n, ok := records[i]; ok && !yield(i, n) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return out, err
-	}
+	graph := run.Graph
 	out.Dag = d.dagInfo(v, id, &rec, who)
 	out.Done, out.Failed, out.Fares = run.Count(grid.NodeDone), run.Count(grid.NodeFailed), int(run.Fares())
 	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
+	out.Provision = provisionOf(&rec, graph)
+	previous := d.previousOf(v, &rec, run)
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]
 		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord(), Ready: run.Serves(i), Skipped: run.Skipped(i)}
-		if n.State == grid.NodeReady && len(run.Awaits(i)) > 0 {
-			x.State = grid.NodeWaiting.String() // for other services, which no record tells of
+		if n.State == grid.NodeReady && len(run.Awaits(i)) > 0 || run.LooksBack(i) {
+			x.State = grid.NodeWaiting.String() // for other services, or the run before, which no record tells of
 		}
 		if g.Subdag {
 			x.Cluster, x.Run = 0, uint32(n.Cluster)
+		}
+		if g.Past != "" {
+			x.Previous = previous(g)
 		}
 		if edges {
 			x.Category, x.Retries, x.Parents = g.Category, g.Retries, parentsOf(graph, i)
@@ -186,6 +169,39 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 		}
 	}
 	return out, nil
+}
+
+// runOf is a run as it stands, live or past.
+func (d *Daemon) runOf(v *ledger.View, id uint32) (rec ledger.Dag, run *dag.Run, err error) {
+	rec, known := v.Dag(id)
+	var records map[int32]dag.Record
+	err = d.ledger.Read(func(r *ledger.Reader) (err error) {
+		if !known {
+			if rec, known, err = r.PastDag(id); err != nil || !known {
+				return err
+			}
+		}
+		records = maps.Collect(r.Nodes(id))
+		return nil
+	})
+	if err == nil && !known {
+		err = grid.Errorf(grid.NotFound, "there is no workflow %d", id)
+	}
+	if err != nil {
+		return rec, nil, err
+	}
+	graph, err := d.graphOf(id)
+	if err != nil {
+		return rec, nil, err
+	}
+	run, err = dag.Open(graph, rec.Header, func(yield func(int32, dag.Record) bool) {
+		for i := range int32(graph.Len()) {
+			if n, ok := records[i]; ok && !yield(i, n) {
+				return
+			}
+		}
+	})
+	return rec, run, err
 }
 
 // parentsOf are the nodes that a node waits for, as the API says them.

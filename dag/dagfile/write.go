@@ -161,6 +161,10 @@ func ends(text, end string) bool {
 }
 
 func (w *writer) node(n *dag.Node, inline map[string]string) {
+	if n.Past != "" {
+		w.refuse("%s is waited for of the run before, which only a workflow in HCL says", grid.Printable(n.Past))
+		return
+	}
 	if n.Job != "" || n.File == "" && n.Submit == "" {
 		w.refuse("the job of node %s is a block of an HCL file", grid.Printable(n.Name))
 		return

@@ -136,6 +136,7 @@ var Points = []Point{
 	{Name: "desk.commit.one", Of: Desk, When: "one of several outputs is in place"},
 	{Name: "dag.keep.before", Of: Schedd, When: "it is known what changes of a workflow, and nothing was kept", Test: "TestWorkflowsAreKilled"},
 	{Name: "dag.keep.after", Of: Schedd, When: "what changes of a workflow is durable, and nothing of it was done", Test: "TestWorkflowsAreKilled"},
+	{Name: "dag.previous.before", Of: Schedd, When: "a run is about to be told of the run before it, whose change is durable", Test: "TestADeathBetweenTwoRunsOfATimetable"},
 	{Name: "dag.child.before", Of: Schedd, When: "the file of a sub-DAG was read, and its run is not in the queue", Test: "TestWorkflowsAreKilled"},
 	{Name: "dag.child.after", Of: Schedd, When: "the run of a sub-DAG is in the queue, and its node does not know", Test: "TestWorkflowsAreKilled"},
 	{Name: "dag.files.written", Of: Schedd, When: "what a workflow leaves is written, and its end is not durable", Test: "TestWorkflowsAreKilled"},

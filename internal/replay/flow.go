@@ -57,6 +57,8 @@ func (w *world) tell(f *flow, h dag.Happening) {
 				} else {
 					todo = append(todo, w.procsLeft(f, job, n))
 				}
+			case dag.LookBack:
+				todo = append(todo, dag.LookedBack{Node: a.Node}) // there was none
 			case dag.RunScript:
 				todo = append(todo, dag.ScriptEnded{Node: a.Node, Attempt: a.Attempt, Phase: a.Phase, Try: a.Try})
 			}

@@ -165,7 +165,7 @@ func ordinary(g *dag.Graph) (flat *dag.Graph, nodes []int32, left []string, err 
 			left = append(left, n.Name)
 			continue
 		}
-		to, _ := b.Add(dag.Node{Name: n.Name, Noop: n.Noop || n.Subdag, Done: n.Done, Priority: n.Priority, Category: n.Category})
+		to, _ := b.Add(dag.Node{Name: n.Name, Noop: n.Noop || n.Subdag || n.Past != "", Done: n.Done, Priority: n.Priority, Category: n.Category})
 		at[i] = to
 		nodes = append(nodes, i)
 		if n.Kind == dag.FinalNode {

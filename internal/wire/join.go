@@ -19,6 +19,9 @@ const SessionHeader = "Gridburst-Session"
 // InputsPath is where the inputs of an attempt are fetched.
 func InputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "inputs") }
 
+// TokenPath is where the token of an attempt's run is fetched.
+func TokenPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "token") }
+
 // OutputsPath is where the outputs of an attempt are put.
 func OutputsPath(job grid.JobID, epoch uint32) string { return attemptPath(job, epoch, "outputs") }
 

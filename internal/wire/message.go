@@ -203,6 +203,7 @@ type Execution struct {
 	Ad        map[string]string `json:"ad,omitempty"` // with Transfer: written to .job.ad in the sandbox
 
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // with Transfer: of a job that checkpoints itself
+	Run        uint32      `json:"run,omitempty"`        // a workflow's run whose token the job is to have; 0: none
 
 	Nodes int32 `json:"nodes,omitempty"` // of a job of several nodes: how many, of which this is one; 0: of any other
 }

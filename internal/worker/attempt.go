@@ -162,6 +162,11 @@ func (t *attempt) ready(ctx context.Context, earlier []*attempt) (*runner.Client
 			return nil, err
 		}
 	}
+	if t.entry.Exec.Run != 0 && t.a.apiAddress() != "" {
+		if err := t.fetchToken(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := punctual(ctx, &t.entry.Exec); err != nil {
 		return nil, err
 	}
@@ -237,7 +242,7 @@ func (t *attempt) give(r *runner.Client) error {
 		return errKilled
 	}
 	t.runner, t.lease = r, lease
-	err := r.Run(runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.lease})
+	err := r.Run(runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.lease, Schedd: t.a.apiAddress()})
 	if err == nil && t.stopped {
 		err = r.Suspend(runner.Suspend{Key: t.entry.Key, On: true})
 	}

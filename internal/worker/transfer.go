@@ -113,6 +113,43 @@ func (t *attempt) fetch(ctx context.Context) error {
 	return err
 }
 
+// maxToken bounds a token.
+const maxToken = 4 << 10
+
+// fetchToken puts the token of the job's run into the sandbox. It is in no journal: who comes
+// after this agent finds it there.
+func (t *attempt) fetchToken(ctx context.Context) error {
+	k := t.entry.Key
+	err := t.patiently(ctx, "fetching a token", func() error {
+		resp, err := t.a.request(ctx, http.MethodGet, wire.TokenPath(k.Job, k.Epoch), nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		token, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
+		if err != nil {
+			return err
+		}
+		if err := t.box.WriteToken(token); err != nil {
+			return &ownError{err}
+		}
+		return nil
+	})
+	if grid.CodeOf(err) == grid.Invalid {
+		return nil // its run has ended meanwhile, and it will be removed
+	}
+	return err
+}
+
+// apiAddress is where a job of this worker's finds the schedd; empty: nowhere. What the schedd
+// answers people is on its socket alone.
+func (a *Agent) apiAddress() string {
+	if e := a.schedd(); e.Network == "unix" {
+		return e.Address
+	}
+	return ""
+}
+
 // deliver sends the outputs. A [*sandbox.HoldError] with a digest says that some were
 // missing and the others have been sent.
 func (t *attempt) deliver(ctx context.Context) (staged wire.Staged, err error) {

@@ -139,13 +139,20 @@ func (d *decision) ahead() {
 			}
 		}
 		for _, m := range d.in.Members {
-			if n < shape.Min && m.Shape == i && !d.serves(&m) {
+			if n < shape.least() && m.Shape == i && !d.serves(&m) {
 				d.out.Undrain = append(d.out.Undrain, m.Claim)
 				n++
 			}
 		}
 		for ; n < shape.Min && d.pay(i, 0, false); n++ {
 			d.out.Want = append(d.out.Want, Want{Shape: i})
+		}
+		// The others that are there, or on their way, are those of the first that ask.
+		for _, a := range shape.Asked {
+			for lacks := a.Count - n; lacks > 0 && d.pay(i, a.Owner, true); lacks-- {
+				d.out.Want = append(d.out.Want, Want{Shape: i, Owner: a.Owner, HasOwner: true, Asked: a.Of})
+			}
+			n = max(n-a.Count, 0)
 		}
 	}
 }

@@ -67,6 +67,7 @@ type Shape struct {
 	Offer router.Resources // of a machine with nothing to do
 	Room  int              // how many more there may be, by every cap
 	Min   int              // how many there are to be although nobody needs them
+	Asked []Asked          // how many runs of workflows ask for; all of them are to be there together
 	Idle  time.Duration    // how long a machine is idle before it is drained
 	Boot  time.Duration    // how long one is expected to take until it serves
 	Late  time.Duration    // within which nearly all do; 0: Boot
@@ -82,6 +83,22 @@ type Shape struct {
 	Levels *Levels
 
 	Silent int // machines that serve, and are not heard now
+}
+
+// Asked is how many machines somebody wants to be there, on whose account.
+type Asked struct {
+	Of    uint32 // the caller's name for who asks
+	Owner uint32
+	Count int
+}
+
+// least is how many machines of the shape are to be there although no job needs them.
+func (s *Shape) least() int {
+	n := 0
+	for _, a := range s.Asked {
+		n += a.Count
+	}
+	return max(s.Min, n)
 }
 
 // Purse is money that may still be spent on machines: what is left of a budget when all
@@ -165,6 +182,7 @@ type Want struct {
 	Jobs     []router.Job       // one of several nodes as often as it is for nodes of it
 	Parts    []router.Resources // of each
 	For      Ahead              // jobs that will come, if it is for these
+	Asked    uint32             // who asks for it, an [Asked.Of], if that is all that it is for
 }
 
 // Refusal is what stands between waiting jobs and one more machine of a shape that could

@@ -152,3 +152,28 @@ func TestMachinesGoAtTheEndOfWhatIsPaid(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for machines gets those that are lacking on an account of their own; what is there
+// counts for the first that ask, and is kept.
+func TestWhoAsksForMachinesPays(t *testing.T) {
+	in := world(t, 0, 9)
+	in.Shapes[0].Cost = 10
+	in.Members = []Member{{Claim: 2, Idle: time.Hour}}
+	in.Purses = []Purse{{Left: 100}, {Owner: 1, HasOwner: true, Left: 19}, {Owner: 2, HasOwner: true, Left: 100}}
+	in.Shapes[0].Asked = []Asked{{Of: 7, Owner: 1, Count: 4}, {Of: 8, Owner: 2, Count: 2}}
+	d := Decide(in, router.NewMatcher())
+	got := map[uint32]int{}
+	for _, w := range d.Want {
+		if !w.HasOwner || w.Owner != map[uint32]uint32{7: 1, 8: 2}[w.Asked] {
+			t.Errorf("wanted %+v", w)
+		}
+		got[w.Asked]++
+	}
+	if got[7] != 1 || got[8] != 2 || len(d.Drain) > 0 {
+		t.Errorf("of three that the first lacks and two of the second there are %v; drained %v", got, d.Drain)
+	}
+	in.Shapes[0].Asked = in.Shapes[0].Asked[:0]
+	if d := Decide(in, router.NewMatcher()); len(d.Want) > 0 || len(d.Drain) != 1 {
+		t.Errorf("nobody asks, and it is %+v", d)
+	}
+}

@@ -102,7 +102,7 @@ func (d *decision) releaseOf(shape int) {
 		}
 		spare = len(idle) - kept
 	}
-	for k := len(idle) - 1; k >= 0 && up > s.Min; k-- {
+	for k := len(idle) - 1; k >= 0 && up > s.least(); k-- {
 		m := idle[k]
 		if !s.learns() {
 			if left := s.Idle - m.Idle; left > 0 {
@@ -141,7 +141,7 @@ func (d *decision) releaseOf(shape int) {
 		if left := keep(kept, 0, st.told); left > 0 {
 			d.again(left)
 			kept++
-		} else if up > s.Min {
+		} else if up > s.least() {
 			d.out.Cancel = append(d.out.Cancel, st.claim)
 			up--
 		}

@@ -29,7 +29,14 @@ import (
 // Client asks the schedd on a Unix socket. It is safe for many goroutines.
 type Client struct {
 	socket string
+	token  string // of a run, with which it asks; empty: as the user whose process it is
 	http   http.Client
+}
+
+// WithToken has the client ask as a node of a run, by its token.
+func (c *Client) WithToken(token string) *Client {
+	c.token = token
+	return c
 }
 
 // NewClient is a client of the schedd at that socket.
@@ -92,6 +99,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -204,6 +214,11 @@ func (c *Client) DagEdges(ctx context.Context, id uint32) (out DagDetail, err er
 // ControlDag halts a run, pauses it, lets it go on, limits it, or does something to a node.
 func (c *Client) ControlDag(ctx context.Context, id uint32, what DagControl) (out DagControlled, err error) {
 	return out, c.do(ctx, "POST", fmt.Sprintf("/v1/dags/%d/control", id), what, &out)
+}
+
+// ScaleDag sets how many machines of a pool a run wants to be there.
+func (c *Client) ScaleDag(ctx context.Context, id uint32, s DagScale) (out DagScaled, err error) {
+	return out, c.do(ctx, http.MethodPost, "/v1/dags/"+strconv.Itoa(int(id))+"/scale", s, &out)
 }
 
 // RemoveDag ends a run: its jobs are removed, and nothing more of it is begun.

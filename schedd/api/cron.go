@@ -21,6 +21,7 @@ type Timetable struct {
 	Missed        string   `json:"missed,omitempty" enum:"none,last,all,skip,once," doc:"What becomes of occurrences that nobody looked at in time"`
 	MissedLimit   int      `json:"missed_limit,omitempty" doc:"Of missed all: the newest so many; 0: 100"`
 	Overlap       string   `json:"overlap,omitempty" enum:"forbid,allow,queue,replace,skip," doc:"What becomes of an occurrence while the last run goes on"`
+	AfterPrevious string   `json:"after_previous,omitempty" enum:"done," doc:"What has to become of the run before, so that an occurrence is begun"`
 	StartDeadline int64    `json:"start_deadline,omitempty" doc:"Seconds after its time in which an occurrence may be begun; 0: no bound"`
 }
 
@@ -40,6 +41,8 @@ type Cron struct {
 	Missed    string   `json:"missed,omitempty"`
 	Overlap   string   `json:"overlap,omitempty"`
 	Jitter    int64    `json:"jitter,omitempty"`
+
+	AfterPrevious string `json:"after_previous,omitempty"`
 
 	Next   int64       `json:"next,omitempty" doc:"The next occurrence, seconds since 1970; 0: there is none any more"`
 	Last   *Occurrence `json:"last,omitempty"`

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+
 	"gridburst/dag"
 	"gridburst/internal/grid"
 )
@@ -20,7 +22,7 @@ func (c *StartDag) apply(t *txn) (any, error) {
 			return nil, err
 		}
 	}
-	id, err := c.begin(t)
+	id, err := c.begin(t, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +41,8 @@ func (c *StartDag) fits() error {
 	return nil
 }
 
-// begin adds the run.
-func (c *StartDag) begin(t *txn) (uint32, error) {
+// begin adds the run, behind the one before it of its timetable; 0: behind none.
+func (c *StartDag) begin(t *txn, before uint32) (uint32, error) {
 	if err := c.fits(); err != nil {
 		return 0, err
 	}
@@ -62,7 +64,7 @@ func (c *StartDag) begin(t *txn) (uint32, error) {
 	t.dropStage(c.Stage, len(chunks))
 	g := Dag{
 		Owner: t.owner(c.Owner), Name: c.Name, File: c.File, Dir: c.Dir, Cron: c.Cron, Due: c.Due, Nodes: c.Nodes, Started: t.at,
-		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue,
+		Header: c.Header, Parent: c.Parent, Rescue: c.Rescue, Before: before, Scale: c.Scale,
 	}
 	t.emit(Event{Type: DagMoved, ID: id, To: uint8(dag.RunNew), Text: c.Name})
 	t.putDag(id, &g)
@@ -137,6 +139,32 @@ func (c *StepDag) apply(t *txn) (any, error) {
 	t.put(bPastDag, key4(c.Dag), g.encode())
 	return nil, nil
 }
+
+func (c *ScaleDag) apply(t *txn) (any, error) {
+	g, ok := t.v.dags.get(c.Dag)
+	switch {
+	case !ok:
+		return nil, grid.Errorf(grid.NotFound, "workflow %d does not run", c.Dag)
+	case g.Status != dag.RunNew && g.Status != dag.RunRunning && g.Status != dag.RunFinishing:
+		return nil, grid.Errorf(grid.Refused, "workflow %d is %s: it needs no more machines", c.Dag, g.Status)
+	}
+	list := slices.Clone(g.Scale)
+	if at := slices.IndexFunc(list, func(s Scaled) bool { return s.Pool == c.Pool }); at >= 0 {
+		list[at] = c.Scaled
+	} else {
+		list = append(list, c.Scaled)
+	}
+	if len(list) > maxScaled {
+		return nil, grid.Errorf(grid.TooLarge, "workflow %d asks for machines of more than %d pools", c.Dag, maxScaled)
+	}
+	g.Scale = list
+	t.emit(Event{Type: DagScaled, ID: c.Dag, Code: int32(c.Count), Text: c.Pool})
+	t.putDag(c.Dag, &g)
+	return nil, nil
+}
+
+// maxScaled bounds the pools of which a run may want machines.
+const maxScaled = 100
 
 func (c *PassCron) apply(t *txn) (any, error) {
 	if c.Cron == "" || c.At <= t.v.crons[c.Cron] {

@@ -18,7 +18,7 @@ func checkName(name string) error {
 // timetable is a copy to change, for [txn.putTimetable].
 func (t *txn) timetable(name string) Timetable {
 	c, _ := t.v.Timetable(name)
-	c.Queue, c.Runs, c.Backfills = slices.Clone(c.Queue), slices.Clone(c.Runs), slices.Clone(c.Backfills)
+	c.Queue, c.Runs, c.Backfills, c.Begun = slices.Clone(c.Queue), slices.Clone(c.Runs), slices.Clone(c.Backfills), slices.Clone(c.Begun)
 	c.Window.Claims = slices.Clone(c.Window.Claims)
 	return c
 }
@@ -233,9 +233,17 @@ func (c *Fire) apply(t *txn) (any, error) {
 	default:
 		return nil, grid.Errorf(grid.Invalid, "a run of no kind")
 	}
-	id, err := c.Start.begin(t)
+	before := uint32(0)
+	if c.Follows {
+		before = tt.Before(due)
+	}
+	id, err := c.Start.begin(t, before)
 	if err != nil {
 		return nil, err
+	}
+	if c.Follows {
+		tt.Begun = append(tt.Begun, Begun{id, due})
+		tt.Begun = tt.Begun[max(len(tt.Begun)-keepBegun, 0):]
 	}
 	if mark {
 		t.mark(name, due)

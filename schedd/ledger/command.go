@@ -34,6 +34,7 @@ const (
 	KindClear       Kind = 31
 	KindExpire      Kind = 32
 	KindMaterialize Kind = 33
+	KindScaleDag    Kind = 34
 	KindReuse       Kind = 36
 	KindSteer       Kind = 50
 	KindTell        Kind = 51
@@ -96,6 +97,7 @@ var kinds = map[Kind]struct {
 	KindClear:       {"clear", func() Body { return new(Clear) }, false},
 	KindExpire:      {"expire", func() Body { return new(Expire) }, false},
 	KindMaterialize: {"materialize", func() Body { return new(Materialize) }, true},
+	KindScaleDag:    {"scale_dag", func() Body { return new(ScaleDag) }, false},
 	KindReuse:       {"reuse", func() Body { return new(Reuse) }, false},
 	KindSteer:       {"steer", func() Body { return new(Steer) }, false},
 	KindTell:        {"tell", func() Body { return new(Tell) }, true},

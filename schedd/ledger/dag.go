@@ -23,6 +23,35 @@ type Dag struct {
 
 	Parent Parent // whose sub-DAG it is; zero: nobody's
 	Rescue int32  // the number of the rescue file that it began with; 0: none
+	Before uint32 // the run of its timetable's last instant before Due that has begun; 0: none is known
+	Scale  []Scaled
+}
+
+// Scaled is how many machines of a pool a run wants to be there as long as it goes on.
+type Scaled struct {
+	Pool  string
+	Count uint32
+}
+
+func (e *enc) scale(list []Scaled) {
+	if len(list) == 0 {
+		return
+	}
+	e.u(uint64(len(list)))
+	for _, s := range list {
+		e.str(s.Pool)
+		e.u(uint64(s.Count))
+	}
+}
+
+func (d *dec) scale() (list []Scaled) {
+	if !d.more() {
+		return nil
+	}
+	for range d.count(2) {
+		list = append(list, Scaled{d.str(), d.u32()})
+	}
+	return list
 }
 
 // Parent is the attempt of a node whose sub-DAG a run is.
@@ -32,22 +61,29 @@ type Parent struct {
 	Attempt uint32
 }
 
-func (e *enc) parent(p Parent, rescue int32) {
-	if p == (Parent{}) && rescue == 0 {
+func (e *enc) parent(p Parent, rescue int32, before uint32, more bool) {
+	if p == (Parent{}) && rescue == 0 && before == 0 && !more {
 		return
 	}
 	e.u(uint64(p.Dag))
 	e.u(uint64(p.Node))
 	e.u(uint64(p.Attempt))
 	e.u(uint64(rescue))
+	if before != 0 || more {
+		e.u(uint64(before))
+	}
 }
 
-// parent reads what comes last in a record or command, if it is there.
-func (d *dec) parent() (p Parent, rescue int32) {
+// parent reads what comes last but for a scale in a record or command, if it is there.
+func (d *dec) parent() (p Parent, rescue int32, before uint32) {
 	if !d.more() {
-		return p, 0
+		return p, 0, 0
 	}
-	return Parent{Dag: d.u32(), Node: d.id(), Attempt: d.u32()}, d.id()
+	p, rescue = Parent{Dag: d.u32(), Node: d.id(), Attempt: d.u32()}, d.id()
+	if d.more() {
+		before = d.u32()
+	}
+	return p, rescue, before
 }
 
 // longer marks a header or record with fields that older programs did not have. It is
@@ -104,7 +140,8 @@ func (g *Dag) encode() *enc {
 	e.u(uint64(g.Failed))
 	e.i(g.Started)
 	e.i(g.Ended)
-	e.parent(g.Parent, g.Rescue)
+	e.parent(g.Parent, g.Rescue, g.Before, len(g.Scale) > 0)
+	e.scale(g.Scale)
 	return e
 }
 
@@ -118,7 +155,8 @@ func decodeDag(k, v []byte) (g Dag, err error) {
 		Header: d.header(), Owner: d.u32(), Name: d.str(), File: d.str(), Dir: d.str(), Cron: d.str(), Due: d.i(),
 		Nodes: d.id(), Done: d.id(), Failed: d.id(), Started: d.i(), Ended: d.i(),
 	}
-	g.Parent, g.Rescue = d.parent()
+	g.Parent, g.Rescue, g.Before = d.parent()
+	g.Scale = d.scale()
 	return g, d.err()
 }
 
@@ -197,6 +235,7 @@ type StartDag struct {
 	Header dag.Header // what it begins with: limits, no status
 	Parent Parent     // it is that attempt's sub-DAG, and refused unless that is due
 	Rescue int32
+	Scale  []Scaled
 }
 
 func (*StartDag) Kind() Kind { return KindStartDag }
@@ -213,11 +252,12 @@ func (c *StartDag) encode(e *enc) {
 	e.u(uint64(c.Nodes))
 	e.str(c.Cron)
 	e.i(c.Due)
-	if c.Header == (dag.Header{}) && c.Parent == (Parent{}) && c.Rescue == 0 {
+	if c.Header == (dag.Header{}) && c.Parent == (Parent{}) && c.Rescue == 0 && len(c.Scale) == 0 {
 		return
 	}
 	e.header(&c.Header)
-	e.parent(c.Parent, c.Rescue)
+	e.parent(c.Parent, c.Rescue, 0, len(c.Scale) > 0)
+	e.scale(c.Scale)
 }
 
 func (c *StartDag) decode(d *dec) {
@@ -232,7 +272,8 @@ func (c *StartDag) decode(d *dec) {
 	c.Stage, c.Nodes, c.Cron, c.Due = d.u32(), d.id(), d.str(), d.i()
 	if d.more() {
 		c.Header = d.header()
-		c.Parent, c.Rescue = d.parent()
+		c.Parent, c.Rescue, _ = d.parent()
+		c.Scale = d.scale()
 	}
 }
 
@@ -273,6 +314,29 @@ func (c *StepDag) decode(d *dec) {
 			c.Nodes[i] = NodeChange{Index: d.id(), Record: d.node(), Why: d.str()}
 		}
 	}
+}
+
+// ScaleDag sets how many machines of a pool a run wants. The run begins nothing any more, or
+// has ended: then it is refused.
+type ScaleDag struct {
+	Dag uint32
+	Scaled
+}
+
+func (*ScaleDag) Kind() Kind { return KindScaleDag }
+func (c *ScaleDag) encode(e *enc) {
+	e.u(uint64(c.Dag))
+	e.str(c.Pool)
+	e.u(uint64(c.Count))
+}
+func (c *ScaleDag) decode(d *dec) { *c = ScaleDag{d.u32(), Scaled{d.str(), d.u32()}} }
+
+// Wants are the machines that a run wants to be there now: none when it comes to its end.
+func (g *Dag) Wants() []Scaled {
+	if g.Status != dag.RunRunning && g.Status != dag.RunFinishing {
+		return nil
+	}
+	return g.Scale
 }
 
 // PassCron moves a trigger's watermark without a run: nothing up to At will be fired

@@ -44,6 +44,7 @@ const (
 	ClaimMoved EventType = 20 // ID: the claim; From, To; Text: why
 	DagMoved   EventType = 30 // ID: the run; From, To; Text
 	NodeMoved  EventType = 31 // ID: the run; Node; From, To
+	DagScaled  EventType = 32 // ID: the run; Text: a pool; Code: how many machines of it the run wants
 	PoolTold   EventType = 21 // a line of the journal. ID: a claim; Code: a What; Text
 	CronFired  EventType = 40 // Text: the occurrence
 	CronNoted  EventType = 41 // what became of one. Text: the timetable; Code: an Outcome; Sub: an OccurrenceKind; ID: the run, if one began
@@ -60,7 +61,7 @@ var eventNames = map[EventType]string{
 	JobReleased: "job_released", JobRemoved: "job_removed", JobLeft: "job_left", JobEdited: "job_edited",
 	JobVacated: "job_vacated", JobSuspended: "job_suspended", JobContinued: "job_continued", JobSkipped: "job_skipped", JobSaved: "job_checkpointed",
 	NodeStarted: "node_started", NodeEnded: "node_ended", NodeOver: "node_over",
-	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", CronFired: "cron_fired", CronNoted: "cron_noted", WorkerSeen: "worker_seen",
+	ClaimMoved: "claim_moved", PoolTold: "pool_told", DagMoved: "dag_moved", NodeMoved: "node_moved", DagScaled: "dag_scaled", CronFired: "cron_fired", CronNoted: "cron_noted", WorkerSeen: "worker_seen",
 	QueueCleared: "queue_cleared", RouteMoved: "route_moved",
 	GridAccepted: "grid_accepted", GridUnreached: "grid_unreached", GridReached: "grid_reached", GridUnseen: "grid_unseen", GridSeen: "grid_seen",
 	FactoryBegun: "factory_begun", FactoryPaused: "factory_paused", FactoryResumed: "factory_resumed", FactoryBounded: "factory_bounded", FactoryEnded: "factory_ended",

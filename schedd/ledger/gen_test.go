@@ -383,12 +383,15 @@ func (s *script) token(v *View) Body {
 func (s *script) workflow(v *View) Body {
 	id := rapid.Uint32Range(1, max(v.counters.Dag, 1)).Draw(s.t, "run")
 	g, _ := v.Dag(id)
-	switch rapid.IntRange(0, 6).Draw(s.t, "workflow") {
+	switch rapid.IntRange(0, 7).Draw(s.t, "workflow") {
+	case 7:
+		return &ScaleDag{id, Scaled{rapid.SampledFrom([]string{"lab", "main"}).Draw(s.t, "pool"), rapid.Uint32Range(0, 5).Draw(s.t, "machines")}}
 	case 0:
 		return &StartDag{
 			Owner: Owner{"alice", 1000, 100}, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")},
 			Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Stage: rapid.SampledFrom([]uint32{0, 0, 1}).Draw(s.t, "graphs"),
 			Cron: rapid.SampledFrom([]string{"", "nightly"}).Draw(s.t, "cron"), Due: rapid.Int64Range(0, 9).Draw(s.t, "due"),
+			Scale:  rapid.SampledFrom([][]Scaled{nil, nil, {{"lab", 2}}}).Draw(s.t, "scale"),
 			Header: dag.Header{MaxPre: rapid.Int32Range(0, 1).Draw(s.t, "maxpre")}, Rescue: rapid.Int32Range(0, 1).Draw(s.t, "rescue"),
 			Parent: rapid.SampledFrom([]Parent{{}, {}, {Dag: 1, Node: 1, Attempt: 0}, {Dag: 1, Node: 2, Attempt: 9}}).Draw(s.t, "parent"),
 		}
@@ -484,7 +487,7 @@ func (s *script) timetable(v *View) Body {
 		}
 		return &Fire{
 			Start: StartDag{Owner: owner, Name: "w", File: "/w.dag", Dir: "/", Graph: [][]byte{[]byte("graph")}, Nodes: rapid.Int32Range(0, 3).Draw(s.t, "nodes"), Cron: name, Due: due},
-			As:    OccurrenceKind(rapid.IntRange(0, 4).Draw(s.t, "as")), Fill: fill, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte("y"),
+			As:    OccurrenceKind(rapid.IntRange(0, 4).Draw(s.t, "as")), Fill: fill, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte("y"), Follows: rapid.Bool().Draw(s.t, "follows"),
 		}
 	case 5:
 		return &PauseTimetable{Name: name, Pause: Pause{From: due, Until: due + 2, Reason: "because", By: "alice"}}

@@ -29,6 +29,8 @@ var goldens = map[string]func(t *testing.T, path string){
 	"format1-saved":    writeSaved,
 	"format1-reloads":  writeReloads,
 	"format1-gangs":    writeGangs,
+	"format1-begun":    writeBegun,
+	"format1-scaled":   writeScaled,
 }
 
 // history is a machine in the making of a golden file.
@@ -551,44 +553,5 @@ func writeGolden(t *testing.T, path string) {
 	do(&Clear{Max: 1})
 	do(&Expire{Before: h.at, Max: 2}) // what is left of the removal is in the state
 	do(&Checkpoint{Index: 5, Name: "checkpoint-5.db", Max: 1})
-	h.write(path)
-}
-
-// writeTimetables makes a history of timetables and bursts by the clock: what was handed
-// in, what became of occurrences, what waits, what goes on.
-func writeTimetables(t *testing.T, path string) {
-	t.Helper()
-	h := newHistory(t)
-	do := h.do
-	alice := Owner{Name: "alice", UID: 1000, GID: 100}
-	start := func(name string, due int64) StartDag {
-		return StartDag{Owner: alice, Name: "w", File: "/home/alice/w.hcl", Dir: "/home/alice", Graph: [][]byte{[]byte("graph")}, Nodes: 2, Cron: name, Due: due}
-	}
-	do(&Begin{Deployment: "5f0c", Host: "host", Version: "0.4", Rules: 4})
-	do(&SetTimetable{Name: "alice/night", Owner: alice, Spec: []byte(`{"name":"night"}`), Most: 2})
-	do(&SetTimetable{Name: "alice/gone", Owner: alice, Spec: []byte("{}")})
-	due := h.at + 60_000
-	do(&Settle{Name: "alice/gone", Mark: due, List: []Occurrence{{Due: due, Kind: Scheduled, Outcome: OccurrenceMissed, Why: "it was missed"}}})
-	do(&SetTimetable{Name: "alice/gone", Owner: alice})
-	do(&Settle{Name: "nightly", Mark: h.at})
-	do(&Fire{Start: start("nightly", due), As: Scheduled, Vars: []Attr{{Name: "cron_due", Expr: "then"}}, Details: []byte(`{"env":["A=b"]}`)})
-	do(&Fire{Start: start("nightly", due), As: Scheduled}) // refused
-	do(&Fire{Start: start("nightly", h.at), As: Manual, By: "alice", Why: "asked for"})
-	do(&Settle{Name: "nightly", Mark: due + 1000, List: []Occurrence{{Due: due + 1000, Kind: Scheduled, Outcome: OccurrenceQueued, Why: "its last run goes on"}}})
-	do(&Settle{Name: "nightly", Mark: due + 2000, List: []Occurrence{{Due: due + 2000, Kind: Scheduled, Outcome: OccurrenceQueued}}, Replace: true})
-	do(&PauseTimetable{Name: "nightly", Pause: Pause{From: h.at, Until: h.at + 1000, Reason: "maintenance", By: "alice"}})
-	fill := do(&BeginBackfill{Name: "nightly", Fill: Backfill{From: 1000, To: 9000, AtOnce: 2, Prio: -10, By: "alice"}}).Value.(uint32)
-	do(&Fire{Start: start("nightly", 2000), As: Backfilled, Fill: fill})
-	do(&Settle{Name: "nightly", Backfill: fill, List: []Occurrence{{Due: 3000, Kind: Backfilled, Outcome: OccurrenceSkipped, Backfill: fill, Why: "it has run"}}})
-	over := do(&BeginBackfill{Name: "nightly", Fill: Backfill{From: 1, To: 2, AtOnce: 1}}).Value.(uint32)
-	do(&BeginBackfill{Name: "nightly", End: over})
-	w := Window{Due: due, Opened: h.at, Drain: due + 60_000, End: due + 90_000, Resource: "lab", Count: 2, Budget: 600_000}
-	do(&SetWindow{Name: "burst:night", Window: w, Note: Occurrence{Due: due, Kind: Windowed, Outcome: OccurrenceStarted, Why: "2 machines"}})
-	do(&WantFor{Name: "burst:night", Due: due, Want: Want{For: Overflow, Resource: "lab", Cap: 3, Cpus: 2, MemoryMB: 1024, Reason: "at the hour"}})
-	do(&WantFor{Name: "burst:night", Due: due + 1, Want: Want{For: Overflow, Resource: "lab"}}) // refused
-	do(&SetWindow{Name: "burst:day", Window: w, Note: Occurrence{Due: due, Kind: Windowed, Outcome: OccurrenceStarted}})
-	do(&SetWindow{Name: "burst:day", Window: w, Close: true, Note: Occurrence{Due: due, Kind: Windowed, Outcome: OccurrenceClosed, Details: []byte("{}")}})
-	do(&SetTimetable{Name: "alice/restored", Owner: alice, Spec: []byte("{}")})
-	do(&BeginBackfill{Name: "alice/restored", Fill: Backfill{From: 1, To: 2, AtOnce: 1}})
 	h.write(path)
 }

@@ -18,8 +18,27 @@ type Timetable struct {
 	Queue     []int64       // occurrences that wait for the last run to end, oldest first
 	Runs      []TimetableOf // runs that had not ended when the last one began
 	Backfills []Backfill
-	LastFill  uint32 // the number of the last backfill
-	Window    Window // open one; the zero Window: none is
+	LastFill  uint32  // the number of the last backfill
+	Window    Window  // open one; the zero Window: none is
+	Begun     []Begun // the runs that it began last, the oldest first: each is the run before of one to come
+}
+
+// Begun is a run that a timetable began, and for which instant.
+type Begun struct {
+	Run uint32
+	Due int64 // ms since 1970
+}
+
+// Before is the run of the last instant before due that has begun, of several the last one
+// begun; 0: none is known.
+func (c *Timetable) Before(due int64) uint32 {
+	var last Begun
+	for _, b := range c.Begun {
+		if b.Due < due && (last.Run == 0 || b.Due >= last.Due) {
+			last = b
+		}
+	}
+	return last.Run
 }
 
 // Pause is a time in which occurrences are passed over.
@@ -139,6 +158,7 @@ type Occurrence struct {
 // Limits of what is remembered of one timetable.
 const (
 	keepOccurrences = 500
+	keepBegun       = 100
 	maxQueued       = 100
 	maxBackfills    = 20
 	maxDetails      = 64 << 10 // bytes
@@ -218,6 +238,14 @@ func (c *Timetable) encode() *enc {
 	}
 	e.u(uint64(c.LastFill))
 	e.window(&c.Window)
+	if len(c.Begun) == 0 {
+		return e
+	}
+	e.u(uint64(len(c.Begun)))
+	for _, b := range c.Begun {
+		e.u(uint64(b.Run))
+		e.i(b.Due)
+	}
 	return e
 }
 
@@ -238,6 +266,11 @@ func decodeTimetable(k, v []byte) (c Timetable, err error) {
 		c.Backfills = append(c.Backfills, d.backfill())
 	}
 	c.LastFill, c.Window = d.u32(), d.window()
+	if d.more() {
+		for range d.count(2) {
+			c.Begun = append(c.Begun, Begun{d.u32(), d.i()})
+		}
+	}
 	return c, d.err()
 }
 
@@ -340,6 +373,7 @@ type Fire struct {
 	By    string
 
 	Details []byte
+	Follows bool // it knows the run before it, and the one after it knows it; older entries have none
 }
 
 func (*Fire) Kind() Kind { return KindFire }
@@ -353,6 +387,9 @@ func (c *Fire) encode(e *enc) {
 	e.str(c.Why)
 	e.str(c.By)
 	e.bytes(c.Details)
+	if c.Follows {
+		e.bool(true)
+	}
 }
 
 func (c *Fire) decode(d *dec) {
@@ -362,6 +399,7 @@ func (c *Fire) decode(d *dec) {
 		d.fail()
 	}
 	c.As, c.Fill, c.Vars, c.Why, c.By, c.Details = OccurrenceKind(d.byte()), d.u32(), d.attrs(), d.str(), d.str(), d.bytes()
+	c.Follows = d.more() && d.bool()
 }
 
 // PauseTimetable sets a timetable's pause: the zero Pause is none.

@@ -14,7 +14,8 @@ type Identity struct {
 	Name  string
 	UID   uint32
 	GID   uint32
-	Admin bool // root, or the user that the schedd runs as
+	Admin bool   // root, or the user that the schedd runs as
+	Run   uint32 // it is a node of that run of the user's, which may ask little; 0: it is the user
 }
 
 // Backend is a schedd. Errors are grid.Errors.
@@ -51,6 +52,7 @@ type Backend interface {
 	Dags(ctx context.Context, who Identity, past bool) (api.Dags, error)
 	Dag(ctx context.Context, who Identity, id uint32, edges bool) (api.DagDetail, error)
 	ControlDag(ctx context.Context, who Identity, id uint32, what api.DagControl) (api.DagControlled, error)
+	ScaleDag(ctx context.Context, who Identity, id uint32, s api.DagScale) (api.DagScaled, error)
 	RemoveDag(ctx context.Context, who Identity, id uint32) error
 	Crons(context.Context, Identity) (api.Crons, error)
 	CronNext(ctx context.Context, who Identity, name string, n int, from int64) (api.Instants, error)
@@ -61,6 +63,7 @@ type Backend interface {
 	ResumeCron(context.Context, Identity, api.CronName) (api.CronAnswer, error)
 	RemoveCron(context.Context, Identity, api.CronName) (api.CronAnswer, error)
 	BackfillCron(context.Context, Identity, api.CronBackfill) (api.CronAnswer, error)
+	Bearer(token string) (Identity, error) // who has a token of a run
 	Invite(context.Context, Identity, api.Invite) (api.Invitation, error)
 
 	// Events are those of entries after an index that who may see; next is the index

@@ -40,6 +40,11 @@ type dagControl struct {
 	Body api.DagControl
 }
 
+type dagScale struct {
+	Dag  uint32 `path:"dag"`
+	Body api.DagScale
+}
+
 type dagPath struct {
 	Dag uint32 `path:"dag"`
 }
@@ -54,7 +59,7 @@ type body[T any] struct{ Body T }
 // register is the table of all routes.
 func (s *Server) register() {
 	b := s.backend
-	get(s, "/v1/status", "status", "What this schedd is, and who you are", anybody,
+	get(s, "/v1/status", "status", "What this schedd is, and who you are", nodes,
 		func(_ context.Context, id Identity, _ *nothing) (api.Status, error) { return b.Status(id), nil })
 	s.registerSubmit()
 	get(s, "/v1/jobs", "jobs", "Ads of jobs in the queue", anybody,
@@ -87,7 +92,7 @@ func (s *Server) register() {
 		})
 	get(s, "/v1/totals", "totals", "The queue in numbers", anybody,
 		func(ctx context.Context, id Identity, _ *nothing) (api.QueueTotals, error) { return b.Totals(ctx, id) })
-	get(s, "/v1/slots", "slots", "The pool", anybody,
+	get(s, "/v1/slots", "slots", "The pool", nodes,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Slots, error) { return b.Slots(ctx, id) })
 
 	get(s, "/v1/routes", "routes", "What goes on on the routes to targets outside of the pool", anybody,
@@ -96,11 +101,11 @@ func (s *Server) register() {
 		func(ctx context.Context, id Identity, in *steerRoutePath) (nothing, error) {
 			return nothing{}, b.SteerRoute(ctx, id, in.Route, in.Verb, in.Body)
 		})
-	get(s, "/v1/claims", "claims", "Virtual machines of ours", anybody,
+	get(s, "/v1/claims", "claims", "Virtual machines of ours", nodes,
 		func(ctx context.Context, id Identity, in *pastQuery) (api.Claims, error) {
 			return b.Claims(ctx, id, in.Past)
 		})
-	get(s, "/v1/boots", "boots", "How long machines take from the wish for one until it serves", anybody,
+	get(s, "/v1/boots", "boots", "How long machines take from the wish for one until it serves", nodes,
 		func(ctx context.Context, id Identity, _ *nothing) (api.Boots, error) { return b.Boots(ctx, id) })
 	s.registerBursts()
 	post(s, "/v1/claims/{claim}/{verb}", "act-on-claim", "Drain or stop a virtual machine of ours", admin, maxBody,
@@ -120,6 +125,10 @@ func (s *Server) register() {
 	post(s, "/v1/dags", "submit-dag", "Begin a run of a workflow", anybody, s.maxSubmission,
 		func(ctx context.Context, id Identity, in *body[api.DagSubmission]) (api.DagSubmitted, error) {
 			return b.SubmitDag(ctx, id, in.Body)
+		})
+	post(s, "/v1/dags/{dag}/scale", "scale-dag", "Set how many machines of a pool a run wants to be there", nodes, maxBody,
+		func(ctx context.Context, id Identity, in *dagScale) (api.DagScaled, error) {
+			return b.ScaleDag(ctx, id, in.Dag, in.Body)
 		})
 	get(s, "/v1/dags", "dags", "Runs of workflows", anybody,
 		func(ctx context.Context, id Identity, in *pastQuery) (api.Dags, error) {

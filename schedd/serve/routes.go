@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,8 +25,9 @@ import (
 type role uint8
 
 const (
-	anybody role = iota // who has an identity at all
+	anybody role = iota // who has an identity at all, and is no node of a run
 	admin
+	nodes // anybody, nodes of runs too
 )
 
 // Limits of requests.
@@ -74,7 +77,22 @@ var problemsOnce sync.Once
 // OpenAPI is the contract's description, as JSON.
 func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
 
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// ServeHTTP takes who has a token of a run for that, whoever's connection it is.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		token, ok := strings.CutPrefix(header, "Bearer ")
+		id, err := Identity{}, error(nil)
+		if ok {
+			id, err = s.backend.Bearer(strings.TrimSpace(token))
+		}
+		if !ok || err != nil {
+			s.refuse(w, cmp.Or(err, error(grid.Errorf(grid.Unauthorized, "the token of a run comes as a bearer token"))))
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), identityKey{}, id))
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // problem is a failed request's answer.
 type problem struct {
@@ -143,6 +161,9 @@ func caller(ctx context.Context, need role) (Identity, error) {
 	id, ok := Caller(ctx)
 	if !ok {
 		return id, grid.Errorf(grid.Unauthorized, "this connection does not prove who you are: use the schedd's Unix socket, as a user of this machine")
+	}
+	if id.Run != 0 && need != nodes {
+		return id, grid.Errorf(grid.Forbidden, "the token of workflow %d is for gstatus, gvm and gdag scale %d alone", id.Run, id.Run)
 	}
 	if need == admin && !id.Admin {
 		return id, grid.Errorf(grid.Forbidden, "only an administrator may do that")

@@ -171,9 +171,9 @@ func (r *road) proof() {
 			r.t.Errorf("%s is nowhere: its search proves nothing", name)
 		}
 	}
-	for _, name := range []string{session, joinToken} {
-		if len(r.forms[name]) == 0 && (name == session || r.body == "process") {
-			r.t.Errorf("%s was never seen on the wire: its search proves nothing", name)
+	for _, name := range []string{session, joinToken, runToken} {
+		if len(r.forms[name]) == 0 && (name != joinToken || r.body == "process") {
+			r.t.Errorf("%s was never seen: its search proves nothing", name)
 		}
 	}
 }

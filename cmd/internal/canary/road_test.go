@@ -11,6 +11,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -28,7 +29,9 @@ import (
 	"gridburst/gahp/ovirtsim/guest"
 	"gridburst/internal/desk"
 	"gridburst/internal/grid"
+	"gridburst/internal/pause"
 	"gridburst/internal/rig"
+	"gridburst/internal/script"
 	"gridburst/schedd/api"
 	"gridburst/schedd/submit"
 )
@@ -37,6 +40,7 @@ import (
 // program that leaks.
 func TestMain(m *testing.M) {
 	desk.Main()
+	script.Main()
 	guest.Main()
 	if os.Getenv(asLeaky) != "" {
 		leak()
@@ -95,6 +99,7 @@ const (
 	invited   = "the token of a worker"
 	scheddKey = "a key of the schedd"
 	workerKey = "a key of a worker"
+	runToken  = "the token of a run"
 )
 
 // road is a grid of real programs, and a search for what they should keep.
@@ -141,6 +146,7 @@ func TestNoSecretLeavesItsPlace(t *testing.T) {
 			t.Errorf("the job in the guest did not look around: %v, %s", err, out)
 		}
 	}
+	r.workflow(ctx)
 	r.edit(ctx, held)
 	r.crawl(ctx, append(ended, held, refused))
 	r.run(ctx, "grm", held, refused)
@@ -347,6 +353,11 @@ cat /proc/*/cmdline /proc/*/environ 2>/dev/null
 cat /etc/gridburst/* /var/lib/gridburst/*.log /var/log/* 2>/dev/null
 echo looked
 `)
+	r.write("work/watch.sh", "#!/bin/sh\nenv\ncat /proc/*/cmdline /proc/*/environ 2>/dev/null\ntrap 'exit 0' TERM\necho looked\nwhile :; do sleep 0.1; done\n")
+	r.check(os.Chmod(filepath.Join(r.dir, "work/watch.sh"), 0o755))
+	r.write("work/watch.sub", "universe = local\nexecutable = watch.sh\noutput = watched\nqueue\n")
+	r.write("work/gate.sub", common+"executable = /bin/sleep\narguments = 1000\ntransfer_executable = false\nqueue\n")
+	r.write("work/watch.dag", "SERVICE watch watch.sub\nJOB gate gate.sub\nSCRIPT POST gate /bin/true\n")
 	r.write("work/burst.sub", common+"executable = look.sh\noutput = found\nrequirements = TARGET.FromBurst\nqueue\n")
 }
 
@@ -424,6 +435,51 @@ func (r *road) event(ctx context.Context, kind, job string) {
 			r.last = max(r.last, e.Index)
 			return
 		}
+	}
+}
+
+// workflow has a run whose service has a token.
+func (r *road) workflow(ctx context.Context) {
+	r.t.Helper()
+	r.Text("gdag submit", r.run(ctx, "gdag", "submit", "watch.dag"))
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for looked := false; !looked; {
+		b, _ := os.ReadFile(filepath.Join(r.dir, "work", "watched"))
+		looked = bytes.HasSuffix(b, []byte("looked\n"))
+		r.check(pause.For(limited, 20*time.Millisecond))
+	}
+	var tokens []string
+	r.check(filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == ".run.token" {
+			tokens = append(tokens, path)
+		}
+		return nil // what is not there any more is no matter
+	}))
+	for _, f := range tokens {
+		info, err := os.Stat(f)
+		r.check(err)
+		if info.Mode().Perm() != 0o600 {
+			r.t.Errorf("%s may be read by %v", f, info.Mode())
+		}
+		b, err := os.ReadFile(f)
+		r.check(err)
+		r.check(r.Plant(runToken, string(b)))
+		// What proves it is a secret by itself.
+		r.check(r.Plant(runToken, string(b[bytes.LastIndexByte(b, '.')+1:])))
+	}
+	r.Text("gdag status", r.run(ctx, "gdag", "status", "1", "--json"))
+	d, err := r.api.Dag(ctx, 1)
+	r.check(err)
+	for _, n := range d.Detail {
+		if n.Name == "gate" {
+			r.run(ctx, "grm", fmt.Sprint(n.Cluster))
+		}
+	}
+	r.Text("gdag wait", r.run(ctx, "gdag", "wait", "1"))
+	out, err := os.ReadFile(filepath.Join(r.dir, "work", "watched"))
+	if err != nil || !bytes.Contains(out, []byte("GRIDBURST_TOKEN_FILE=")) {
+		r.t.Errorf("the service has seen no path of a token: %v, %s", err, out)
 	}
 }
 

@@ -526,7 +526,7 @@ func (o *cronOptions) submit(ctx context.Context, d *Deps, args []string) error 
 func timetableOf(c *configs.Cron, file string) api.Timetable {
 	return api.Timetable{
 		Name: c.Name, File: file, Schedules: append([]string{c.Schedule}, c.Also...), TimeZone: c.TimeZone, Gap: c.Gap, Repeat: c.Repeat, Except: c.Except,
-		Begin: c.Begin, End: c.End, Jitter: int64(c.Jitter / time.Second), Missed: c.Missed, MissedLimit: c.MissedLimit, Overlap: c.Overlap,
+		Begin: c.Begin, End: c.End, Jitter: int64(c.Jitter / time.Second), Missed: c.Missed, MissedLimit: c.MissedLimit, Overlap: c.Overlap, AfterPrevious: c.AfterPrevious,
 		StartDeadline: int64(c.StartDeadline / time.Second),
 	}
 }

@@ -89,7 +89,7 @@ func (l *linter) all() {
 		n := &l.graph.Nodes[i]
 		l.scripts(n)
 		switch {
-		case n.Noop || n.Done:
+		case n.Noop || n.Done || n.Past != "":
 		case n.Subdag:
 			l.subdag(n)
 		default:

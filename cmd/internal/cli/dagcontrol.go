@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,31 @@ func (o *workflowOptions) control(verb, said string) func(context.Context, *Deps
 		fmt.Fprintf(d.Out, "Workflow %d "+said+".\n", append([]any{id}, anys(args[1:])...)...)
 		return nil
 	}
+}
+
+// scale says how many machines of a pool are to be there for a run.
+func (o *workflowOptions) scale(ctx context.Context, d *Deps, args []string) error {
+	id, err := number(args[0])
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return usage(fmt.Sprintf("%q is no number of machines", args[2]))
+	}
+	client, err := o.NodeClient(d)
+	if err != nil {
+		return err
+	}
+	out, err := client.ScaleDag(ctx, id, api.DagScale{Pool: args[1], Count: n})
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return PrintJSON(d, out)
+	}
+	fmt.Fprintf(d.Out, "Workflow %d wants %d machines of %s, where it wanted %d.\n", id, n, grid.Printable(args[1]), out.Was)
+	return nil
 }
 
 func anys(list []string) (out []any) {

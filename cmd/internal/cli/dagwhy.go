@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gridburst/internal/grid"
 	"gridburst/schedd/api"
@@ -46,6 +48,9 @@ type asked struct {
 func (w *asked) of(i int32) []string {
 	n := &w.run.Detail[i]
 	who := "Node " + grid.Printable(n.Name)
+	if n.Previous != nil {
+		return w.previous(n, who)
+	}
 	switch n.State {
 	case "waiting":
 		return w.waiting(i, who)
@@ -103,6 +108,8 @@ func (w *asked) waiting(i int32, who string) []string {
 	var out []string
 	for _, p := range w.parents(i) {
 		switch n := &w.run.Detail[p]; {
+		case n.Previous != nil && n.State == "waiting":
+			out = append(out, "  "+previousWords(n.Previous))
 		case n.Kind == "service" && !n.Ready:
 			out = append(out, fmt.Sprintf("  %s, which is %s and not ready", grid.Printable(n.Name), n.State))
 		case n.Kind != "service" && n.State != "done" && !w.weaklyOver(i, p):
@@ -180,7 +187,9 @@ func (w *asked) front(i int32) (out []string) {
 // culprits are the ancestors that failed.
 func (w *asked) culprits(i int32) (out []string) {
 	w.back(i, "futile", func(p int32) {
-		if n := &w.run.Detail[p]; n.State == "failed" {
+		if n := &w.run.Detail[p]; n.State == "failed" && n.Previous != nil {
+			out = append(out, "  "+previousWords(n.Previous))
+		} else if n.State == "failed" {
 			out = append(out, fmt.Sprintf("  %s has failed: %s", grid.Printable(n.Name), exitWords(n.Exit)))
 		}
 	})
@@ -220,4 +229,42 @@ func (w *asked) limit(n *api.DagNode) string {
 		return fmt.Sprintf("at most %d jobs of the run may wait in the queue.", w.run.Limit.MaxIdle)
 	}
 	return "it is about to be submitted."
+}
+
+// previous says how what stands for a node of the run before stands.
+func (w *asked) previous(n *api.DagNode, who string) []string {
+	p := n.Previous
+	switch {
+	case n.Skipped:
+		return []string{who + " is not waited for: somebody said that it counts as done."}
+	case n.State == "waiting":
+		return []string{
+			who + " is " + previousWords(p),
+			fmt.Sprintf("gdag why %d %s tells more; gdag skip %d %s goes on without it.", p.Run, p.Node, w.id, n.Name),
+		}
+	case n.State == "failed":
+		return []string{who + " has failed: it is " + previousWords(p)}
+	case p.Run == 0:
+		return []string{who + " is done: there is no run before this one."}
+	case p.State == "":
+		return []string{fmt.Sprintf("%s is done: workflow %d, the run before, has no such node, or is not known any more.", who, p.Run)}
+	}
+	return []string{who + " is done: it is " + previousWords(p)}
+}
+
+// previousWords say which node of the run before is waited for, and how it stands.
+func previousWords(p *api.DagPrevious) string {
+	run := fmt.Sprintf("workflow %d, the run before", p.Run)
+	if p.Due != 0 {
+		run += " (of " + time.Unix(p.Due, 0).UTC().Format(time.RFC3339) + ")"
+	}
+	state := p.State
+	if p.Ended && state != "done" && state != "failed" {
+		state = "over without having run"
+	}
+	node := grid.Printable(p.Node)
+	if p.Any {
+		node = "the end of " + node
+	}
+	return fmt.Sprintf("%s of %s, which is %s", node, run, cmp.Or(state, "not there"))
 }

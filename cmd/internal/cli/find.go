@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,6 +67,21 @@ type Asks struct{ schedd string }
 // Flags adds --schedd.
 func (a *Asks) Flags(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&a.schedd, "schedd", "", "the schedd's socket or directory (default: $GRIDBURST_SCHEDD, ~/.gridburst, "+SystemDir+")")
+}
+
+// NodeClient is as Client, and where the command runs in a service or provisioner of a
+// workflow, it asks by the token of the run.
+func (a *Asks) NodeClient(d *Deps) (*api.Client, error) {
+	client, err := a.Client(d)
+	path := d.Env("GRIDBURST_TOKEN_FILE")
+	if err != nil || path == "" {
+		return client, err
+	}
+	token, err := os.ReadFile(path)
+	if err != nil {
+		return nil, grid.Errorf(grid.Refused, "read the token of the run, which GRIDBURST_TOKEN_FILE names: %w", err)
+	}
+	return client.WithToken(strings.TrimSpace(string(token))), nil
 }
 
 // Client is a client of the schedd that is meant.

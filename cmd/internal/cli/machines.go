@@ -63,7 +63,7 @@ half of them were there within the first time, 90 and 99 of a hundred within the
 }
 
 func (o *machineOptions) list(ctx context.Context, d *Deps) error {
-	client, err := o.Client(d)
+	client, err := o.NodeClient(d)
 	if err != nil {
 		return err
 	}

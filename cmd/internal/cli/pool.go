@@ -51,7 +51,7 @@ State, TotalCpus and TotalMemory (MiB), Cpus and Memory (what is free), Jobs.
 }
 
 func (o *poolOptions) run(ctx context.Context, d *Deps, args []string) error {
-	client, err := o.Client(d)
+	client, err := o.NodeClient(d)
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,7 @@ on): submitted again, the DAG file is taken up where the newest of them left off
 	run("retry ID NODE", "Give a node that has failed one more attempt, while the run goes on", "retry", "tries %s again", 2)
 	run("skip ID NODE", "Let a node count as done whose job does not run", "skip", "counts %s as done", 2)
 	o.limits.flags(run("throttle ID", "Limit how much of a run goes on at a time", "throttle", "", 1))
+	sub("scale ID POOL N", "Say how many machines of a pool are to be there for a run, within its provision block", cobra.ExactArgs(3), o.scale)
 	sub("abort ID", "The same as remove", cobra.ExactArgs(1), o.remove)
 	sub("remove ID", "End a run: its jobs are removed", cobra.ExactArgs(1), o.remove)
 	s = sub("wait ID", "Wait until a run has ended; the exit status is 1 if it has failed", cobra.ExactArgs(1), o.wait)
@@ -145,6 +146,20 @@ func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) er
 		totals = append(totals, fmt.Sprintf("%d %s", counts[s], s))
 	}
 	fmt.Fprintf(d.Out, "\nTotal: %d nodes; %s\n", len(detail.Detail), strings.Join(totals, ", "))
+	for _, p := range detail.Provision {
+		fmt.Fprintf(d.Out, "It wants %d machines of %s, and may have %d; gdag scale %d %s N changes that.\n", p.Count, grid.Printable(p.Pool), p.Max, id, p.Pool)
+	}
+	waits := 0
+	for i := range detail.Detail {
+		if n := &detail.Detail[i]; n.Previous != nil && n.State == "waiting" {
+			if waits++; waits <= 5 {
+				fmt.Fprintf(d.Out, "It waits for %s.\n", previousWords(n.Previous))
+			}
+		}
+	}
+	if waits > 5 {
+		fmt.Fprintf(d.Out, "And for %d more nodes of that run.\n", waits-5)
+	}
 	return nil
 }
 

@@ -138,7 +138,7 @@ func sibling(name string, args ...string) []string {
 func cron(k *configs.Cron, config string) schedd.Cron {
 	return schedd.Cron{
 		Name: k.Name, Schedule: k.Schedule, TimeZone: k.TimeZone, Owner: k.Owner, Dag: beside(config, k.Dag),
-		Missed: k.Missed, Overlap: k.Overlap, StartDeadline: k.StartDeadline, MissedLimit: k.MissedLimit, Jitter: k.Jitter, Clock: schedd.Clock(k.Clock),
+		Missed: k.Missed, Overlap: k.Overlap, AfterPrevious: k.AfterPrevious, StartDeadline: k.StartDeadline, MissedLimit: k.MissedLimit, Jitter: k.Jitter, Clock: schedd.Clock(k.Clock),
 	}
 }
 

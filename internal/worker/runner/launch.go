@@ -252,6 +252,12 @@ func (s *server) marks(j Job, box sandbox.Sandbox, tmp string) []string {
 		node := strconv.Itoa(n)
 		vars = append(vars, "_CONDOR_PROCNO="+node, "_CONDOR_NPROCS="+of, "GRIDBURST_NODE="+node, "GRIDBURST_NODES="+of)
 	}
+	if j.Exec.Run != 0 && j.Schedd != "" {
+		vars = append(vars, "GRIDBURST_TOKEN_FILE="+filepath.Join(dir, sandbox.TokenName), "GRIDBURST_RUN="+strconv.FormatUint(uint64(j.Exec.Run), 10))
+		if !slices.ContainsFunc(j.Exec.Env, func(v string) bool { return strings.HasPrefix(v, "GRIDBURST_SCHEDD=") }) {
+			vars = append(vars, "GRIDBURST_SCHEDD="+j.Schedd)
+		}
+	}
 	if j.Exec.Transfer {
 		return append(vars, "_CONDOR_JOB_IWD="+dir, "_CONDOR_JOB_AD="+filepath.Join(dir, sandbox.AdName))
 	}

@@ -47,6 +47,8 @@ type Job struct {
 	User  sandbox.User   `json:"user"`
 	Exec  wire.Execution `json:"exec"`
 	Lease Lease          `json:"lease"`
+
+	Schedd string `json:"schedd,omitempty"` // where a job that has a token of its run finds the schedd
 }
 
 // Lease is how long a job may run, on the machine's boot-time clock.

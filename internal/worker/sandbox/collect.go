@@ -137,7 +137,7 @@ func (c *collecting) changed(before map[string]stamp) error {
 	}
 	names := make([]string, 0, len(now))
 	for name, st := range now {
-		if was, ok := before[name]; (!ok || was != st) && name != AdName && name != AttrsName {
+		if was, ok := before[name]; (!ok || was != st) && name != AdName && name != AttrsName && name != TokenName {
 			names = append(names, name)
 		}
 	}

@@ -114,6 +114,24 @@ func (s Sandbox) WriteAd(ad map[string]string) error {
 // AdName is the job's ad in its directory.
 const AdName = ".job.ad"
 
+// TokenName is the token of the job's run in its directory.
+const TokenName = ".run.token"
+
+// WriteToken puts the token of the job's run into the job's directory, for the job alone.
+func (s Sandbox) WriteToken(token []byte) error {
+	return As(s.User, func() error {
+		root, err := os.OpenRoot(s.Work())
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		if err := root.Remove(TokenName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return root.WriteFile(TokenName, token, 0o600)
+	})
+}
+
 // Remember writes down what is at the top of the job's directory before the job
 // runs, for [Sandbox.Collect] to tell what is new. What a checkpoint has brought is.
 func (s Sandbox) Remember(restored ...string) error {

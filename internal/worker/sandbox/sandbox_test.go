@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 )
 
 const inNamespace = "GRIDBURST_TEST_IN_MOUNT_NAMESPACE"
@@ -200,5 +201,34 @@ func TestASandboxReplacesWhatAnEarlierTryLeft(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(s.Work()); err != nil || len(entries) != 0 {
 		t.Fatal(entries, err)
+	}
+}
+
+// The token of a run is for the job alone, takes the place of one from an earlier try, and is
+// no output.
+func TestATokenIsForTheJobAlone(t *testing.T) {
+	s := Sandbox{Dir: filepath.Join(t.TempDir(), "1.0.1"), User: Self()}
+	if err := s.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remember(); err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"a longer one", "second"} {
+		if err := s.WriteToken([]byte(token)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(s.Work(), TokenName)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info, err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "second" {
+		t.Errorf("it holds %q (%v)", b, err)
+	}
+	var out bytes.Buffer
+	if _, err := s.Collect(&out, wire.Execution{Transfer: true}, Limits{}); err != nil || bytes.Contains(out.Bytes(), []byte("second")) {
+		t.Errorf("it is an output: %v", err)
 	}
 }
