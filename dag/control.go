@@ -53,7 +53,7 @@ func (h Retry) happen(s *step) error {
 	s.put(h.Node, n)
 	moved(s, h.Node, grid.NodeFailed)
 	if g.Past != "" {
-		s.act(LookBack{h.Node})
+		s.act(LookBack(h))
 	}
 	return nil
 }

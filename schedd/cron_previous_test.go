@@ -35,7 +35,7 @@ func TestWholeRunsBehindTheRunBefore(t *testing.T) {
 	hand, begun := map[string]map[int64]bool{"queue": {}, "forbid": {}}, map[string]int{}
 	w.fails = func(run uint32) bool { return run%7 == 0 }
 	w.fired = func(name string, due int64) {
-		var before, at = uint32(0), int64(0)
+		before, at := uint32(0), int64(0)
 		for instant, ds := range w.seen[name] {
 			for _, d := range ds {
 				if d.started && instant < due && (instant > at || instant == at && d.run > before) {

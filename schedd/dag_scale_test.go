@@ -122,7 +122,7 @@ func TestAServiceScalesItsRun(t *testing.T) {
 	if err := scale(run, "lab", 1); err == nil {
 		t.Error("a run that is removed asks for machines")
 	}
-	w = l.connect(w.hello)
+	l.connect(w.hello)
 	l.becomes("the token is good no more", func() bool {
 		_, err := service.Status(t.Context())
 		return grid.CodeOf(err) == grid.Unauthorized
