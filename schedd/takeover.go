@@ -24,6 +24,7 @@ type takeovers struct {
 
 	mu   sync.Mutex
 	busy map[takeoverKey]bool
+	over bool // nothing more is begun
 }
 
 type takeover struct {
@@ -75,7 +76,12 @@ const atOnce = 16
 
 func (t *takeovers) run(ctx context.Context) error {
 	t.resume()
-	defer t.wg.Wait()
+	defer func() {
+		t.mu.Lock()
+		t.over = true
+		t.mu.Unlock()
+		t.wg.Wait()
+	}()
 	slots := make(chan struct{}, atOnce)
 	for {
 		select {
@@ -87,11 +93,20 @@ func (t *takeovers) run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			}
-			t.wg.Go(func() {
+			t.spawn(func() {
 				defer func() { <-slots }()
 				t.do(ctx, o)
 			})
 		}
+	}
+}
+
+// spawn does something beside, unless everything ends and nothing could be done any more.
+func (t *takeovers) spawn(do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.wg.Go(do)
 	}
 }
 
@@ -187,7 +202,7 @@ func (t *takeovers) end(ctx context.Context, o takeover, owner desk.Owner, out d
 	a.Job, a.Epoch = o.job, o.epoch
 	a.Attrs = append(a.Attrs, ledger.Attr{Name: stagedAttr})
 	t.d.reports.add(ctx, report{AttemptReport: a, done: func(bool) {
-		t.wg.Go(func() { t.done(ctx, o, owner, out) })
+		t.spawn(func() { t.done(ctx, o, owner, out) })
 	}})
 }
 
