@@ -33,7 +33,6 @@ type Away struct {
 	Execution wire.Execution `json:"execution"`
 	Inputs    Inputs         `json:"inputs"`
 	Outputs   Outputs        `json:"outputs"`
-	Spool     *Spool         `json:"spool,omitempty"` // the directory is not the target's: files travel
 }
 
 // Concluded is how a job ended at its target, with its outputs staged.
@@ -61,8 +60,7 @@ func (d *Desks) RevokeAway(ctx context.Context, owner Owner, dir string) (begun 
 	return begun, d.call(ctx, owner, opRevoke, dir, nil, &begun)
 }
 
-// ForgetAway removes the job's directory, and what was staged of it and is not to be put in
-// place any more.
+// ForgetAway removes the job's directory.
 func (d *Desks) ForgetAway(ctx context.Context, owner Owner, dir string) error {
 	return d.call(ctx, owner, opForget, dir, nil, nil)
 }
@@ -79,7 +77,7 @@ func checkAway(dir string) error {
 	return nil
 }
 
-func prepareAway(a Away, lives *alive) (struct{}, error) {
+func prepareAway(a Away) (struct{}, error) {
 	if err := checkAway(a.Dir); err != nil {
 		return struct{}{}, err
 	}
@@ -92,18 +90,13 @@ func prepareAway(a Away, lives *alive) (struct{}, error) {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "make the job's directory for its target: %w", err)
 	}
 	if a.Execution.Transfer {
-		if err := a.unpack(s, lives); err != nil {
+		if err := a.unpack(s); err != nil {
 			return struct{}{}, ofSandbox(err)
 		}
 	}
 	err := s.Capture(a.Execution)
 	if err == nil && a.Execution.Transfer {
 		err = errors.Join(s.WriteAd(a.Execution.Ad), s.Remember())
-	}
-	if err == nil && a.Spool != nil {
-		if err := a.packs(s, lives); err != nil {
-			return struct{}{}, err
-		}
 	}
 	if err == nil {
 		err = a.keep()
@@ -119,24 +112,21 @@ func prepareAway(a Away, lives *alive) (struct{}, error) {
 }
 
 // unpack puts the job's inputs into its directory.
-func (a *Away) unpack(s sandbox.Sandbox, lives *alive) error {
+func (a *Away) unpack(s sandbox.Sandbox) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	packed := make(chan error, 1)
 	go func() {
-		_, err := packInputs(a.Inputs, lives.writer(w))
+		_, err := packInputs(a.Inputs, w)
 		w.Close()
 		packed <- err
 	}()
-	n, err := s.Unpack(r, sandbox.Limits{})
+	_, err = s.Unpack(r, sandbox.Limits{})
 	r.Close()
 	if perr := <-packed; perr != nil && !errors.Is(perr, os.ErrClosed) && err == nil {
 		err = perr
-	}
-	if err == nil {
-		err = a.Spool.fits(n)
 	}
 	return err
 }
@@ -158,13 +148,7 @@ func (a *Away) work(s sandbox.Sandbox) target.Work {
 	if x.Transfer {
 		w.In = s.Work()
 	}
-	if a.Spool != nil {
-		s.Dir, w.In, w.Spool = "", target.WorkName, a.Spool.travels(x)
-		if !filepath.IsAbs(cmd) {
-			cmd = "./" + cmd
-		}
-	}
-	if !filepath.IsAbs(cmd) && a.Spool == nil {
+	if !filepath.IsAbs(cmd) {
 		cmd = filepath.Join(w.In, cmd)
 	}
 	w.Argv = append([]string{cmd}, x.Args...)
@@ -208,21 +192,12 @@ func awayAt(dir string) (a Away, err error) {
 	return a, nil
 }
 
-func concludeAway(dir string, lives *alive) (c Concluded, err error) {
+func concludeAway(dir string) (c Concluded, err error) {
 	a, err := awayAt(dir)
 	if err != nil {
 		return c, err
 	}
-	s := a.sandbox()
-	if a.Spool != nil {
-		var end func()
-		s, end, err = a.back(lives)
-		defer end()
-		if err != nil {
-			return c, err
-		}
-	}
-	text, err := os.ReadFile(filepath.Join(s.Dir, target.ResultName))
+	text, err := os.ReadFile(filepath.Join(dir, target.ResultName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, grid.Errorf(grid.NotFound, "job %s has left no result in %s", a.Job, dir)
 	}
@@ -244,10 +219,10 @@ func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	collected := make(chan error, 1)
 	go func() {
 		defer w.Close()
-		_, err := s.Collect(w, x, sandbox.Limits{})
+		_, err := a.sandbox().Collect(w, x, sandbox.Limits{})
 		collected <- err
 	}()
-	c.Staged, err = stageOutputs(a.Outputs, lives.reader(r))
+	c.Staged, err = stageOutputs(a.Outputs, r)
 	if err != nil {
 		io.Copy(io.Discard, r)
 		<-collected
@@ -290,11 +265,6 @@ const revoked = "revoked\n"
 func forgetAway(dir string) (struct{}, error) {
 	if err := checkAway(dir); err != nil {
 		return struct{}{}, err
-	}
-	if a, err := awayAt(dir); err == nil { // it was removed or held after that
-		if _, err := dropOutputs(a.Outputs); err != nil {
-			return struct{}{}, grid.Errorf(codeOfPath(err), "remove what was staged of a job at a target: %w", err)
-		}
 	}
 	if err := (sandbox.Sandbox{Dir: dir, User: sandbox.Self()}).Remove(); err != nil {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "remove the job's directory at its target: %w", err)

@@ -10,9 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +19,6 @@ import (
 	"gridburst/internal/freeze"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
-	"gridburst/schedd/target"
 	"gridburst/schedd/userlog"
 )
 
@@ -349,51 +346,6 @@ func TestHostileOutputsStayInside(t *testing.T) {
 	}
 }
 
-// A stream is whole when the archive's end is there, whatever lies before it.
-func TestOutputsThatAreCutAnywhereAreRefused(t *testing.T) {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, e := range []struct{ name, text string }{
-		{"out/a", "a"},
-		{"out/zeros", strings.Repeat("\x00", 4096)},
-		{"out/" + strings.Repeat("long/", 40) + "name", "b"}, // with a header of its own before it
-		{"out/empty", ""},
-	} {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: 0o644, Size: int64(len(e.text)), Format: tar.FormatPAX, PAXRecords: map[string]string{"comment": strings.Repeat("x", 700)}}); err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, e.text)
-	}
-	w.Close()
-	whole := b.Bytes()
-	stage := func(stream []byte) error {
-		r, out, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		go func() {
-			out.Write(stream)
-			out.Close()
-		}()
-		_, err = stageOutputs(Outputs{Job: grid.JobID{Cluster: 1}, Iwd: t.TempDir()}, r)
-		return err
-	}
-	for n := range len(whole) / tarBlock {
-		for _, cut := range []int{n * tarBlock, n*tarBlock + 1} {
-			if err := stage(whole[:cut]); grid.CodeOf(err) != grid.Unavailable {
-				t.Errorf("%d bytes of %d: %v", cut, len(whole), err)
-			}
-		}
-	}
-	if err := stage(whole); err != nil {
-		t.Error(err)
-	}
-	if err := stage(append(slices.Clone(whole), make([]byte, 7*tarBlock)...)); err != nil {
-		t.Errorf("with more behind its end: %v", err)
-	}
-}
-
 func TestHungDeskIsLeftAloneAndReplaced(t *testing.T) {
 	d := open(t, Options{Hung: 2 * time.Second})
 	first := who(t, d, me())
@@ -425,39 +377,5 @@ func TestDeskEndsWithItsSchedd(t *testing.T) {
 	}
 	if err := d.call(t.Context(), me(), "who", nil, nil, nil); grid.CodeOf(err) != grid.Unavailable {
 		t.Errorf("a closed keeper started a desk: %v", err)
-	}
-}
-
-func TestADeskWhoseCommandTakesLongLives(t *testing.T) {
-	d := open(t, Options{Hung: 2 * time.Second})
-	out, err := d.Run(t.Context(), me(), target.Command{Argv: []string{"/bin/sh", "-c", "sleep 5; echo done"}, Limit: time.Hour})
-	if err != nil || !bytes.Equal(out.Stdout, []byte("done\n")) {
-		t.Errorf("%+v, %v", out, err)
-	}
-}
-
-// A stream that comes slowly is no sign of a desk that hangs.
-func TestADeskThatMovesFilesForLongLives(t *testing.T) {
-	d := open(t, Options{Hung: 2 * time.Second})
-	from, dir := t.TempDir()+"/stream", t.TempDir()
-	stream, err := io.ReadAll(outputs(t, map[string]string{"out/a": strings.Repeat("x", 20000)}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, from, string(stream), 0o600)
-	slow := exec.Command("/bin/sh", "-c", "for i in $(seq 0 24); do dd if="+from+" bs=1000 skip=$i count=1 status=none; sleep 0.2; done")
-	r, err := slow.StdoutPipe()
-	if err == nil {
-		err = slow.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	staged, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, r)
-	if err != nil || staged.Bytes != int64(len(stream)) {
-		t.Errorf("%+v, %v", staged, err)
-	}
-	if err := slow.Wait(); err != nil {
-		t.Error(err)
 	}
 }

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
 )
@@ -26,11 +25,8 @@ const opRun = "run"
 const maxOutput = 16 << 20
 
 // runLimit is how long a command may take that says nothing of that. It is less than a desk
-// may be silent for: while one runs that may take up to longest, its desk says that it lives.
-const (
-	runLimit = 30 * time.Second
-	longest  = time.Hour
-)
+// may be silent for.
+const runLimit = 30 * time.Second
 
 // Commands run a target's commands at their users' desks.
 type Commands struct{ *Desks }
@@ -46,13 +42,12 @@ func (d *Desks) Run(ctx context.Context, owner Owner, c target.Command) (out tar
 	return out, d.call(ctx, owner, opRun, c, nil, &out)
 }
 
-// runCommand runs a command. lives is called every so often while it runs.
-func runCommand(schedd *net.UnixConn, c target.Command, lives func(), often time.Duration) (out target.Output, err error) {
+func runCommand(schedd *net.UnixConn, c target.Command) (out target.Output, err error) {
 	if len(c.Argv) == 0 {
 		return out, grid.Errorf(grid.Invalid, "a command without a name")
 	}
-	limit := min(c.Limit, longest)
-	if limit <= 0 {
+	limit := c.Limit
+	if limit <= 0 || limit > runLimit {
 		limit = runLimit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -80,12 +75,8 @@ func runCommand(schedd *net.UnixConn, c target.Command, lives func(), often time
 	if err := cmd.Start(); err != nil {
 		return out, grid.Errorf(grid.Unavailable, "run %s: %w", c.Argv[0], err)
 	}
-	if limit > runLimit {
-		failpoint.Hit("desk.spool.command")
-	}
 	over := make(chan struct{})
 	go endWith(schedd, cancel, over)
-	go sayLives(lives, often, over)
 	err = cmd.Wait()
 	close(over)
 	out = target.Output{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
@@ -97,19 +88,6 @@ func runCommand(schedd *net.UnixConn, c target.Command, lives func(), often time
 		return out, grid.Errorf(grid.Unknown, "run %s: %w", c.Argv[0], err)
 	}
 	return out, nil
-}
-
-func sayLives(lives func(), often time.Duration, over <-chan struct{}) {
-	t := time.NewTicker(often)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			lives()
-		case <-over:
-			return
-		}
-	}
 }
 
 // endWith ends a command when its schedd has hung up.
