@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -343,6 +344,51 @@ func TestHostileOutputsStayInside(t *testing.T) {
 	whole, _ := io.ReadAll(outputs(t, map[string]string{"out/a": strings.Repeat("x", 5000)}))
 	if _, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, bytes.NewReader(whole[:3000])); err == nil {
 		t.Error("half a stream passed for all")
+	}
+}
+
+// A stream is whole when the archive's end is there, whatever lies before it.
+func TestOutputsThatAreCutAnywhereAreRefused(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, e := range []struct{ name, text string }{
+		{"out/a", "a"},
+		{"out/zeros", strings.Repeat("\x00", 4096)},
+		{"out/" + strings.Repeat("long/", 40) + "name", "b"}, // with a header of its own before it
+		{"out/empty", ""},
+	} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: 0o644, Size: int64(len(e.text)), Format: tar.FormatPAX, PAXRecords: map[string]string{"comment": strings.Repeat("x", 700)}}); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, e.text)
+	}
+	w.Close()
+	whole := b.Bytes()
+	stage := func(stream []byte) error {
+		r, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		go func() {
+			out.Write(stream)
+			out.Close()
+		}()
+		_, err = stageOutputs(Outputs{Job: grid.JobID{Cluster: 1}, Iwd: t.TempDir()}, r)
+		return err
+	}
+	for n := range len(whole) / tarBlock {
+		for _, cut := range []int{n * tarBlock, n*tarBlock + 1} {
+			if err := stage(whole[:cut]); grid.CodeOf(err) != grid.Unavailable {
+				t.Errorf("%d bytes of %d: %v", cut, len(whole), err)
+			}
+		}
+	}
+	if err := stage(whole); err != nil {
+		t.Error(err)
+	}
+	if err := stage(append(slices.Clone(whole), make([]byte, 7*tarBlock)...)); err != nil {
+		t.Errorf("with more behind its end: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -143,19 +144,29 @@ func stageOutputs(o Outputs, r *os.File) (wire.Staged, error) {
 	sum := sha256.New()
 	all := &counter{r: io.TeeReader(r, sum)}
 	t := tar.NewReader(all)
-	entries := 0
+	entries, behind := 0, int64(0) // where the last entry ends
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
+			if all.n-behind < archiveEnd || all.zeros < archiveEnd {
+				return wire.Staged{}, brokeOff(entries, io.ErrUnexpectedEOF)
+			}
 			break
+		}
+		if err == nil {
+			entries++
+			if err := s.entry(h, t); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return wire.Staged{}, err
+			}
+			_, err = io.Copy(io.Discard, t)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return wire.Staged{}, brokeOff(entries, err)
 		}
 		if err != nil {
 			return wire.Staged{}, grid.Errorf(grid.Invalid, "read the outputs: %w", err)
 		}
-		entries++
-		if err := s.entry(h, t); err != nil {
-			return wire.Staged{}, err
-		}
+		behind = (all.n + tarBlock - 1) / tarBlock * tarBlock
 	}
 	if _, err := io.Copy(io.Discard, all); err != nil { // what pads the archive
 		return wire.Staged{}, err
@@ -172,15 +183,34 @@ func stageOutputs(o Outputs, r *os.File) (wire.Staged, error) {
 	return wire.Staged{Files: entries, Bytes: all.n, SHA256: s.m.SHA256}, nil
 }
 
-// counter counts what is read.
+// brokeOff is the error of a stream that was cut in its entry n, or behind it. It may be sent
+// again.
+func brokeOff(n int, err error) error {
+	return grid.Errorf(grid.Unavailable, "read the outputs: they break off at entry %d: %w", n, err)
+}
+
+// A tar archive is of blocks, and two blocks of zeros are its end. One that is cut between two
+// entries reads like one that ends there, but for those.
+const (
+	tarBlock   = 512
+	archiveEnd = 2 * tarBlock
+)
+
+// counter counts what is read, and the zeros at its end.
 type counter struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	n     int64
+	zeros int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	rest := len(bytes.TrimRight(p[:n], "\x00"))
+	if rest > 0 {
+		c.zeros = 0
+	}
+	c.zeros += int64(n - rest)
 	return n, err
 }
 
