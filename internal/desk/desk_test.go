@@ -20,6 +20,7 @@ import (
 	"gridburst/internal/freeze"
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
+	"gridburst/schedd/target"
 	"gridburst/schedd/userlog"
 )
 
@@ -423,5 +424,13 @@ func TestDeskEndsWithItsSchedd(t *testing.T) {
 	}
 	if err := d.call(t.Context(), me(), "who", nil, nil, nil); grid.CodeOf(err) != grid.Unavailable {
 		t.Errorf("a closed keeper started a desk: %v", err)
+	}
+}
+
+func TestADeskWhoseCommandTakesLongLives(t *testing.T) {
+	d := open(t, Options{Hung: 2 * time.Second})
+	out, err := d.Run(t.Context(), me(), target.Command{Argv: []string{"/bin/sh", "-c", "sleep 5; echo done"}, Limit: time.Hour})
+	if err != nil || !bytes.Equal(out.Stdout, []byte("done\n")) {
+		t.Errorf("%+v, %v", out, err)
 	}
 }

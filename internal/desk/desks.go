@@ -96,7 +96,7 @@ func (d *Desks) request(ctx context.Context, owner Owner, op string, args any, f
 		if k, err = d.desk(owner); err != nil {
 			return err
 		}
-		if p, err = k.send(request{Op: op, Args: body, File: file != nil}, file); err == nil {
+		if p, err = k.send(request{Op: op, Args: body, File: file != nil, Lives: d.o.Hung / 4}, file); err == nil {
 			break
 		}
 		if !errors.Is(err, errIdle) {

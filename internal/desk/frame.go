@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,8 @@ type request struct {
 	Op   string          `json:"op"`
 	Args json.RawMessage `json:"args"`
 	File bool            `json:"file,omitempty"` // one is attached
+
+	Lives time.Duration `json:"lives,omitempty"` // how often to say so, while that takes long
 }
 
 type response struct {

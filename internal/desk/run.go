@@ -25,8 +25,11 @@ const opRun = "run"
 const maxOutput = 16 << 20
 
 // runLimit is how long a command may take that says nothing of that. It is less than a desk
-// may be silent for.
-const runLimit = 30 * time.Second
+// may be silent for: while one runs that may take up to longest, its desk says that it lives.
+const (
+	runLimit = 30 * time.Second
+	longest  = time.Hour
+)
 
 // Commands run a target's commands at their users' desks.
 type Commands struct{ *Desks }
@@ -42,12 +45,13 @@ func (d *Desks) Run(ctx context.Context, owner Owner, c target.Command) (out tar
 	return out, d.call(ctx, owner, opRun, c, nil, &out)
 }
 
-func runCommand(schedd *net.UnixConn, c target.Command) (out target.Output, err error) {
+// runCommand runs a command. lives is called every so often while it runs.
+func runCommand(schedd *net.UnixConn, c target.Command, lives func(), often time.Duration) (out target.Output, err error) {
 	if len(c.Argv) == 0 {
 		return out, grid.Errorf(grid.Invalid, "a command without a name")
 	}
-	limit := c.Limit
-	if limit <= 0 || limit > runLimit {
+	limit := min(c.Limit, longest)
+	if limit <= 0 {
 		limit = runLimit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -77,6 +81,7 @@ func runCommand(schedd *net.UnixConn, c target.Command) (out target.Output, err 
 	}
 	over := make(chan struct{})
 	go endWith(schedd, cancel, over)
+	go sayLives(lives, often, over)
 	err = cmd.Wait()
 	close(over)
 	out = target.Output{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
@@ -88,6 +93,19 @@ func runCommand(schedd *net.UnixConn, c target.Command) (out target.Output, err 
 		return out, grid.Errorf(grid.Unknown, "run %s: %w", c.Argv[0], err)
 	}
 	return out, nil
+}
+
+func sayLives(lives func(), often time.Duration, over <-chan struct{}) {
+	t := time.NewTicker(often)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			lives()
+		case <-over:
+			return
+		}
+	}
 }
 
 // endWith ends a command when its schedd has hung up.

@@ -107,20 +107,24 @@ func serve(c *net.UnixConn) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r := answer(c, q, file)
+			say := func(r response) {
+				writing.Lock()
+				defer writing.Unlock()
+				if writeFrame(c, r, nil) != nil {
+					c.Close()
+				}
+			}
+			r := answer(c, q, file, func() { say(response{}) }) // which answers no request
 			if file != nil {
 				file.Close()
 			}
-			writing.Lock()
-			defer writing.Unlock()
-			if writeFrame(c, r, nil) != nil {
-				c.Close()
-			}
+			say(r)
 		})
 	}
 }
 
-func answer(c *net.UnixConn, q request, file *os.File) response {
+// answer carries a request out. lives tells the schedd meanwhile that this desk does not hang.
+func answer(c *net.UnixConn, q request, file *os.File, lives func()) response {
 	r := response{ID: q.ID}
 	op, ok := operations[q.Op]
 	switch {
@@ -130,7 +134,7 @@ func answer(c *net.UnixConn, q request, file *os.File) response {
 		}
 	case q.Op == opRun:
 		op = func(args json.RawMessage, _ *os.File) (any, error) {
-			return with(args, func(cmd target.Command) (target.Output, error) { return runCommand(c, cmd) })
+			return with(args, func(cmd target.Command) (target.Output, error) { return runCommand(c, cmd, lives, q.Lives) })
 		}
 	case !ok:
 		r.Code, r.Error = grid.Internal, "a desk does not know how to "+q.Op

@@ -157,5 +157,5 @@ type Command struct {
 	Env   []string // beside a PATH and what says who the user is
 	Dir   string   // empty: /
 	Stdin []byte
-	Limit time.Duration // it is killed after that; 0: 30 s
+	Limit time.Duration // it is killed after that, an hour at most; 0: 30 s
 }
