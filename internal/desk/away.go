@@ -77,7 +77,7 @@ func checkAway(dir string) error {
 	return nil
 }
 
-func prepareAway(a Away) (struct{}, error) {
+func prepareAway(a Away, lives *alive) (struct{}, error) {
 	if err := checkAway(a.Dir); err != nil {
 		return struct{}{}, err
 	}
@@ -90,7 +90,7 @@ func prepareAway(a Away) (struct{}, error) {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "make the job's directory for its target: %w", err)
 	}
 	if a.Execution.Transfer {
-		if err := a.unpack(s); err != nil {
+		if err := a.unpack(s, lives); err != nil {
 			return struct{}{}, ofSandbox(err)
 		}
 	}
@@ -112,14 +112,14 @@ func prepareAway(a Away) (struct{}, error) {
 }
 
 // unpack puts the job's inputs into its directory.
-func (a *Away) unpack(s sandbox.Sandbox) error {
+func (a *Away) unpack(s sandbox.Sandbox, lives *alive) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	packed := make(chan error, 1)
 	go func() {
-		_, err := packInputs(a.Inputs, w)
+		_, err := packInputs(a.Inputs, lives.writer(w))
 		w.Close()
 		packed <- err
 	}()
@@ -192,7 +192,7 @@ func awayAt(dir string) (a Away, err error) {
 	return a, nil
 }
 
-func concludeAway(dir string) (c Concluded, err error) {
+func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	a, err := awayAt(dir)
 	if err != nil {
 		return c, err
@@ -222,7 +222,7 @@ func concludeAway(dir string) (c Concluded, err error) {
 		_, err := a.sandbox().Collect(w, x, sandbox.Limits{})
 		collected <- err
 	}()
-	c.Staged, err = stageOutputs(a.Outputs, r)
+	c.Staged, err = stageOutputs(a.Outputs, lives.reader(r))
 	if err != nil {
 		io.Copy(io.Discard, r)
 		<-collected

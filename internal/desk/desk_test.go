@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -432,5 +433,31 @@ func TestADeskWhoseCommandTakesLongLives(t *testing.T) {
 	out, err := d.Run(t.Context(), me(), target.Command{Argv: []string{"/bin/sh", "-c", "sleep 5; echo done"}, Limit: time.Hour})
 	if err != nil || !bytes.Equal(out.Stdout, []byte("done\n")) {
 		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// A stream that comes slowly is no sign of a desk that hangs.
+func TestADeskThatMovesFilesForLongLives(t *testing.T) {
+	d := open(t, Options{Hung: 2 * time.Second})
+	from, dir := t.TempDir()+"/stream", t.TempDir()
+	stream, err := io.ReadAll(outputs(t, map[string]string{"out/a": strings.Repeat("x", 20000)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, from, string(stream), 0o600)
+	slow := exec.Command("/bin/sh", "-c", "for i in $(seq 0 24); do dd if="+from+" bs=1000 skip=$i count=1 status=none; sleep 0.2; done")
+	r, err := slow.StdoutPipe()
+	if err == nil {
+		err = slow.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	staged, err := d.StageOutputs(t.Context(), me(), Outputs{Job: grid.JobID{Cluster: 1}, Iwd: dir}, r)
+	if err != nil || staged.Bytes != int64(len(stream)) {
+		t.Errorf("%+v, %v", staged, err)
+	}
+	if err := slow.Wait(); err != nil {
+		t.Error(err)
 	}
 }

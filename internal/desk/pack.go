@@ -57,7 +57,7 @@ type packed struct {
 	exec bool
 }
 
-func packInputs(in Inputs, w *os.File) (struct{}, error) {
+func packInputs(in Inputs, w io.Writer) (struct{}, error) {
 	var list []packed
 	if in.Executable != "" {
 		list = append(list, packed{path.Base(in.Executable), absolute(in.Iwd, in.Executable), true})

@@ -8,8 +8,10 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 	"gridburst/schedd/target"
 )
 
@@ -31,16 +33,12 @@ var operations = map[string]operation{
 	opWorkflow:  func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readWorkflow) },
 	opTimetable: func(args json.RawMessage, _ *os.File) (any, error) { return with(args, readTimetable) },
 	opLower:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, lowerJobs) },
-	opPack:      func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, packInputs) },
-	opStage:     func(args json.RawMessage, f *os.File) (any, error) { return withFile(args, f, stageOutputs) },
 	opCommit:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, commitOutputs) },
 	opWrite:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, replaceFile) },
 	opRescue:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepRescue) },
 	opSave:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, keepSave) },
 	opLines:     func(args json.RawMessage, _ *os.File) (any, error) { return with(args, addLines) },
 	opDrop:      func(args json.RawMessage, _ *os.File) (any, error) { return with(args, dropOutputs) },
-	opPrepare:   func(args json.RawMessage, _ *os.File) (any, error) { return with(args, prepareAway) },
-	opConclude:  func(args json.RawMessage, _ *os.File) (any, error) { return with(args, concludeAway) },
 	opRevoke:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, revokeAway) },
 	opForget:    func(args json.RawMessage, _ *os.File) (any, error) { return with(args, forgetAway) },
 }
@@ -58,6 +56,22 @@ func withFile[A, R any](args json.RawMessage, f *os.File, do func(A, *os.File) (
 		return nil, errors.New("the request came without its pipe")
 	}
 	return with(args, func(a A) (R, error) { return do(a, f) })
+}
+
+// moving are operations that may take long with files, and say that the desk lives meanwhile.
+var moving = map[string]func(args json.RawMessage, f *os.File, a *alive) (any, error){
+	opPack: func(args json.RawMessage, f *os.File, a *alive) (any, error) {
+		return withFile(args, f, func(in Inputs, f *os.File) (struct{}, error) { return packInputs(in, a.writer(f)) })
+	},
+	opStage: func(args json.RawMessage, f *os.File, a *alive) (any, error) {
+		return withFile(args, f, func(o Outputs, f *os.File) (wire.Staged, error) { return stageOutputs(o, a.reader(f)) })
+	},
+	opPrepare: func(args json.RawMessage, _ *os.File, a *alive) (any, error) {
+		return with(args, func(away Away) (struct{}, error) { return prepareAway(away, a) })
+	},
+	opConclude: func(args json.RawMessage, _ *os.File, a *alive) (any, error) {
+		return with(args, func(dir string) (Concluded, error) { return concludeAway(dir, a) })
+	},
 }
 
 // concurrent bounds the requests that a desk works on at once.
@@ -136,6 +150,9 @@ func answer(c *net.UnixConn, q request, file *os.File, lives func()) response {
 		op = func(args json.RawMessage, _ *os.File) (any, error) {
 			return with(args, func(cmd target.Command) (target.Output, error) { return runCommand(c, cmd, lives, q.Lives) })
 		}
+	case moving[q.Op] != nil:
+		a := &alive{say: lives, often: q.Lives, last: time.Now()}
+		op = func(args json.RawMessage, f *os.File) (any, error) { return moving[q.Op](args, f, a) }
 	case !ok:
 		r.Code, r.Error = grid.Internal, "a desk does not know how to "+q.Op
 		return r

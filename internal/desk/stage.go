@@ -136,7 +136,7 @@ func (o *Outputs) manifest() string {
 	return filepath.Join(o.Iwd, fmt.Sprintf("%s%s.%d-", stagePrefix, o.Job, o.Epoch))
 }
 
-func stageOutputs(o Outputs, r *os.File) (wire.Staged, error) {
+func stageOutputs(o Outputs, r io.Reader) (wire.Staged, error) {
 	if err := os.Remove(o.manifest()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return wire.Staged{}, err
 	}
