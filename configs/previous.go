@@ -1,23 +1,21 @@
 package configs
 
 import (
-	"gridburst/dag"
-
 	"github.com/hashicorp/hcl/v2"
+
+	"gridburst/dag"
 )
 
-// previous reads after_previous = [node.load] and after_any_previous: what a node waits for of
-// the run before, of the timetable that begins both.
-func (w *workflow) previous(n *nodeBlock) {
-	for key, any := range map[string]bool{"after_previous": false, "after_any_previous": true} {
-		a := n.Body.Attributes[key]
-		if a == nil || n.kind != dag.JobNode {
-			continue
-		}
-		w.order(n, key, func(nodes, children []int32) {
-			w.behind(a.Expr.Range(), nodes, children, any, n)
-		})
+// previous reads after_previous = [node.load] or after_any_previous (any): what a node waits for
+// of the run before, of the timetable that begins both.
+func (w *workflow) previous(n *nodeBlock, key string, any bool) {
+	a := n.Body.Attributes[key]
+	if a == nil || n.kind != dag.JobNode {
+		return
 	}
+	w.order(n, key, func(nodes, children []int32) {
+		w.behind(a.Expr.Range(), nodes, children, any, n)
+	})
 }
 
 // behind puts children behind nodes of the run before.

@@ -168,7 +168,8 @@ func (w *workflow) read(b *hclsyntax.Block) {
 		w.node(n)
 		w.order(n, "after", w.builder.Order)
 		w.order(n, "after_any", w.builder.OrderWeak)
-		w.previous(n)
+		w.previous(n, "after_previous", false)
+		w.previous(n, "after_any_previous", true)
 		w.when(n)
 	}
 	for _, m := range w.modules {

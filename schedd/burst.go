@@ -176,7 +176,7 @@ func (b *bursts) planned(queues []router.Queue, now time.Time) (*planned, error)
 	for _, q := range pl.in.Queues {
 		pl.waiting += len(q.Jobs)
 		if q.Group.Nodes > 0 && pl.in.Free == nil {
-			b.free(&pl.in)
+			pl.in.Free = b.unclaimed(false)
 		}
 	}
 	b.foresee(pl)
@@ -337,14 +337,15 @@ func (b *bursts) members(in *burst.Input, v *ledger.View, of []*Resource, now ti
 	}
 }
 
-// free is what the pool has free beside machines that burst: jobs of several nodes may begin
-// on both.
-func (b *bursts) free(in *burst.Input) {
-	for _, s := range b.p.d.pool.Slots(pool.Pooled, false) {
+// unclaimed are the slots of the pool beside machines that burst, on both of which jobs of
+// several nodes may begin: those of which something is free, or all.
+func (b *bursts) unclaimed(all bool) (out []router.Slot) {
+	for _, s := range b.p.d.pool.Slots(pool.Pooled, all) {
 		if w, ok := b.p.d.pool.Worker(s.ID); ok && w.Info.Claim == 0 {
-			in.Free = append(in.Free, s)
+			out = append(out, s)
 		}
 	}
+	return out
 }
 
 // demand is the waiting jobs that are bound to nothing, and wait for long enough.

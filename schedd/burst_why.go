@@ -11,7 +11,6 @@ import (
 	"gridburst/router"
 	"gridburst/router/burst"
 	"gridburst/schedd/ledger"
-	"gridburst/schedd/pool"
 )
 
 // stands is what stands between a job that waits and its start, beside the slots of the
@@ -140,10 +139,8 @@ func (b *bursts) tooFew(now ad.Instant, r *Resource, s *burst.Shape, g *router.G
 		return curb{}
 	}
 	need := g.Nodes
-	for _, slot := range b.p.d.pool.Slots(pool.Pooled, true) {
-		if w, ok := b.p.d.pool.Worker(slot.ID); ok && w.Info.Claim == 0 {
-			need -= b.p.matcher.Holds(now, g, slot.Class, slot.Total, need)
-		}
+	for _, slot := range b.unclaimed(true) {
+		need -= b.p.matcher.Holds(now, g, slot.Class, slot.Total, need)
 	}
 	if each := b.p.matcher.Holds(now, g, s.Class, s.Offer, g.Nodes); most*each >= need {
 		return curb{}

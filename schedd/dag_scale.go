@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gridburst/dag"
 	"gridburst/internal/grid"
@@ -81,7 +82,7 @@ func (d *Daemon) ScaleDag(ctx context.Context, who serve.Identity, id uint32, s 
 	if r := d.resource(s.Pool); s.Count > 0 && (r == nil || r.Burst == nil) {
 		return out, d.noPool(s.Pool)
 	}
-	out.Was = scaled(&run, s.Pool)
+	out.Was = scaled(run.Scale, s.Pool)
 	by := byUser(who.UID)
 	if who.Run != 0 {
 		by = fmt.Sprintf("%s:%d", dagKeys, who.Run)
@@ -90,9 +91,9 @@ func (d *Daemon) ScaleDag(ctx context.Context, who serve.Identity, id uint32, s 
 	return out, err
 }
 
-// scaled is how many machines of a pool a run wants.
-func scaled(run *ledger.Dag, pool string) int {
-	for _, s := range run.Scale {
+// scaled is how many machines of a pool are wanted.
+func scaled(list []ledger.Scaled, pool string) int {
+	for _, s := range list {
 		if s.Pool == pool {
 			return int(s.Count)
 		}
@@ -118,18 +119,54 @@ func (d *Daemon) watches(v *ledger.View, cluster int32) (run uint32, ok bool) {
 	if c.Dag == 0 || !live || g.Status.Ended() {
 		return 0, false
 	}
-	graph := d.foresight.graph(c.Dag)
-	if graph == nil { // it has not been taken up yet
-		var err error
-		if graph, err = d.graphOf(c.Dag); err != nil {
+	nodes, known := d.dags.watching.of(c.Dag)
+	if !known { // it has not been taken up yet
+		graph, err := d.graphOf(c.Dag)
+		if err != nil {
 			return 0, false
 		}
+		nodes = watchers(graph)
 	}
-	if c.Node < 0 || int(c.Node) >= graph.Len() {
-		return 0, false
+	return c.Dag, slices.Contains(nodes, c.Node)
+}
+
+// watchers are the services of a graph, and its provisioner.
+func watchers(g *dag.Graph) (nodes []int32) {
+	for i := range g.Nodes {
+		if kind := g.Nodes[i].Kind; kind == dag.ServiceNode || kind == dag.ProvisionerNode {
+			nodes = append(nodes, int32(i))
+		}
 	}
-	kind := graph.Nodes[c.Node].Kind
-	return c.Dag, kind == dag.ServiceNode || kind == dag.ProvisionerNode
+	return nodes
+}
+
+// watching are the watchers of runs that have been taken up: each start of a node's job asks
+// for them, and a graph may be large.
+type watching struct {
+	mu sync.Mutex
+	by map[uint32][]int32
+}
+
+func (w *watching) of(run uint32) (nodes []int32, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	nodes, known = w.by[run]
+	return nodes, known
+}
+
+func (w *watching) begin(run uint32, g *dag.Graph) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by == nil {
+		w.by = map[uint32][]int32{}
+	}
+	w.by[run] = watchers(g)
+}
+
+func (w *watching) end(run uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.by, run)
 }
 
 // sendToken gives a worker the token of an attempt of its own.
@@ -178,13 +215,7 @@ func (d *Daemon) Bearer(token string) (who serve.Identity, err error) {
 // provisionOf is how many machines a run wants, for those who ask.
 func provisionOf(rec *ledger.Dag, g *dag.Graph) (out []api.DagProvision) {
 	for _, p := range g.Provision {
-		x := api.DagProvision{Pool: p.Pool, Max: p.Max}
-		for _, s := range rec.Wants() {
-			if s.Pool == p.Pool {
-				x.Count = int(s.Count)
-			}
-		}
-		out = append(out, x)
+		out = append(out, api.DagProvision{Pool: p.Pool, Count: scaled(rec.Wants(), p.Pool), Max: p.Max})
 	}
 	return out
 }

@@ -40,6 +40,7 @@ type dags struct {
 
 	clusters map[int32]nodeOf    // of live runs, in the queue
 	behind   map[uint32][]uint32 // live runs that wait for nodes of one, by that
+	watching watching
 	wg       sync.WaitGroup
 }
 
@@ -179,6 +180,7 @@ func (g *dags) open(ctx context.Context, v *ledger.View, id uint32) error {
 		return nil
 	}
 	g.runs[id] = r
+	g.watching.begin(id, graph)
 	g.openFiles(ctx, r, rec)
 	g.standBehind(r)
 	if rec.Status == dag.RunNew {
@@ -409,6 +411,7 @@ func (g *dags) keep(ctx context.Context, r *dagRun) error {
 	if r.run.Status.Ended() && r.run.Version == r.kept && g.runs[r.id] == r { // what it was told now may have to be kept still
 		delete(g.runs, r.id)
 		g.standAside(r)
+		g.watching.end(r.id)
 		if r.files.rec.Cron != "" {
 			g.d.crons.poke()
 		}

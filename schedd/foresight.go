@@ -93,16 +93,6 @@ func (s *foresight) kind(run uint32, node int32) string {
 	return f.kindOf(node)
 }
 
-// graph is that of a run; nil: it has not been taken up.
-func (s *foresight) graph(run uint32) *dag.Graph {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f := s.runs[run]; f != nil {
-		return f.graph
-	}
-	return nil
-}
-
 // spec is what nodes of a kind ask for, if that has been read.
 func (s *foresight) spec(kind string) *nodeSpec {
 	s.mu.Lock()

@@ -90,9 +90,9 @@ func (p *dispatcher) trackGang(v *ledger.View, id grid.JobID, j *ledger.Job) {
 		}
 	}
 	spots := p.gangs[id]
+	kind, why := endedBy(j, g)
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		kind, why := endedBy(j, g)
 		if n.Alive() && why != "" && spots[i].told <= kind {
 			spots[i].told = kind + 1 // each is told once; a worker that comes back is told again
 			p.d.conns.give(n.Worker, order{kind: kind, job: id, epoch: grid.NodeEpoch(j.Epoch, i), why: why})

@@ -69,6 +69,12 @@ func TestAnHourOfBurstsKeepsToCapsAndBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHour(t, dir)
 		end := h.run()
+		// Whatever the dice say, there is more to do than the caps allow, a creation whose
+		// outcome is not known, and one that is refused.
+		h.submit(12, 1000, 2)
+		h.submit(12, 1001, 3)
+		h.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Create}, After: 2, Times: 1, Lost: true})
+		h.engine.Add(fake.Rule{Verbs: []fake.Verb{fake.Create}, After: 6, Times: 1, Kind: gahp.Quota})
 		for range 3000 { // the rest is for the last jobs, and to clean up
 			h.second()
 			time.Sleep(time.Second)
@@ -85,7 +91,9 @@ func TestAnHourOfBurstsKeepsToCapsAndBudgets(t *testing.T) {
 func newHour(t *testing.T, dir string) *hour {
 	t.Helper()
 	h := &hour{t: t, rnd: rand.New(rand.NewPCG(5, 3)), joined: map[uint32]uint32{}, ends: map[grid.JobID]time.Time{}}
-	h.takes = func(grid.JobID) time.Duration { return time.Duration(60+h.rnd.IntN(300)) * time.Second }
+	h.takes = func(id grid.JobID) time.Duration { // a matter of the job alone: jobs begin in any order
+		return time.Duration(60+rand.New(rand.NewPCG(uint64(id.Cluster), uint64(id.Proc))).IntN(300)) * time.Second
+	}
 	h.engine = fake.New(fake.Config{Inventory: conform.Stock(), Lock: 5 * time.Second, Launch: 10 * time.Second, Boot: 60 * time.Second, PowerOff: 5 * time.Second, Remove: 5 * time.Second})
 	log := logrus.New()
 	log.SetOutput(io.Discard)

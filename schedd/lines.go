@@ -311,13 +311,9 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 		}
 		return one(executing(e.Text, job))
 	case ledger.NodeStarted:
-		x := executing(e.Text, job)
-		return one(&userlog.NodeExecute{Node: int64(e.Node), Host: x.Host, Slot: x.Slot, Props: x.Props})
+		return one(&userlog.NodeExecute{Node: int64(e.Node), Execute: *executing(e.Text, job)})
 	case ledger.NodeEnded:
-		x := terminated(e.Exit, job)
-		return one(&userlog.NodeTerminated{
-			Node: int64(e.Node), Exit: x.Exit, Run: x.Run, Total: x.Total, RunMoved: x.RunMoved, TotalMoved: x.TotalMoved, Resources: x.Resources,
-		})
+		return one(&userlog.NodeTerminated{Node: int64(e.Node), Terminated: *terminated(e.Exit, job)})
 	case ledger.JobCompleted:
 		return append(imageSize(e.Exit), terminated(e.Exit, job))
 	case ledger.JobRequeued:

@@ -240,6 +240,15 @@ func (r Resource) gone() Resource {
 // enters notes that a configuration comes to be in force.
 func (c *Config) enters() { c.since, c.over = time.Now(), make(chan struct{}) }
 
+// supersede puts a configuration in the place of the one in force, and lets go of who rests by
+// that.
+func (d *Daemon) supersede(c *Config) {
+	c.enters()
+	before := d.config()
+	d.live.Store(c)
+	close(before.over)
+}
+
 // rest waits for as long as the configuration says, also one that takes its place meanwhile. The
 // error is the cause of ctx's end, if it has ended by then.
 func (d *Daemon) rest(ctx context.Context, long func(*Config) time.Duration) error {
@@ -260,10 +269,7 @@ func (d *Daemon) rest(ctx context.Context, long func(*Config) time.Duration) err
 
 // force puts a configuration in force, and has everybody look who goes by it.
 func (d *Daemon) force(c *Config) {
-	c.enters()
-	before := d.config()
-	d.live.Store(c)
-	close(before.over)
+	d.supersede(c)
 	d.sites.renew(c)
 	d.routings.again()
 	d.claims.wake()

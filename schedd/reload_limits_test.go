@@ -165,10 +165,7 @@ func TestARestIsOfTheConfigurationInForce(t *testing.T) {
 		replace := func(sweep time.Duration) {
 			c := *d.config()
 			c.Sweep = sweep
-			c.enters()
-			before := d.config()
-			d.live.Store(&c)
-			close(before.over)
+			d.supersede(&c)
 		}
 		began := time.Now()
 		go func() {

@@ -51,7 +51,8 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 	use := func(n ledger.RouteTally) api.RouteUse {
 		return api.RouteUse{Jobs: n.Jobs, Idle: n.Idle, Running: n.Running, Held: n.Held, Unknown: n.Unknown}
 	}
-	if t := d.config().Routes; t != nil {
+	t := d.config().Routes
+	if t != nil {
 		load := d.chooser.load(t, v)
 		for _, r := range t.Routes {
 			u := load.Routes[r.Name]
@@ -61,7 +62,7 @@ func (d *Daemon) Routes(context.Context, serve.Identity) (out api.Routes, err er
 			})
 		}
 	}
-	for _, name := range goneRoutes(v, d.config().Routes) {
+	for _, name := range goneRoutes(v, t) {
 		out.Routes = append(out.Routes, api.Route{
 			Name: name, Target: routeLed(v, name), Gone: true, RouteUse: use(tallies[ledger.RouteKey{Route: name}]), Steered: d.steered(v, v.Steering(ledger.OfRoute(name))),
 		})

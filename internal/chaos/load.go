@@ -84,11 +84,11 @@ func (l *load) next() (submission, error) {
 		code = 1
 		line("max_retries = 1")
 	}
+	program := l.program
 	if s.Shape == stepped {
-		line("executable = %s", l.steps)
-	} else {
-		line("executable = %s", l.program)
+		program = l.steps
 	}
+	line("executable = %s", program)
 	line("request_memory = 32MB")
 	line("request_disk = 1MB")
 	switch s.Shape {

@@ -102,8 +102,8 @@ func (m *meddler) remove(ctx context.Context, id string) {
 	m.removed[id] = removal{acked: time.Now(), unsure: unsure}
 }
 
-// act asks until there is an answer; for a release until it is not refused. It is unsure when a request before that one may
-// have been carried out.
+// act asks until there is an answer; for a release until it is not refused. It is unsure when
+// a request before that one may have been carried out.
 func (m *meddler) act(ctx context.Context, verb grid.Verb, id string) (changed, unsure bool) {
 	for {
 		done, err := m.run.house.schedd.Act(ctx, api.Action{Verb: string(verb), Selection: api.Selection{IDs: []string{id}}})

@@ -296,30 +296,23 @@ const (
 
 // Slots are what the router may place jobs on now, by ascending number; with all,
 // also those that are full or draining.
-func (p *Pool) Slots(kind Kind, all bool) []router.Slot {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []router.Slot
-	for _, w := range p.workers {
-		if !w.connected || w.info.Local != (kind == Locals) || w.drains && !all {
-			continue
-		}
-		if free := w.total.Minus(w.taken); all || free.Cpus > 0 {
-			out = append(out, router.Slot{ID: w.id, Class: w.class, Total: w.total, Free: free})
-		}
-	}
-	slices.SortFunc(out, func(a, b router.Slot) int { return cmp.Compare(a.ID, b.ID) })
-	return out
-}
+func (p *Pool) Slots(kind Kind, all bool) []router.Slot { return p.slots(kind, all, all) }
 
 // Serving are the slots for pooled jobs that serve, full ones too, by ascending number.
-func (p *Pool) Serving() []router.Slot {
+func (p *Pool) Serving() []router.Slot { return p.slots(Pooled, true, false) }
+
+// slots are those of connected workers of a kind, by ascending number; with full, and with
+// draining, also those that are that.
+func (p *Pool) slots(kind Kind, full, draining bool) []router.Slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []router.Slot
 	for _, w := range p.workers {
-		if w.connected && !w.drains && !w.info.Local {
-			out = append(out, router.Slot{ID: w.id, Class: w.class, Total: w.total, Free: w.total.Minus(w.taken)})
+		if !w.connected || w.info.Local != (kind == Locals) || w.drains && !draining {
+			continue
+		}
+		if free := w.total.Minus(w.taken); full || free.Cpus > 0 {
+			out = append(out, router.Slot{ID: w.id, Class: w.class, Total: w.total, Free: free})
 		}
 	}
 	slices.SortFunc(out, func(a, b router.Slot) int { return cmp.Compare(a.ID, b.ID) })

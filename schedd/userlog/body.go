@@ -53,6 +53,10 @@ func (x *Execute) number() grid.EventNumber { return grid.EventExecute }
 func (x *Execute) name() string             { return "ExecuteEvent" }
 func (x *Execute) write(t *text) {
 	t.line("Job executing on host: ", x.Host)
+	x.writeSlot(t)
+}
+
+func (x *Execute) writeSlot(t *text) {
 	t.optional("\tSlotName: ", x.Slot)
 	t.ad("\t", x.Props)
 }
@@ -61,9 +65,13 @@ func (x *Execute) read(l *lines) bool {
 	if !l.headed("Job executing on host: ", &x.Host) {
 		return false
 	}
+	x.readSlot(l)
+	return true
+}
+
+func (x *Execute) readSlot(l *lines) {
 	l.optional("\tSlotName: ", &x.Slot)
 	x.Props = l.ad()
-	return true
 }
 
 func (x *Execute) attributes(a *attributes) {

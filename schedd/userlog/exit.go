@@ -131,24 +131,33 @@ func (x *Terminated) number() grid.EventNumber { return grid.EventTerminated }
 func (x *Terminated) name() string             { return "JobTerminatedEvent" }
 func (x *Terminated) write(t *text) {
 	t.line("", "Job terminated.")
+	x.writeOf(t, "Job")
+}
+
+// writeOf writes how what is a Job or a Node to the text has ended.
+func (x *Terminated) writeOf(t *text, what string) {
 	t.exit(&x.Exit, true)
 	t.usage("Run Remote", x.Run)
 	t.usage("Run Local", Usage{})
 	t.usage("Total Remote", x.Total)
 	t.usage("Total Local", Usage{})
-	t.bytes("Run", "Job", &x.RunMoved.Sent, &x.RunMoved.Received)
-	t.bytes("Total", "Job", &x.TotalMoved.Sent, &x.TotalMoved.Received)
+	t.bytes("Run", what, &x.RunMoved.Sent, &x.RunMoved.Received)
+	t.bytes("Total", what, &x.TotalMoved.Sent, &x.TotalMoved.Received)
 	t.resources(x.Resources)
 }
 
 func (x *Terminated) read(l *lines) bool {
-	if !l.is("Job terminated.") || !l.exit(&x.Exit, true) ||
+	return l.is("Job terminated.") && x.readOf(l, "Job")
+}
+
+func (x *Terminated) readOf(l *lines, what string) bool {
+	if !l.exit(&x.Exit, true) ||
 		!l.usage("Run Remote", &x.Run) || !l.usage("Run Local", new(Usage)) ||
 		!l.usage("Total Remote", &x.Total) || !l.usage("Total Local", new(Usage)) {
 		return false
 	}
-	l.bytes("Run", "Job", &x.RunMoved.Sent, &x.RunMoved.Received)
-	l.bytes("Total", "Job", &x.TotalMoved.Sent, &x.TotalMoved.Received)
+	l.bytes("Run", what, &x.RunMoved.Sent, &x.RunMoved.Received)
+	l.bytes("Total", what, &x.TotalMoved.Sent, &x.TotalMoved.Received)
 	x.Resources = l.resources()
 	return true
 }

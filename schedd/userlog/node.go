@@ -5,24 +5,20 @@ import (
 	"strconv"
 	"strings"
 
-	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 )
 
 // NodeExecute is 014: a node of a job of several runs.
 type NodeExecute struct {
-	Node  int64
-	Host  string // "<address>" of its machine
-	Slot  string
-	Props *ad.Ad // what was asked to be told of its slot; nil: nothing
+	Node int64
+	Execute
 }
 
 func (x *NodeExecute) number() grid.EventNumber { return grid.EventNodeExecute }
 func (x *NodeExecute) name() string             { return "NodeExecuteEvent" }
 func (x *NodeExecute) write(t *text) {
 	t.line(fmt.Sprintf("Node %d executing on host: ", x.Node), x.Host)
-	t.optional("\tSlotName: ", x.Slot)
-	t.ad("\t", x.Props)
+	x.writeSlot(t)
 }
 
 func (x *NodeExecute) read(l *lines) bool {
@@ -30,8 +26,7 @@ func (x *NodeExecute) read(l *lines) bool {
 	if x.Host, ok = after(ok, rest, " executing on host: "); !ok {
 		return false
 	}
-	l.optional("\tSlotName: ", &x.Slot)
-	x.Props = l.ad()
+	x.readSlot(l)
 	return true
 }
 
@@ -44,51 +39,25 @@ func (x *NodeExecute) attributes(a *attributes) {
 
 // NodeTerminated is 015: a node of a job of several has ended.
 type NodeTerminated struct {
-	Node       int64
-	Exit       Exit
-	Run, Total Usage // of its last execution, of all
-	RunMoved   Moved
-	TotalMoved Moved
-	Resources  []Resource
+	Node int64
+	Terminated
 }
 
 func (x *NodeTerminated) number() grid.EventNumber { return grid.EventNodeTerminated }
 func (x *NodeTerminated) name() string             { return "NodeTerminatedEvent" }
 func (x *NodeTerminated) write(t *text) {
 	t.line("", fmt.Sprintf("Node %d terminated.", x.Node))
-	t.exit(&x.Exit, true)
-	t.usage("Run Remote", x.Run)
-	t.usage("Run Local", Usage{})
-	t.usage("Total Remote", x.Total)
-	t.usage("Total Local", Usage{})
-	t.bytes("Run", "Node", &x.RunMoved.Sent, &x.RunMoved.Received)
-	t.bytes("Total", "Node", &x.TotalMoved.Sent, &x.TotalMoved.Received)
-	t.resources(x.Resources)
+	x.writeOf(t, "Node")
 }
 
 func (x *NodeTerminated) read(l *lines) bool {
 	rest, ok := node(l.head, &x.Node)
-	if !ok || rest != " terminated." || !l.exit(&x.Exit, true) ||
-		!l.usage("Run Remote", &x.Run) || !l.usage("Run Local", new(Usage)) ||
-		!l.usage("Total Remote", &x.Total) || !l.usage("Total Local", new(Usage)) {
-		return false
-	}
-	l.bytes("Run", "Node", &x.RunMoved.Sent, &x.RunMoved.Received)
-	l.bytes("Total", "Node", &x.TotalMoved.Sent, &x.TotalMoved.Received)
-	x.Resources = l.resources()
-	return true
+	return ok && rest == " terminated." && x.readOf(l, "Node")
 }
 
 func (x *NodeTerminated) attributes(a *attributes) {
 	a.int("Node", &x.Node)
-	a.exit(&x.Exit)
-	a.usage("RunRemoteUsage", &x.Run)
-	a.usage("RunLocalUsage", new(Usage))
-	a.usage("TotalRemoteUsage", &x.Total)
-	a.usage("TotalLocalUsage", new(Usage))
-	a.moved("", &x.RunMoved)
-	a.moved("Total", &x.TotalMoved)
-	a.resources(&x.Resources)
+	x.Terminated.attributes(a)
 }
 
 // node reads the "Node 3" that a line begins with.
