@@ -261,9 +261,7 @@ func TestAnIdleRunnerQuitsWhenTold(t *testing.T) {
 		if r := ended(t, c, j); r.Code != 3 {
 			t.Fatalf("%+v", r)
 		}
-		if err := c.Quit(); err != nil {
-			t.Fatal(err)
-		}
+		_ = c.Quit() // it may have read the first only now, and have hung up
 		closed(t, c)
 		if _, err := Attach(t.Context(), w.cfg, c.Name()); grid.CodeOf(err) != grid.NotFound {
 			t.Fatal(err)
