@@ -57,7 +57,7 @@ func (d *Daemon) reachable(fresh *Config) error {
 			return grid.Errorf(grid.Refused, "target %s cannot be taken away, for it has %s of ours: pause what leads there (groute pause), wait until they are over or remove them, and try again", key, has)
 		}
 		if old.way(key).Leads != fresh.way(key).Leads {
-			return grid.Errorf(grid.Refused, "target %s has %s of ours, and would be another system, in which nobody finds them: only its bin may change until they are over; give another system another name", key, has)
+			return grid.Errorf(grid.Refused, "target %s has %s of ours, and would be another system, or reached with other files, so that nobody finds them: only its bin may change until they are over; give another system another name", key, has)
 		}
 	}
 	return nil

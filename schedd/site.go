@@ -27,6 +27,8 @@ type site struct {
 	desks chan struct{} // and what desks prepare for it
 	woken chan struct{}
 
+	moving chan struct{} // jobs whose files travel at one time
+
 	mu     sync.Mutex
 	way    TargetWay
 	era    int         // grows when it has become another system
@@ -119,7 +121,7 @@ func (s *sites) at(resource string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &site{grid: key, reached: reaches(t), way: c.way(key), d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
+	out := &site{grid: key, reached: reaches(t), way: c.way(key), d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), moving: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
 	s.by[key] = out
 	s.watch(out)
 	return out, nil

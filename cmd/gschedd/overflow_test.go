@@ -59,7 +59,7 @@ func newGrids(t *testing.T, program string, n int, seconds string, config func(*
 		}
 	}
 	write("schedd.hcl", config(g), 0o644)
-	write("jobs/job.sh", "#!/bin/sh\necho ran >>ran/$1\necho \"hello from $1\"\nsleep "+seconds+"\nexit $(($1 % 3))\n", 0o755)
+	write("jobs/job.sh", "#!/bin/sh\necho ran >>"+g.jobs+"/ran/$1\necho \"hello from $1\"\nsleep "+seconds+"\nexit $(($1 % 3))\n", 0o755)
 	write("jobs/job.sub", "executable = job.sh\narguments = $(Process)\noutput = out.$(Process)\nerror = err.$(Process)\nlog = log\nqueue "+strconv.Itoa(n)+"\n", 0o644)
 	t.Cleanup(func() {
 		if t.Failed() {
