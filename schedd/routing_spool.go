@@ -137,5 +137,19 @@ func (s *routeStep) halfway(ctx context.Context, seen *target.Seen) (time.Durati
 	return s.tell(ctx, seen, "remove", s.site.Remove)
 }
 
+// stranded decides on a job that its target has taken from its machine: it is not begun there
+// again. A target that was away may take it for that until it has found the machine: only when
+// it stays so is the job removed there.
+func (s *routeStep) stranded(ctx context.Context, seen *target.Seen) (time.Duration, error) {
+	if s.did.stranded.IsZero() {
+		s.did.stranded = time.Now()
+	}
+	if left := forgets - time.Since(s.did.stranded); left > 0 {
+		s.waits, s.looks = "it was taken from its machine at "+s.rec.Target, true
+		return left, nil
+	}
+	return s.tell(ctx, seen, "remove", s.site.Remove)
+}
+
 // sends is how long a target may take to notice that it has all of a job's files.
 const sends = 10 * time.Second

@@ -293,8 +293,13 @@ func (s *routeStep) mirror(ctx context.Context, seen *target.Seen) (time.Duratio
 		case grid.RouteHeld:
 			return 0, s.carry(ctx, grid.RouteRelease, s.rec.Target+" has released it")
 		}
-		if spool, ok := s.site.is().(target.Spool); ok && seen.Wants == target.WantsBegin {
-			return s.tell(ctx, seen, "begin", spool.Begin)
+		if spool, ok := s.site.is().(target.Spool); ok {
+			switch seen.Wants {
+			case target.WantsBegin:
+				return s.tell(ctx, seen, "begin", spool.Begin)
+			case target.WantsEnd:
+				return s.stranded(ctx, seen)
+			}
 		}
 	case target.Running:
 		switch s.rec.State {

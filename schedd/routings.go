@@ -57,6 +57,7 @@ type errand struct {
 	checked  time.Time // when its result was last looked for, though the target says that it runs
 	noted    time.Time // when the job was first seen to have ended without a result
 	cut      int       // how often what it left did not come
+	stranded time.Time // when its target was first seen to have taken it from its machine
 }
 
 func newRoutings(d *Daemon) *routings {

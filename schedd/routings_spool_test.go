@@ -272,6 +272,47 @@ func TestAJobWhoseFilesTravelGoesAgainIfItHasNotBegun(t *testing.T) {
 	p.nothingLeft()
 }
 
+// A job that its target has taken from its machine is not begun there again: it goes from there,
+// when that has stayed so for a while.
+func TestAJobWhoseFilesTravelThatIsTakenFromItsMachineGoesAgain(t *testing.T) {
+	t.Parallel()
+	f := &fake.Target{Slots: 1}
+	p := travels(t, f, "")
+	ran := filepath.Join(p.dir, "ran")
+	p.submit(p.sh("echo ran >>"+ran+"; [ $(wc -l <"+ran+") = 2 ] || exec sleep 600", "universe = grid", "grid_resource = batch slurm"))
+	p.until("1.0", "job_started")
+	p.eventually("it to run", func() bool { _, err := os.Stat(ran); return err == nil })
+	f.Evict("1", false)
+	p.until("1.0", "job_completed")
+	if s := f.Jobs()[0]; s.State != target.Ended || s.End != target.Cancelled || s.Starts != 1 {
+		t.Errorf("there it is %+v", s)
+	}
+	p.ran(2)
+	p.nothingLeft()
+}
+
+// A target that was away finds a machine again that it takes for lost: what runs there counts.
+func TestAJobWhoseFilesTravelIsFoundAgainOnItsMachine(t *testing.T) {
+	t.Parallel()
+	f := &fake.Target{Slots: 1}
+	p := travels(t, f, "")
+	gate := filepath.Join(p.dir, "gate")
+	p.submit(p.sh("echo ran >>"+filepath.Join(p.dir, "ran")+"; while [ ! -e "+gate+" ]; do sleep 0.1; done; echo left >left; echo out", "universe = grid", "grid_resource = batch slurm"))
+	p.until("1.0", "job_started")
+	f.Evict("1", true)
+	p.eventually("that to be said", func() bool {
+		w, err := p.Why(t.Context(), "1.0")
+		return err == nil && strings.Contains(w.Text, "taken from its machine")
+	})
+	if err := os.WriteFile(gate, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.back()
+	if n := f.Asked(fake.Remove); n > 0 {
+		t.Errorf("%d times it was to be removed", n)
+	}
+}
+
 // A second job of the name at its target is not let go, whatever became of the first.
 func TestOnlyTheJobThatWasAcceptedIsLetGo(t *testing.T) {
 	t.Parallel()

@@ -51,7 +51,6 @@ func SubmitFile(j *Job, more ...[2]string) ([]byte, error) {
 			{"when_to_transfer_output", "ON_EXIT"},
 			{"transfer_input_files", InputsName},
 			{"transfer_output_files", OutputsName},
-			{"periodic_remove", "JobStatus == 1 && NumShadowStarts =!= undefined && NumShadowStarts > 0"},
 		}
 	}
 	var b strings.Builder
@@ -119,7 +118,7 @@ type Ad struct {
 	HoldReasonCode, HoldReasonSubCode number
 	RemoveReason, RemoteHost          text
 	ExitCode, NumJobStarts            number
-	NumShadowStarts                   number
+	NumShadowStarts, CurrentHosts     number
 	GridburstGo                       truth
 }
 
@@ -155,7 +154,7 @@ func (t *truth) UnmarshalJSON(b []byte) error {
 }
 
 // AdAttributes are their names.
-const AdAttributes = "ClusterId,ProcId,Owner," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts,NumShadowStarts," + Go
+const AdAttributes = "ClusterId,ProcId,Owner," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts,NumShadowStarts,CurrentHosts," + Go
 
 // ParseAds reads a listing in JSON: a list, or nothing at all. One that breaks off is none,
 // and [grid.Unavailable].
@@ -190,7 +189,10 @@ func (a *Ad) Seen(left bool) Seen {
 	var why text
 	switch status {
 	case grid.Idle:
-		s.State = Waiting
+		// It has a host while its files go there.
+		if s.State = Waiting; a.NumShadowStarts > 0 && a.CurrentHosts == 0 {
+			s.Wants = WantsEnd
+		}
 	case grid.Running, grid.TransferringOutput, grid.Suspended:
 		s.State, s.Host = Running, string(a.RemoteHost)
 	case grid.Held:

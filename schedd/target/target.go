@@ -175,6 +175,7 @@ const (
 	WantsNothing Wants = 0
 	WantsBegin   Wants = 1 // it has its files, and is not started without [Spool.Begin]
 	WantsFiles   Wants = 2 // its files are on their way; if nobody sends them any more, it is to be removed
+	WantsEnd     Wants = 3 // it was taken from its machine, and is not begun again; if that stays so, it is to be removed
 )
 
 // Commands is how a target's commands are run: as somebody, in an environment that holds

@@ -186,8 +186,12 @@ var travelling = []kase{
 		c.noted(note)
 		c.until(r, target.Running)
 		c.Evict(r)
+		if s := c.until(r, target.Waiting); s.Wants != target.WantsEnd || s.Starts != 1 {
+			c.Errorf("it is %+v", s)
+		}
+		c.must(c.Target.Remove(c.ctx, r))
 		c.until(r, target.Ended)
-		if s, err := c.Target.Look(c.ctx, r); err != nil || s.State != target.Ended || s.End == target.ByItself || s.Starts != 1 {
+		if s, err := c.Target.Look(c.ctx, r); err != nil || s.State != target.Ended || s.End != target.Cancelled || s.Starts != 1 {
 			c.Errorf("it is %+v, %v", s, err)
 		}
 		if n := c.noted(note); n != 1 {

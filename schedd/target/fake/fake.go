@@ -256,7 +256,7 @@ func (f *Target) start(j *job) {
 		err := cmd.Wait()
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if j.seen.State != target.Ended {
+		if j.seen.State != target.Ended && j.command == cmd {
 			j.seen.State, j.seen.Word = target.Ended, "completed"
 			if err != nil {
 				j.seen.Word = "failed"

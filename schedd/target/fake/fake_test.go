@@ -32,7 +32,7 @@ func conforms(t *testing.T, of func(*testing.T, *fake.Target) target.Target) {
 				}
 			},
 			Up:    f.Heal,
-			Evict: func(r target.Ref) { f.Set(r.ID, target.Ended, target.Lost, "its machine was needed") },
+			Evict: func(r target.Ref) { f.Evict(r.ID, false) },
 		}
 	}})
 }

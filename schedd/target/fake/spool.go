@@ -37,6 +37,21 @@ func (f *Target) receive(j *job, half bool) {
 	}
 }
 
+// Evict shows a job as one that was taken from its machine, where it runs on if it lives.
+func (f *Target) Evict(id string, lives bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(id)
+	if j == nil {
+		return
+	}
+	j.seen.State, j.seen.Word, j.seen.Host, j.seen.Wants = target.Waiting, "idle", "", target.WantsEnd
+	if !lives {
+		j.stop()
+		j.command = nil
+	}
+}
+
 // copyFile copies one part in so many of a file.
 func copyFile(from, to string, part int) error {
 	text, err := os.ReadFile(from)
