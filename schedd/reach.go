@@ -116,7 +116,7 @@ func (s *site) renew(way TargetWay, fresh target.Target) {
 	if way.Leads != s.way.Leads {
 		s.era++
 		s.last, s.err, s.failed, s.quiet, s.past, s.named = siteListing{}, nil, 0, 0, nil, ""
-		s.absent, s.strays = map[string]time.Time{}, map[string]time.Time{}
+		s.absent, s.strays, s.forgotten = map[string]time.Time{}, map[string]time.Time{}, map[string]bool{}
 	}
 	s.way, s.asked, s.last.ended = way, time.Time{}, s.last.began // it need not rest for what the one before did
 	s.mu.Unlock()

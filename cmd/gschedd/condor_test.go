@@ -17,7 +17,8 @@ import (
 func TestJobsOverflowToARealHTCondor(t *testing.T) { overflowToCondor(t, "shared") }
 
 // TestFilesTravelToARealHTCondor: likewise, and the pool there shares no directory with the
-// schedd here, as far as that one makes use of it.
+// schedd here, as far as that one makes use of it. A condor_schedd that is killed while what a job
+// left comes to it loses the job: HTCondor would have it run again, and so do we.
 func TestFilesTravelToARealHTCondor(t *testing.T) { overflowToCondor(t, "spool") }
 
 func overflowToCondor(t *testing.T, files string) {
@@ -98,10 +99,11 @@ route "Away" {
 	g.until("nothing to be left at HTCondor", func() bool { return g.atCondor("") == "" && g.route().Jobs == 0 })
 	wall := time.Since(begun)
 
-	done, away, twice := g.judge()
-	t.Logf("condor: files %s, %d jobs of %d back, %d of them from HTCondor, 1 held and released, 1 removed, condor_schedd killed after %d and started again, %d ran twice, wall %d s",
-		files, done, jobs, away, at, twice, int(wall.Seconds()))
-	if done != jobs || twice != 0 || away < jobs/2 {
+	done, away, twice, lost := g.judge()
+	t.Logf("condor: files %s, %d jobs of %d back, %d of them from HTCondor, 1 held and released, 1 removed, condor_schedd killed after %d and started again, %d ran twice, of which HTCondor had lost %d, wall %d s",
+		files, done, jobs, away, at, twice, lost, int(wall.Seconds()))
+	// Where files are shared, one of them proves that a job has run, whatever HTCondor knows.
+	if done != jobs || twice != lost || twice > 0 && files == "shared" || away < jobs/2 {
 		t.Error("that is not as it should be")
 	}
 	if ran, err := os.ReadFile(filepath.Join(g.jobs, "ran", "50")); err != nil || string(ran) != "ran\n" {

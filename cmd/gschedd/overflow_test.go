@@ -139,24 +139,28 @@ func (g *grids) until(what string, yes func() bool) {
 }
 
 // judge looks at what the jobs themselves have left, and at their log: how many are back
-// with their own output, how many of these ran away, and how many ran more than once.
-func (g *grids) judge() (done, away, twice int) {
+// with their own output, how many of these ran away, how many ran more than once, and how many
+// of those had been lost there each time before, as the log says.
+func (g *grids) judge() (done, away, twice, lost int) {
 	g.t.Helper()
+	log, err := os.ReadFile(filepath.Join(g.jobs, "log"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
 	for proc := range g.n {
 		name := strconv.Itoa(proc)
 		ran, _ := os.ReadFile(filepath.Join(g.jobs, "ran", name))
 		if n := bytes.Count(ran, []byte("\n")); n > 1 {
 			twice++
+			if bytes.Count(log, fmt.Appendf(nil, "004 (001.%03d.000)", proc)) == n-1 {
+				lost++
+			}
 			g.t.Logf("job 1.%d ran %d times", proc, n)
 		}
 		out, _ := os.ReadFile(filepath.Join(g.jobs, "out."+name))
 		if string(out) == "hello from "+name+"\n" && len(ran) > 0 {
 			done++
 		}
-	}
-	log, err := os.ReadFile(filepath.Join(g.jobs, "log"))
-	if err != nil {
-		g.t.Fatal(err)
 	}
 	for code := range 3 {
 		if n := bytes.Count(log, fmt.Appendf(nil, "(return value %d)", code)); n < g.n/3-1 {
@@ -167,5 +171,5 @@ func (g *grids) judge() (done, away, twice int) {
 	if left, _ := filepath.Glob(filepath.Join(g.jobs, ".g*")); len(left) > 0 {
 		g.t.Errorf("there is left: %v", left)
 	}
-	return done, away, twice
+	return done, away, twice, lost
 }
