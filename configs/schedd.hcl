@@ -158,7 +158,8 @@ limits {
 
 # Where jobs may go that leave the pool: a route's grid_resource, or a job's own. Slurm needs
 # no block where its commands are in /usr/bin; an HTCondor and another Gridburst do. Jobs run as
-# their owners, in directories that the machines there share with this one. See docs/submit.md.
+# their owners, in directories that the machines there share with this one; or their files travel.
+# See docs/submit.md.
 #
 # target "batch slurm" {
 #   bin         = "/opt/slurm/bin"  # its commands; those of the PATH
@@ -167,10 +168,12 @@ limits {
 #
 # target "condor schedd@example.com cm.example.com" { # a schedd's name; its pool may be left out
 #   environment = ["CONDOR_CONFIG=/etc/condor/condor_config"]
+#   files       = "spool"           # they travel there and back; "shared": in one directory
 # }
 #
 # target "gridburst other" {
 #   schedd = "/srv/other"           # its directory or socket; the name
+#   files  = "shared"               # or "spool", as above
 # }
 
 # Jobs that leave the pool: which, where to, and as what. See docs/routes.md.

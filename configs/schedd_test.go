@@ -115,6 +115,7 @@ target "batch slurm" {
   environment = ["SLURM_CONF=/etc/slurm.conf"]
 }
 target "condor sched@far cm.far" {
+  files = "spool"
 }
 target "gridburst far" {
   schedd = "/srv/far"
@@ -248,7 +249,7 @@ func TestEveryKeyOfAConfigurationHasItsPlace(t *testing.T) {
 				KeepFailed: 30 * time.Minute, InstanceType: "Medium", Quota: "q", AffinityGroups: []string{"apart"}, Tags: []string{"grid", "x"},
 			},
 		}},
-		Targets: []Target{{Resource: "batch slurm", Bin: "/opt/slurm/bin", Env: []string{"SLURM_CONF=/etc/slurm.conf"}}, {Resource: "condor sched@far cm.far"}, {Resource: "gridburst far", Schedd: "/srv/far"}},
+		Targets: []Target{{Resource: "batch slurm", Bin: "/opt/slurm/bin", Env: []string{"SLURM_CONF=/etc/slurm.conf"}}, {Resource: "condor sched@far cm.far", Spool: true}, {Resource: "gridburst far", Schedd: "/srv/far"}},
 		Crons: []Cron{{
 			Name: "nightly", Schedule: "* * * * *", TimeZone: "UTC", Owner: "me", Dag: "/x.dag", Missed: "once", Overlap: "allow", AfterPrevious: "done", StartDeadline: 5 * time.Minute,
 			MissedLimit: 9, Jitter: 3 * time.Second,
@@ -379,7 +380,7 @@ var badConfigs = []struct{ name, src string }{
 	{"a route that leads nowhere", "route \"a\" {\n  requirements = true\n}"},
 	{"a route for everything", "route \"a\" {\n  grid_resource = \"batch slurm\"\n}"},
 	{"a route with wrong edits", "route \"a\" {\n  grid_resource = \"batch slurm\"\n  requirements = \"Foo >\"\n  set = { A = \"1 +\", \"b-c\" = 1 }\n  steps = <<-END\n    SETT X 1\n    DELETE /a(/\n  END\n}"},
-	{"targets that are none", "target \"batch pbs\" {\n}\ntarget \"condor\" {\n}\ntarget \"condr a\" {\n}\ntarget \"gridburst a b\" {\n}\ntarget \"batch slurm\" {\n  schedd = \"x\"\n}"},
+	{"targets that are none", "target \"batch pbs\" {\n}\ntarget \"condor\" {\n}\ntarget \"condr a\" {\n}\ntarget \"gridburst a b\" {\n}\ntarget \"batch slurm\" {\n  schedd = \"x\"\n  files = \"spool\"\n}\ntarget \"condor a\" {\n  files = \"spol\"\n}"},
 	{"a name without my", "route \"a\" {\n  universe = \"local\"\n  requirements = RequestMemory > 5\n}"},
 	{"a transform at a wrong stage", "transform \"a\" {\n  stage = \"befor\"\n}"},
 	{"two routes of one name", "route \"a\" {\n  universe = \"local\"\n  requirements = true\n}\nroute \"a\" {\n}"},

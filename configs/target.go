@@ -15,6 +15,7 @@ type Target struct {
 	Bin      string   // directory of its commands; empty: the PATH's
 	Env      []string // that its commands need, NAME=VALUE
 	Schedd   string   // of a Gridburst: its schedd's socket or directory; empty: its name is that
+	Spool    bool     // files of jobs travel there and back: its machines share no directory with this one
 }
 
 func (f *file) target(b *hclsyntax.Block) Target {
@@ -30,13 +31,18 @@ func (f *file) target(b *hclsyntax.Block) Target {
 	case kind != "batch" && kind != "condor" && kind != "gridburst":
 		f.unknown(b.LabelRanges[0], "kind of target", kind, []string{"batch", "condor", "gridburst"})
 	}
+	files := "shared"
 	keys := []key{
 		{"bin", text(&t.Bin)},
 		{"environment", texts(&t.Env)},
+	}
+	if kind == "condor" || kind == "gridburst" {
+		keys = append(keys, key{"files", choice(&files, "shared", "spool")})
 	}
 	if kind == "gridburst" {
 		keys = append(keys, key{"schedd", text(&t.Schedd)})
 	}
 	f.keys(b, keys)
+	t.Spool = files == "spool"
 	return t
 }

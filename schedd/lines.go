@@ -317,6 +317,9 @@ func (d *Daemon) bodiesOf(e *ledger.Event, job *ad.Ad) []userlog.Body {
 	case ledger.JobCompleted:
 		return append(imageSize(e.Exit), terminated(e.Exit, job))
 	case ledger.JobRequeued:
+		if grid.Status(e.From) == grid.Idle { // it had not begun, or its log has the end of that
+			return nil
+		}
 		return append(imageSize(e.Exit), evicted(e))
 	case ledger.JobHeld:
 		return one(&userlog.Held{Reason: e.Text, Code: e.Code, Sub: e.Sub})

@@ -57,7 +57,7 @@ func (d *Daemon) reachable(fresh *Config) error {
 			return grid.Errorf(grid.Refused, "target %s cannot be taken away, for it has %s of ours: pause what leads there (groute pause), wait until they are over or remove them, and try again", key, has)
 		}
 		if old.way(key).Leads != fresh.way(key).Leads {
-			return grid.Errorf(grid.Refused, "target %s has %s of ours, and would be another system, in which nobody finds them: only its bin may change until they are over; give another system another name", key, has)
+			return grid.Errorf(grid.Refused, "target %s has %s of ours, and would be another system, or reached with other files, so that nobody finds them: only its bin may change until they are over; give another system another name", key, has)
 		}
 	}
 	return nil
@@ -116,7 +116,7 @@ func (s *site) renew(way TargetWay, fresh target.Target) {
 	if way.Leads != s.way.Leads {
 		s.era++
 		s.last, s.err, s.failed, s.quiet, s.past, s.named = siteListing{}, nil, 0, 0, nil, ""
-		s.absent, s.strays = map[string]time.Time{}, map[string]time.Time{}
+		s.absent, s.strays, s.forgotten = map[string]time.Time{}, map[string]time.Time{}, map[string]bool{}
 	}
 	s.way, s.asked, s.last.ended = way, time.Time{}, s.last.began // it need not rest for what the one before did
 	s.mu.Unlock()

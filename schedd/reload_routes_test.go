@@ -211,7 +211,7 @@ func TestATargetStaysWhileItHasJobs(t *testing.T) {
 	p.act("release", "1.0")
 	p.routing("1.0", grid.RouteWaiting)
 	p.refused("nothing", "target batch slurm cannot be taken away, for it has 1 job of ours")
-	p.refused("@slurm/two", "target batch slurm has 1 job of ours, and would be another system")
+	p.refused("@slurm/two", "target batch slurm has 1 job of ours, and would be another system, or reached with other files")
 	p.configure("@slurm/one/newer")
 	f.Start(f.Jobs()[0].ID)
 	p.until("1.0", "job_completed")

@@ -20,7 +20,7 @@ type concluded = desk.Concluded
 
 // conclude reads how the job ended, and stages its outputs.
 func (s *routeStep) conclude(ctx context.Context) (c concluded, err error) {
-	err = s.desk(ctx, func(ctx context.Context) (err error) {
+	err = s.moves(ctx, func(ctx context.Context) (err error) {
 		c, err = s.d.desks.ConcludeAway(ctx, s.owner, s.dir)
 		return err
 	})
@@ -35,13 +35,15 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 		return away, job, err
 	}
 	came := strings.Fields(a.Text(grid.PathAttr)) // whatever its route makes of that
+	remaps := outputsOf(a, s.id, s.rec.Epoch).Remaps
 	if s.rec.Route != "" {
 		if a, err = s.d.routedAd(a, s.rec.Route); err != nil {
 			return away, job, err
 		}
 		a.SetString("Iwd", s.rec.Dir) // whatever the route says by now
 	}
-	x, err := s.d.awayExecution(a)
+	spools := s.site.spools()
+	x, err := s.d.awayExecution(a, spools)
 	if err != nil {
 		return away, job, err
 	}
@@ -51,6 +53,12 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 	if x.Transfer {
 		away.Inputs = inputsOf(a)
 	}
+	if spools {
+		if away.Outputs.Remaps == nil {
+			away.Outputs.Remaps = remaps // a route does not know that files travel
+		}
+		away.Spool = &desk.Spool{MaxInput: evaluated(a, "MaxTransferInputMB", 0) << 20, MaxOutput: evaluated(a, "MaxTransferOutputMB", 0) << 20}
+	}
 	extra, err := ad.SplitWords(a.Text("BatchExtraSubmitArgs"))
 	if err != nil {
 		return away, job, grid.Errorf(grid.Invalid, "batch_extra_submit_args: %w", err)
@@ -59,7 +67,7 @@ func (s *routeStep) errand() (away desk.Away, job target.Job, err error) {
 		Owner: target.Owner(s.owner), Name: s.name, Dir: s.dir, Script: filepath.Join(s.dir, target.ScriptName),
 		Cpus: evaluated(a, "RequestCpus", 1), MemoryMB: evaluated(a, "RequestMemory", 0), DiskKB: evaluated(a, "RequestDisk", 0), Runtime: time.Duration(evaluated(a, "BatchRuntime", 0)) * time.Second,
 		Queue: a.Text("BatchQueue"), Project: a.Text("BatchProject"), Extra: extra, Label: "gridburst job " + s.id.String(),
-		Path: append(came, s.v.Deployment),
+		Path: append(came, s.v.Deployment), Spool: spools,
 	}
 	return away, job, nil
 }
@@ -72,15 +80,19 @@ func evaluated(a *ad.Ad, name string, otherwise int64) int64 {
 	return otherwise
 }
 
-// awayExecution is what runs at a target.
-func (d *Daemon) awayExecution(job *ad.Ad) (x wire.Execution, err error) {
+// awayExecution is what runs at a target; spools: one to which files travel.
+func (d *Daemon) awayExecution(job *ad.Ad, spools bool) (x wire.Execution, err error) {
 	if err := fillIn(instant(), job, ad.New(0)); err != nil {
 		return x, err
 	}
 	if job.Text("Cmd") == "" {
 		return x, grid.Errorf(grid.Invalid, "the job has no executable")
 	}
-	return executionOf(job, strings.EqualFold(job.Text("ShouldTransferFiles"), "YES"))
+	should := job.Text("ShouldTransferFiles")
+	if spools && strings.EqualFold(should, "NO") {
+		return x, grid.Errorf(grid.Invalid, `its files are to stay where they are (should_transfer_files = no), and the files of jobs travel there: let them, or send it by a route whose target says files = "shared"`)
+	}
+	return executionOf(job, spools || strings.EqualFold(should, "YES"))
 }
 
 // routedAd is what a route makes of a job.

@@ -96,12 +96,16 @@ func (s *routeStep) submit(ctx context.Context) (time.Duration, error) {
 		return 0, s.refuse(ctx, grid.HoldCloudUser, grid.MessageOf(err))
 	}
 	if err := s.prepare(ctx, away); err != nil {
-		if fleeting(err) {
+		if fleeting(err) && !(job.Spool && grid.CodeOf(err) == grid.NoSpace) {
 			return 0, err
 		}
-		return 0, s.refuse(ctx, grid.HoldInput, "the job cannot be handed to "+s.rec.Target+": "+grid.MessageOf(err))
+		code := grid.HoldInput
+		if grid.CodeOf(err) == grid.TooLarge {
+			code = grid.HoldInputSize
+		}
+		return 0, s.refuse(ctx, code, "the job cannot be handed to "+s.rec.Target+": "+grid.MessageOf(err))
 	}
-	limited, end, err := s.site.turn(ctx)
+	limited, end, err := s.site.submits(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -134,12 +138,22 @@ func (s *routeStep) prepare(ctx context.Context, away desk.Away) error {
 		return err
 	}
 	defer end()
-	return s.desk(ctx, func(ctx context.Context) error { return s.d.desks.PrepareAway(ctx, s.owner, away) })
+	return s.moves(ctx, func(ctx context.Context) error { return s.d.desks.PrepareAway(ctx, s.owner, away) })
 }
 
 // desk has the owner's desk do something.
 func (s *routeStep) desk(ctx context.Context, do func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, deskLimit)
+	defer cancel()
+	return do(limited)
+}
+
+// moves is desk, of what may take long where files travel.
+func (s *routeStep) moves(ctx context.Context, do func(context.Context) error) error {
+	if !s.site.spools() {
+		return s.desk(ctx, do)
+	}
+	limited, cancel := context.WithTimeout(ctx, moveLimit)
 	defer cancel()
 	return do(limited)
 }
@@ -167,6 +181,9 @@ func (s *routeStep) find(ctx context.Context) (time.Duration, error) {
 	seen, look := s.site.look(s.name, s.rec.Remote, s.did.at)
 	switch look {
 	case lookHere:
+		if s.did.refused != "" && seen.Wants == target.WantsFiles && s.wanted() {
+			return 0, s.unsent(ctx, &seen)
+		}
 		s.did.refused = ""
 		return 0, s.accept(ctx, seen.ID)
 	case lookNotYet:
@@ -206,6 +223,9 @@ func (s *routeStep) watch(ctx context.Context) (time.Duration, error) {
 	}
 	if err := s.single(ctx, &seen); err != nil {
 		return 0, err
+	}
+	if s.site.spools() && s.rec.Remote != "" && seen.ID != s.rec.Remote {
+		return s.stranger(ctx, &seen)
 	}
 	if seen.State == target.Ended {
 		return s.ended(ctx, &seen)
@@ -259,6 +279,9 @@ func (s *routeStep) holds(ctx context.Context, seen *target.Seen) (time.Duration
 func (s *routeStep) mirror(ctx context.Context, seen *target.Seen) (time.Duration, error) {
 	switch seen.State {
 	case target.Held:
+		if seen.Wants == target.WantsFiles {
+			return s.halfway(ctx, seen)
+		}
 		if s.rec.State == grid.RouteHeld { // the job was released here
 			return s.tell(ctx, seen, "release", s.site.Release)
 		}
@@ -269,6 +292,14 @@ func (s *routeStep) mirror(ctx context.Context, seen *target.Seen) (time.Duratio
 			return 0, s.carry(ctx, grid.RouteWait, s.rec.Target+" has put it back into its queue: "+seen.Word)
 		case grid.RouteHeld:
 			return 0, s.carry(ctx, grid.RouteRelease, s.rec.Target+" has released it")
+		}
+		if spool, ok := s.site.is().(target.Spool); ok {
+			switch seen.Wants {
+			case target.WantsBegin:
+				return s.tell(ctx, seen, "begin", spool.Begin)
+			case target.WantsEnd:
+				return s.stranded(ctx, seen)
+			}
 		}
 	case target.Running:
 		switch s.rec.State {
@@ -366,7 +397,7 @@ func (s *routeStep) missing(ctx context.Context) (time.Duration, error) {
 	if err == nil {
 		return 0, s.over(ctx, done)
 	}
-	if grid.CodeOf(err) != grid.NotFound {
+	if grid.CodeOf(err) != grid.NotFound && !s.site.spools() {
 		return s.unread(ctx, err)
 	}
 	limited, cancel := siteContext(ctx)
@@ -381,11 +412,8 @@ func (s *routeStep) missing(ctx context.Context) (time.Duration, error) {
 	case code != grid.NotFound:
 		return 0, err
 	}
-	begun := false
-	if err := s.desk(ctx, func(ctx context.Context) (err error) {
-		begun, err = s.d.desks.RevokeAway(ctx, s.owner, s.dir)
-		return err
-	}); err != nil {
+	begun, err := s.begun(ctx, nil)
+	if err != nil {
 		return 0, err
 	}
 	why := s.rec.Target + " does not know it any more"
@@ -409,31 +437,46 @@ func (s *routeStep) vanished(why string) ledger.AttemptReport {
 // lags is how long a result may take to be seen that was written on another machine.
 const lags = 10 * time.Second
 
+// begun reports whether a job that its target has no more has begun, and keeps it from
+// beginning if it has not. seen is what the target tells of it; nil: nothing.
+func (s *routeStep) begun(ctx context.Context, seen *target.Seen) (begun bool, err error) {
+	if s.site.spools() { // only the target knows
+		return seen == nil || seen.Starts > 0, nil
+	}
+	err = s.desk(ctx, func(ctx context.Context) (err error) {
+		begun, err = s.d.desks.RevokeAway(ctx, s.owner, s.dir)
+		return err
+	})
+	return begun, err
+}
+
 // ended decides on a job that is over at its target.
 func (s *routeStep) ended(ctx context.Context, seen *target.Seen) (time.Duration, error) {
-	if !s.wanted() {
+	switch {
+	case s.keeps(seen):
+		return s.kept(ctx)
+	case !s.wanted():
 		return 0, s.carry(ctx, grid.RouteEnd, "it is over", stopped("it was ended"))
+	case s.rec.State == grid.RouteHeld && s.site.spools():
+		return 0, s.carry(ctx, grid.RouteRelease, "it was released")
 	}
-	done, err := s.conclude(ctx)
+	done, err := s.collect(ctx, seen)
 	switch {
 	case err == nil:
 		return 0, s.over(ctx, done)
+	case s.site.spools() && seen.End == target.ByItself && grid.CodeOf(err) != grid.NotFound:
+		return s.stays(ctx, err)
 	case grid.CodeOf(err) != grid.NotFound:
 		return s.unread(ctx, err)
 	}
 	why := s.rec.Target + " says that it is over (" + seen.Word + ")"
-	begun := true
-	if seen.End == target.Cancelled || seen.End == target.Lost {
-		if err := s.desk(ctx, func(ctx context.Context) (err error) {
-			begun, err = s.d.desks.RevokeAway(ctx, s.owner, s.dir)
-			return err
-		}); err != nil {
-			return 0, err
-		}
-	}
 	switch seen.End {
 	case target.Cancelled, target.Lost:
-		if !begun {
+		begun, err := s.begun(ctx, seen)
+		switch {
+		case err != nil:
+			return 0, err
+		case !begun:
 			return 0, s.carry(ctx, grid.RouteEnd, why, stopped(why+", and it had not begun"))
 		}
 		return 0, s.carry(ctx, grid.RouteEnd, why, s.vanished(why))
@@ -449,7 +492,11 @@ func (s *routeStep) ended(ctx context.Context, seen *target.Seen) (time.Duration
 		s.waits = why + ", and its result is not there yet"
 		return min(left, soon), nil
 	}
-	why += ", and it left no result in " + s.rec.Dir + ": is that a directory which the target's machines share with this one?"
+	if s.site.spools() {
+		why += ", and no result of it has come back: was it killed there?"
+	} else {
+		why += ", and it left no result in " + s.rec.Dir + ": is that a directory which the target's machines share with this one?"
+	}
 	return 0, s.carry(ctx, grid.RouteEnd, why, parked(grid.HoldCloudAdmin, 0, why))
 }
 

@@ -56,6 +56,8 @@ type errand struct {
 	sha256   string    // of the outputs that are being put in place
 	checked  time.Time // when its result was last looked for, though the target says that it runs
 	noted    time.Time // when the job was first seen to have ended without a result
+	cut      int       // how often what it left did not come
+	stranded time.Time // when its target was first seen to have taken it from its machine
 }
 
 func newRoutings(d *Daemon) *routings {

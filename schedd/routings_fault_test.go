@@ -325,7 +325,7 @@ func TestFilesAreTransferredToATargetAndBack(t *testing.T) {
 	}
 }
 
-func TestWhatATargetHasAgainAfterItsEndIsRemoved(t *testing.T) {
+func TestWhatATargetHasAgainAfterItsEndIsTakenAway(t *testing.T) {
 	t.Parallel()
 	f := &fake.Target{}
 	p := away(t, f, "")
@@ -342,6 +342,9 @@ func TestWhatATargetHasAgainAfterItsEndIsRemoved(t *testing.T) {
 	there(t, f, "it to be removed", func(all []target.Seen) bool {
 		return slices.ContainsFunc(all, func(s target.Seen) bool { return s.ID == r.Remote && s.State == target.Ended })
 	})
+	asked := f.Asked(fake.Forget)
+	f.Recall(r.Remote, target.Ended)
+	there(t, f, "it to be forgotten", func([]target.Seen) bool { return f.Asked(fake.Forget) > asked })
 	p.act("remove", "1.1")
 	p.until("1.1", "job_left")
 	p.nothingLeft()

@@ -27,20 +27,23 @@ type site struct {
 	desks chan struct{} // and what desks prepare for it
 	woken chan struct{}
 
-	mu     sync.Mutex
-	way    TargetWay
-	era    int         // grows when it has become another system
-	last   siteListing // the last complete one
-	err    error       // of the last listing; nil: it was complete
-	failed int         // listings in a row
-	quiet  int         // listings in a row that showed nothing new
-	stir   time.Time   // when something was last done there
-	absent map[string]time.Time
-	back   time.Time // when it last came to answer again
-	past   []target.Owner
-	strays map[string]time.Time // by id: jobs of ours that no routing stands for, since when
-	named  string               // the deployment that it is, of a Gridburst that has said so
-	asked  time.Time            // when it was last asked for that
+	moving chan struct{} // jobs whose files travel at one time
+
+	mu        sync.Mutex
+	way       TargetWay
+	era       int         // grows when it has become another system
+	last      siteListing // the last complete one
+	err       error       // of the last listing; nil: it was complete
+	failed    int         // listings in a row
+	quiet     int         // listings in a row that showed nothing new
+	stir      time.Time   // when something was last done there
+	absent    map[string]time.Time
+	back      time.Time // when it last came to answer again
+	past      []target.Owner
+	strays    map[string]time.Time // by id: jobs of ours that no routing stands for, since when
+	forgotten map[string]bool      // by id: such ones that are over, and that it was to forget
+	named     string               // the deployment that it is, of a Gridburst that has said so
+	asked     time.Time            // when it was last asked for that
 }
 
 // gridburst is a target that is another Gridburst.
@@ -119,7 +122,7 @@ func (s *sites) at(resource string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &site{grid: key, reached: reaches(t), way: c.way(key), d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}}
+	out := &site{grid: key, reached: reaches(t), way: c.way(key), d: s.d, slots: make(chan struct{}, siteSlots), desks: make(chan struct{}, siteSlots), moving: make(chan struct{}, siteSlots), woken: make(chan struct{}, 1), absent: map[string]time.Time{}, strays: map[string]time.Time{}, forgotten: map[string]bool{}}
 	s.by[key] = out
 	s.watch(out)
 	return out, nil
@@ -437,8 +440,9 @@ func (s *site) genuine(all []target.Seen) []target.Seen {
 	})
 }
 
-// sweep removes jobs of ours that no routing stands for, as a target has them that went back
-// in time when it was restored: those that two listings, apart in time, have shown.
+// sweep takes away jobs of ours that no routing stands for, as a target has them that went back
+// in time when it was restored, or killed: those that two listings, apart in time, have shown.
+// One that is over it lets the target forget, once: not every target can.
 func (s *site) sweep(ctx context.Context, t target.Target, all []target.Seen) {
 	v := s.d.ledger.View()
 	names := map[string]bool{}
@@ -446,11 +450,15 @@ func (s *site) sweep(ctx context.Context, t target.Target, all []target.Seen) {
 		names[ledger.RoutingName(v.Deployment, id, r.Epoch)] = true
 	}
 	now := time.Now()
-	var remove []target.Seen
+	var away []target.Seen
 	s.mu.Lock()
-	strays := map[string]time.Time{}
+	strays, forgotten := map[string]time.Time{}, map[string]bool{}
 	for _, seen := range all {
-		if seen.State == target.Ended || names[seen.Name] {
+		if names[seen.Name] {
+			continue
+		}
+		if seen.State == target.Ended && s.forgotten[seen.ID] {
+			forgotten[seen.ID] = true
 			continue
 		}
 		since, known := s.strays[seen.ID]
@@ -459,15 +467,27 @@ func (s *site) sweep(ctx context.Context, t target.Target, all []target.Seen) {
 		}
 		strays[seen.ID] = since
 		if known && now.Sub(since) >= siteApart {
-			remove = append(remove, seen)
+			away = append(away, seen)
 		}
 	}
-	s.strays = strays
+	s.strays, s.forgotten = strays, forgotten
 	s.mu.Unlock()
-	for _, seen := range remove {
+	for _, seen := range away {
+		ref := target.Ref{Owner: target.Owner{Name: "schedd", UID: s.d.self}, Name: seen.Name, ID: seen.ID}
+		do := t.Remove
+		if seen.State == target.Ended {
+			do = t.Forget
+		}
 		limited, cancel := siteContext(ctx)
-		err := t.Remove(limited, target.Ref{Owner: target.Owner{Name: "schedd", UID: s.d.self}, Name: seen.Name, ID: seen.ID})
+		err := do(limited, ref)
 		cancel()
+		if seen.State == target.Ended && err == nil {
+			s.mu.Lock()
+			delete(s.strays, seen.ID)
+			s.forgotten[seen.ID] = true
+			s.mu.Unlock()
+			continue
+		}
 		log := s.d.log.WithFields(map[string]any{"target": s.grid, "remote": seen.ID, "name": seen.Name})
 		if err != nil && grid.CodeOf(err) != grid.NotFound {
 			log.WithError(err).Warn("a job of ours at a target, of which nobody knows any more, is not removed")

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,102 +19,162 @@ import (
 	"gridburst/schedd/api"
 )
 
-// Slurm's commands, as much of them as a schedd uses, over a directory of files: a job is a
-// file that is named by its id and holds name|state|node|reason. A job is there or it is
-// not, whoever is killed over it: its own process, which nobody kills, makes it, and who
-// lists the jobs waits for those that are being made.
-var slurmCommands = map[string]string{
-	"sbatch": `
-for a; do case $a in --job-name=*) name=${a#*=} ;; esac; script=$a; done
-exec 9>"$FAKE/lock"; flock 9 # it goes with whoever is killed
-id=$(($(cat "$FAKE/last" 2>/dev/null) + 1)); echo $id >"$FAKE/last"
-setsid "$(dirname "$0")/run" "$id" "$script" "$name" </dev/null >/dev/null 2>&1 &
-until [ -e "$FAKE/$id" ]; do sleep 0.01; done
-echo $id
-`,
-	// Jobs whose turn has come run; all wait until there is a file go.
-	"run": `
-name=$3
-echo "$name|PENDING||None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
-exec 9>&-
-until [ -e "$FAKE/go" ]; do
-	case $(cat "$FAKE/$1") in *CANCELLED*) exit ;; esac
-	sleep 0.05
-done
-while :; do
-	case $(cat "$FAKE/$1") in *CANCELLED*) exit ;; *Held*) sleep 0.05 ;; *) break ;; esac
-done
-echo "$name|RUNNING|n0|None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
-"$2"
-case $(cat "$FAKE/$1") in *CANCELLED*) exit ;; esac
-echo "$name|COMPLETED|n0|None" >"$FAKE/$1.new"; mv "$FAKE/$1.new" "$FAKE/$1"
-`,
-	"squeue":  "exec 9>\"$FAKE/lock\"; flock 9\ncd \"$FAKE\"\nfor f in [0-9]*; do case $f in *.* | '[0-9]*') ;; *) echo \"$f|$(cat $f)\" ;; esac; done\n",
-	"scancel": "set_state() { echo \"$(cut -d'|' -f1 \"$FAKE/$1\")|CANCELLED||None\" >\"$FAKE/$1.c\"; mv \"$FAKE/$1.c\" \"$FAKE/$1\"; }\n[ -e \"$FAKE/$1\" ] || { echo 'Invalid job id specified' >&2; exit 1; }\nset_state \"$1\"\n",
-	"scontrol": "state=PENDING; reason=None; [ $1 != hold ] || reason=JobHeldUser\n[ -e \"$FAKE/$2\" ] || { echo 'Invalid job id specified' >&2; exit 1; }\n" +
-		"echo \"$(cut -d'|' -f1 \"$FAKE/$2\")|$state||$reason\" >\"$FAKE/$2.h\"; mv \"$FAKE/$2.h\" \"$FAKE/$2\"\n",
-	"sacct": "exit 1\n",
-}
-
 // death is one schedd that dies at a point while jobs go to a target and come back.
 type death struct {
 	*testing.T
 	ctx  context.Context
 	rig  *rig.Rig
 	dir  string
+	far  far
 	s    *rig.Schedd
 	args []string
 	born int // how often it was started
 }
 
-// A schedd, or a desk of its, that is killed at any instant of a routed job's life loses
-// none, and runs none twice.
-func TestADeathOfTheScheddLosesNoRoutedJob(t *testing.T) {
-	rigtest.Slow(t)
-	ctx, r := rigtest.New(t, []string{"failpoints"}, "gschedd")
-	rigtest.Deaths(t, 10, func(t *testing.T, p failpoint.Point) {
-		d := &death{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name)}
-		d.live(p)
-	})
+// far is a target, as a death needs it.
+type far interface {
+	// block is what it is in the schedd's configuration, and as what jobs go there.
+	block() (resource, keys string)
+	// arm lets a program of it die that comes by a point; nothing of a stub does.
+	arm(failpoint.Point)
+	// died waits until a program of it has died there, and starts it again.
+	died(failpoint.Point)
+	// shake kills it, and starts it again, where it is real.
+	shake()
+	// letGo has jobs run from now on.
+	letGo()
+	// taken are the names of the jobs that it has been given.
+	taken() []string
+	// end asserts that it keeps nothing, and ends it.
+	end()
 }
 
-// lay puts the stub Slurm and a configuration in place, with a route to it, of which further keys
-// may be said.
-func (d *death) lay(route, more string) {
-	fake := filepath.Join(d.dir, "fake")
-	for _, sub := range []string{"fake", "bin", "armed"} {
-		d.must(os.MkdirAll(filepath.Join(d.dir, sub), 0o755))
+// kinds are the targets of the deaths. Each of a kind has the deaths of our schedd and its desk;
+// those of a real one die too, at points of theirs.
+var kinds = []struct {
+	name   string
+	spool  bool // files travel
+	make   func(*death) far
+	theirs []string
+	passed []string // what this kind does not come by, by beginnings of names
+}{
+	{"slurm", false, newSlurm, nil, nil},
+	{"condor", false, newCondor, nil, nil},
+	{"condor-spool", true, newCondor, nil, nil},
+	{"gridburst", false, newPeer, []string{"submit.admitted", "submit.durable", "act.before", "act.after", "dispatch.place.after", "worker.order.after"}, nil},
+	{"gridburst-spool", true, newPeer, []string{"submit.durable", "transfer.inputs.before", "desk.stage.manifest", "transfer.outputs.after", "desk.commit.one", "takeover.commit.before", "takeover.commit.after"}, []string{"route.fetch", "desk.spool.command"}}, // what comes back is in place
+}
+
+// A schedd, or a desk of its, that is killed at any instant of a routed job's life loses
+// none, and runs none twice; nor does a target that is killed then.
+func TestADeathOfTheScheddLosesNoRoutedJob(t *testing.T) {
+	rigtest.Slow(t)
+	ctx, r := rigtest.New(t, []string{"failpoints"}, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gadm")
+	// Most of each is waiting: more at one time than there are CPUs.
+	var all sync.WaitGroup
+	defer all.Wait()
+	turns := make(chan struct{}, 8)
+	for _, k := range kinds {
+		passed := k.passed
+		if !k.spool {
+			passed = append(passed, "route.fetch", "desk.spool")
+		}
+		tried := 0
+		try := func(p failpoint.Point, theirs bool) {
+			tried++
+			whose := "ours"
+			if theirs {
+				whose = "theirs"
+			}
+			turns <- struct{}{}
+			all.Go(func() {
+				defer func() { <-turns }()
+				t.Run(k.name+"/"+whose+"/"+p.Name, func(t *testing.T) {
+					d := &death{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, k.name+"."+whose+"."+p.Name)}
+					d.must(os.MkdirAll(d.dir, 0o755))
+					d.far = k.make(d)
+					d.live(p, theirs, k.spool)
+				})
+			})
+		}
+		for _, p := range failpoint.Points {
+			has := func(begins string) bool { return strings.HasPrefix(p.Name, begins) }
+			if p.Test == t.Name() && !slices.ContainsFunc(passed, has) {
+				try(p, false)
+			}
+			if slices.Contains(k.theirs, p.Name) {
+				try(p, true)
+			}
+		}
+		if tried < 10+len(k.theirs) {
+			t.Errorf("%s has %d deaths", k.name, tried)
+		}
 	}
-	for name, text := range slurmCommands {
-		d.write("bin/"+name, "#!/bin/sh\nFAKE="+fake+"\n"+text, 0o755)
+}
+
+// config is a configuration with a route to the target, of which more may be said.
+func (d *death) config(spool bool, route, more string) string {
+	resource, keys := d.far.block()
+	if spool {
+		keys += "  files = \"spool\"\n"
 	}
-	d.write("schedd.hcl", d.config(route, more), 0o644)
-	d.write("job.sh", "#!/bin/sh\necho ran >>ran.$1\necho out of $1\n", 0o755)
+	return fmt.Sprintf("target %[1]q {\n%[2]s}\nroute %[3]q {\n  requirements = true\n  grid_resource = %[1]q\n%[4]s}\n", resource, keys, route, more)
+}
+
+// lay puts in place what the schedd begins with, and what jobs run.
+func (d *death) lay(config string) {
+	d.must(os.MkdirAll(filepath.Join(d.dir, "armed"), 0o755))
+	d.write("schedd.hcl", config, 0o644)
+	d.write("job.sh", "#!/bin/sh\necho ran >>"+d.dir+"/ran.$1\necho out of $1\n", 0o755)
 	d.args = []string{"--config", filepath.Join(d.dir, "schedd.hcl")}
 }
 
-func (d *death) config(route, more string) string {
-	return fmt.Sprintf("target \"batch slurm\" {\n  bin = %q\n}\nroute %q {\n  requirements = true\n  grid_resource = \"batch slurm\"\n%s}\n", filepath.Join(d.dir, "bin"), route, more)
-}
-
-func (d *death) live(p failpoint.Point) {
-	d.lay("Slurm", "")
+func (d *death) live(p failpoint.Point, theirs, spool bool) {
+	d.lay(d.config(spool, "Away", ""))
 	d.begin("GRIDBURST_FAILPOINT_DIR=" + filepath.Join(d.dir, "armed"))
-	orders := strings.HasPrefix(p.Name, "route.order")
+	arm := d.arm
+	if theirs {
+		arm = d.far.arm
+	}
+
+	orders := strings.HasPrefix(p.Name, "route.order") || strings.HasPrefix(p.Name, "act.")
 	if !orders {
-		d.arm(p)
+		arm(p)
 	}
 	const jobs = 4
 	d.submit(jobs)
 	if orders {
-		d.until("all to be there", func() bool { return len(d.taken()) == jobs })
-		d.arm(p)
+		d.until("all to be there", func() bool { return len(d.far.taken()) == jobs })
+		arm(p)
 	}
 	d.act("remove", "1.0")
 	d.act("hold", "1.1")
 	if !orders { // they are to be over before that can die
-		d.write("fake/go", "", 0o644)
+		d.far.letGo()
 	}
+	if theirs {
+		d.far.died(p)
+	} else {
+		d.died(p)
+		d.far.shake()
+	}
+	d.act("remove", "1.0")
+	d.act("hold", "1.1")
+	d.far.letGo()
+	d.until("the hold to be carried out", func() bool { d.act("release", "1.1"); return d.left() == 0 })
+	d.until("nothing to be left", func() bool {
+		left, _ := filepath.Glob(filepath.Join(d.dir, ".g*"))
+		routes, err := d.s.Client().Routes(d.ctx)
+		return len(left) == 0 && err == nil && routes.Routes[0].Jobs == 0
+	})
+	d.s.Stop(time.Minute)
+	d.judge(jobs)
+	d.far.end()
+}
+
+// died waits until our schedd, or a desk, has died at a point, and starts it again.
+func (d *death) died(p failpoint.Point) {
+	d.Helper()
 	d.until("a death at "+p.Name, func() bool {
 		_, err := os.Stat(filepath.Join(d.dir, "armed", p.Name))
 		return err != nil
@@ -125,23 +187,12 @@ func (d *death) live(p failpoint.Point) {
 		}
 		d.begin()
 	}
-	d.act("remove", "1.0")
-	d.act("hold", "1.1")
-	d.write("fake/go", "", 0o644)
-	d.until("the hold to be carried out", func() bool { d.act("release", "1.1"); return d.left() == 0 })
-	d.until("nothing to be left", func() bool {
-		left, _ := filepath.Glob(filepath.Join(d.dir, ".g*"))
-		routes, err := d.s.Client().Routes(d.ctx)
-		return len(left) == 0 && err == nil && routes.Routes[0].Jobs == 0
-	})
-	d.s.Stop(time.Minute)
-	d.judge(jobs)
 }
 
 // judge looks at what jobs and commands have left.
 func (d *death) judge(jobs int) {
 	times := map[string]int{}
-	for _, name := range d.taken() {
+	for _, name := range d.far.taken() {
 		if times[name]++; times[name] > 1 {
 			d.Errorf("%s was handed in %d times", name, times[name])
 		}
@@ -221,20 +272,6 @@ func (d *death) act(verb, id string) {
 		_, err := d.s.Client().Act(ctx, api.Action{Verb: verb, Selection: api.Selection{IDs: []string{id}}})
 		return err
 	})
-}
-
-// taken are the names of the jobs that the target has been given.
-func (d *death) taken() (names []string) {
-	all, _ := filepath.Glob(filepath.Join(d.dir, "fake", "[0-9]*"))
-	for _, file := range all {
-		if filepath.Ext(file) == "" {
-			text, err := os.ReadFile(file)
-			d.must(err)
-			name, _, _ := strings.Cut(string(text), "|")
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // left is how many jobs are in the queue.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func newGrids(t *testing.T, program string, n int, seconds string, config func(*
 	if os.Getuid() != 0 {
 		t.Skip("the daemons and the users of this test are root's to start")
 	}
-	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghold", "grm", "grelease")
+	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grm", "grelease")
 	dir, bin := r.Dir, r.Bin
 	g := &grids{t: t, rig: r, ctx: ctx, program: program, there: filepath.Join(dir, "there"), jobs: filepath.Join(dir, "jobs"), n: n}
 	go r.Tidy(ctx) // other daemons leave their children behind
@@ -59,7 +60,7 @@ func newGrids(t *testing.T, program string, n int, seconds string, config func(*
 		}
 	}
 	write("schedd.hcl", config(g), 0o644)
-	write("jobs/job.sh", "#!/bin/sh\necho ran >>ran/$1\necho \"hello from $1\"\nsleep "+seconds+"\nexit $(($1 % 3))\n", 0o755)
+	write("jobs/job.sh", "#!/bin/sh\necho ran >>"+g.jobs+"/ran/$1\necho \"hello from $1\"\nsleep "+seconds+"\nexit $(($1 % 3))\n", 0o755)
 	write("jobs/job.sub", "executable = job.sh\narguments = $(Process)\noutput = out.$(Process)\nerror = err.$(Process)\nlog = log\nqueue "+strconv.Itoa(n)+"\n", 0o644)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -139,14 +140,18 @@ func (g *grids) until(what string, yes func() bool) {
 }
 
 // judge looks at what the jobs themselves have left, and at their log: how many are back
-// with their own output, how many of these ran away, and how many ran more than once.
-func (g *grids) judge() (done, away, twice int) {
+// with their own output, how many of these ran away, how many ran more than once, and how many
+// of those had been lost there each time before.
+func (g *grids) judge() (done, away, twice, lost int) {
 	g.t.Helper()
 	for proc := range g.n {
 		name := strconv.Itoa(proc)
 		ran, _ := os.ReadFile(filepath.Join(g.jobs, "ran", name))
 		if n := bytes.Count(ran, []byte("\n")); n > 1 {
 			twice++
+			if vacates, err := strconv.Atoi(strings.TrimSpace(g.as("ghistory", "1."+name, "-af", "NumVacates"))); err == nil && vacates >= n-1 {
+				lost++
+			}
 			g.t.Logf("job 1.%d ran %d times", proc, n)
 		}
 		out, _ := os.ReadFile(filepath.Join(g.jobs, "out."+name))
@@ -167,5 +172,5 @@ func (g *grids) judge() (done, away, twice int) {
 	if left, _ := filepath.Glob(filepath.Join(g.jobs, ".g*")); len(left) > 0 {
 		g.t.Errorf("there is left: %v", left)
 	}
-	return done, away, twice
+	return done, away, twice, lost
 }

@@ -28,6 +28,8 @@ func TestADeathWhileRoutesChangeLosesNoRoutedJob(t *testing.T) {
 			tried++
 			t.Run(p.Name, func(t *testing.T) {
 				d := &death{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name)}
+				d.must(os.MkdirAll(d.dir, 0o755))
+				d.far = newSlurm(d)
 				d.reroute(p)
 			})
 		}
@@ -38,13 +40,13 @@ func TestADeathWhileRoutesChangeLosesNoRoutedJob(t *testing.T) {
 }
 
 func (d *death) reroute(p failpoint.Point) {
-	d.lay("Old", "  max_jobs = 2\n")
+	d.lay(d.config(false, "Old", "  max_jobs = 2\n"))
 	d.begin("GRIDBURST_FAILPOINT_DIR=" + filepath.Join(d.dir, "armed"))
 	const jobs = 4
 	d.submit(jobs)
-	d.until("two to be there", func() bool { return len(d.taken()) == 2 })
+	d.until("two to be there", func() bool { return len(d.far.taken()) == 2 })
 	d.arm(p)
-	text := d.config("New", "")
+	text := d.config(false, "New", "")
 	configure := func(ctx context.Context) error {
 		_, err := d.s.Client().Configure(ctx, api.Configure{Text: text})
 		return err
@@ -64,7 +66,7 @@ func (d *death) reroute(p failpoint.Point) {
 		d.Errorf("after %s there is in force: %s", p.Name, now.Text)
 	}
 	d.must(configure(d.ctx))
-	d.write("fake/go", "", 0o644)
+	d.far.letGo()
 	d.until("all to be done", func() bool { return d.left() == 0 })
 	d.until("nothing to be left", func() bool {
 		left, _ := filepath.Glob(filepath.Join(d.dir, ".g*"))

@@ -70,7 +70,7 @@ route "Away" {
 	})
 	wall := time.Since(begun)
 
-	done, slurm, twice := g.judge()
+	done, slurm, twice, _ := g.judge()
 	t.Logf("slurm: %d jobs of %d back, %d of them from Slurm, 1 removed, 1 held and released, slurmctld killed after %d and started again, %d ran twice, wall %d s",
 		done, overflowing, slurm, at, twice, int(wall.Seconds()))
 	if done != overflowing-1 || twice != 0 || slurm < overflowing/2 {

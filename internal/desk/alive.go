@@ -29,9 +29,10 @@ func (a *alive) moved() {
 	}
 }
 
-// reader and writer are what they are made of, and tell a of each piece.
-func (a *alive) reader(r io.Reader) io.Reader { return movingReader{r, a} }
-func (a *alive) writer(w io.Writer) io.Writer { return movingWriter{w, a} }
+// reader, readerAt and writer are what they are made of, and tell a of each piece.
+func (a *alive) reader(r io.Reader) io.Reader       { return movingReader{r, a} }
+func (a *alive) readerAt(r io.ReaderAt) io.ReaderAt { return movingReaderAt{r, a} }
+func (a *alive) writer(w io.Writer) io.Writer       { return movingWriter{w, a} }
 
 type movingReader struct {
 	io.Reader
@@ -41,6 +42,16 @@ type movingReader struct {
 func (m movingReader) Read(p []byte) (int, error) {
 	m.a.moved()
 	return m.Reader.Read(p)
+}
+
+type movingReaderAt struct {
+	io.ReaderAt
+	a *alive
+}
+
+func (m movingReaderAt) ReadAt(p []byte, at int64) (int, error) {
+	m.a.moved()
+	return m.ReaderAt.ReadAt(p, at)
 }
 
 type movingWriter struct {

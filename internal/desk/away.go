@@ -33,6 +33,7 @@ type Away struct {
 	Execution wire.Execution `json:"execution"`
 	Inputs    Inputs         `json:"inputs"`
 	Outputs   Outputs        `json:"outputs"`
+	Spool     *Spool         `json:"spool,omitempty"` // the directory is not the target's: files travel
 }
 
 // Concluded is how a job ended at its target, with its outputs staged.
@@ -60,7 +61,8 @@ func (d *Desks) RevokeAway(ctx context.Context, owner Owner, dir string) (begun 
 	return begun, d.call(ctx, owner, opRevoke, dir, nil, &begun)
 }
 
-// ForgetAway removes the job's directory.
+// ForgetAway removes the job's directory, and what was staged of it and is not to be put in
+// place any more.
 func (d *Desks) ForgetAway(ctx context.Context, owner Owner, dir string) error {
 	return d.call(ctx, owner, opForget, dir, nil, nil)
 }
@@ -98,6 +100,11 @@ func prepareAway(a Away, lives *alive) (struct{}, error) {
 	if err == nil && a.Execution.Transfer {
 		err = errors.Join(s.WriteAd(a.Execution.Ad), s.Remember())
 	}
+	if err == nil && a.Spool != nil {
+		if err := a.packs(s, lives); err != nil {
+			return struct{}{}, err
+		}
+	}
 	if err == nil {
 		err = a.keep()
 	}
@@ -123,10 +130,13 @@ func (a *Away) unpack(s sandbox.Sandbox, lives *alive) error {
 		w.Close()
 		packed <- err
 	}()
-	_, err = s.Unpack(r, sandbox.Limits{})
+	n, err := s.Unpack(r, sandbox.Limits{})
 	r.Close()
 	if perr := <-packed; perr != nil && !errors.Is(perr, os.ErrClosed) && err == nil {
 		err = perr
+	}
+	if err == nil {
+		err = a.Spool.fits(n)
 	}
 	return err
 }
@@ -148,7 +158,13 @@ func (a *Away) work(s sandbox.Sandbox) target.Work {
 	if x.Transfer {
 		w.In = s.Work()
 	}
-	if !filepath.IsAbs(cmd) {
+	if a.Spool != nil {
+		s.Dir, w.In, w.Spool = "", target.WorkName, a.Spool.travels(x)
+		if !filepath.IsAbs(cmd) {
+			cmd = "./" + cmd
+		}
+	}
+	if !filepath.IsAbs(cmd) && a.Spool == nil {
 		cmd = filepath.Join(w.In, cmd)
 	}
 	w.Argv = append([]string{cmd}, x.Args...)
@@ -197,7 +213,16 @@ func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	if err != nil {
 		return c, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, target.ResultName))
+	s := a.sandbox()
+	if a.Spool != nil {
+		var end func()
+		s, end, err = a.back(lives)
+		defer end()
+		if err != nil {
+			return c, err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(s.Dir, target.ResultName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, grid.Errorf(grid.NotFound, "job %s has left no result in %s", a.Job, dir)
 	}
@@ -219,7 +244,7 @@ func concludeAway(dir string, lives *alive) (c Concluded, err error) {
 	collected := make(chan error, 1)
 	go func() {
 		defer w.Close()
-		_, err := a.sandbox().Collect(w, x, sandbox.Limits{})
+		_, err := s.Collect(w, x, sandbox.Limits{})
 		collected <- err
 	}()
 	c.Staged, err = stageOutputs(a.Outputs, lives.reader(r))
@@ -265,6 +290,11 @@ const revoked = "revoked\n"
 func forgetAway(dir string) (struct{}, error) {
 	if err := checkAway(dir); err != nil {
 		return struct{}{}, err
+	}
+	if a, err := awayAt(dir); err == nil { // it was removed or held after that
+		if _, err := dropOutputs(a.Outputs); err != nil {
+			return struct{}{}, grid.Errorf(codeOfPath(err), "remove what was staged of a job at a target: %w", err)
+		}
 	}
 	if err := (sandbox.Sandbox{Dir: dir, User: sandbox.Self()}).Remove(); err != nil {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "remove the job's directory at its target: %w", err)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
 )
@@ -78,6 +79,9 @@ func runCommand(schedd *net.UnixConn, c target.Command, lives func(), often time
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return out, grid.Errorf(grid.Unavailable, "run %s: %w", c.Argv[0], err)
+	}
+	if limit > runLimit {
+		failpoint.Hit("desk.spool.command")
 	}
 	over := make(chan struct{})
 	go endWith(schedd, cancel, over)

@@ -15,9 +15,12 @@ const (
 	HoldInput         HoldCode = 13 // TransferInputError
 	HoldIwd           HoldCode = 14
 	HoldSubmitted     HoldCode = 15
+	HoldSpooling      HoldCode = 16 // SpoolingInput: at an HTCondor, until the job's files are there
 	HoldMissedTime    HoldCode = 20 // MissedDeferredExecutionTime
 	HoldCron          HoldCode = 25 // InvalidCronSettings
 	HoldSystemPolicy  HoldCode = 26
+	HoldInputSize     HoldCode = 32 // MaxTransferInputSizeExceeded
+	HoldOutputSize    HoldCode = 33 // MaxTransferOutputSizeExceeded
 	HoldOutOfResource HoldCode = 34 // subcode 102 memory, 104 disk
 	HoldCheckpoint    HoldCode = 36 // FailedToCheckpoint
 	HoldJobDuration   HoldCode = 46 // longer than allowed_job_duration
@@ -45,7 +48,8 @@ var holdLabels = map[HoldCode]string{
 	HoldIwd: "IwdError", HoldSubmitted: "SubmittedOnHold", HoldMissedTime: "MissedDeferredExecutionTime", HoldCron: "InvalidCronSettings",
 	HoldSystemPolicy: "SystemPolicy", HoldOutOfResource: "JobOutOfResources", HoldCloudUser: "EC2UserError", HoldCloudInternal: "EC2InternalError",
 	HoldCloudAdmin: "EC2AdminError", HoldCloudConnection: "EC2ConnectionProblem", HoldCloudServer: "EC2ServerError",
-	HoldCloudLost: "EC2InstancePotentiallyLost", HoldCheckpoint: "FailedToCheckpoint", HoldJobDuration: "JobDurationExceeded", HoldExecDuration: "JobExecuteExceeded",
+	HoldCloudLost: "EC2InstancePotentiallyLost", HoldCheckpoint: "FailedToCheckpoint", HoldSpooling: "SpoolingInput",
+	HoldInputSize: "MaxTransferInputSizeExceeded", HoldOutputSize: "MaxTransferOutputSizeExceeded", HoldJobDuration: "JobDurationExceeded", HoldExecDuration: "JobExecuteExceeded",
 }
 
 // Label is the code's word in the job attribute NumVacatesByReason.

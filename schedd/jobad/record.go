@@ -42,6 +42,8 @@ func (a *Ads) record(out *ad.Ad, id grid.JobID, c *ledger.Cluster, j *ledger.Job
 	out.SetReal("RemoteWallClockTime", float64(j.Wall))
 	if j.Status.Active() {
 		out.SetInt("ShadowBday", j.Started/1000)
+	}
+	if j.Attempt() {
 		hosts := int64(1)
 		if c.Universe == grid.Parallel {
 			hosts = out.Int("MaxHosts", 1)

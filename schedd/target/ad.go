@@ -16,13 +16,21 @@ import (
 // language.
 const Mark = "GridburstJob"
 
+// Go is the attribute of a spooled job that is true from its [Spool.Begin] on.
+const Go = "GridburstGo"
+
+// Once is what is required of a spooled job's ad, that it be given to a machine once at most:
+// the count is made before that.
+const Once = "(NumShadowStarts =?= undefined || NumShadowStarts == 0)"
+
 // keeps is how long such a target keeps a job that is over for us to see, in seconds.
 const keeps = 10 * 24 * 3600
 
 // SubmitFile describes a job in HTCondor's submit language: one of the vanilla universe, that
-// moves no files, is kept when it is over, and is not begun again once it was taken from its
-// machine. [grid.Invalid]: the language cannot say it.
-func SubmitFile(j *Job) ([]byte, error) {
+// moves no files unless they travel, is kept when it is over, and is not begun again once it
+// was taken from its machine. more are further lines. [grid.Invalid]: the language cannot say
+// it.
+func SubmitFile(j *Job, more ...[2]string) ([]byte, error) {
 	quoted := func(name, s string) [2]string {
 		if s != "" {
 			s = ad.StringValue(s).String()
@@ -35,12 +43,20 @@ func SubmitFile(j *Job) ([]byte, error) {
 		}
 		return [2]string{name, strconv.FormatInt(n, 10)}
 	}
+	files := [][2]string{{"transfer_executable", "false"}, {"should_transfer_files", "NO"}, {"periodic_remove", "JobStatus == 1 && NumJobStarts > 0"}}
+	if j.Spool {
+		files = [][2]string{
+			{"transfer_executable", "true"},
+			{"should_transfer_files", "YES"},
+			{"when_to_transfer_output", "ON_EXIT"},
+			{"transfer_input_files", InputsName},
+			{"transfer_output_files", OutputsName},
+		}
+	}
 	var b strings.Builder
-	for _, l := range [...][2]string{
+	for _, l := range append(append([][2]string{
 		{"universe", "vanilla"},
 		{"executable", j.Script},
-		{"transfer_executable", "false"},
-		{"should_transfer_files", "NO"},
 		{"initialdir", j.Dir},
 		{"output", path.Join(j.Dir, LogName)},
 		{"error", path.Join(j.Dir, LogName)},
@@ -49,14 +65,13 @@ func SubmitFile(j *Job) ([]byte, error) {
 		quoted(Mark, j.Name),
 		quoted(grid.PathAttr, strings.Join(j.Path, " ")),
 		{"leave_in_queue", fmt.Sprintf("JobStatus == 4 && (CompletionDate =?= undefined || time() - CompletionDate < %d)", keeps)},
-		{"periodic_remove", "JobStatus == 1 && NumJobStarts > 0"},
 		counted("request_cpus", max(j.Cpus, 1)),
 		counted("request_memory", j.MemoryMB),
 		counted("request_disk", j.DiskKB),
 		counted("allowed_job_duration", int64(j.Runtime/time.Second)),
 		{"accounting_group", j.Project},
 		quoted("BatchQueue", j.Queue),
-	} {
+	}, files...), more...) {
 		name, value := l[0], l[1]
 		if value == "" {
 			continue
@@ -103,12 +118,15 @@ type Ad struct {
 	HoldReasonCode, HoldReasonSubCode number
 	RemoveReason, RemoteHost          text
 	ExitCode, NumJobStarts            number
+	NumShadowStarts, CurrentHosts     number
+	GridburstGo                       truth
 }
 
 // number and text are attributes of an ad; nought and empty: undefined, or something else.
 type (
 	number int32
 	text   string
+	truth  bool
 )
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -129,8 +147,14 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *truth) UnmarshalJSON(b []byte) error {
+	*t = string(b) == "true"
+	return nil
+}
+
 // AdAttributes are their names.
-const AdAttributes = "ClusterId,ProcId,Owner," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts"
+const AdAttributes = "ClusterId,ProcId,Owner," + Mark + ",JobStatus,HoldReason,HoldReasonCode,HoldReasonSubCode,RemoveReason,RemoteHost,ExitCode,NumJobStarts,NumShadowStarts,CurrentHosts," + Go
 
 // ParseAds reads a listing in JSON: a list, or nothing at all. One that breaks off is none,
 // and [grid.Unavailable].
@@ -161,11 +185,14 @@ const ofMemory = 102
 // then it may run.
 func (a *Ad) Seen(left bool) Seen {
 	status := grid.Status(a.JobStatus)
-	s := Seen{Name: string(a.GridburstJob), ID: grid.JobID{Cluster: int32(a.ClusterId), Proc: int32(a.ProcId)}.String(), Owner: string(a.Owner), Word: status.String()}
+	s := Seen{Name: string(a.GridburstJob), ID: grid.JobID{Cluster: int32(a.ClusterId), Proc: int32(a.ProcId)}.String(), Owner: string(a.Owner), Word: status.String(), Starts: int(a.NumShadowStarts)}
 	var why text
 	switch status {
 	case grid.Idle:
-		s.State = Waiting
+		// It has a host while its files go there.
+		if s.State = Waiting; a.NumShadowStarts > 0 && a.CurrentHosts == 0 {
+			s.Wants = WantsEnd
+		}
 	case grid.Running, grid.TransferringOutput, grid.Suspended:
 		s.State, s.Host = Running, string(a.RemoteHost)
 	case grid.Held:
@@ -175,6 +202,8 @@ func (a *Ad) Seen(left bool) Seen {
 			s.State, s.End = Ended, TimeUp
 		case code == grid.HoldOutOfResource && a.HoldReasonSubCode == ofMemory:
 			s.State, s.End = Ended, OutOfMemory
+		case code == grid.HoldSpooling:
+			s.Wants = WantsFiles
 		}
 	case grid.Completed:
 		s.State = Ended

@@ -14,6 +14,17 @@ type Ads struct {
 	Query func(ctx context.Context, constraint string) ([]Ad, error)
 	Left  func(ctx context.Context, id string) ([]Ad, error) // of a job that has left the queue
 	Order func(ctx context.Context, o Owner, verb grid.Verb, constraint string) error
+
+	Begins bool // jobs wait for [Spool.Begin]
+}
+
+// seen is a job in our words, and what it wants of us.
+func (a *Ads) seen(ad *Ad, left bool) Seen {
+	s := ad.Seen(left)
+	if a.Begins && !bool(ad.GridburstGo) && s.Wants == WantsNothing && (s.State == Waiting || s.State == Held) {
+		s.Wants = WantsBegin
+	}
+	return s
 }
 
 // List implements [Target]: all of the prefix, whoever the schedd takes their owners for.
@@ -23,7 +34,7 @@ func (a *Ads) List(ctx context.Context, prefix string, owners []Owner) (all []Se
 	}
 	ads, err := a.Query(ctx, Marked(prefix))
 	for i := range ads {
-		all = append(all, ads[i].Seen(false))
+		all = append(all, a.seen(&ads[i], false))
 	}
 	return all, err
 }
@@ -43,7 +54,7 @@ func (a *Ads) Look(ctx context.Context, r Ref) (Seen, error) {
 		return Seen{}, err
 	}
 	for i := range all {
-		if s := all[i].Seen(left); s.Name == r.Name {
+		if s := a.seen(&all[i], left); s.Name == r.Name {
 			return s, nil
 		}
 	}

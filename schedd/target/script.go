@@ -32,6 +32,10 @@ type Work struct {
 	Stdin  string // empty: nothing; relative to In
 	Stdout string // empty: nowhere; full paths
 	Stderr string // the same as Stdout: into it
+
+	// Spool: files travel. Dir is wherever the target begins the script; In and the streams
+	// are relative to it.
+	Spool *Spooled
 }
 
 // Script is what a target runs for a job. The first to begin it runs the job, and any other
@@ -40,22 +44,35 @@ type Work struct {
 func Script(w Work) []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	at := quote // what a path is in the script
 	line("#!/bin/sh")
 	line("# Job %s of Gridburst, which runs once, however often this is begun.", strings.Map(printable, w.Job))
-	line("dir=%s", quote(w.Dir))
+	if w.Spool != nil {
+		line("dir=$(pwd)")
+		at = func(p string) string { return `"$dir"/` + quote(p) }
+	} else {
+		line("dir=%s", quote(w.Dir))
+	}
 	line(`cd "$dir" || exit 111`)
 	line("set -C")
 	line(`{ echo "$(hostname) $$" >%s; } 2>/dev/null || exit %d`, StartedName, BegunCode)
 	line("set +C")
 	line(`keep() { mv -f %[1]s.new %[1]s; }`, ResultName)
-	line(`fail() { echo "hold $1 $2 $3" >%s.new; keep; exit 113; }`, ResultName)
+	if w.Spool != nil {
+		w.Spool.begin(line)
+	} else {
+		line(`fail() { cd "$dir"; echo "hold $1 $2 $3" >%s.new; keep; exit 113; }`, ResultName)
+	}
 	line("begun=$(date +%%s.%%N)")
-	line("cd %s 2>/dev/null || { cd \"$dir\"; fail %d 2 %s; }", quote(w.In), grid.HoldIwd, quote("the directory "+w.In+" is not there on the machine that the target gave"))
+	if w.Spool != nil {
+		w.Spool.unpack(line)
+	}
+	line("cd %s 2>/dev/null || fail %d 2 %s", at(w.In), grid.HoldIwd, quote("the directory "+w.In+" is not there on the machine that the target gave"))
 	if w.Stdin != "" {
-		line("[ -r %s ] || { cd \"$dir\"; fail %d 2 %s; }", quote(w.Stdin), grid.HoldOpenInput, quote("the input "+w.Stdin+" cannot be read on the machine that the target gave"))
+		line("[ -r %s ] || fail %d 2 %s", quote(w.Stdin), grid.HoldOpenInput, quote("the input "+w.Stdin+" cannot be read on the machine that the target gave"))
 	}
 	if len(w.Argv) > 0 {
-		line("[ -x %[1]s ] && [ ! -d %[1]s ] || { cd \"$dir\"; fail %[2]d 2 %[3]s; }", quote(w.Argv[0]), grid.HoldNoProcess, quote("the executable "+w.Argv[0]+" cannot be run on the machine that the target gave"))
+		line("[ -x %[1]s ] && [ ! -d %[1]s ] || fail %[2]d 2 %[3]s", quote(w.Argv[0]), grid.HoldNoProcess, quote("the executable "+w.Argv[0]+" cannot be run on the machine that the target gave"))
 	}
 	b.WriteString("(exec env")
 	for _, e := range w.Env {
@@ -67,15 +84,24 @@ func Script(w Work) []byte {
 	for _, a := range w.Argv {
 		b.WriteString(" " + quote(a))
 	}
-	b.WriteString(" <" + quote(orNull(w.Stdin)) + " >" + quote(orNull(w.Stdout)))
+	to := func(p string) string {
+		if p == "" {
+			return quote(orNull(p))
+		}
+		return at(p)
+	}
+	b.WriteString(" <" + quote(orNull(w.Stdin)) + " >" + to(w.Stdout))
 	if w.Stderr == w.Stdout {
 		b.WriteString(" 2>&1)\n")
 	} else {
-		b.WriteString(" 2>" + quote(orNull(w.Stderr)) + ")\n")
+		b.WriteString(" 2>" + to(w.Stderr) + ")\n")
 	}
 	line("code=$?")
 	line(`cd "$dir" || exit 114`)
 	line(`{ echo "exit $code"; echo "begun $begun"; echo "ended $(date +%%s.%%N)"; echo "host $(hostname)"; times; } >%s.new && keep`, ResultName)
+	if w.Spool != nil {
+		w.Spool.pack(line, w)
+	}
 	return []byte(b.String())
 }
 

@@ -8,7 +8,7 @@
 //
 // A target knows nothing of jobs: [Script] is what it runs, which begins once however often
 // it was handed in, and leaves a result that [ParseResult] reads. Both rest on a directory
-// that the target's machines share with the schedd's.
+// that the target's machines share with the schedd's, or on files that travel: see [Spool].
 package target
 
 import (
@@ -23,6 +23,7 @@ import (
 //   - [grid.Unknown]: it may have heard it, and done it
 //   - [grid.NotFound]: it has no such job, or no more
 //   - [grid.Refused]: it has heard this, and will not do it; its words are the message
+//   - [grid.NoSpace]: likewise, for there is no room for a file
 type Target interface {
 	// Submit hands a job in and gives the target's id of it. It need not look whether the
 	// name is there: whoever calls it again after [grid.Unknown] has listed before.
@@ -49,6 +50,25 @@ type Target interface {
 	Forget(ctx context.Context, r Ref) error
 }
 
+// Spool is a target whose machines share no directory with us: the files of its jobs travel.
+// [Target.Submit] takes [Job.Script] and [InputsName] of [Job.Dir] along, and with them whole
+// or not at all the target has the job. No file of ours proves there that a job begins once:
+// the target starts none that has not had its Begin, and none a second time.
+type Spool interface {
+	Target
+
+	// Begin lets a job go that the target has with its files, and of which [Seen.Wants] is
+	// [WantsBegin]. It may be repeated. A target to which one name is one job may do
+	// without: there no job ever wants it.
+	Begin(ctx context.Context, r Ref) error
+
+	// Fetch brings [OutputsName] of a job that has ended into dir, which is its [Job.Dir].
+	// It may be repeated, until [Target.Forget]: the target keeps what the job left. What
+	// has come is whole when [Left] says so. [grid.NotFound]: the target has no such job,
+	// or what it left is gone.
+	Fetch(ctx context.Context, r Ref, dir string) error
+}
+
 // Owner is whose job it is, and whose rights the target's commands have.
 type Owner struct {
 	Name string
@@ -71,6 +91,7 @@ type Job struct {
 	Extra    []string      // further words of the target's own submit command
 	Label    string        // for people: which job this is
 	Path     []string      // the deployments that have had it, the first first: ours is the last
+	Spool    bool          // its files travel: Dir is here, and not there
 }
 
 // Ref names a job at a target.
@@ -140,7 +161,22 @@ type Seen struct {
 	End   End    // of Ended
 	Word  string // the target's own word for its state, and why
 	Host  string // of Running; empty: not said
+
+	// What is said of jobs of a [Spool].
+	Wants  Wants
+	Starts int // how often it was given to a machine; 0: it has not begun
 }
+
+// Wants is what a job at a [Spool] waits for from us.
+type Wants uint8
+
+// Wants.
+const (
+	WantsNothing Wants = 0
+	WantsBegin   Wants = 1 // it has its files, and is not started without [Spool.Begin]
+	WantsFiles   Wants = 2 // its files are on their way; if nobody sends them any more, it is to be removed
+	WantsEnd     Wants = 3 // it was taken from its machine, and is not begun again; if that stays so, it is to be removed
+)
 
 // Commands is how a target's commands are run: as somebody, in an environment that holds
 // nothing of the schedd's.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gridburst/configs"
@@ -17,10 +18,12 @@ import (
 )
 
 // ways is what the configuration says of the ways to them. The environment of its commands, and
-// the place of a Gridburst's schedd, say which system it is.
+// the place of a Gridburst's schedd, say which system it is; and what is left there by jobs whose
+// files travel is found in no other way.
 func ways(list []configs.Target) (out []schedd.TargetWay) {
 	for _, t := range list {
-		out = append(out, schedd.TargetWay{Resource: t.Resource, Leads: strings.Join(append(slices.Sorted(slices.Values(t.Env)), t.Schedd), "\n"), Means: t.Bin})
+		leads := append(slices.Sorted(slices.Values(t.Env)), t.Schedd, strconv.FormatBool(t.Spool))
+		out = append(out, schedd.TargetWay{Resource: t.Resource, Leads: strings.Join(leads, "\n"), Means: t.Bin})
 	}
 	return out
 }
@@ -43,9 +46,17 @@ func targets(list []configs.Target) func(string, target.Commands) (target.Target
 		case len(f) == 2 && strings.EqualFold(f[0], "batch") && strings.EqualFold(f[1], "slurm"):
 			return slurm.New(run, slurm.Options{Bin: said.Bin, Env: said.Env, Own: own}), nil
 		case named && len(f) > 1 && strings.EqualFold(f[0], "condor"):
-			return condor.New(run, condor.Options{Name: f[1], Pool: strings.Join(f[2:], ""), Bin: said.Bin, Env: said.Env, Own: own}), nil
+			o := condor.Options{Name: f[1], Pool: strings.Join(f[2:], ""), Bin: said.Bin, Env: said.Env, Own: own}
+			if said.Spool {
+				return condor.NewSpool(run, o), nil
+			}
+			return condor.New(run, o), nil
 		case named && len(f) == 2 && strings.EqualFold(f[0], "gridburst"):
-			return gridburst.New(run, gridburst.Options{Schedd: cmp.Or(said.Schedd, f[1]), Bin: said.Bin, Env: said.Env, Own: own}), nil
+			o := gridburst.Options{Schedd: cmp.Or(said.Schedd, f[1]), Bin: said.Bin, Env: said.Env, Own: own}
+			if said.Spool {
+				return gridburst.NewSpool(run, o), nil
+			}
+			return gridburst.New(run, o), nil
 		}
 		return nil, grid.Errorf(grid.Invalid, "this schedd has no way to %[1]s: its configuration has no target %[1]q", resource)
 	}

@@ -33,7 +33,10 @@ func (s Sandbox) Stdout() string { return filepath.Join(s.Dir, "stdout") }
 // Stderr is where the job's error output goes with Transfer.
 func (s Sandbox) Stderr() string { return filepath.Join(s.Dir, "stderr") }
 
-func (s Sandbox) inputs() string { return filepath.Join(s.Dir, "inputs.json") }
+func (s Sandbox) inputs() string { return filepath.Join(s.Dir, InputsName) }
+
+// InputsName is the file of what [Sandbox.Remember] has seen: names, and what they were.
+const InputsName = "inputs.json"
 
 // Create makes the sandbox. What an earlier try has left there goes first.
 func (s Sandbox) Create() error {

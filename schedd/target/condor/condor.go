@@ -20,6 +20,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"gridburst/internal/grid"
 	"gridburst/schedd/target"
@@ -52,11 +53,16 @@ var _ target.Target = (*Condor)(nil)
 
 // command runs one of HTCondor's commands about our schedd.
 func (c *Condor) command(ctx context.Context, o target.Owner, stdin []byte, name string, args ...string) (target.Output, error) {
+	return c.moving(ctx, o, stdin, 0, name, args...)
+}
+
+// moving is command, of one that may take longer.
+func (c *Condor) moving(ctx context.Context, o target.Owner, stdin []byte, limit time.Duration, name string, args ...string) (target.Output, error) {
 	argv := []string{path.Join(c.o.Bin, name), "-name", c.o.Name}
 	if c.o.Pool != "" {
 		argv = append(argv, "-pool", c.o.Pool)
 	}
-	return c.run.Run(ctx, o, target.Command{Argv: append(argv, args...), Env: c.o.Env, Stdin: stdin})
+	return c.run.Run(ctx, o, target.Command{Argv: append(argv, args...), Env: c.o.Env, Stdin: stdin, Limit: limit})
 }
 
 // Submit implements [target.Target].
@@ -65,7 +71,11 @@ func (c *Condor) Submit(ctx context.Context, j target.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := c.command(ctx, j.Owner, text, "condor_submit", append(append([]string{"-terse"}, j.Extra...), "-")...)
+	return c.submit(ctx, &j, text, 0, append([]string{"-terse"}, j.Extra...))
+}
+
+func (c *Condor) submit(ctx context.Context, j *target.Job, text []byte, limit time.Duration, args []string) (string, error) {
+	out, err := c.moving(ctx, j.Owner, text, limit, "condor_submit", append(args, "-")...)
 	if err != nil {
 		return "", err
 	}
@@ -128,7 +138,11 @@ var (
 	// denied: it has heard it, in whichever of the words above that is said.
 	denied = []string{"DENIED", "AUTHENTICATE:", "Permission denied"}
 	// unmatched: no job was as the constraint says.
-	unmatched = []string{"Couldn't find/", "There are no jobs in the queue"}
+	unmatched = []string{"Couldn't find/", "There are no jobs in the queue", "Failed to set attribute"}
+	// full: there was no room for a file, here or there.
+	full = []string{"(errno 28)", "(errno 122)"}
+	// half: the job is there, and its files, or what it left, did not come whole.
+	half = []string{"Failed to spool job files"}
 )
 
 // failure sorts what a command that was to do something has come to.
@@ -136,6 +150,10 @@ func failure(name string, out target.Output) error {
 	code := grid.Refused
 	switch {
 	case out.Code < 0:
+		code = grid.Unknown
+	case out.Says(full):
+		code = grid.NoSpace
+	case out.Says(half):
 		code = grid.Unknown
 	case out.Says(denied):
 	case out.Says(unheard):

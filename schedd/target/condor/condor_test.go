@@ -65,6 +65,16 @@ func (p *pool) do(args ...string) {
 	}
 }
 
+// tool runs one of HTCondor's commands, as who may do everything.
+func (p *pool) tool(name string, args ...string) {
+	p.t.Helper()
+	cmd := exec.Command(filepath.Join(p.dir, "condor", "bin", name), args...)
+	cmd.Env = append(os.Environ(), "CONDOR_CONFIG="+p.dir+"/condor/config")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+}
+
 func (p *pool) options() condor.Options {
 	p.t.Helper()
 	address, err := os.ReadFile(p.dir + "/condor/pool")
@@ -98,12 +108,17 @@ func refused(j *target.Job) { j.Extra = append(j.Extra, "-append", "universe = n
 
 func TestConformance(t *testing.T) {
 	p := newPool(t)
-	c := condor.New(p.desks, p.options())
+	t.Run("shared", func(t *testing.T) { p.conforms(t, condor.New(p.desks, p.options())) })
+	t.Run("spool", func(t *testing.T) { p.conforms(t, condor.NewSpool(p.desks, p.options())) })
+}
+
+func (p *pool) conforms(t *testing.T, c target.Target) {
 	conform.Run(t, conform.Harness{Start: func(*testing.T) conform.World {
 		return conform.World{
 			Target: c, Owner: p.owner, Dir: p.jobs(), Wait: waits, Refused: refused,
-			Down: func() { p.do("kill", p.dir+"/condor") },
-			Up:   func() { p.do("start", p.dir+"/condor") },
+			Evict: func(r target.Ref) { p.tool("condor_vacate_job", "-fast", "-name", "sched@here", r.ID) },
+			Down:  func() { p.do("kill", p.dir+"/condor") },
+			Up:    func() { p.do("start", p.dir+"/condor") },
 		}
 	}})
 }
@@ -349,6 +364,77 @@ func TestAnAnswerThatIsNotWholeIsNone(t *testing.T) {
 	}
 }
 
+// answers is commands that come to what a test has written, by their names.
+type answers map[string]target.Output
+
+func (a answers) Run(_ context.Context, _ target.Owner, c target.Command) (target.Output, error) {
+	return a[filepath.Base(c.Argv[0])], nil
+}
+
+// What is said of files that do not come, as a real HTCondor 23.9.6 has said it.
+func TestWhatHTCondorSaysOfFilesIsSorted(t *testing.T) {
+	const one = `[{"ClusterId": 3, "ProcId": 0, "GridburstJob": "gb-x", "JobStatus": 4}]`
+	for name, c := range map[string]struct {
+		command string // whose end it is
+		stderr  string
+		want    grid.Code
+	}{
+		"no room there for the inputs": {
+			"condor_submit", "DCSchedd::spoolJobFiles:7002:File transfer failed for target job 1.0: SUBMIT at 127.0.0.1 failed to send file(s) to <127.0.0.1:46215>; SCHEDD at 127.0.0.1 - |Error: writing to file /spool/1/0/cluster1.proc0.subproc0.tmp/inputs.tar: (errno 28) No space left on device\nERROR: Failed to spool job files.\n", grid.NoSpace,
+		},
+		"it has the job, and went away": {"condor_submit", "DCSchedd::spoolJobFiles:6001:Failed to connect to schedd\nERROR: Failed to spool job files.\n", grid.Unknown},
+		"it was not reached":            {"condor_submit", "\nERROR: Failed to connect to queue manager sched@here\nCEDAR:6001:Failed to connect to <127.0.0.1:34757>\n", grid.Unavailable},
+		"no room here for what is left": {
+			"condor_transfer_data", "DCSchedd::receiveJobSandbox:7003:File transfer failed for target job 3.0: TOOL at 127.0.0.1 - |Error: writing to file /j/outputs: (errno 28) No space left on device\nERROR: Failed to spool job files.\n", grid.NoSpace,
+		},
+		"it is away": {"condor_transfer_data", "DCSchedd::receiveJobSandbox:6001:Failed to connect to schedd\nERROR: Failed to spool job files.\n", grid.Unknown},
+		"what is left is not there": {
+			"condor_transfer_data", "DCSchedd::receiveJobSandbox:7003:File transfer failed for target job 3.0: SCHEDD at 127.0.0.1 failed to send file(s) to <127.0.0.1:36317>: |Error: reading from file /spool/outputs: (errno 2) No such file or directory; TOOL failed to receive file(s) from <127.0.0.1:34757>\nERROR: Failed to spool job files.\n", grid.Unknown,
+		},
+		"no such job": {"condor_qedit", "Failed to set attribute \"GridburstGo\" by constraint: ( (ClusterId == 77) )\nQueue transaction failed.  No attributes were set.\n", grid.NotFound},
+	} {
+		a := answers{"condor_q": {Stdout: []byte(one)}, c.command: {Code: 1, Stderr: []byte(c.stderr)}}
+		s, r := condor.NewSpool(a, condor.Options{}), target.Ref{Name: "gb-x", ID: "3.0"}
+		var err error
+		switch c.command {
+		case "condor_submit":
+			_, err = s.Submit(t.Context(), target.Job{Name: "gb-x", Script: "/x", Spool: true})
+		case "condor_qedit":
+			err = s.Begin(t.Context(), r)
+		default:
+			err = s.Fetch(t.Context(), r, "/j")
+		}
+		if grid.CodeOf(err) != c.want {
+			t.Errorf("%s: %q (%v), want %q", name, grid.CodeOf(err), err, c.want)
+		}
+	}
+	// Of a job that is not there it says nothing, and exits with 0.
+	gone := answers{"condor_q": {}, "condor_transfer_data": {Stdout: []byte("Fetching data files...\n")}}
+	if err := condor.NewSpool(gone, condor.Options{}).Fetch(t.Context(), target.Ref{Name: "gb-x", ID: "3.0"}, "/j"); grid.CodeOf(err) != grid.NotFound {
+		t.Errorf("of no job: %v", err)
+	}
+}
+
+// How a job stands whose files travel.
+func TestWhatASpooledJobWants(t *testing.T) {
+	for ad, want := range map[string]target.Seen{
+		`"JobStatus": 5, "HoldReasonCode": 16, "HoldReason": "Spooling input data files"`: {State: target.Held, Wants: target.WantsFiles, Word: "held (Spooling input data files)"},
+		`"JobStatus": 1`:                                             {State: target.Waiting, Wants: target.WantsBegin, Word: "idle"},
+		`"JobStatus": 5, "HoldReasonCode": 1`:                        {State: target.Held, Wants: target.WantsBegin, Word: "held"},
+		`"JobStatus": 1, "GridburstGo": true`:                        {State: target.Waiting, Word: "idle"},
+		`"JobStatus": 2, "GridburstGo": true, "NumShadowStarts": 1`:  {State: target.Running, Starts: 1, Word: "running"},
+		`"JobStatus": 4, "GridburstGo": true, "NumShadowStarts": 1`:  {State: target.Ended, Starts: 1, Word: "completed"},
+		`"JobStatus": 1, "GridburstGo": "yes", "NumShadowStarts": 0`: {State: target.Waiting, Wants: target.WantsBegin, Word: "idle"},
+	} {
+		out := target.Output{Stdout: []byte(`[{"ClusterId": 1, "ProcId": 0, "GridburstJob": "gb-x", ` + ad + `}]`)}
+		want.Name, want.ID = "gb-x", "1.0"
+		all, err := condor.NewSpool(conform.Says{Out: out}, condor.Options{}).List(t.Context(), "gb-", []target.Owner{{UID: 7}})
+		if err != nil || len(all) != 1 || all[0] != want {
+			t.Errorf("%s: %+v, %v, want %+v", ad, all, err, want)
+		}
+	}
+}
+
 // How jobs end of which HTCondor has its own opinion.
 func TestEndsOfJobs(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -395,6 +481,15 @@ func TestAJobIsDescribedInHTCondorsLanguage(t *testing.T) {
 		"initialdir = /a b/$(DOLLAR)(Process)", `My.GridburstJob = "gb-x"`, `My.BatchQueue = "q\"x"`, "request_cpus = 2", "request_memory = 512", "request_disk = 1024",
 		"allowed_job_duration = 90", "accounting_group = physics.higgs", "description = gridburst job 1.0",
 	} {
+		if !strings.Contains("\n"+g.stdin, "\n"+line+"\n") {
+			t.Errorf("there is no line %q in\n%s", line, g.stdin)
+		}
+	}
+	j.Spool = true
+	if _, err := condor.NewSpool(g, condor.Options{}).Submit(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"should_transfer_files = YES", "transfer_executable = true", "transfer_input_files = inputs.tar", "transfer_output_files = outputs"} {
 		if !strings.Contains("\n"+g.stdin, "\n"+line+"\n") {
 			t.Errorf("there is no line %q in\n%s", line, g.stdin)
 		}

@@ -10,12 +10,22 @@ import (
 )
 
 type kase struct {
-	name string
-	run  func(*check)
+	name  string
+	files files
+	run   func(*check)
 }
 
+// files is of which targets a case is, by what the files of their jobs do.
+type files string
+
+const (
+	anyway files = ""
+	share  files = "are in a directory that is shared"
+	travel files = "travel"
+)
+
 var cases = []kase{
-	{"a job runs and leaves its result and what it wrote", func(c *check) {
+	{"a job runs and leaves its result and what it wrote", anyway, func(c *check) {
 		j := c.job("runs", "/bin/sh", "-c", `echo "$A" "$1"; echo oops >&2; exit 3`, "sh", `it's "so" $HOME`)
 		r := c.submit(j)
 		if got := c.result(j); got.Code != 3 || got.Signal || got.Host == "" || got.HoldCode != 0 {
@@ -30,7 +40,7 @@ var cases = []kase{
 		}
 	}},
 
-	{"a job that a signal ends says so", func(c *check) {
+	{"a job that a signal ends says so", anyway, func(c *check) {
 		j := c.job("signal", "/bin/sh", "-c", "kill -9 $$")
 		c.submit(j)
 		if got := c.result(j); got.Code != 9 || !got.Signal {
@@ -38,7 +48,7 @@ var cases = []kase{
 		}
 	}},
 
-	{"what cannot be run is told as a reason to hold", func(c *check) {
+	{"what cannot be run is told as a reason to hold", anyway, func(c *check) {
 		j := c.job("none", "/nonexistent/program")
 		c.submit(j)
 		if got := c.result(j); got.HoldCode != grid.HoldNoProcess || !strings.Contains(got.Reason, "/nonexistent/program") {
@@ -46,7 +56,7 @@ var cases = []kase{
 		}
 	}},
 
-	{"a job that runs is shown running", func(c *check) {
+	{"a job that runs is shown running", anyway, func(c *check) {
 		j := c.job("running", "/bin/sleep", "600")
 		r := c.submit(j)
 		if s := c.until(r, target.Running); s.Word == "" {
@@ -62,7 +72,7 @@ var cases = []kase{
 		}
 	}},
 
-	{"a job that waits is held and released", func(c *check) {
+	{"a job that waits is held and released", anyway, func(c *check) {
 		j := c.job("held", "/bin/true")
 		c.Wait(&j)
 		r := c.submit(j)
@@ -80,7 +90,7 @@ var cases = []kase{
 		c.until(r, target.Ended)
 	}},
 
-	{"a removal may be repeated", func(c *check) {
+	{"a removal may be repeated", anyway, func(c *check) {
 		j := c.job("removed", "/bin/true")
 		c.Wait(&j)
 		r := c.submit(j)
@@ -95,7 +105,7 @@ var cases = []kase{
 		c.code("a removal of what is forgotten", c.Target.Remove(c.ctx, r), "", grid.NotFound)
 	}},
 
-	{"a job that was never there is not found", func(c *check) {
+	{"a job that was never there is not found", anyway, func(c *check) {
 		r := target.Ref{Owner: c.Owner, Name: prefix + "nobody", ID: "999999"}
 		_, err := c.Target.Look(c.ctx, r)
 		c.code("look", err, grid.NotFound)
@@ -105,7 +115,7 @@ var cases = []kase{
 		c.code("forget", c.Target.Forget(c.ctx, r), "", grid.NotFound)
 	}},
 
-	{"a job that the target does not want is refused and not there", func(c *check) {
+	{"a job that the target does not want is refused and not there", anyway, func(c *check) {
 		j := c.job("refused", "/bin/true")
 		c.Refused(&j)
 		_, err := c.Target.Submit(c.ctx, j)
@@ -119,33 +129,30 @@ var cases = []kase{
 		}
 	}},
 
-	{"a job that is handed in twice runs once", func(c *check) {
+	{"a job that is handed in twice runs once", anyway, func(c *check) {
 		j := c.job("twice", "/bin/sh", "-c", "echo ran >>ran")
-		a, b := c.submit(j), c.submit(j)
+		b, a := c.hand(j), c.hand(j)
 		if same := a.ID == b.ID; same != c.Once {
 			c.Errorf("the ids are %s and %s", a.ID, b.ID)
 		}
+		c.begin(a)
 		if got := c.result(j); got.Code != 0 {
 			c.Errorf("its result is %+v", got)
 		}
 		c.until(a, target.Ended)
+		if c.spool != nil && !c.Once { // nobody has let it go
+			if s, _ := c.seen(b); s.State != target.Waiting || s.Starts != 0 {
+				c.Errorf("the other is %+v", s)
+			}
+			c.must(c.Target.Remove(c.ctx, b))
+		}
 		c.until(b, target.Ended)
 		if ran := c.left(j, "ran"); ran != "ran\n" {
 			c.Errorf("it ran %d times", strings.Count(ran, "\n"))
 		}
 	}},
 
-	{"one that is kept from beginning runs nothing", func(c *check) {
-		j := c.job("revoked", "/bin/sh", "-c", "echo ran >>ran")
-		c.must(os.WriteFile(filepath.Join(j.Dir, target.StartedName), []byte("revoked\n"), 0o644))
-		r := c.submit(j)
-		c.until(r, target.Ended)
-		if _, err := os.Stat(filepath.Join(j.Dir, "ran")); err == nil {
-			c.Error("it ran")
-		}
-	}},
-
-	{"a listing is of an owner and a prefix", func(c *check) {
+	{"a listing is of an owner and a prefix", anyway, func(c *check) {
 		j := c.job("listed", "/bin/true")
 		c.Wait(&j)
 		r := c.submit(j)
@@ -162,7 +169,7 @@ var cases = []kase{
 		}
 	}},
 
-	{"a target that is down has no say", func(c *check) {
+	{"a target that is down has no say", anyway, func(c *check) {
 		if c.Down == nil {
 			c.Skip("this one is not taken down")
 		}
@@ -185,5 +192,18 @@ var cases = []kase{
 		late := c.job("later", "/bin/true")
 		c.submit(late)
 		c.result(late)
+	}},
+}
+
+// sharing are cases of targets whose machines share a directory with us.
+var sharing = []kase{
+	{"one that is kept from beginning runs nothing", share, func(c *check) {
+		j := c.job("revoked", "/bin/sh", "-c", "echo ran >>ran")
+		c.must(os.WriteFile(filepath.Join(j.Dir, target.StartedName), []byte("revoked\n"), 0o644))
+		r := c.submit(j)
+		c.until(r, target.Ended)
+		if _, err := os.Stat(filepath.Join(j.Dir, "ran")); err == nil {
+			c.Error("it ran")
+		}
 	}},
 }

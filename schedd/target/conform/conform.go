@@ -9,7 +9,9 @@ package conform
 import (
 	"context"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ import (
 type World struct {
 	Target target.Target
 	Owner  target.Owner
-	Dir    string // that the target's machines share, which Owner may write
+	Dir    string // which Owner may write, and the target's machines share unless files travel
 
 	// Wait makes a job one that is not started, and that its owner can hold, release and
 	// remove. Refused makes it one that the target does not take.
@@ -31,6 +33,9 @@ type World struct {
 
 	// Once says that the target knows a job by its name: handed in again, it is the same.
 	Once bool
+
+	// Evict takes a job that runs from its machine; nil: that is not tried.
+	Evict func(target.Ref)
 
 	// Down stops the target, and Up starts it again; nil: that is not tried.
 	Down func()
@@ -48,16 +53,27 @@ const patience = 2 * time.Minute
 type check struct {
 	*testing.T
 	World
-	ctx context.Context
+	ctx   context.Context
+	spool target.Spool // nil: the directory is shared
+
+	// Of jobs by name.
+	refs map[string]target.Ref
+	came map[string]map[string]string // what has come back: names, and what they hold
 }
 
-// Run runs all cases.
+// Run runs all cases: those of all targets, and those of one to which files travel, or does
+// not.
 func Run(t *testing.T, h Harness) {
-	for _, k := range cases {
+	for _, k := range slices.Concat(cases, sharing, travelling) {
 		t.Run(strings.ReplaceAll(k.name, " ", "_"), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			k.run(&check{t, h.Start(t), ctx})
+			c := &check{T: t, World: h.Start(t), ctx: ctx, refs: map[string]target.Ref{}, came: map[string]map[string]string{}}
+			c.spool, _ = c.Target.(target.Spool)
+			if k.files != anyway && (k.files == travel) != (c.spool != nil) {
+				t.Skipf("it is about files that %s", k.files)
+			}
+			k.run(c)
 		})
 	}
 }
@@ -67,16 +83,31 @@ const prefix = "gb-conform-"
 // job is a script in a directory of its own.
 func (c *check) job(name string, argv ...string) target.Job {
 	c.Helper()
+	return c.jobOf(target.Spooled{Inputs: []string{"input", "changed"}}, name, argv...)
+}
+
+// jobOf is a job of whose files some travel, where they do.
+func (c *check) jobOf(files target.Spooled, name string, argv ...string) target.Job {
+	c.Helper()
 	name = prefix + filepath.Base(c.Dir) + "-" + name
 	dir := filepath.Join(c.Dir, name)
 	c.must(os.Mkdir(dir, 0o700))
 	c.must(os.Lchown(dir, int(c.Owner.UID), int(c.Owner.GID)))
 	script := filepath.Join(dir, target.ScriptName)
-	c.must(os.WriteFile(script, target.Script(target.Work{
-		Job: name, Dir: dir, In: dir, Argv: argv, Env: []string{"A=a b"}, Stdout: filepath.Join(dir, "out"), Stderr: filepath.Join(dir, "err"),
-	}), 0o700))
-	c.must(os.Lchown(script, int(c.Owner.UID), int(c.Owner.GID)))
-	return target.Job{Owner: c.Owner, Name: name, Dir: dir, Script: script, Cpus: 1, Label: "a case"}
+	work := target.Work{Job: name, Dir: dir, In: dir, Argv: argv, Env: []string{"A=a b"}, Stdout: filepath.Join(dir, "out"), Stderr: filepath.Join(dir, "err")}
+	if c.spool != nil {
+		work.In, work.Stdout, work.Stderr, work.Spool = target.WorkName, "out", "err", &files
+		c.write(filepath.Join(dir, target.InputsName), inputs(), 0o600)
+	}
+	c.write(script, target.Script(work), 0o700)
+	return target.Job{Owner: c.Owner, Name: name, Dir: dir, Script: script, Cpus: 1, Label: "a case", Spool: c.spool != nil}
+}
+
+// write makes a file of the jobs' owner.
+func (c *check) write(name string, text []byte, mode os.FileMode) {
+	c.Helper()
+	c.must(os.WriteFile(name, text, mode))
+	c.must(os.Lchown(name, int(c.Owner.UID), int(c.Owner.GID)))
 }
 
 func (c *check) must(err error) {
@@ -86,7 +117,16 @@ func (c *check) must(err error) {
 	}
 }
 
+// submit hands a job in, and lets it go.
 func (c *check) submit(j target.Job) target.Ref {
+	c.Helper()
+	r := c.hand(j)
+	c.begin(r)
+	return r
+}
+
+// hand hands a job in.
+func (c *check) hand(j target.Job) target.Ref {
 	c.Helper()
 	id, err := c.Target.Submit(c.ctx, j)
 	c.must(err)
@@ -94,7 +134,43 @@ func (c *check) submit(j target.Job) target.Ref {
 		c.Fatal("the job has no id")
 	}
 	c.Cleanup(func() { c.Target.Remove(context.Background(), target.Ref{Owner: c.Owner, Name: j.Name, ID: id}) })
-	return target.Ref{Owner: c.Owner, Name: j.Name, ID: id}
+	r := target.Ref{Owner: c.Owner, Name: j.Name, ID: id}
+	c.refs[j.Name] = r
+	return r
+}
+
+// begin lets a job go when it has its files, if it wants that.
+func (c *check) begin(r target.Ref) {
+	c.Helper()
+	if c.spool == nil {
+		return
+	}
+	c.wait("job "+r.ID+" to have its files", func() bool {
+		s, ok := c.seen(r)
+		return !ok || s.Wants != target.WantsFiles
+	})
+	if s, _ := c.seen(r); s.Wants == target.WantsBegin {
+		c.refs[r.Name] = r
+		c.must(c.spool.Begin(c.ctx, r))
+		c.must(c.spool.Begin(c.ctx, r))
+		if s, ok := c.seen(r); ok && s.Wants != target.WantsNothing {
+			c.Errorf("it has had its Begin, and is %+v", s)
+		}
+	}
+}
+
+// wait waits for something.
+func (c *check) wait(what string, yes func() bool) {
+	c.Helper()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for !yes() {
+		select {
+		case <-look.C:
+		case <-c.ctx.Done():
+			c.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 // seen is a job as a listing shows it; false when none does.
@@ -137,6 +213,9 @@ func (c *check) until(r target.Ref, want target.State) target.Seen {
 // result waits for what a script leaves.
 func (c *check) result(j target.Job) target.Result {
 	c.Helper()
+	if c.spool != nil {
+		return c.fetched(j)
+	}
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -157,6 +236,14 @@ func (c *check) result(j target.Job) target.Result {
 
 func (c *check) left(j target.Job, name string) string {
 	c.Helper()
+	if c.spool != nil {
+		for _, n := range []string{name, path.Join(target.WorkName, name)} {
+			if text, ok := c.came[j.Name][n]; ok {
+				return text
+			}
+		}
+		c.Fatalf("%s has not come back, but %q", name, c.came[j.Name])
+	}
 	text, err := os.ReadFile(filepath.Join(j.Dir, name))
 	c.must(err)
 	return string(text)

@@ -26,6 +26,9 @@ const (
 	Refuses    Fault = 4 // it is refused
 	Twice      Fault = 5 // of a submit: two jobs are made of it, and the second's id is told
 	Lies       Fault = 6 // of a submit: it is refused in words, and done; of a listing: it shows nothing; of an order: it is taken, and not done
+	Half       Fault = 7 // of a submit: the answer is unknown, and the job is there without its files
+	Cut        Fault = 8 // of a fetch: half of it comes
+	Full       Fault = 9 // there is no room: of a submit, the job is there without its files; of a fetch, nothing comes
 )
 
 // Operations, by the methods that they go through.
@@ -37,12 +40,16 @@ const (
 	Release = "release"
 	Remove  = "remove"
 	Forget  = "forget"
+	Begin   = "begin"
+	Fetch   = "fetch"
 )
 
 // Target is one. The zero value starts nothing by itself.
 type Target struct {
 	Slots int  // jobs that run at one time; 0: none starts but by [Target.Start]
 	Paper bool // jobs only have states: no script is run
+
+	spool string // of a [Spool]: where its machine has its files
 
 	mu     sync.Mutex
 	jobs   []*job
@@ -168,8 +175,10 @@ func (f *Target) goes(op string) (fault Fault, done bool, err error) {
 		return fault, false, grid.Errorf(grid.Unavailable, "the target is down")
 	case LostBefore:
 		return fault, false, grid.Errorf(grid.Unknown, "the target did not answer")
-	case LostAfter:
+	case LostAfter, Half:
 		return fault, true, grid.Errorf(grid.Unknown, "the target did not answer")
+	case Full:
+		return fault, true, grid.Errorf(grid.NoSpace, "there is no room for its files")
 	case Refuses:
 		return fault, false, grid.Errorf(grid.Refused, "the target does not want that")
 	}
@@ -187,9 +196,9 @@ func (f *Target) Submit(_ context.Context, j target.Job) (string, error) {
 	if fault == Lies {
 		err = grid.Errorf(grid.Refused, "the target does not want that")
 	}
-	id := f.take(j)
+	id := f.take(j, fault == Half || fault == Full)
 	if fault == Twice {
-		id = f.take(j)
+		id = f.take(j, false)
 	}
 	f.schedule()
 	if err != nil {
@@ -198,10 +207,14 @@ func (f *Target) Submit(_ context.Context, j target.Job) (string, error) {
 	return id, nil
 }
 
-func (f *Target) take(j target.Job) string {
+func (f *Target) take(j target.Job, half bool) string {
 	f.next++
 	id := strconv.Itoa(f.next)
-	f.jobs = append(f.jobs, &job{Job: j, seen: target.Seen{Name: j.Name, ID: id, Owner: j.Owner.Name, State: target.Waiting, Word: "pending"}})
+	n := &job{Job: j, seen: target.Seen{Name: j.Name, ID: id, Owner: j.Owner.Name, State: target.Waiting, Word: "pending"}}
+	f.jobs = append(f.jobs, n)
+	if f.spool != "" {
+		f.receive(n, half)
+	}
 	return id
 }
 
@@ -217,7 +230,7 @@ func (f *Target) schedule() {
 		if running >= f.Slots {
 			return
 		}
-		if j.seen.State == target.Waiting {
+		if j.seen.State == target.Waiting && j.seen.Wants == target.WantsNothing {
 			f.start(j)
 			running++
 		}
@@ -226,6 +239,7 @@ func (f *Target) schedule() {
 
 func (f *Target) start(j *job) {
 	j.seen.State, j.seen.Word, j.seen.Host = target.Running, "running", "fake-node"
+	j.seen.Starts++
 	if f.Paper {
 		return
 	}
@@ -242,7 +256,7 @@ func (f *Target) start(j *job) {
 		err := cmd.Wait()
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if j.seen.State != target.Ended {
+		if j.seen.State != target.Ended && j.command == cmd {
 			j.seen.State, j.seen.Word = target.Ended, "completed"
 			if err != nil {
 				j.seen.Word = "failed"

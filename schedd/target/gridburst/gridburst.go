@@ -7,6 +7,9 @@
 // its name is the key of its submission too, so that handing it in again gives the job that is
 // there. It is kept when it is over, until it is forgotten here.
 //
+// [Spool] is one whose machines share no directory with us: that schedd's own desk takes the
+// files of a job from its directory here, and puts what it left there.
+//
 // Its ad also carries which deployments have had it ([grid.PathAttr]). A schedd refuses a job
 // that it has had, and a route to it does not take one: so jobs do not go in circles.
 package gridburst
@@ -102,11 +105,15 @@ func (g *Gridburst) Deployment(ctx context.Context) (string, error) {
 
 // Submit implements [target.Target].
 func (g *Gridburst) Submit(ctx context.Context, j target.Job) (string, error) {
+	return g.submit(ctx, j)
+}
+
+func (g *Gridburst) submit(ctx context.Context, j target.Job, more ...string) (string, error) {
 	text, err := target.SubmitFile(&j)
 	if err != nil {
 		return "", err
 	}
-	out, err := g.command(ctx, j.Owner, text, "gsubmit", append(append([]string{"--terse", "--key", j.Name}, j.Extra...), "-")...)
+	out, err := g.command(ctx, j.Owner, text, "gsubmit", append(append(append([]string{"--terse", "--key", j.Name}, j.Extra...), more...), "-")...)
 	if err != nil {
 		if grid.CodeOf(err) == grid.NotFound { // a file that it names
 			return "", grid.Errorf(grid.Refused, "%w", err)

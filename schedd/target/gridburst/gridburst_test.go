@@ -51,7 +51,7 @@ func (p *peer) kill() {
 // TestConformance is about a real schedd and its real commands.
 func TestConformance(t *testing.T) {
 	rigtest.Slow(t)
-	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gadm")
+	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gsubmit", "gq", "ghistory", "ghold", "grelease", "grm", "gvacate", "gadm")
 	dir, bin := r.Dir, r.Bin
 	p := &peer{t: t, ctx: ctx, rig: r}
 	p.start()
@@ -65,12 +65,19 @@ func TestConformance(t *testing.T) {
 	}
 	d := desk.Commands{Desks: desk.New(desk.Options{})}
 	t.Cleanup(d.Close)
-	g := gridburst.New(d, gridburst.Options{Schedd: filepath.Join(dir, "g"), Bin: bin, Own: own})
+	o := gridburst.Options{Schedd: filepath.Join(dir, "g"), Bin: bin, Own: own}
+	g := gridburst.New(d, o)
 	if named, err := g.Deployment(ctx); err != nil || len(named) < 8 {
 		t.Errorf("it is %q, %v", named, err)
 	}
+	for name, c := range map[string]target.Target{"shared": g, "spool": gridburst.NewSpool(d, o)} {
+		t.Run(name, func(t *testing.T) { p.conforms(t, c, owner) })
+	}
+}
+
+func (p *peer) conforms(t *testing.T, c target.Target, owner target.Owner) {
 	conform.Run(t, conform.Harness{Start: func(t *testing.T) conform.World {
-		jobs, err := os.MkdirTemp(dir, "case")
+		jobs, err := os.MkdirTemp(p.rig.Dir, "case")
 		if err == nil {
 			err = os.Chown(jobs, int(owner.UID), int(owner.GID))
 		}
@@ -78,10 +85,15 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		return conform.World{
-			Target: g, Owner: owner, Dir: jobs, Once: true,
+			Target: c, Owner: owner, Dir: jobs, Once: true,
 			Wait:    func(j *target.Job) { j.Extra = append(j.Extra, "--append", "requirements = false") },
 			Refused: func(j *target.Job) { j.Extra = append(j.Extra, "--append", "universe = nosuch") },
 			Down:    p.kill, Up: p.start,
+			Evict: func(r target.Ref) {
+				if _, err := p.rig.Run(p.ctx, nil, filepath.Join(p.rig.Bin, "gvacate"), "--schedd", p.schedd.Socket, "--fast", r.ID); err != nil {
+					t.Fatal(err)
+				}
+			},
 		}
 	}})
 }
