@@ -106,8 +106,10 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 		l.setServicePorts,
 		l.setVirtualMachine,
 		l.setPlainCommands,
+		l.setReady,
 		l.setOwnCommands,
 		l.setCustom,
+		l.checkReady,
 		l.setRequirements,
 	} {
 		l.asked = nil
