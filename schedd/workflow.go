@@ -155,6 +155,9 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 		if g.Past != "" {
 			x.Previous = previous(g)
 		}
+		if g.ReadyWithin > 0 && n.State == grid.NodeSubmitted && !x.Ready {
+			x.Awaits = d.awaited(v, n.Cluster)
+		}
 		if edges {
 			x.Category, x.Retries, x.Parents = g.Category, g.Retries, parentsOf(graph, i)
 		}

@@ -79,6 +79,7 @@ type lowering struct {
 	inputKiB    int64
 	hold        bool
 	deferred    bool // it waits for a time
+	unready     bool // its readiness check was said to be wrong
 }
 
 // text is a part of a value that the lowering adds: finished, or escaped with live

@@ -201,6 +201,8 @@ func urlProblem(text string) string {
 
 // setReady sets the check of a job that says when it is ready.
 func (l *lowering) setReady() {
+	before := len(*l.diags)
+	defer func() { l.unready = (*l.diags)[before:].HasErrors() }()
 	for _, r := range ready {
 		l.asked = nil
 		_, v, ok := l.word("ready_" + r.key)
@@ -230,6 +232,9 @@ func (l *lowering) setReady() {
 
 // checkReady looks through the check of the job, however its attributes were set.
 func (l *lowering) checkReady() {
+	if l.unready {
+		return
+	}
 	job := ad.New(len(ready))
 	at := ""
 	for _, r := range ready {
