@@ -1,6 +1,8 @@
 package cmd_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -25,6 +27,12 @@ func reserve(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Defer(func() { unix.Close(fd) })
 		ts.Setenv(name, strconv.Itoa(port))
 	}
+}
+
+// loopback NAME sets a variable to an address of this machine's own, of sixteen million, on
+// which nobody else is.
+func loopback(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)))
 }
 
 // bound is a socket that has a port, 0 for any, with others that ask for the same.

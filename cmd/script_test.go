@@ -87,7 +87,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches, "reserve": reserve,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches, "reserve": reserve, "loopback": loopback,
 		},
 	})
 }

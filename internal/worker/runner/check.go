@@ -3,7 +3,6 @@ package runner
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,7 +72,15 @@ func (s *server) checks(ready chan<- error) {
 		return
 	}
 	for c := range s.toCheck {
-		s.check(c)
+		beside, leave := s.contain.beside(c.a.main)
+		s.check(c, beside)
+		if err := leave(); err != nil {
+			// This thread would keep alive what has to go with the job: it goes with it, too.
+			s.o.Log.WithError(err).WithField("job", c.a.job.Key).Error("a check cannot part from its job, and the runner ends with it")
+			s.mu.Lock()
+			s.going = true
+			s.mu.Unlock()
+		}
 		close(c.left)
 	}
 }
@@ -120,9 +127,7 @@ func (c *check) cutOff() {
 }
 
 // check tries again and again, until the job is ready or the check is over.
-func (s *server) check(c *check) {
-	beside, leave := s.contain.beside(c.a.main)
-	defer leave()
+func (s *server) check(c *check, beside func(*syscall.SysProcAttr)) {
 	for {
 		if ready, answer, made := s.try(c, beside); made && s.answer(c, ready, answer) {
 			return
@@ -332,7 +337,11 @@ func (c *check) fork(attr *syscall.ProcAttr) (pid int, err error) {
 	return 0, fmt.Errorf("%s cannot be run: %w", c.Command[0], err)
 }
 
-// candidates are the files that a command's name may mean.
+// maxPath bounds the directories in which a command is looked for.
+const maxPath = 64
+
+// candidates are the files that a command's name may mean. Whether they are there only the
+// job's user may find out: this process sees more.
 func candidates(name string, env []string) (paths []string) {
 	if strings.Contains(name, "/") {
 		return []string{name}
@@ -343,9 +352,8 @@ func candidates(name string, env []string) (paths []string) {
 			continue
 		}
 		for _, dir := range filepath.SplitList(dirs) {
-			path := filepath.Join(dir, name)
-			if _, err := os.Stat(path); filepath.IsAbs(path) && !errors.Is(err, fs.ErrNotExist) {
-				paths = append(paths, path)
+			if filepath.IsAbs(dir) && len(paths) < maxPath {
+				paths = append(paths, filepath.Join(dir, name))
 			}
 		}
 	}
@@ -370,14 +378,14 @@ func (s *server) reapOther(a *attempt, pid int, used *usage) error {
 		s.mu.Lock()
 	}
 	if t == nil || t.pid != 0 && (t.pid != pid || t.reaped) {
-		_, err := reap(pid, used.add)
-		return gone(err)
+		_, _, err := reapNow(pid, used.add)
+		return err
 	}
 	t.kill() // what it has left, as long as its number is its own
-	status, err := reap(pid, used.addTime)
+	status, dead, err := reapNow(pid, used.addTime)
 	switch {
-	case err != nil:
-		return gone(err)
+	case err != nil || !dead:
+		return err
 	case t.pid == 0:
 		t.early[pid] = status
 	default:
@@ -387,11 +395,21 @@ func (s *server) reapOther(a *attempt, pid int, used *usage) error {
 	return nil
 }
 
-// gone is no error that a process is reaped already: one that could not be executed is, by
-// who forked it.
-func gone(err error) error {
-	if errors.Is(err, syscall.ECHILD) {
-		return nil
+// reapNow reaps a child that was seen dead. One that could not be executed is gone by now, by
+// who forked it, and its number may be another's.
+func reapNow(pid int, used func(*syscall.Rusage)) (status syscall.WaitStatus, dead bool, err error) {
+	var ru syscall.Rusage
+	for {
+		got, err := syscall.Wait4(pid, &status, syscall.WALL|syscall.WNOHANG, &ru)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.ECHILD), err == nil && got != pid:
+			return 0, false, nil
+		case err != nil:
+			return 0, false, err
+		}
+		used(&ru)
+		return status, true, nil
 	}
-	return err
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -107,6 +109,19 @@ func TestACheckIsMadeWhereAndAsWhoTheJobIs(t *testing.T) {
 		check, _ := os.ReadFile(j.file("check.saw"))
 		if string(job) != string(check) || !strings.Contains(string(job), "MINE=yes") || !strings.Contains(string(job), "uid="+strconv.Itoa(int(j.User.UID))) {
 			t.Errorf("the job sees\n%s\nand its check\n%s", job, check)
+		}
+		if w.cfg.Isolation == wire.Namespaces {
+			// What the job has of System V goes with the job.
+			until(t, "the runner has left the job's IPC", func() bool {
+				tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/ipc", c.id.PID))
+				if err != nil || len(tasks) == 0 {
+					t.Fatal(tasks, err)
+				}
+				return !slices.ContainsFunc(tasks, func(task string) bool {
+					of, err := os.Readlink(task)
+					return err == nil && strings.Contains(string(job), of)
+				})
+			})
 		}
 		stops(t, c, j)
 	})

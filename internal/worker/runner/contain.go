@@ -19,7 +19,7 @@ type containment interface {
 	attr(*syscall.SysProcAttr)
 	// beside lets the calling thread start processes beside the job, for its checks: attr
 	// says how they are made, and leave ends that. main is the job's first process.
-	beside(main int) (attr func(*syscall.SysProcAttr), leave func())
+	beside(main int) (attr func(*syscall.SysProcAttr), leave func() error)
 	// kill begins to kill all of the job, the rest follows in end. The first process
 	// has not been reaped.
 	kill(main int)

@@ -39,8 +39,8 @@ func (g *group) attr(a *syscall.SysProcAttr) {
 	}
 }
 
-func (g *group) beside(int) (attr func(*syscall.SysProcAttr), leave func()) {
-	return g.attr, func() {}
+func (g *group) beside(int) (attr func(*syscall.SysProcAttr), leave func() error) {
+	return g.attr, func() error { return nil }
 }
 
 func (g *group) kill(main int) {

@@ -150,26 +150,17 @@ func (n *namespace) attr(a *syscall.SysProcAttr) {
 
 // beside shares the job's shared memory, semaphores and queues of System V too. On a Linux
 // before 5.8 a check has its own.
-func (n *namespace) beside(main int) (attr func(*syscall.SysProcAttr), leave func()) {
-	own, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		return n.attr, func() {}
-	}
-	theirs, err := unix.PidfdOpen(main, 0)
+func (n *namespace) beside(main int) (attr func(*syscall.SysProcAttr), leave func() error) {
+	fd, err := unix.PidfdOpen(main, 0)
 	if err == nil {
-		err = unix.Setns(theirs, unix.CLONE_NEWIPC)
-		unix.Close(theirs)
+		err = unix.Setns(fd, unix.CLONE_NEWIPC)
+		unix.Close(fd)
 	}
 	if err != nil {
-		unix.Close(own)
-		return n.attr, func() {}
+		return n.attr, func() error { return nil }
 	}
-	return func(*syscall.SysProcAttr) {}, func() {
-		if err := unix.Setns(own, unix.CLONE_NEWIPC); err != nil {
-			panic(err) // the thread would keep alive what has to go with the job
-		}
-		unix.Close(own)
-	}
+	// Into an empty one: the way back to the machine's is not open to every worker.
+	return func(*syscall.SysProcAttr) {}, func() error { return unix.Unshare(unix.CLONE_NEWIPC) }
 }
 
 func (n *namespace) kill(int) {
