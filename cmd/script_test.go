@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "5"); err != nil {
 		panic(err)
 	}
-	programs := map[string]func(){}
+	programs := map[string]func(){"listens": listens}
 	for _, c := range manual.Commands {
 		programs[c.Name] = func() { os.Exit(cli.Main(c.Make)) }
 	}
@@ -87,7 +87,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition: %s", c)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches,
+			"start": start, "launch": launch, "finish": finish, "crash": crash, "exits": exits, "patch": patch, "truncate": truncate, "netns": netns, "after": after, "reaches": reaches, "reserve": reserve, "loopback": loopback,
 		},
 	})
 }

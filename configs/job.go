@@ -108,7 +108,7 @@ type setting struct {
 }
 
 // blockKeys are the blocks of a job whose keys are commands with a common prefix.
-var blockKeys = [...]struct{ block, prefix string }{{"request", "request_"}, {"ovirt", "ovirt_"}}
+var blockKeys = [...]struct{ block, prefix string }{{"request", "request_"}, {"ovirt", "ovirt_"}, {"ready", "ready_"}}
 
 // job lowers a job block: a section for each of its queue blocks.
 func (r *reader) job(b *hclsyntax.Block) (submit.Spec, bool) {

@@ -23,7 +23,7 @@ var nodeKeys = []string{
 }
 
 // nodeBlocks are the blocks that it may hold.
-var nodeBlocks = []string{"abort", "retry", "pre", "post", "on_hold"}
+var nodeBlocks = []string{"abort", "retry", "pre", "post", "on_hold", "ready"}
 
 // node completes the nodes of a block.
 func (w *workflow) node(n *nodeBlock) {
@@ -49,6 +49,7 @@ func (w *workflow) node(n *nodeBlock) {
 				w.script(&node, inner, i)
 			case inner.Type == "retry":
 				w.retry(&node, inner, i)
+			case inner.Type == "ready": // when its job is known
 			default:
 				w.abort(&node, inner, i)
 			}
@@ -58,6 +59,7 @@ func (w *workflow) node(n *nodeBlock) {
 		if a := n.Body.Attributes["vars"]; a != nil {
 			w.setVars(&node, a, i)
 		}
+		w.ready(n, &node, i)
 		w.hand(&node)
 		*w.builder.Node(i.at) = node
 		if len(w.diags) > 100 && w.diags.HasErrors() { // they say the same of all of them

@@ -55,6 +55,7 @@ func (h ProcsLeft) happen(s *step) error {
 	if err != nil || !n.active() || n.Cluster != 0 && n.Cluster != h.Cluster || !h.At.After(n.Seen) || h.Procs <= 0 || s.Graph.Nodes[h.Node].Subdag {
 		return err
 	}
+	s.hear(h.Node, h.Last)
 	n.Seen = h.At
 	n.Left -= h.Procs
 	if h.Exit != 0 {
@@ -72,6 +73,7 @@ func (h Counted) happen(s *step) error {
 	if err != nil || n.State != grid.NodeSubmitted || n.Cluster != h.Cluster || !h.At.After(n.Seen) || s.Graph.Nodes[h.Node].Subdag {
 		return err
 	}
+	s.hear(h.Node, h.Last)
 	n.Seen = h.At
 	n.Left = max(h.Left, 0)
 	if n.Bad == 0 {

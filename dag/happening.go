@@ -38,6 +38,8 @@ type ProcsLeft struct {
 	At      Position // of the event
 	Procs   int32
 	Exit    int32
+
+	Last string // as in [Waited]
 }
 
 // Counted says how a node's cluster stands at a position of the ledger, for when its
@@ -50,6 +52,8 @@ type Counted struct {
 	Left    int32
 	Bad     int32
 	Exit    int32
+
+	Last string // as in [Waited], of a job that has left
 }
 
 // ScriptEnded says how a script has ended. It answers a [RunScript].
@@ -67,6 +71,8 @@ type Waited struct {
 	Node    int32
 	Attempt uint32
 	Try     uint32
+
+	Last string // of a service that is not ready: for what it waits, as a sentence; empty: not known
 }
 
 // ProcHeld says that a proc of a node's cluster is held.

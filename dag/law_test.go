@@ -377,7 +377,7 @@ func (w *world) advance() bool {
 		ways = append(ways, func() {
 			a := w.waits[0]
 			w.waits = w.waits[1:]
-			w.tell(Waited{a.Node, a.Attempt, a.Try})
+			w.tell(Waited{a.Node, a.Attempt, a.Try, ""})
 		})
 	}
 	for k := range w.queue {
@@ -515,7 +515,7 @@ func TestABuiltGraphHasNoCycleOrNamesOne(t *testing.T) {
 			todo = todo[1:]
 			for _, a := range actions {
 				if a, ok := a.(Submit); ok {
-					todo = append(todo, Submitted{a.Node, a.Attempt, a.Node + 1, 1}, ProcsLeft{a.Node, a.Node + 1, Position{Index: 1}, 1, 0})
+					todo = append(todo, Submitted{a.Node, a.Attempt, a.Node + 1, 1}, ProcsLeft{a.Node, a.Node + 1, Position{Index: 1}, 1, 0, ""})
 				}
 			}
 		}

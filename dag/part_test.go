@@ -110,8 +110,8 @@ func TestAScriptIsPutOff(t *testing.T) {
 	equal(t, s.ran("b", 0), "")
 	equal(t, s.script("a", 5), "a wait 7s b1.post0") // it counts no more
 	equal(t, s.tell(Resume{}), "a wait 7s b1.post0")
-	equal(t, s.tell(Waited{0, 1, 0}), "") // of another time
-	equal(t, s.tell(Waited{0, 1, 1}), "")
+	equal(t, s.tell(Waited{0, 1, 0, ""}), "") // of another time
+	equal(t, s.tell(Waited{0, 1, 1, ""}), "")
 	equal(t, s.script("b", 0), "a1.post1")
 	equal(t, s.script("a", 0), "done(0)")
 }
@@ -271,7 +271,7 @@ func TestNodesWaitForTheProvisioner(t *testing.T) {
 	s.tell(Supplied{SupplyComplete})
 	equal(t, s.ran("a", 0), "p wait 10m0s")
 	equal(t, s.tell(Resume{}), "p wait 10m0s")
-	equal(t, s.tell(Waited{1, 1, 0}), "-p")
+	equal(t, s.tell(Waited{1, 1, 0, ""}), "-p")
 	equal(t, s.left("p", ExitRemoved), "done(0)")
 
 	// It ends before it has brought anything up.

@@ -61,7 +61,7 @@ func TestNodesWaitForTheRunBefore(t *testing.T) {
 		t.Fatalf("it begins with %v", got)
 	}
 	r.do(t, Submitted{0, 1, 7, 1})
-	r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0})
+	r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0, ""})
 	if r.State(1) != grid.NodeWaiting || r.Status != RunRunning {
 		t.Fatalf("before anything is known of the run before, fit is %s and the run %s", r.State(1), r.Status)
 	}
@@ -94,7 +94,7 @@ func TestANodeBehindOneThatFailedInTheRunBeforeIsFutileUntilSomebodySaysOtherwis
 	if r.do(t, Submitted{0, 1, 7, 1}); r.State(1) != grid.NodeWaiting {
 		t.Errorf("fit is %s", r.State(1))
 	}
-	if got := r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0}); !slices.Equal(got, []Action{Submit{1, 1}}) {
+	if got := r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0, ""}); !slices.Equal(got, []Action{Submit{1, 1}}) {
 		t.Errorf("without the run before it goes on with %v", got)
 	}
 }
@@ -105,7 +105,7 @@ func TestARunThatIsHaltedOrRemovedDoesNotWaitForTheRunBefore(t *testing.T) {
 		r.do(t, Begin{})
 		r.do(t, Submitted{0, 1, 7, 1})
 		r.do(t, h)
-		r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0})
+		r.do(t, ProcsLeft{0, 7, Position{Index: 1}, 1, 0, ""})
 		if !r.Status.Ended() {
 			t.Errorf("after %+v it is %s", h, r.Status)
 		}

@@ -101,6 +101,7 @@ func (h Waited) happen(s *step) error {
 		s.say(h.Node, "it had not given back what it brought up in time")
 		s.remove(h.Node)
 	case s.timed(h.Node, &n) && s.live(h.Node):
+		s.hear(h.Node, h.Last)
 		s.cut(h.Node, ProgressLate)
 	}
 	return nil

@@ -99,7 +99,11 @@ func (s *step) cut(i int32, to Progress) {
 func (s *step) cutBy(i int32, n *node) string {
 	switch within := s.Graph.Nodes[i].within(); {
 	case n.Progress == ProgressLate && s.Graph.Nodes[i].Kind == ServiceNode:
-		return fmt.Sprintf("it did not say within %v that it is ready", within)
+		why := fmt.Sprintf("it did not say within %v that it is ready", within)
+		if i == s.heard.node && s.heard.last != "" {
+			why += " (" + s.heard.last + ")"
+		}
+		return why
 	case n.Progress == ProgressLate:
 		return fmt.Sprintf("it was not done within %v", within)
 	case n.Progress == ProgressLost:
@@ -107,6 +111,9 @@ func (s *step) cutBy(i int32, n *node) string {
 	}
 	return ""
 }
+
+// hear takes in for what a service waits, or did until its end, to explain what becomes of it.
+func (s *step) hear(i int32, last string) { s.heard.node, s.heard.last = i, last }
 
 // serviceEnded goes on behind an attempt of a service. Without one that says when it is
 // ready, the nodes would wait for ever; one that is removed lets go of those before it.

@@ -106,6 +106,29 @@ func TestAServiceThatIsNotReadyInTimeIsTriedAgainAndEndsTheRun(t *testing.T) {
 	equal(t, s.states(), "a:ready f:failed store:failed web:ready front:ready")
 }
 
+// What is known of what a service waits for is told with its end, and of no other node's.
+func TestTheLastAnswerOfACheckIsInTheReason(t *testing.T) {
+	s, _ := begin(t, served(t, nil), Header{})
+	s.submitted("store", 1)
+	_, why := s.why(Waited{Node: 2, Attempt: 1, Last: "its check answered: exit 1"})
+	equal(t, why, "store: it did not say within 30s that it is ready (its check answered: exit 1)")
+	_, why = s.why(ProcsLeft{Node: 2, Cluster: s.run.Record(2).Cluster, At: Position{Index: 99}, Procs: 1, Exit: ExitRemoved, Last: "its check answered: exit 2"})
+	equal(t, why, "store: it did not say within 30s that it is ready (its check answered: exit 2), and the run ends without it")
+
+	// The same when its end was not seen.
+	s, _ = begin(t, served(t, nil), Header{})
+	s.submitted("store", 1)
+	s.tell(Waited{Node: 2, Attempt: 1})
+	_, why = s.why(Counted{Node: 2, Cluster: s.run.Record(2).Cluster, At: Position{Index: 99}, Bad: 1, Exit: ExitRemoved, Last: "its check answered: exit 3"})
+	equal(t, why, "store: it did not say within 30s that it is ready (its check answered: exit 3), and the run ends without it")
+
+	s, _ = begin(t, served(t, nil), Header{})
+	s.up()
+	s.submitted("a", 1)
+	_, why = s.why(ProcsLeft{Node: 0, Cluster: s.run.Record(0).Cluster, At: Position{Index: 99}, Procs: 1, Exit: 3, Last: "its check answered: exit 1"})
+	equal(t, why, "a: its job exited with code 3")
+}
+
 // why gives what a happening leads to, and what is said of nodes.
 func (s *story) why(h Happening) (actions, why string) {
 	s.tb.Helper()

@@ -37,6 +37,10 @@ type step struct {
 	asks    int32   // jobs asked for
 	why     map[int32]string
 	actions []Action
+	heard   struct { // by the happening
+		node int32
+		last string
+	}
 }
 
 func (s *step) get(i int32) node {

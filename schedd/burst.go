@@ -287,7 +287,7 @@ func (b *bursts) money(pl *planned) error {
 
 // offer is the attributes of a machine that does not exist yet.
 func (b *Burst) offer() map[string]string {
-	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true"}
+	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true", "HasReadyCheck": "true"}
 	maps.Copy(attrs, b.Attrs)
 	size := b.size()
 	attrs["Cpus"] = strconv.FormatInt(size.Cpus, 10)

@@ -27,7 +27,7 @@ func (d *Daemon) count(v *ledger.View, node int32, n *dag.Record) (dag.Counted, 
 			}
 			if exit := returnOf(&p.Job); exit != 0 {
 				h.Bad += int32(p.Run.Len())
-				h.Exit = exit
+				h.Exit, h.Last = exit, lastOf(p.Attrs)
 			}
 		}
 		return nil
@@ -138,7 +138,7 @@ func (d *Daemon) leftOf(e *ledger.Event) (h dag.ProcsLeft, err error) {
 		if err == nil && !ok {
 			err = grid.Errorf(grid.Internal, "job %s has left the queue and is not in the history", e.Jobs)
 		}
-		h.Exit = returnOf(&p.Job)
+		h.Exit, h.Last = returnOf(&p.Job), lastOf(p.Attrs)
 		return err
 	})
 	return h, err

@@ -4,19 +4,20 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"gridburst/dag"
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 	"gridburst/schedd/ledger"
+	"gridburst/schedd/submit"
 )
 
 // What jobs of workflows say of themselves, in their ads.
 const (
 	attrSupply  = "ProvisionerState"
-	attrReady   = "ServiceReady"
-	attrAddress = "ServiceAddress"
+	attrReady   = wire.ServiceReady
+	attrAddress = wire.ServiceAddress
 )
 
 // said is what a job has said of itself: the source of an attribute's expression, empty
@@ -81,9 +82,6 @@ func (g *dags) takeSaid(ctx context.Context, run uint32, node int32) error {
 	return nil
 }
 
-// maxAddress bounds what a service calls its address.
-const maxAddress = 255
-
 // addressed is the macros of a node's attempt with the addresses of services put in. As long
 // as one of these is not ready the node cannot be submitted, which is grid.Unavailable; for
 // a FINAL node it has no address then, since it may never have one.
@@ -114,9 +112,7 @@ func (d *Daemon) addressed(run *ledger.Dag, n nodeSubmission) ([]dag.Var, error)
 		switch {
 		case expr == "":
 			return "", grid.Errorf(grid.Invalid, "the service %s has said no address: its job does so by %s = \"host:port\", before it says that it is ready", name, attrAddress)
-		case !ok || address == "" || len(address) > maxAddress || strings.ContainsFunc(address, func(c rune) bool {
-			return !unicode.IsGraphic(c) || unicode.IsSpace(c) || strings.ContainsRune("\"'$", c)
-		}):
+		case !ok || !submit.AddressFit(address):
 			return "", grid.Errorf(grid.Invalid, "the service %s says its address is %s: it is a text without blanks, quotes and $", name, grid.Printable(expr))
 		}
 		return address, nil

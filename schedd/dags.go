@@ -449,7 +449,7 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 		if a.Submitted {
 			a.For -= g.since(r, a.Node)
 		}
-		g.wait(ctx, r.id, a)
+		g.wait(ctx, r, a)
 	case dag.Save:
 		g.save(ctx, r, a)
 	case dag.LookBack:
@@ -459,10 +459,14 @@ func (g *dags) do(ctx context.Context, r *dagRun, a dag.Action) error {
 }
 
 // wait tells a run when its time is over.
-func (g *dags) wait(ctx context.Context, run uint32, a dag.Wait) {
+func (g *dags) wait(ctx context.Context, r *dagRun, a dag.Wait) {
+	run, last := r.id, func() string { return "" }
+	if cluster := r.run.Record(a.Node).Cluster; a.Submitted && r.run.Graph.Nodes[a.Node].ReadyWithin > 0 {
+		last = func() string { return g.d.awaited(g.d.ledger.View(), cluster) }
+	}
 	g.wg.Go(func() {
 		if pause.For(ctx, a.For) == nil {
-			g.tell(ctx, told{run: run, h: dag.Waited{Node: a.Node, Attempt: a.Attempt, Try: a.Try}})
+			g.tell(ctx, told{run: run, h: dag.Waited{Node: a.Node, Attempt: a.Attempt, Try: a.Try, Last: last()}})
 		}
 	})
 }

@@ -44,6 +44,11 @@ func (d *Daemon) startOf(worker uint32, id grid.JobID, epoch uint32) (*wire.Star
 	} else if x.Transfer {
 		x.Checkpoint = checkpointOf(job)
 	}
+	if node == nil {
+		if x.Ready, err = checkOf(job); err != nil {
+			return nil, err
+		}
+	}
 	if run, ok := d.watches(v, id.Cluster); ok && id.Proc == 0 {
 		x.Run = run
 	}

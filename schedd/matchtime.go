@@ -9,7 +9,7 @@ import (
 
 // matchTime are the attributes in which $$(...) is replaced when a job has been given its
 // slot.
-var matchTime = [...]string{"Cmd", "Args", "Arguments", "Env", "Environment", "In", "Out", "Err"}
+var matchTime = [...]string{"Cmd", "Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "ReadyCommand", "ReadyHttp", "ReadyAddress"}
 
 // fillIn replaces $$(Name), $$(Name:otherwise) and $$([expression]) by what the slot, and
 // for an expression also the job, says. What nobody says is an error: the job would not

@@ -103,7 +103,7 @@ func (d *Daemon) query(who serve.Identity, q api.JobsQuery) (*query, error) {
 // private are attributes that only the owner and administrators may see.
 var private = []string{
 	"Args", "Arguments", "Env", "Environment", "In", "Out", "Err", "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "Iwd",
-	"OvirtPasswordFile", "OvirtUserDataFile", "DeltacloudPasswordFile",
+	"OvirtPasswordFile", "OvirtUserDataFile", "DeltacloudPasswordFile", "ReadyCommand", "ReadyHttp", "ReadyAnswer",
 }
 
 // wants reports whether the constraint is true of a job, as who asks may see it.

@@ -136,7 +136,7 @@ func (c *chooser) plan(ctx context.Context, queues []router.Queue) error {
 		if err != nil {
 			continue // that is told of where it is planned
 		}
-		if checkpointOf(job) != nil { // nobody would take its checkpoints there
+		if checkpointOf(job) != nil || checked(job) { // nobody would take its checkpoints there, or find it ready
 			c.barred[id] = j.Version
 			continue
 		}

@@ -70,6 +70,8 @@ func (d *Daemon) Why(ctx context.Context, who serve.Identity, job string) (out a
 		}
 		if choice, ok := d.chooser.choice(v, a); ok && checkpointOf(a) != nil {
 			w.also = append(w.also, "No route: nobody would keep its checkpoints there.")
+		} else if ok && checked(a) {
+			w.also = append(w.also, "No route: nobody would find out there whether it is ready.")
 		} else if ok && c.Universe == grid.Parallel {
 			w.also = append(w.also, "No route: a job of several nodes begins in this pool, or nowhere.")
 		} else if ok {

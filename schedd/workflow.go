@@ -143,6 +143,8 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 	out.Limit, out.Attrs = api.DagLimits(run.Limits()), graph.Attrs
 	out.Provision = provisionOf(&rec, graph)
 	previous := d.previousOf(v, &rec, run)
+	owner, _ := v.Owner(rec.Owner)
+	mine := who.Admin || owner.UID == who.UID // what checks write is as private as a job's output
 	for i := range int32(graph.Len()) {
 		n, g := run.Record(i), &graph.Nodes[i]
 		x := api.DagNode{Name: g.Name, State: n.State.String(), Attempt: n.Attempt, Cluster: n.Cluster, Exit: n.Exit, Kind: g.KindWord(), Ready: run.Serves(i), Skipped: run.Skipped(i)}
@@ -154,6 +156,9 @@ func (d *Daemon) Dag(_ context.Context, who serve.Identity, id uint32, edges boo
 		}
 		if g.Past != "" {
 			x.Previous = previous(g)
+		}
+		if mine && g.ReadyWithin > 0 && n.State == grid.NodeSubmitted && !x.Ready {
+			x.Awaits = d.awaited(v, n.Cluster)
 		}
 		if edges {
 			x.Category, x.Retries, x.Parents = g.Category, g.Retries, parentsOf(graph, i)

@@ -5,22 +5,42 @@
 #   web    webdis    speaks HTTP for the store: it needs its address
 #   front  haproxy   stands before the web: the one address that the jobs know
 #
-# They begin in this order, each when the one before is ready, and are stopped in the reverse
-# order when the last job has ended.
+# They begin in this order, each when its worker has found the one before ready, and are
+# stopped in the reverse order when the last job has ended.
+#
+# All of them are on one machine here. On several, host in a ready block is the machine that
+# the service was given: address = "${host}:7379".
+
+variable "host" { default = "127.0.0.1" }
+variable "store_port" { default = 7379 }
+variable "web_port" { default = 7380 }
+variable "front_port" { default = 7381 }
 
 workflow "services" {
   service "store" {
     ready_within = "2m"
+    ready {
+      command = ["sh", "-c", "redis-cli -h ${var.host} -p ${var.store_port} ping | grep PONG"]
+      address = "${var.host}:${var.store_port}"
+    }
     retry { times = 3 }
   }
   service "web" {
     ready_within = "2m"
-    vars         = { store = service.store.address }
+    ready {
+      http    = "http://${var.host}:${var.web_port}/PING"
+      address = "${var.host}:${var.web_port}"
+    }
+    vars = { store = service.store.address }
     retry { times = 3 }
   }
   service "front" {
     ready_within = "2m"
-    vars         = { web = service.web.address }
+    ready {
+      http    = "http://${var.host}:${var.front_port}/PING"
+      address = "${var.host}:${var.front_port}"
+    }
+    vars = { web = service.web.address }
     retry { times = 3 }
   }
   node "count" {
@@ -39,8 +59,9 @@ variable "web" { default = "" }
 variable "front" { default = "" }
 
 job "store" {
-  executable            = "serve"
-  arguments             = ["exec redis-server --bind $HOST --port $PORT --save '' --appendonly no", "redis-cli -h $HOST -p $PORT ping | grep PONG"]
+  executable            = "/bin/sh"
+  arguments             = ["-c", "exec redis-server --bind ${var.host} --port ${var.store_port} --save '' --appendonly no"]
+  transfer_executable   = false
   environment           = { PATH = var.path }
   should_transfer_files = "yes"
   output                = "store.out"
@@ -51,8 +72,9 @@ job "store" {
 }
 
 job "web" {
-  executable            = "serve"
-  arguments             = ["sed -e s/@HOST@/$HOST/ -e s/@PORT@/$PORT/ -e s/@STORE@/$${STORE%:*}/ -e s/@STORE_PORT@/$${STORE#*:}/ web.json >here.json && exec webdis here.json", "curl -fsS http://$HOST:$PORT/PING | grep PONG"]
+  executable            = "/bin/sh"
+  arguments             = ["-c", "sed -e s/@HOST@/${var.host}/ -e s/@PORT@/${var.web_port}/ -e s/@STORE@/$${STORE%:*}/ -e s/@STORE_PORT@/$${STORE#*:}/ web.json >here.json && exec webdis here.json"]
+  transfer_executable   = false
   environment           = { PATH = var.path, STORE = var.store }
   transfer_input_files  = ["web.json"]
   should_transfer_files = "yes"
@@ -64,9 +86,10 @@ job "web" {
 }
 
 job "front" {
-  executable            = "serve"
-  arguments             = ["exec haproxy -db -f front.cfg", "curl -fsS http://$HOST:$PORT/PING | grep PONG"]
-  environment           = { PATH = var.path, WEB = var.web }
+  executable            = "/bin/sh"
+  arguments             = ["-c", "exec haproxy -db -f front.cfg"]
+  transfer_executable   = false
+  environment           = { PATH = var.path, HOST = var.host, PORT = var.front_port, WEB = var.web }
   transfer_input_files  = ["front.cfg"]
   should_transfer_files = "yes"
   output                = "front.out"

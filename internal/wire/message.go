@@ -204,6 +204,7 @@ type Execution struct {
 
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"` // with Transfer: of a job that checkpoints itself
 	Run        uint32      `json:"run,omitempty"`        // a workflow's run whose token the job is to have; 0: none
+	Ready      *Check      `json:"ready,omitempty"`      // how it is found out that the job is ready; nil: it says so itself. For workers that offer HasReadyCheck
 
 	Nodes int32 `json:"nodes,omitempty"` // of a job of several nodes: how many, of which this is one; 0: of any other
 }
@@ -215,6 +216,25 @@ type Checkpoint struct {
 	Files  []string `json:"files,omitempty"`  // paths within the sandbox; none: what outputs would be
 	Kept   bool     `json:"kept,omitempty"`   // the schedd has one, with which the attempt begins
 }
+
+// Check is how a worker finds out that a job is ready. It is one of Command, TCP and HTTP,
+// and is tried beside the job, as the job, until it succeeds.
+type Check struct {
+	Command   []string `json:"command,omitempty"` // exits with 0
+	TCP       int      `json:"tcp,omitempty"`     // a port of this machine that accepts
+	HTTP      string   `json:"http,omitempty"`    // a URL that is answered with 2xx
+	EveryMS   int64    `json:"every_ms"`          // between the end of a try and the next
+	TimeoutMS int64    `json:"timeout_ms"`        // of one try, which is killed then
+	Address   string   `json:"address,omitempty"` // where the job is found once it is ready; empty: the job says that itself, or nobody does
+}
+
+// What a job that is checked is said to say of itself, in its ad. It may say the first two by
+// itself.
+const (
+	ServiceReady   = "ServiceReady"   // true
+	ServiceAddress = "ServiceAddress" // a text
+	ReadyAnswer    = "ReadyAnswer"    // of the last try: why it is not ready; empty: it is
+)
 
 // Kept is the schedd's answer to outputs or a checkpoint that it has.
 type Kept struct {

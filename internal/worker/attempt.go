@@ -36,12 +36,15 @@ type attempt struct {
 	saving  bool                    // its checkpoint is on its way: an end that can wait does
 	killed  *wire.Kill              // ordered
 	stopped bool                    // its processes are to stand still
+	checked runner.Checked          // what its readiness check has come to
 	forgets bool
+
+	news chan struct{} // has room for one: checked is another
 }
 
 func (a *Agent) newAttempt(e *entry) *attempt {
 	return &attempt{
-		a: a, entry: e, forgotten: make(chan struct{}), over: make(chan struct{}),
+		a: a, entry: e, forgotten: make(chan struct{}), over: make(chan struct{}), news: make(chan struct{}, 1),
 		box:  sandbox.Sandbox{Dir: filepath.Join(a.c.State, sandboxDir, e.Key.String()), User: e.User},
 		last: wire.Report{Job: e.Key.Job, Epoch: e.Key.Epoch, Kind: wire.Accepted},
 	}
@@ -241,7 +244,7 @@ func (t *attempt) give(r *runner.Client) error {
 	if t.killed != nil {
 		return errKilled
 	}
-	t.runner, t.lease = r, lease
+	t.runner, t.lease, t.checked = r, lease, runner.Checked{}
 	err := r.Run(runner.Job{Key: t.entry.Key, Box: t.box.Dir, User: t.entry.User, Exec: t.entry.Exec, Lease: t.lease, Schedd: t.a.apiAddress()})
 	if err == nil && t.stopped {
 		err = r.Suspend(runner.Suspend{Key: t.entry.Key, On: true})
@@ -263,6 +266,9 @@ func (t *attempt) resume(r *runner.Client) {
 		t.last.Kind = wire.Started
 	}
 	t.stopped = r.Ready().Suspended
+	if c := r.Ready().Checked; c != nil {
+		t.checked = *c
+	}
 }
 
 // extend gives the attempt's runner the lease of now.
@@ -303,6 +309,8 @@ func (t *attempt) await(ctx context.Context, r *runner.Client) (result wire.Repo
 			case n.Started != nil && *n.Started == k && t.again().Kind == wire.Started: // after a checkpoint
 			case n.Started != nil && *n.Started == k:
 				t.tell(wire.Report{Job: k.Job, Epoch: k.Epoch, Kind: wire.Started})
+			case n.Checked != nil && n.Checked.Key == k:
+				t.heard(*n.Checked)
 			case n.Ended != nil && n.Ended.Job == k.Job && n.Ended.Epoch == k.Epoch:
 				t.let()
 				t.a.runners.put(r)

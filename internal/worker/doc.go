@@ -6,7 +6,7 @@
 // (watch.go). Each attempt has one of its own (attempt.go), which takes it from Start to
 // Forget with the help of a runner (runners.go, package runner) and, where files travel,
 // of the schedd's contract for them (transfer.go); checkpoint.go is what it does when the
-// job exits to be begun again. recall.go is how attempts begin, by an
+// job exits to be begun again, say.go how it passes on what the job, or its check, says. recall.go is how attempts begin, by an
 // order or from what an earlier agent left. Identity over TLS is join.go's, whose rights
 // a job has owner.go's, what the machine offers machine.go's.
 //

@@ -37,7 +37,7 @@ func Machine(state string) (map[string]string, error) {
 		"Cpus": strconv.Itoa(cpus()), "Memory": strconv.FormatInt(memory, 10),
 		"Disk": strconv.FormatUint(fs.Bavail*uint64(fs.Bsize)/1024, 10),
 		"Arch": ad.Quote(jobfile.Arch()), "OpSys": ad.Quote("LINUX"),
-		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host), "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true",
+		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host), "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true", "HasReadyCheck": "true",
 		"HasPerFileEncryption": "true", // what travels, travels encrypted
 		"CondorVersion":        ad.Quote("$CondorVersion: " + submit.Compatible + " $"),
 	}

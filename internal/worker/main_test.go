@@ -25,12 +25,14 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "runner":
 			os.Exit(code(asRunner()))
+		case "earlier":
+			os.Exit(code(asEarlier()))
 		case "agent":
 			os.Exit(code(asAgent(os.Args[2])))
 		}
 	}
 	status := m.Run()
-	for _, as := range []string{"runner", "agent"} {
+	for _, as := range []string{"runner", "earlier", "agent"} {
 		for pid, cmdline := range processesOf(os.Args[0] + "\x00" + as) {
 			fmt.Fprintf(os.Stderr, "left behind by the tests: %d %s\n", pid, cmdline)
 			status = 1

@@ -221,7 +221,8 @@ func (r *runners) alive(c *runner.Client) bool {
 func (r *runners) put(c *runner.Client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over && c.Isolation() == r.cfg.Isolation {
+	if !r.over && c.Isolation() == r.cfg.Isolation && c.Ready().Checks { // else it is of an earlier release
+
 		r.idle = append(r.idle, c)
 		return
 	}

@@ -94,6 +94,7 @@ type DagNode struct {
 	Run     uint32 `json:"run,omitempty" doc:"Of a sub-DAG: its run"`
 	Skipped bool   `json:"skipped,omitempty" doc:"It counts as done and has not run: by its condition, or because somebody said so"`
 	Ready   bool   `json:"ready,omitempty" doc:"Of a service: nobody waits for it"`
+	Awaits  string `json:"awaits,omitempty" doc:"Of a service that has been submitted and is not ready: for what it waits, such as the last answer of its check. For its owner alone"`
 
 	Previous *DagPrevious `json:"previous,omitempty" doc:"Of kind previous: the node of the run before that it stands for"`
 

@@ -79,6 +79,7 @@ type lowering struct {
 	inputKiB    int64
 	hold        bool
 	deferred    bool // it waits for a time
+	unready     bool // its readiness check was said to be wrong
 }
 
 // text is a part of a value that the lowering adds: finished, or escaped with live
@@ -106,8 +107,10 @@ func LowerSection(job *Job, site *Site, files Files, diags *grid.Diagnostics) Se
 		l.setServicePorts,
 		l.setVirtualMachine,
 		l.setPlainCommands,
+		l.setReady,
 		l.setOwnCommands,
 		l.setCustom,
+		l.checkReady,
 		l.setRequirements,
 	} {
 		l.asked = nil

@@ -139,6 +139,12 @@ func (l *lowering) clauses() []clause {
 	if l.has("SuccessCheckpointExitCode") {
 		add("hasselfcheckpointtransfers", "TARGET.HasSelfCheckpointTransfers")
 	}
+	for _, r := range ready {
+		if l.has(r.attr) {
+			add("hasreadycheck", "TARGET.HasReadyCheck") // others would never find it ready
+			break
+		}
+	}
 	return cs
 }
 

@@ -67,7 +67,11 @@ func (w *asked) of(i int32) []string {
 		case n.Cluster == 0:
 			return []string{who + " is being submitted."}
 		}
-		return []string{fmt.Sprintf("%s is in the queue: gq %d shows its jobs, gq --why %d.0 what the first waits for.", who, n.Cluster, n.Cluster)}
+		out := []string{fmt.Sprintf("%s is in the queue: gq %d shows its jobs, gq --why %d.0 what the first waits for.", who, n.Cluster, n.Cluster)}
+		if n.Awaits != "" {
+			out = append(out, "It is not ready: "+grid.Printable(n.Awaits)+".")
+		}
+		return out
 	case "done":
 		if n.Skipped {
 			return []string{who + " was skipped: its condition did not hold, or somebody said that it counts as done."}
@@ -111,7 +115,7 @@ func (w *asked) waiting(i int32, who string) []string {
 		case n.Previous != nil && n.State == "waiting":
 			out = append(out, "  "+previousWords(n.Previous))
 		case n.Kind == "service" && !n.Ready:
-			out = append(out, fmt.Sprintf("  %s, which is %s and not ready", grid.Printable(n.Name), n.State))
+			out = append(out, fmt.Sprintf("  %s, which is %s and not ready%s", grid.Printable(n.Name), n.State, awaits(n)))
 		case n.Kind != "service" && n.State != "done" && !w.weaklyOver(i, p):
 			out = append(out, fmt.Sprintf("  %s, which is %s", grid.Printable(n.Name), n.State))
 		}
@@ -128,6 +132,14 @@ func (w *asked) waiting(i int32, who string) []string {
 		out = append(out, "What moves on the way to it: "+strings.Join(front, ", ")+".")
 	}
 	return out
+}
+
+// awaits says for what a service waits, behind its name.
+func awaits(n *api.DagNode) string {
+	if n.Awaits == "" {
+		return ""
+	}
+	return " (" + grid.Printable(n.Awaits) + ")"
 }
 
 func (w *asked) parents(i int32) (out []int32) {
@@ -205,7 +217,7 @@ func (w *asked) limit(n *api.DagNode) string {
 		switch o := &w.run.Detail[k]; {
 		case o.Kind == "service":
 			if !o.Ready {
-				away = append(away, grid.Printable(o.Name))
+				away = append(away, grid.Printable(o.Name)+awaits(o))
 			}
 		case o.State == "submitted":
 			if busy++; o.Category == n.Category {

@@ -149,6 +149,11 @@ func (o *workflowOptions) status(ctx context.Context, d *Deps, args []string) er
 	for _, p := range detail.Provision {
 		fmt.Fprintf(d.Out, "It wants %d machines of %s, and may have %d; gdag scale %d %s N changes that.\n", p.Count, grid.Printable(p.Pool), p.Max, id, p.Pool)
 	}
+	for i := range detail.Detail {
+		if n := &detail.Detail[i]; n.Awaits != "" {
+			fmt.Fprintf(d.Out, "%s is not ready: %s.\n", grid.Printable(n.Name), grid.Printable(n.Awaits))
+		}
+	}
 	waits := 0
 	for i := range detail.Detail {
 		if n := &detail.Detail[i]; n.Previous != nil && n.State == "waiting" {

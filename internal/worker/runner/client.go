@@ -215,6 +215,9 @@ func (c *Client) catchUp() {
 	switch {
 	case r.Busy != nil && r.Running:
 		c.news <- News{Started: r.Busy}
+		if r.Checked != nil {
+			c.news <- News{Checked: r.Checked}
+		}
 	case r.Busy != nil:
 	case r.Last != nil:
 		c.news <- News{Ended: r.Last}

@@ -6,8 +6,9 @@ import (
 	"gridburst/internal/wire"
 )
 
-// containment is how a runner keeps a job together. All but kill is called by the
-// launching thread, or before it runs.
+// containment is how a runner keeps a job together. kill and stop are called by any
+// thread, beside by that of the checks, and the others by the launching thread, or before it
+// runs.
 type containment interface {
 	// setup is called once, and fills what a [Ready] says of containment.
 	setup(*Ready) error
@@ -16,6 +17,9 @@ type containment interface {
 	prepare(j Job, cwd string) (tmp string, err error)
 	// attr says how the job's first process is made.
 	attr(*syscall.SysProcAttr)
+	// beside lets the calling thread start processes beside the job, for its checks: attr
+	// says how they are made, and leave ends that. main is the job's first process.
+	beside(main int) (attr func(*syscall.SysProcAttr), leave func() error)
 	// kill begins to kill all of the job, the rest follows in end. The first process
 	// has not been reaped.
 	kill(main int)

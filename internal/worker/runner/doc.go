@@ -46,10 +46,18 @@
 // environment escapes the second way; that is why this mode is named as the weaker
 // one.
 //
+// # Checks
+//
+// A job may have a readiness check ([wire.Check]), which is tried beside it until it succeeds or
+// the job ends. What it has come to ([Checked]) is news for the agent, and is told to each that
+// comes later. A try is the command of the check, or for a port or a URL this program again
+// (probe.go), made as the job's first process is, in a session of its own. There is one at a time;
+// with its end its process group ends. It is cut off when the job is suspended or is to end.
+//
 // # Whose rights
 //
 // The runner keeps the worker's uid, because it must kill and mount; only the job
-// has its owner's. One locked thread prepares and starts all jobs. It has
+// has its owner's. One locked thread prepares and starts all jobs, another all tries of checks. Each has
 // no_new_privs, an empty ambient and bounding set and a umask of its own, all of
 // which a child inherits; fork and exec then set exactly the owner's groups, gid and uid. So no
 // job has a capability or can gain one, the uid that a job runs as notwithstanding.

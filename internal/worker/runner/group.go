@@ -39,6 +39,10 @@ func (g *group) attr(a *syscall.SysProcAttr) {
 	}
 }
 
+func (g *group) beside(int) (attr func(*syscall.SysProcAttr), leave func() error) {
+	return g.attr, func() error { return nil }
+}
+
 func (g *group) kill(main int) {
 	_ = syscall.Kill(-main, syscall.SIGKILL) // the error is that there is nobody
 }

@@ -112,11 +112,16 @@ func (s *server) attempt(a *attempt, own sandbox.User) (wire.Report, error) {
 		s.suspend(a, true)
 	}
 	s.tell(News{Started: &a.job.Key})
+	s.beginCheck(a, box, cwd, tmp)
 	s.mu.Unlock()
 
 	var used usage
 	status := s.await(a, &used)
 	err = s.contain.end(used.add)
+	if a.check != nil && err == nil {
+		<-a.check.left
+		err = s.contain.end(used.add) // a try that was just being forked
+	}
 	r.Usage = used.report(Clock() - began)
 	r.Kind, r.Code = wire.Exited, int32(status.ExitStatus())
 	if r.Signal = status.Signaled(); r.Signal {
@@ -301,16 +306,20 @@ func (s *server) await(a *attempt, used *usage) syscall.WaitStatus {
 			if a.grace != nil {
 				a.grace.Stop()
 			}
+			s.endCheck(a)
 			s.mu.Unlock()
+		} else if err := s.reapOther(a, pid, used); err != nil {
+			s.o.Log.WithError(err).Error("reaping a process of the job")
+			return 0
+		} else {
+			continue
 		}
 		status, err := reap(pid, used.add)
 		if err != nil {
 			s.o.Log.WithError(err).Error("reaping a process of the job")
 			return 0
 		}
-		if pid == a.main {
-			return status
-		}
+		return status
 	}
 }
 
@@ -351,9 +360,14 @@ type usage struct {
 	maxRSS    int64 // KiB, of the largest
 }
 
-func (u *usage) add(r *syscall.Rusage) {
+// addTime adds what is not the job's own memory.
+func (u *usage) addTime(r *syscall.Rusage) {
 	u.user += time.Duration(r.Utime.Nano())
 	u.sys += time.Duration(r.Stime.Nano())
+}
+
+func (u *usage) add(r *syscall.Rusage) {
+	u.addTime(r)
 	u.maxRSS = max(u.maxRSS, r.Maxrss)
 }
 

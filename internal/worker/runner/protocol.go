@@ -89,6 +89,15 @@ type News struct {
 	Ready   *Ready       `json:"ready,omitempty"`   // first on each connection
 	Started *Key         `json:"started,omitempty"` // its process runs
 	Ended   *wire.Report `json:"ended,omitempty"`   // nothing of it runs any more; the result is in its file
+	Checked *Checked     `json:"checked,omitempty"` // its readiness check has another answer
+}
+
+// Checked is what the readiness check of a job has come to. Once the job is ready it is not
+// checked any more.
+type Checked struct {
+	Key
+	Ready  bool   `json:"ready,omitempty"`
+	Answer string `json:"answer,omitempty"` // of the last try: why the job is not ready, at most MaxAnswer bytes of printable text
 }
 
 // Ready is what a runner is and does.
@@ -101,6 +110,9 @@ type Ready struct {
 	Last    *wire.Report `json:"last,omitempty"`    // the newest result, until the next job
 
 	Suspended bool `json:"suspended,omitempty"` // its job stands still
+
+	Checks  bool     `json:"checks,omitempty"`  // it makes readiness checks, which runners of earlier releases pass over
+	Checked *Checked `json:"checked,omitempty"` // what the check of the job in work has come to
 }
 
 // maxBlock bounds one order or news: an execution fits, which came in a frame.

@@ -31,6 +31,9 @@ type Options struct {
 	Isolation wire.Isolation // how jobs are contained; the process was started accordingly
 	Fail      func(string)   // called at named points, for tests that die there; nil: nothing
 	Log       logrus.FieldLogger
+
+	// Try: this is no runner but one try of a check that a runner makes.
+	Try string
 }
 
 // points are the names that Options.Fail is called with, in the order of a job's
@@ -51,6 +54,7 @@ type server struct {
 	contain containment
 	alarm   *Alarm
 	jobs    chan *attempt // to the launching thread, which takes one at a time
+	toCheck chan *check   // to the thread of the checks, likewise
 	quit    chan error    // what ends the runner
 	ready   Ready         // what does not change of it
 	lines   sync.WaitGroup
@@ -75,6 +79,8 @@ type attempt struct {
 	grace  *time.Timer
 
 	stopped bool // its processes are to stand still
+
+	check *check // nil: it has none, or has not begun
 }
 
 // cause is why a job was ended from outside.
@@ -89,10 +95,14 @@ const (
 
 // Serve is a runner's life, from the start of its process to its end.
 func Serve(ctx context.Context, o Options) error {
+	if o.Try != "" {
+		return probe(ctx, o.Try, os.Stdout)
+	}
 	if o.Fail == nil {
 		o.Fail = func(string) {}
 	}
-	s := &server{o: o, jobs: make(chan *attempt, 1), quit: make(chan error, 1)}
+	s := &server{o: o, jobs: make(chan *attempt, 1), toCheck: make(chan *check, 1), quit: make(chan error, 1)}
+	s.ready.Checks = true
 	// Whatever the kernel or a job of the same user sends: a runner ends by what it
 	// is told on its socket, and by SIGTERM when the machine goes down.
 	terminate := make(chan os.Signal, 1)
@@ -114,6 +124,10 @@ func Serve(ctx context.Context, o Options) error {
 	if problem == nil {
 		running.Go(func() { s.keepLease() })
 		go s.launch(ready) // a locked thread, and it may wait for a process that cannot be killed: not waited for
+		problem = <-ready
+	}
+	if problem == nil {
+		go s.checks(ready) // likewise
 		problem = <-ready
 	}
 	o.Fail(FailReady)
@@ -210,6 +224,10 @@ func (s *server) accept(listener net.Listener, problem error) {
 		r.Last = s.last
 		if s.job != nil {
 			r.Busy, r.Running, r.Suspended = &s.job.job.Key, s.job.main != 0, s.job.stopped
+			if s.job.check != nil {
+				said := s.job.check.said
+				r.Checked = &said
+			}
 		}
 		l.out <- News{Ready: &r}
 		s.mu.Unlock()
@@ -321,6 +339,7 @@ func (s *server) kill(a *attempt, why cause, fast bool, reason string) {
 		a.cause, a.reason = why, reason
 	}
 	a.fast = a.fast || fast
+	s.endCheck(a)
 	if a.main == 0 || a.ending {
 		return
 	}
@@ -362,7 +381,9 @@ func (s *server) suspend(a *attempt, on bool) {
 	if on && a.cause != byItself {
 		return
 	}
-	a.stopped = on
+	if a.stopped = on; on {
+		a.check.cutOff() // its time would run on
+	}
 	if a.main == 0 || a.ending {
 		return
 	}

@@ -207,14 +207,15 @@ func Runners(state string) ([]string, error) {
 	return ids, nil
 }
 
-// ParseArgs reads what [Spawn] appended to Config.Command.
+// ParseArgs reads what [Spawn], or a runner for a try, appended to Config.Command.
 func ParseArgs(args []string) (Options, error) {
 	var o Options
 	f := flag.NewFlagSet("runner", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.Dir, "dir", "", "")
 	f.StringVar((*string)(&o.Isolation), "isolation", "", "")
-	if err := f.Parse(args); err != nil || o.Dir == "" || o.Isolation == "" || f.NArg() > 0 {
+	f.StringVar(&o.Try, "try", "", "")
+	if err := f.Parse(args); err != nil || o.Try == "" && (o.Dir == "" || o.Isolation == "") || f.NArg() > 0 {
 		return Options{}, grid.Errorf(grid.Invalid, "a runner is started by its agent, not by hand")
 	}
 	return o, nil
