@@ -360,3 +360,39 @@ func TestAMachineGoesWithTheTailOfItsWorkflow(t *testing.T) {
 		}
 	}
 }
+
+// What is on its way may be there before what others wait for: it is given up when nobody waits
+// who could use it.
+func TestAMachineOnItsWayStaysWhileJobsWait(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		with   func(*Input)
+		cancel int
+	}{
+		{"nobody waits", func(*Input) {}, 1},
+		{"jobs are bound to another that is on its way", func(in *Input) {
+			s := Starting{Claim: 2, Free: in.Shapes[0].Offer, Told: true}
+			s.Free.Cpus--
+			in.Starting = append(in.Starting, s)
+		}, 0},
+		{"jobs wait for what is busy, and will soon be free", func(in *Input) {
+			s := router.Slot{ID: 5, Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer}
+			in.Busy = []Busy{{Slot: s, Turns: 10}}
+			in.Queues[0].Jobs = []router.Job{job(1), job(2)}
+		}, 0},
+		{"what waits no such machine could run", func(in *Input) {
+			in.Queues[0].Jobs = []router.Job{job(1)}
+			in.Queues[0].Group = group(t, 2, map[string]string{"RequestCpus": "64"})
+		}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := world(t, 0, 0)
+			in.Shapes[0].Boot, in.Shapes[0].Levels, in.Shapes[0].Idle = boot, &Levels{}, 0
+			in.Starting = []Starting{{Claim: 1, Free: in.Shapes[0].Offer, Up: boot - time.Second, Told: true}}
+			c.with(in)
+			if d := Decide(in, router.NewMatcher()); len(d.Cancel) != c.cancel || len(d.Drain) > 0 {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+}
