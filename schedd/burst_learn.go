@@ -114,7 +114,7 @@ func (b *bursts) classOf(v *ledger.View, cluster int32) string {
 func (b *bursts) dueOf(v *ledger.View, id grid.JobID, boot, begins time.Duration, part router.Resources) burst.Due {
 	run, known := b.learnt.runs.Left(b.classOf(v, id.Cluster), 0)
 	if !known {
-		run = boot
+		run = b.learnt.runs.Unseen(boot)
 	}
 	return burst.Due{In: begins + run, Part: part, Unsure: !known}
 }

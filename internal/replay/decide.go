@@ -265,7 +265,7 @@ func (w *world) boundDue(v *vm) []burst.Due {
 		t := &w.tasks[n]
 		run, known := w.runs.Left(w.trace.Jobs[t.job].Class, 0)
 		if !known {
-			run = boot
+			run = w.runs.Unseen(boot)
 		}
 		v.due = append(v.due, burst.Due{In: w.starts(t) + run, Part: t.part, Unsure: !known})
 	}

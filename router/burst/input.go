@@ -57,7 +57,7 @@ type Soon struct {
 	Group    *router.Group
 	In       time.Duration
 	Guess    time.Duration // so much of In is only guessed; 0: In is known
-	Run      time.Duration // how long it is expected to run; 0: nobody knows
+	Run      time.Duration // how long it is expected to have its slot; 0: nobody knows
 	Whenever bool          // it will come, and nobody can say when: not before In without Guess
 }
 
