@@ -44,6 +44,7 @@ func (d *decision) lookAhead() {
 		o.waiting, coming = append(o.waiting, coming[:n]...), coming[n:]
 		o.step(at, at+d.grain())
 	}
+	d.wantOneMore()
 	o.mayNeed(whenever)
 }
 

@@ -182,6 +182,7 @@ type Want struct {
 	Jobs     []router.Job       // one of several nodes as often as it is for nodes of it
 	Parts    []router.Resources // of each
 	For      Ahead              // jobs that will come, if it is for these
+	Reserve  bool               // it is one more than these need, for one on its way that comes late
 	Asked    uint32             // who asks for it, an [Asked.Of], if that is all that it is for
 }
 

@@ -156,7 +156,12 @@ func (d *decision) releaseOf(shape int) {
 			}
 		}
 	}
+	reserve := d.reserve(shape)
 	for _, st := range coming {
+		if reserve {
+			reserve = false
+			continue
+		}
 		if left := keep(kept, 0, st.told); left > 0 {
 			d.again(left)
 			kept++
