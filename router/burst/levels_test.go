@@ -223,6 +223,11 @@ func TestAnOutlookGuessesByWhatHasEnded(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+	part := router.Resources{Cpus: 1}
+	b := r.Busy(router.Slot{}, 0, []Running{{Class: "new", Ran: 10 * time.Second, Part: part}, {Class: "a", Ran: 10 * time.Second, Part: part}}, boot, nil)
+	if due := []Due{{10*time.Second + boot, part, true}, {54 * time.Second, part, true}}; !slices.Equal(b.Due, due) {
+		t.Errorf("slots are held for %+v, want %+v", b.Due, due)
+	}
 }
 
 func TestAnOutlookFollowsTheGraph(t *testing.T) {

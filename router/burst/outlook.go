@@ -72,8 +72,7 @@ const vague = 2
 // in the order of their coming. A run time is that of half of those before it of its class.
 // One of which nobody knows is taken to be as long as it has been until now, and as others are
 // that nobody has seen ([Runtimes.Unseen]); behind three of those nobody can say when a job
-// comes. It holds its slot for a boot at least: to count on its end is worse than not to. all
-// is false when jobs will come of which nobody knows what they ask for.
+// comes. all is false when jobs will come of which nobody knows what they ask for.
 func (r *Runtimes) Outlook(f *Flow, boot, horizon time.Duration) (out []Soon, all bool) {
 	ends := make([]end, len(f.Nodes))
 	lanes := newLanes(f)
@@ -105,9 +104,7 @@ func (r *Runtimes) Outlook(f *Flow, boot, horizon time.Duration) (out []Soon, al
 				all = false
 			default:
 				s := Soon{Of: f.Of, Owner: n.Owner, Group: n.Group, In: ready.in, Guess: ready.in - ready.known, Whenever: ready.unknown > vague}
-				if s.Run = run; !known {
-					s.Run = max(run, boot)
-				}
+				s.Run, _ = r.Holds(n.Class, 0, boot)
 				for range max(n.Procs, 1) {
 					out = append(out, s)
 				}

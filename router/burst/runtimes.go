@@ -89,6 +89,16 @@ func (r *Runtimes) Unseen(boot time.Duration) time.Duration {
 	return boot
 }
 
+// Holds is for how much longer a job of the class that has run for so long is expected to have
+// its slot. known is false when nobody knows: it is a boot at least then, for who counts on an
+// end that does not come waits for one.
+func (r *Runtimes) Holds(class string, ran, boot time.Duration) (left time.Duration, known bool) {
+	if left, known = r.Left(class, ran); !known {
+		left = ran + max(r.Unseen(boot), boot)
+	}
+	return left, known
+}
+
 // Awaits reports whether to wait for the end of a job of the class, which has run for so
 // long, is better than a machine that boots, and in how long it is expected then. A wait
 // for longer than the boot is worth that many seconds of a machine each second; to start
@@ -137,10 +147,7 @@ func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot tim
 			left, ok = by, true
 		}
 		if !ok {
-			if left, ok = r.Left(j.Class, j.Ran); !ok {
-				left = j.Ran + r.Unseen(boot)
-			}
-			ok = false
+			left, _ = r.Holds(j.Class, j.Ran, boot)
 		}
 		b.Due = append(b.Due, Due{In: left, Part: j.Part, Unsure: !ok})
 		run, short := r.usual(j.Class, boot)
