@@ -521,6 +521,8 @@ func (b *bursts) want(ctx context.Context, pl *planned, w burst.Want) error {
 // whyWanted is why a machine is wished for.
 func (pl *planned) whyWanted(w *burst.Want) string {
 	switch {
+	case w.Reserve:
+		return pl.aheadText(&w.For) + ", and of the machines on their way for these one may come late"
 	case w.For.Jobs > 0:
 		return pl.aheadText(&w.For)
 	case w.Asked != 0:

@@ -68,7 +68,7 @@ func (b *bursts) heardNode(v *ledger.View, e *ledger.Event) {
 		}
 	case ledger.JobCompleted:
 		if kind := a.kinds[e.Jobs.Cluster]; kind != "" && e.Exit != nil {
-			b.learnt.runs.Observe(kind, time.Duration(e.Exit.WallMS)*time.Millisecond)
+			b.learnt.runs.ObserveNode(kind, time.Duration(e.Exit.WallMS)*time.Millisecond)
 		}
 	case ledger.JobLeft, ledger.FactoryEnded:
 		if _, live := v.Cluster(e.Jobs.Cluster); !live {

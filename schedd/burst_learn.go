@@ -112,10 +112,7 @@ func (b *bursts) classOf(v *ledger.View, cluster int32) string {
 
 // dueOf is when a job will have run that begins after so long.
 func (b *bursts) dueOf(v *ledger.View, id grid.JobID, boot, begins time.Duration, part router.Resources) burst.Due {
-	run, known := b.learnt.runs.Left(b.classOf(v, id.Cluster), 0)
-	if !known {
-		run = boot
-	}
+	run, known := b.learnt.runs.Holds(b.classOf(v, id.Cluster), 0, boot)
 	return burst.Due{In: begins + run, Part: part, Unsure: !known}
 }
 

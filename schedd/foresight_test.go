@@ -179,6 +179,27 @@ func TestMachinesAreThereForNodesToComeAndGoWithTheTail(t *testing.T) {
 	})
 }
 
+// Beside several machines for nodes to come one more is started, for one that comes late: it says
+// so, and all of them go in the end.
+func TestOneMachineMoreIsOnItsWayForNodesToCome(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHour(t, dir)
+		h.learns()
+		end := h.run()
+		defer end()
+		run := h.workflow(12, 1000)
+		h.until("six machines are on their way for twelve nodes, and one", func(v *ledger.View) bool { return working(v) == 7 })
+		text := fmt.Sprintf("of workflow %d will be ready in about ", run)
+		if why := h.lastStart(); !strings.Contains(why, text) || !strings.Contains(why, "one may come late") {
+			t.Errorf("the last start is explained by %q", why)
+		}
+		h.until("it is done", ended(run))
+		h.until("all machines are gone", func(v *ledger.View) bool { return working(v) == 0 })
+	})
+}
+
 // Machines for nodes to come are on their owner's account, and no more are started than it
 // covers.
 func TestForesightKeepsToTheBudgetOfAnOwner(t *testing.T) {

@@ -263,10 +263,7 @@ func (w *world) boundDue(v *vm) []burst.Due {
 	v.due = v.due[:0]
 	for _, n := range v.bound {
 		t := &w.tasks[n]
-		run, known := w.runs.Left(w.trace.Jobs[t.job].Class, 0)
-		if !known {
-			run = boot
-		}
+		run, known := w.runs.Holds(w.trace.Jobs[t.job].Class, 0, boot)
 		v.due = append(v.due, burst.Due{In: w.starts(t) + run, Part: t.part, Unsure: !known})
 	}
 	return v.due

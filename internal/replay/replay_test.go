@@ -74,8 +74,8 @@ func TestWorkflowsAndTimetablesAreForeseen(t *testing.T) {
 	}
 }
 
-// The long form is make replay: no workflow takes longer for what is foreseen, within what
-// another machine's boot changes, and machines go with the tails of graphs.
+// The long form is make replay: no workflow takes longer for what is foreseen, and machines go
+// with the tails of graphs.
 func TestForesightCostsNoTimeAndLessMachines(t *testing.T) {
 	names, err := filepath.Glob("testdata/workflows/*.json")
 	if err != nil || len(names) != 11 {
@@ -88,7 +88,7 @@ func TestForesightCostsNoTimeAndLessMachines(t *testing.T) {
 			t.Fatal(err)
 		}
 		all = append(all, f)
-		if f.Makespan() > 1.005 {
+		if f.Makespan() > 1 {
 			t.Errorf("%s takes %.1f s, and without foresight %.1f", f.Trace, f.With.Makespan, f.Without.Makespan)
 		}
 	}
@@ -100,6 +100,20 @@ func TestForesightCostsNoTimeAndLessMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log("\n" + out.String())
+}
+
+// Of nineteen machines for 300 nodes of less than a second those that are on their way are not
+// given up while some of the nodes wait: with these boots the others are there within seconds.
+func TestNoMachineIsGivenUpThatIsNearlyThere(t *testing.T) {
+	set := machines(16, 32)
+	set.Seed = 10
+	f, err := Foresee(t.Context(), *set, read(t, "workflows/seismology-chameleon-300p-001.json"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Makespan() > 1 || f.Hours() > 0.5 {
+		t.Errorf("it takes %.1f s and %.2f hours, and without foresight %.1f s and %.2f hours", f.With.Makespan, f.With.Hours, f.Without.Makespan, f.Without.Hours)
+	}
 }
 
 func TestTheSameSeedGivesTheSame(t *testing.T) {

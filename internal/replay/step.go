@@ -133,10 +133,12 @@ func (w *world) end(n int32) {
 	}
 	t.on = nil
 	w.rec.demand(w, j, -1)
-	w.runs.Observe(j.Class, w.now-t.start)
-	if w.flows != nil {
-		w.leftQueue(t.job, 1)
+	if w.flows == nil {
+		w.runs.Observe(j.Class, w.now-t.start)
+		return
 	}
+	w.runs.ObserveNode(j.Class, w.now-t.start)
+	w.leftQueue(t.job, 1)
 }
 
 // place gives what waits to what is free.

@@ -134,7 +134,7 @@ func newWorld(set *Setup, t *trace.Trace, p Policy) (*world, error) {
 	}
 	for class, runs := range t.Known {
 		for _, run := range runs {
-			w.runs.Observe(class, run)
+			w.runs.ObserveNode(class, run)
 		}
 	}
 	for i := range t.Jobs {

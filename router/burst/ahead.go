@@ -44,6 +44,7 @@ func (d *decision) lookAhead() {
 		o.waiting, coming = append(o.waiting, coming[:n]...), coming[n:]
 		o.step(at, at+d.grain())
 	}
+	d.wantOneMore()
 	o.mayNeed(whenever)
 }
 
@@ -151,7 +152,7 @@ func (o *outlook) give(list []Soon, assign []router.Assignment, first int, at ti
 		o.slots[slot].Free = o.slots[slot].Free.Minus(a.Part)
 		run := s.Run
 		if run == 0 {
-			run = o.d.patience // as long as its own end is guessed to take
+			run = o.d.patience
 		}
 		o.frees = append(o.frees, freed{slot, a.Part, at + run})
 	}
@@ -264,7 +265,7 @@ func (o *outlook) keep(slot int, a Ahead) {
 		return
 	}
 	if a.Guess > 0 { // what goes on for longer than was guessed makes the guess longer
-		d.again(guessToKeep*shape.Boot - a.Guess + time.Millisecond)
+		d.again(guessable*shape.Boot - a.Guess)
 	}
 	switch {
 	case k.member >= 0:
@@ -307,20 +308,18 @@ func (s *Soon) known() time.Duration { return s.In - s.Guess }
 
 func (a *Ahead) known() time.Duration { return a.In - a.Guess }
 
-// A guess is good enough to bring a machine up while it is no longer than a boot, which is
-// what a run time is taken for that has not begun and that nobody knows, and to keep one
-// while it is no longer than two: of what has gone on for longer than that, it is as likely
-// as not that it takes as long again.
-const (
-	guessToStart = 1
-	guessToKeep  = 2
-)
+// guessable is how many boots a guess is shorter than that is good enough to bring a machine
+// up and to keep one. Of what has gone on for longer, it is as likely as not that it takes as
+// long again.
+const guessable = 2
+
+func (s *Shape) guesses(a Ahead) bool { return a.Guess < guessable*s.Boot }
 
 // holds reports whether an idle machine is to wait for jobs. When they are known to come
 // later than one boots, it is let go and booted anew by then. When it is not known, they
 // would wait for that boot.
 func (s *Shape) holds(a Ahead) bool {
-	return a.known() <= s.late()+s.Stop && a.Guess <= guessToKeep*s.Boot
+	return a.known() <= s.late()+s.Stop && s.guesses(a)
 }
 
 // early reports whether the time has come to bring a machine up for jobs that will come. For
@@ -340,5 +339,5 @@ func (d *decision) early(s *Shape, a Ahead) bool {
 		d.again(max(a.In, time.Second))
 		return false
 	}
-	return a.Guess <= guessToStart*s.Boot
+	return s.guesses(a)
 }

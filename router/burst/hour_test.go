@@ -1,6 +1,8 @@
 package burst
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,6 +118,14 @@ func (h *hour) decide() {
 		}
 		in.Queues = append(in.Queues, out)
 	}
+	for range rapid.IntRange(0, 3).Draw(h.t, "kinds") { // what workflows say, and may not come
+		s := Soon{Owner: h.queued[0].Owner, Group: h.queued[0].Group, In: time.Duration(rapid.IntRange(0, 300).Draw(h.t, "in")) * time.Second}
+		s.Guess = min(s.In, time.Duration(rapid.IntRange(0, 300).Draw(h.t, "guess"))*time.Second)
+		for range rapid.IntRange(1, 40).Draw(h.t, "soon") {
+			in.Soon = append(in.Soon, s)
+		}
+	}
+	slices.SortStableFunc(in.Soon, func(a, b Soon) int { return cmp.Compare(a.In, b.In) })
 	in.Observe()
 	d := Decide(&in, h.m)
 	for _, w := range d.Want {
@@ -261,7 +271,7 @@ func newHour(rt *rapid.T, t *testing.T) *hour {
 		cost := rapid.Int64Range(0, 20).Draw(rt, "cost")
 		h.in.Shapes = append(h.in.Shapes, Shape{
 			Class: class(t, uint32(10+i), nil), Offer: router.Resources{Cpus: cpus, MemoryMB: 1 << 20, DiskKB: 1 << 20}, Boot: time.Minute,
-			Cost: cost, Price: cost, Min: rapid.IntRange(0, 2).Draw(rt, "min"),
+			Cost: cost, Price: cost, Late: 2 * time.Minute, Min: rapid.IntRange(0, 2).Draw(rt, "min"),
 		})
 		h.caps = append(h.caps, rapid.IntRange(0, 12).Draw(rt, "cap"))
 	}

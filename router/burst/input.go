@@ -57,7 +57,7 @@ type Soon struct {
 	Group    *router.Group
 	In       time.Duration
 	Guess    time.Duration // so much of In is only guessed; 0: In is known
-	Run      time.Duration // how long it is expected to run; 0: nobody knows
+	Run      time.Duration // how long it is expected to have its slot; 0: nobody knows
 	Whenever bool          // it will come, and nobody can say when: not before In without Guess
 }
 
@@ -182,6 +182,7 @@ type Want struct {
 	Jobs     []router.Job       // one of several nodes as often as it is for nodes of it
 	Parts    []router.Resources // of each
 	For      Ahead              // jobs that will come, if it is for these
+	Reserve  bool               // it is one more than these need, for one on its way that comes late
 	Asked    uint32             // who asks for it, an [Asked.Of], if that is all that it is for
 }
 

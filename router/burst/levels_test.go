@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"gridburst/router"
 )
 
@@ -144,6 +146,90 @@ func TestRunTimesAreBelievedWhenThereAreEnough(t *testing.T) {
 	}
 }
 
+// Of kinds that nobody has seen the kinds that have ended tell: the one in the middle of them and
+// a boot, and of two in the middle the longer one.
+func TestAKindThatNobodyHasSeenIsAsOthersAre(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kinds [][]int // seconds
+		jobs  []int   // of others that are no nodes
+		want  time.Duration
+	}{
+		{"nothing has ended", nil, nil, boot},
+		{"one that is short says nothing", [][]int{{2}}, nil, boot},
+		{"one that is long does", [][]int{{900}}, nil, 900 * time.Second},
+		{"a boot is in the middle", [][]int{{2}, {900}}, nil, boot},
+		{"two that are short", [][]int{{2}, {70}}, nil, 70 * time.Second},
+		{"four alike", [][]int{{73}, {64}, {70}, {68}}, nil, 70 * time.Second},
+		{"each kind counts once, by its own middle", [][]int{{1, 60, 61}, {50}, {1, 1, 1, 1, 1, 1, 1}}, nil, 60 * time.Second},
+		{"jobs that are no nodes say nothing of them", nil, []int{5, 6, 7}, boot},
+	} {
+		var r Runtimes
+		for i, runs := range c.kinds {
+			for _, s := range runs {
+				r.ObserveNode(string(rune('a'+i)), time.Duration(s)*time.Second)
+			}
+		}
+		for i, s := range c.jobs {
+			r.Observe(string(rune('A'+i)), time.Duration(s)*time.Second)
+		}
+		if got := r.Unseen(boot); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// What is kept of kinds is as if it were worked out anew, also when run times are forgotten.
+func TestTheMiddleOfKindsFollowsThem(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var r Runtimes
+		for range rapid.IntRange(0, 200).Draw(rt, "nodes") {
+			run := time.Duration(rapid.IntRange(0, 5).Draw(rt, "run")) * time.Minute
+			if kind := rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(rt, "kind"); rapid.Bool().Draw(rt, "node") {
+				r.ObserveNode(kind, run)
+			} else {
+				r.Observe(kind, run)
+			}
+		}
+		all := []time.Duration{boot}
+		for _, c := range r.by {
+			if c.kind {
+				all = append(all, c.sorted[(len(c.sorted)-1)/2])
+			}
+		}
+		if slices.Sort(all); r.Unseen(boot) != all[len(all)/2] {
+			rt.Fatalf("%v of %v", r.Unseen(boot), all)
+		}
+	})
+}
+
+// Who waits for nodes that nobody knows is foreseen by what others took; the slot of such a
+// node is held for a boot at least.
+func TestAnOutlookGuessesByWhatHasEnded(t *testing.T) {
+	var r Runtimes
+	for i, s := range []int{64, 68, 70, 73} {
+		r.ObserveNode(string(rune('a'+i)), time.Duration(s)*time.Second)
+	}
+	g := group(t, 1, nil)
+	got, _ := r.Outlook(&Flow{Nodes: []Node{
+		{Group: g, Class: "new", State: Runs, Ran: 10 * time.Second, Lane: -1},
+		{Group: g, Class: "newer", Parents: []int32{0}, Lane: -1},
+		{Group: g, Class: "a", Parents: []int32{1}, Lane: -1},
+	}}, boot, time.Hour)
+	want := []Soon{
+		{Group: g, In: 80 * time.Second, Guess: 80 * time.Second, Run: boot},
+		{Group: g, In: 150 * time.Second, Guess: 150 * time.Second, Run: 64 * time.Second},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	part := router.Resources{Cpus: 1}
+	b := r.Busy(router.Slot{}, 0, []Running{{Class: "new", Ran: 10 * time.Second, Part: part}, {Class: "a", Ran: 10 * time.Second, Part: part}}, boot, nil)
+	if due := []Due{{10*time.Second + boot, part, true}, {54 * time.Second, part, true}}; !slices.Equal(b.Due, due) {
+		t.Errorf("slots are held for %+v, want %+v", b.Due, due)
+	}
+}
+
 func TestAnOutlookFollowsTheGraph(t *testing.T) {
 	var r Runtimes
 	for range 5 {
@@ -162,6 +248,7 @@ func TestAnOutlookFollowsTheGraph(t *testing.T) {
 		{Group: g, Class: "work", Parents: []int32{6}, Procs: 2, Lane: -1},
 		{Group: g, Class: "split", State: Stalls, Lane: -1},
 		{Group: g, Class: "work", Parents: []int32{8}, Lane: -1},
+		{Group: g, Class: "far", Parents: []int32{5}, Lane: -1},
 	}}
 	got, all := r.Outlook(f, boot, time.Hour)
 	type soon struct {
@@ -175,7 +262,8 @@ func TestAnOutlookFollowsTheGraph(t *testing.T) {
 		{6 * time.Minute, false, false},                       // its other job
 		{10*time.Minute + 20*time.Second, false, false},       // 3, past what takes no time
 		{10*time.Minute + 20*time.Second + boot, true, false}, // 4, behind one that nobody knows
-		{10*time.Minute + 20*time.Second + 2*boot, true, true},
+		{10*time.Minute + 20*time.Second + 2*boot, true, false},
+		{10*time.Minute + 20*time.Second + 3*boot, true, true}, // 10, behind three of those
 	}
 	if len(got) != len(want) || !all {
 		t.Fatalf("%+v", got)
@@ -245,7 +333,8 @@ func TestMachinesAreThereWhenJobsCome(t *testing.T) {
 		{"it is time", func(in *Input) { soon(in, 4, boot, false) }, 2, 0, false},
 		{"it is early", func(in *Input) { soon(in, 4, time.Hour, false) }, 0, 0, true},
 		{"nobody knows when, and it is likely", func(in *Input) { soon(in, 4, boot, true) }, 2, 0, false},
-		{"it is guessed to be later than a boot, and nothing is ground for that", func(in *Input) { soon(in, 4, 2*boot, true) }, 0, 0, false},
+		{"it is guessed to be later than a boot", func(in *Input) { soon(in, 4, 2*boot-time.Second, true) }, 2, 0, false},
+		{"it is guessed to be later than two, and nothing is ground for that", func(in *Input) { soon(in, 4, 2*boot, true) }, 0, 0, false},
 		{"they come at once, and are looked at when they have", func(in *Input) { soon(in, 4, time.Second, false) }, 0, 0, true},
 		{"nobody can say when", func(in *Input) {
 			soon(in, 4, boot, true)
@@ -358,5 +447,41 @@ func TestAMachineGoesWithTheTailOfItsWorkflow(t *testing.T) {
 		if d := Decide(in, router.NewMatcher()); len(d.Cancel) != c.drain || len(d.Keep) != c.keep {
 			t.Errorf("%s, on its way: %+v", c.name, d)
 		}
+	}
+}
+
+// What is on its way may be there before what others wait for: it is given up when nobody waits
+// who could use it.
+func TestAMachineOnItsWayStaysWhileJobsWait(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		with   func(*Input)
+		cancel int
+	}{
+		{"nobody waits", func(*Input) {}, 1},
+		{"jobs are bound to another that is on its way", func(in *Input) {
+			s := Starting{Claim: 2, Free: in.Shapes[0].Offer, Told: true}
+			s.Free.Cpus--
+			in.Starting = append(in.Starting, s)
+		}, 0},
+		{"jobs wait for what is busy, and will soon be free", func(in *Input) {
+			s := router.Slot{ID: 5, Class: in.Shapes[0].Class, Total: in.Shapes[0].Offer}
+			in.Busy = []Busy{{Slot: s, Turns: 10}}
+			in.Queues[0].Jobs = []router.Job{job(1), job(2)}
+		}, 0},
+		{"what waits no such machine could run", func(in *Input) {
+			in.Queues[0].Jobs = []router.Job{job(1)}
+			in.Queues[0].Group = group(t, 2, map[string]string{"RequestCpus": "64"})
+		}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := world(t, 0, 0)
+			in.Shapes[0].Boot, in.Shapes[0].Levels, in.Shapes[0].Idle = boot, &Levels{}, 0
+			in.Starting = []Starting{{Claim: 1, Free: in.Shapes[0].Offer, Up: boot - time.Second, Told: true}}
+			c.with(in)
+			if d := Decide(in, router.NewMatcher()); len(d.Cancel) != c.cancel || len(d.Drain) > 0 {
+				t.Errorf("%+v", d)
+			}
+		})
 	}
 }

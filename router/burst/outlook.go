@@ -66,17 +66,18 @@ func (e end) then(run time.Duration, known bool) end {
 
 // vague is how many run times that nobody knows may stand between now and a job of which
 // it is still said when it comes.
-const vague = 1
+const vague = 2
 
 // Outlook lists the jobs that a run's nodes will be, and when, as far ahead as the horizon,
 // in the order of their coming. A run time is that of half of those before it of its class.
-// One of which nobody knows is taken to be as long as it has been until now and a boot;
-// behind two of those nobody can say when a job comes. all is false when jobs will come of
-// which nobody knows what they ask for.
+// One of which nobody knows is taken to be as long as it has been until now, and as others are
+// that nobody has seen ([Runtimes.Unseen]); behind three of those nobody can say when a job
+// comes. all is false when jobs will come of which nobody knows what they ask for.
 func (r *Runtimes) Outlook(f *Flow, boot, horizon time.Duration) (out []Soon, all bool) {
 	ends := make([]end, len(f.Nodes))
 	lanes := newLanes(f)
 	all = true
+	unseen := r.Unseen(boot)
 	for i := range f.Nodes {
 		n := &f.Nodes[i]
 		ready := end{known: f.Starts, in: f.Starts}
@@ -85,7 +86,7 @@ func (r *Runtimes) Outlook(f *Flow, boot, horizon time.Duration) (out []Soon, al
 		}
 		run, known := r.Left(n.Class, n.Ran)
 		if !known {
-			run = n.Ran + boot
+			run = n.Ran + unseen
 		}
 		switch n.State {
 		case Passes:
@@ -103,9 +104,7 @@ func (r *Runtimes) Outlook(f *Flow, boot, horizon time.Duration) (out []Soon, al
 				all = false
 			default:
 				s := Soon{Of: f.Of, Owner: n.Owner, Group: n.Group, In: ready.in, Guess: ready.in - ready.known, Whenever: ready.unknown > vague}
-				if known {
-					s.Run = run
-				}
+				s.Run, _ = r.Holds(n.Class, 0, boot)
 				for range max(n.Procs, 1) {
 					out = append(out, s)
 				}

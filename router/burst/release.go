@@ -60,9 +60,28 @@ func (d *decision) awaited(s *Starting) bool {
 		slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == s.Claim })
 }
 
+// expected: jobs wait that a machine of the shape could run. For whom they wait is no matter:
+// nobody knows which of those on their way is there first, and one that is nearly up may be
+// before others have done what waits.
+func (d *decision) expected(shape int) bool {
+	s := &d.in.Shapes[shape]
+	for i := range d.in.Starting {
+		st := &d.in.Starting[i]
+		if st.Shape == shape && (st.Free != s.Offer || slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == st.Claim })) {
+			return true
+		}
+	}
+	for _, q := range d.in.Queues {
+		if len(q.Jobs) > 0 && d.m.Fit(d.in.Now, q.Group, s.Class, s.Offer).OK {
+			return true
+		}
+	}
+	return false
+}
+
 // release lets go what is not needed and not worth its keep, beyond what is to be there
-// anyway. Of those that serve the ones go first that have been idle for the longest; what
-// is only on its way goes before any that serves.
+// anyway. Of those that serve the ones go first that have been idle for the longest. What is
+// only on its way goes before any that serves, and stays while jobs wait that it could run.
 func (d *decision) release() {
 	for i := range d.in.Members {
 		if m := &d.in.Members[i]; m.Shape < 0 && m.Idle > 0 && !m.Draining {
@@ -120,7 +139,7 @@ func (d *decision) releaseOf(shape int) {
 		up--
 		spare--
 	}
-	if !s.learns() {
+	if !s.learns() || d.expected(shape) {
 		return
 	}
 	type early struct {
@@ -137,7 +156,12 @@ func (d *decision) releaseOf(shape int) {
 			}
 		}
 	}
+	reserve := d.reserve(shape)
 	for _, st := range coming {
+		if reserve {
+			reserve = false
+			continue
+		}
 		if left := keep(kept, 0, st.told); left > 0 {
 			d.again(left)
 			kept++

@@ -11,13 +11,17 @@ import (
 // template, or one kind of node. The zero Runtimes knows nothing yet. It is a value of its
 // caller's.
 type Runtimes struct {
-	by map[string]*runs
+	by    map[string]*runs
+	kinds []time.Duration // the middles of the kinds of node, in order
 }
 
 // runs are the latest run times of a class, as they came and in order.
 type runs struct {
 	last, sorted []time.Duration
+	kind         bool // of node
 }
+
+func (c *runs) middle() time.Duration { return c.sorted[(len(c.sorted)-1)/2] }
 
 // Of a class so many run times are remembered, and so many are believed.
 const (
@@ -32,12 +36,16 @@ func (r *Runtimes) Observe(class string, run time.Duration) {
 		return
 	}
 	if r.by == nil || len(r.by) >= maxClasses {
-		r.by = map[string]*runs{}
+		r.by, r.kinds = map[string]*runs{}, nil
 	}
 	c := r.by[class]
 	if c == nil {
 		c = &runs{}
 		r.by[class] = c
+	}
+	if c.kind {
+		at, _ := slices.BinarySearch(r.kinds, c.middle())
+		r.kinds = slices.Delete(r.kinds, at, at+1)
 	}
 	if len(c.last) == maxRuns {
 		at, _ := slices.BinarySearch(c.sorted, c.last[0])
@@ -47,6 +55,48 @@ func (r *Runtimes) Observe(class string, run time.Duration) {
 	c.last = append(c.last, run)
 	at, _ := slices.BinarySearch(c.sorted, run)
 	c.sorted = slices.Insert(c.sorted, at, run)
+	if c.kind {
+		r.counts(c)
+	}
+}
+
+// ObserveNode is Observe for a node of a workflow, the class of which is its kind.
+func (r *Runtimes) ObserveNode(kind string, run time.Duration) {
+	r.Observe(kind, run)
+	if c := r.by[kind]; c != nil && !c.kind {
+		c.kind = true
+		r.counts(c)
+	}
+}
+
+// counts has the middle of a kind be among those of all.
+func (r *Runtimes) counts(c *runs) {
+	at, _ := slices.BinarySearch(r.kinds, c.middle())
+	r.kinds = slices.Insert(r.kinds, at, c.middle())
+}
+
+// Unseen is how long a node is taken to run of whose kind none has ended: as those of the kind
+// in the middle of all of which some have. A boot counts as one of these; of two in the middle
+// it is the longer one.
+func (r *Runtimes) Unseen(boot time.Duration) time.Duration {
+	at, _ := slices.BinarySearch(r.kinds, boot)
+	switch middle := (len(r.kinds) + 1) / 2; { // in order, with the boot at its place
+	case middle < at:
+		return r.kinds[middle]
+	case middle > at:
+		return r.kinds[middle-1]
+	}
+	return boot
+}
+
+// Holds is for how much longer a job of the class that has run for so long is expected to have
+// its slot. known is false when nobody knows: it is a boot at least then, for who counts on an
+// end that does not come waits for one.
+func (r *Runtimes) Holds(class string, ran, boot time.Duration) (left time.Duration, known bool) {
+	if left, known = r.Left(class, ran); !known {
+		left = ran + max(r.Unseen(boot), boot)
+	}
+	return left, known
 }
 
 // Awaits reports whether to wait for the end of a job of the class, which has run for so
@@ -97,10 +147,7 @@ func (r *Runtimes) Busy(slot router.Slot, claim uint32, jobs []Running, boot tim
 			left, ok = by, true
 		}
 		if !ok {
-			if left, ok = r.Left(j.Class, j.Ran); !ok {
-				left = j.Ran + boot
-			}
-			ok = false
+			left, _ = r.Holds(j.Class, j.Ran, boot)
 		}
 		b.Due = append(b.Due, Due{In: left, Part: j.Part, Unsure: !ok})
 		run, short := r.usual(j.Class, boot)
