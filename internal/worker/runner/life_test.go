@@ -167,6 +167,7 @@ func TestTheNextAgentFindsTheJobAsItIs(t *testing.T) {
 		give(t, first, j)
 		started(t, first, j)
 
+		first.Leave() // or it would be back, in the place of the next
 		second, err := Attach(t.Context(), w.cfg, first.Name())
 		if err != nil {
 			t.Fatal(err)
@@ -180,6 +181,7 @@ func TestTheNextAgentFindsTheJobAsItIs(t *testing.T) {
 		if r := ended(t, second, j); r.Code != 3 {
 			t.Fatalf("%+v", r)
 		}
+		second.Leave()
 		third, err := Attach(t.Context(), w.cfg, first.Name())
 		if err != nil {
 			t.Fatal(err)
