@@ -151,6 +151,8 @@ func (b *bursts) plan(ctx context.Context, queues []router.Queue) error {
 	if err := b.unbind(ctx, b.p.d.ledger.View()); err != nil {
 		return err
 	}
+	b.p.d.reload.placing.RLock() // a machine is wished for of a resource that is there still
+	defer b.p.d.reload.placing.RUnlock()
 	pl, err := b.planned(queues, now)
 	if err != nil {
 		return err

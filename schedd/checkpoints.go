@@ -248,6 +248,57 @@ func (c *checkpoints) remove(id grid.JobID, files ...string) {
 	}
 }
 
+// all is how many checkpoints there are, and their bytes.
+func (c *checkpoints) all() (n int, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, files := range c.files {
+		for _, file := range files {
+			if info, err := os.Stat(filepath.Join(c.dir, file)); err == nil {
+				n, bytes = n+1, bytes+info.Size()
+			}
+		}
+	}
+	return n, bytes
+}
+
+// beginAnew has the jobs of a restored queue begin from the start whose checkpoint is not there:
+// a backup has none, and those that came since belong to the history that was left. Jobs say so
+// in their logs.
+func (c *checkpoints) beginAnew(ctx context.Context) error {
+	const most = 500 // in a command
+	v := c.d.ledger.View()
+	lost := &ledger.Alter{Attrs: []ledger.Attr{{Name: spooledCheckpoint, Expr: "undefined"}, {Name: checkpointNumber}, {Name: lastCheckpoint}, {Name: committedTime}}}
+	alter := func(least int) error {
+		if len(lost.Runs) < least {
+			return nil
+		}
+		_, err := c.d.propose(ctx, lost)
+		c.d.log.WithField("jobs", len(lost.Runs)).Warn("jobs of the restored queue begin anew, for their checkpoints are not there")
+		lost.Runs = nil
+		return err
+	}
+	for id := range v.Clusters(0) {
+		for s := range v.Stretches(grid.WholeCluster(id)) {
+			if s.Base || s.Job.Status == grid.Completed {
+				continue // it has never run, or does not again
+			}
+			job, err := c.d.ads.Job(v, s.Run.First())
+			if err != nil || spooledOf(job) == "" {
+				continue // one that cannot be read is told of elsewhere
+			}
+			if _, err := os.Stat(filepath.Join(c.dir, fileOf(s.Run.First(), spooledOf(job)))); err == nil {
+				continue
+			}
+			lost.Runs = append(lost.Runs, s.Run)
+			if err := alter(most); err != nil {
+				return err
+			}
+		}
+	}
+	return alter(1)
+}
+
 // others are the files of a job beside one; "": all.
 func (c *checkpoints) others(id grid.JobID, file string) []string {
 	c.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
 	"gridburst/schedd/api"
+	"gridburst/schedd/ledger"
 	"gridburst/schedd/submit"
 	"gridburst/schedd/target/fake"
 )
@@ -266,6 +268,71 @@ func TestACheckpointOfAJobThatIsNotToGoOn(t *testing.T) {
 	if fresh := w.begins(); fresh.Job != held.Job || fresh.Checkpoint == nil || fresh.Checkpoint.Kept {
 		t.Fatalf("%+v", fresh)
 	}
+}
+
+// A backup has no checkpoints, and tells how many there are. A restored job goes on from the one
+// that it had then if it is there still, and begins from the start if it is not: it is not held.
+func TestARestoredJobWithoutItsCheckpointBeginsAnew(t *testing.T) {
+	p := newPlace(t, nil)
+	p.submit(savingJob + "queue 2")
+	w := p.saver("w1")
+	body := stream(t, "out/reached", "1")
+	var begun []*wire.Start
+	for range 2 {
+		s := w.begins()
+		w.started(s)
+		if _, refused := w.saves(s, 1, body); refused != "" {
+			t.Fatal(refused)
+		}
+		begun = append(begun, s)
+	}
+	copied := filepath.Join(t.TempDir(), "b.db")
+	f, err := os.Create(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := p.Backup(t.Context(), f)
+	if err != nil || b.Checkpoints != 2 || b.CheckpointBytes != int64(2*len(body)) {
+		t.Fatalf("%+v (%v)", b, err)
+	}
+	described, err := json.Marshal(b)
+	if err == nil {
+		err = os.WriteFile(copied+".json", described, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One goes on, and its checkpoint of then is another by now.
+	lost, kept := begun[0], begun[1]
+	if _, refused := w.saves(lost, 2, body); refused != "" {
+		t.Fatal(refused)
+	}
+	p.spoolIs(slices.Sorted(slices.Values([]string{lost.Job.String() + ".1-2.tar", kept.Job.String() + ".1-1.tar"}))...)
+	p.stop()
+	if _, err := ledger.Restore(copied, filepath.Join(p.c.Dir, SpoolName)); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	w = p.saver("w1") // which knows nothing of them any more
+	for range 2 {
+		s := w.begins()
+		if s.Checkpoint == nil || s.Checkpoint.Kept != (s.Job == kept.Job) {
+			t.Errorf("job %s begins with %+v", s.Job, s.Checkpoint)
+		}
+		if status, got := w.files(http.MethodGet, s, "checkpoint", nil); s.Job == kept.Job && (status != http.StatusOK || !bytes.Equal(got, body)) {
+			t.Errorf("job %s goes on from %d %q", s.Job, status, got)
+		}
+		w.started(s)
+		w.exited(s, 0)
+		w.forgets()
+		p.until(s.Job.String(), "job_completed")
+	}
+	p.spoolEmpties()
+	p.eventually("its log to say so", func() bool {
+		text, err := os.ReadFile(filepath.Join(p.dir, "log"))
+		return err == nil && strings.Contains(string(text), "SpooledCheckpoint")
+	})
 }
 
 // Nobody's attribute leads to another's checkpoint.

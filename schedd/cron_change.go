@@ -16,36 +16,62 @@ import (
 // otherwise; so what was due is decided by what it was due by. One that is the same goes on.
 // One that has changed goes on from that instant, and one that is gone is done with, whenever
 // that is next looked at: who dies between finds it so at the next start. What has come and waits
-// is passed over, with a note, before the configuration is written: if that fails afterwards, a note
-// is wrong and nothing is lost in silence.
+// is passed over, with a note, when all is done that may fail and before the configuration is in the
+// place of the file: who dies just there finds a note that is wrong, and loses nothing in silence.
 
 const (
 	notConfigured = "the configuration has no such timetable any more"
 	hasChanged    = "the timetable was changed before it could begin, and has no such time any more"
 )
 
-// handOver follows the timetables up to now, and then keeps them from being followed until
-// done is called: done(true) puts others in their place.
-func (c *crons) handOver(ctx context.Context, crons []*cron, windows []*window) (done func(changed bool), err error) {
-	c.mu.Lock()
-	done = func(changed bool) {
-		if changed {
-			c.fixed, c.windows = crons, windows
-			clear(c.told)
-		}
-		c.mu.Unlock()
-		c.poke()
-	}
-	if err := c.follows(ctx, crons, windows); err != nil {
-		done(false)
-		return nil, err
-	}
-	return done, nil
+// clockChange is timetables and windows of a configuration that are to take the place of others.
+// Nothing is followed until it is done.
+type clockChange struct {
+	c       *crons
+	crons   []*cron
+	windows []*window
+	at      time.Time // its instant
+	others  []clocks  // of those that there are: what goes, or becomes another
 }
 
-// follows decides what is due by timetables that are to change, or to go.
-func (c *crons) follows(ctx context.Context, crons []*cron, windows []*window) error {
-	var others []clocks
+// handOver follows the timetables up to now, and then keeps them from being followed until
+// the change is done.
+func (c *crons) handOver(ctx context.Context, crons []*cron, windows []*window) (*clockChange, error) {
+	c.mu.Lock()
+	h := &clockChange{c: c, crons: crons, windows: windows, at: c.now()}
+	h.others = c.others(crons, windows)
+	if len(h.others) > 0 {
+		if _, err := c.look(ctx); err != nil {
+			h.done(false)
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// passOver notes what becomes of instants that have come and are not decided. After it nothing
+// is to be done that may fail.
+func (h *clockChange) passOver(ctx context.Context) error {
+	for _, k := range h.others {
+		if err := h.c.undecided(ctx, k, h.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// done ends the change; changed: the others have taken their place.
+func (h *clockChange) done(changed bool) {
+	if changed {
+		h.c.fixed, h.c.windows = h.crons, h.windows
+		clear(h.c.told)
+	}
+	h.c.mu.Unlock()
+	h.c.poke()
+}
+
+// others are the timetables that are to change, or to go.
+func (c *crons) others(crons []*cron, windows []*window) (others []clocks) {
 	for _, k := range c.fixed {
 		i := slices.IndexFunc(crons, func(f *cron) bool { return f.Name == k.Name })
 		switch {
@@ -64,24 +90,13 @@ func (c *crons) follows(ctx context.Context, crons []*cron, windows []*window) e
 			others = append(others, clocks{name: w.key, window: w, next: windows[i].schedule})
 		}
 	}
-	if len(others) == 0 {
-		return nil
-	}
-	if _, err := c.look(ctx); err != nil {
-		return err
-	}
-	for _, k := range others {
-		if err := c.undecided(ctx, k); err != nil {
-			return err
-		}
-	}
-	return nil
+	return others
 }
 
-// undecided notes what becomes of the instants that have come and are not decided: they wait
+// undecided notes what becomes of the instants that have come by now and are not decided: they wait
 // for their jitter, or their files did not answer, or a window is open still. Those that the
 // timetable has in its new form are left to it; where there are none, that begins now.
-func (c *crons) undecided(ctx context.Context, k clocks) error {
+func (c *crons) undecided(ctx context.Context, k clocks, now time.Time) error {
 	mark := c.ledger.View().Cron(k.name)
 	if mark == 0 {
 		return nil
@@ -94,7 +109,6 @@ func (c *crons) undecided(ctx context.Context, k clocks) error {
 		why = hasChanged
 	}
 	s, moves := &ledger.Settle{Name: k.name}, true
-	now := c.now()
 	for at := k.schedule().Next(time.UnixMilli(mark)); !at.IsZero() && !at.After(now); at = k.schedule().Next(at) {
 		if k.next != nil && k.next.Next(at.Add(-time.Second)).Equal(at) {
 			if moves {

@@ -106,7 +106,7 @@ func (w *changingWorld) again() {
 // change puts other timetables in the place of those that there are, in a process that dies
 // before that is kept, after it, or not at all.
 func (w *changingWorld) change(fresh []*cron) {
-	done, err := w.c.handOver(w.t.Context(), fresh, nil)
+	h, err := w.c.handOver(w.t.Context(), fresh, nil)
 	if errors.Is(err, errDied) {
 		w.again()
 		return
@@ -115,8 +115,14 @@ func (w *changingWorld) change(fresh []*cron) {
 		w.t.Fatal(err)
 	}
 	if w.r.IntN(6) == 0 { // nothing of it was kept
-		done(false)
+		h.done(false)
 		return
+	}
+	if err := h.passOver(w.t.Context()); errors.Is(err, errDied) {
+		w.again()
+		return
+	} else if err != nil {
+		w.t.Fatal(err)
 	}
 	was := w.list
 	w.list = fresh
@@ -129,7 +135,7 @@ func (w *changingWorld) change(fresh []*cron) {
 			w.spells[k.Name] = append(w.spells[k.Name], spell{k: fresh[i], from: w.clock})
 		}
 	}
-	done(true)
+	h.done(true)
 	if w.r.IntN(4) == 0 { // it is in the file, and nothing more was done
 		w.again()
 	}
@@ -265,11 +271,14 @@ func TestATimetableThatIsGoneIsDoneWith(t *testing.T) {
 	}
 	change := func(to ...*cron) {
 		t.Helper()
-		done, err := w.c.handOver(t.Context(), to, nil)
+		h, err := w.c.handOver(t.Context(), to, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		done(true)
+		if err := h.passOver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.done(true)
 		look(0)
 	}
 	history := func() (all []ledger.Occurrence) {
@@ -324,6 +333,7 @@ func TestATimetableThatIsGoneIsDoneWith(t *testing.T) {
 // still has it, and is otherwise passed over, with why.
 func TestWhatWaitsIsDecidedWhenItsTimetableChanges(t *testing.T) {
 	t.Parallel()
+	const unwritten = "the configuration could not be written, and nothing changes"
 	form := func(schedule, overlap string, jitter time.Duration) *cron {
 		k, err := (&Cron{Name: "k", Schedule: schedule, Owner: "ada", Dag: "/w.dag", Overlap: overlap, Missed: "all", Jitter: jitter}).parse()
 		if err != nil {
@@ -341,6 +351,8 @@ func TestWhatWaitsIsDecidedWhenItsTimetableChanges(t *testing.T) {
 	}{
 		{"it waits for its jitter, and stays", form("0 * * * *", "forbid", 50*time.Minute), false, []*cron{form("0 * * * *", "allow", 50*time.Minute)}, 1, ""},
 		{"it waits for its jitter, and has gone", form("0 * * * *", "forbid", 50*time.Minute), false, []*cron{form("30 5 * * *", "forbid", 0)}, 0, hasChanged},
+		{"it waits for its jitter, and would have gone", form("0 * * * *", "forbid", 50*time.Minute), false, []*cron{form("30 5 * * *", "forbid", 0)}, 1, unwritten},
+		{"it waits for its jitter, and there would be no timetable", form("0 * * * *", "forbid", 50*time.Minute), false, nil, 1, unwritten},
 		{"its files do not answer, and it stays", form("0 * * * *", "forbid", 0), true, []*cron{form("0 21 * * *", "forbid", 0)}, 1, ""},
 		{"its files do not answer, and there is no timetable", form("0 * * * *", "forbid", 0), true, nil, 0, notConfigured},
 	} {
@@ -375,11 +387,14 @@ func TestWhatWaitsIsDecidedWhenItsTimetableChanges(t *testing.T) {
 			}
 			look(w.clock)
 			look(due.Add(time.Second))
-			done, err := w.c.handOver(t.Context(), c.now, nil)
+			h, err := w.c.handOver(t.Context(), c.now, nil)
+			if err == nil && c.passed != unwritten {
+				err = h.passOver(t.Context())
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			done(true)
+			h.done(c.passed != unwritten)
 			down = false
 			look(due.Add(2 * time.Second))
 			look(due.Add(51 * time.Minute))

@@ -282,7 +282,7 @@ func (d *Daemon) begin(ctx context.Context) error {
 	if restored {
 		d.log.Warn("the queue was restored from a backup")
 		failpoint.Hit("daemon.restored")
-		if err := d.restoreCrons(ctx); err != nil {
+		if err := errors.Join(d.restoreCrons(ctx), d.saved.beginAnew(ctx)); err != nil {
 			return err // the mark is there still: the next start does it
 		}
 		now := time.Now()

@@ -193,7 +193,7 @@ func (d *Daemon) Bearer(token string) (who serve.Identity, err error) {
 	}
 	var n [3]uint64
 	for i := range n {
-		if n[i], err = strconv.ParseUint(parts[i], 10, 31); err != nil {
+		if n[i], err = strconv.ParseUint(parts[i], 10, [...]int{32, 31, 32}[i]); err != nil {
 			return who, bad
 		}
 	}
@@ -205,11 +205,21 @@ func (d *Daemon) Bearer(token string) (who serve.Identity, err error) {
 	j, there := v.Job(grid.JobID{Cluster: cluster})
 	of, watches := d.watches(v, cluster)
 	g, _ := v.Dag(run)
-	if !there || j.Epoch != epoch || j.Place != ledger.OnSlot || j.Status != grid.Running && j.Status != grid.Idle || !watches || of != run {
+	if !there || !executes(v, &j, cluster, epoch) || j.Place != ledger.OnSlot || j.Status != grid.Running && j.Status != grid.Idle || !watches || of != run {
 		return who, bad
 	}
 	owner, _ := v.Owner(g.Owner)
 	return serve.Identity{Name: owner.Name, UID: owner.UID, GID: owner.GID, Run: run}, nil
+}
+
+// executes reports whether an epoch is that of a job's execution, or of a node of it that lives.
+func executes(v *ledger.View, j *ledger.Job, cluster int32, epoch uint32) bool {
+	if j.Flags&ledger.Several == 0 {
+		return j.Epoch == epoch
+	}
+	g, ok := v.Gang(grid.JobID{Cluster: cluster})
+	attempt, i := grid.SplitEpoch(epoch)
+	return ok && attempt == j.Epoch && i < len(g.Nodes) && g.Nodes[i].Alive()
 }
 
 // provisionOf is how many machines a run wants, for those who ask.

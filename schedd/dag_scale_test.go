@@ -9,14 +9,21 @@ import (
 	"gridburst/dag"
 	"gridburst/gahp/conform"
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 	"gridburst/schedd/api"
 )
 
 // watched is a run with a service beside a node, for which there are machines of the lab.
 func (l *lab) watched(t *testing.T) uint32 {
 	t.Helper()
-	l.file("node.sub", "executable = /bin/true\nshould_transfer_files = no\nrequirements = Machine == \"nowhere\"\nqueue\n", 0o644)
 	l.file("watch.sub", "executable = /bin/true\nshould_transfer_files = no\nrequirements = Memory < 1001\nqueue\n", 0o644)
+	return l.watching(t)
+}
+
+// watching is that of the service that watch.sub says.
+func (l *lab) watching(t *testing.T) uint32 {
+	t.Helper()
+	l.file("node.sub", "executable = /bin/true\nshould_transfer_files = no\nrequirements = Machine == \"nowhere\"\nqueue\n", 0o644)
 	b := dag.NewBuilder("w")
 	b.Add(dag.Node{Name: "work", File: "node.sub"})
 	b.Add(dag.Node{Name: "watch", File: "watch.sub", Kind: dag.ServiceNode})
@@ -147,5 +154,96 @@ func TestOnlyWhatRunsBesideTheNodesHasAToken(t *testing.T) {
 	d.Graph.Provision = []dag.Provision{{Pool: "labour", Max: 1}}
 	if _, err := l.SubmitDag(t.Context(), d); grid.CodeOf(err) != grid.NotFound || !strings.Contains(err.Error(), "there is lab") {
 		t.Errorf("a pool that there is not: %v", err)
+	}
+}
+
+// tokenOf is what a worker is given for a service's attempt, as a client that has it.
+func (l *lab) tokenOf(t *testing.T, w *worker, s *wire.Start) *api.Client {
+	t.Helper()
+	status, token := w.files(http.MethodGet, s, "token", nil)
+	if status != http.StatusOK {
+		t.Fatalf("the token of %s.%x: %d %s", s.Job, s.Epoch, status, token)
+	}
+	return api.NewClient(filepath.Join(l.c.Dir, "schedd.sock")).WithToken(string(token))
+}
+
+// A token is good for the execution that it was given, and for no other of the same job, nor of
+// another: also when the schedd was killed, and did not see one of them end.
+func TestATokenIsGoodForOneExecution(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, bursting)
+	w := l.place.worker("head")
+	run := l.watched(t)
+	scale := func(c *api.Client, n int) grid.Code {
+		_, err := c.ScaleDag(t.Context(), run, api.DagScale{Pool: "lab", Count: n})
+		return grid.CodeOf(err)
+	}
+	first := w.start()
+	w.started(first)
+	early := l.tokenOf(t, w, first)
+	if code := scale(early, 2); code != "" {
+		t.Fatal(code)
+	}
+	l.act("vacate", first.Job.String())
+	w.kill()
+	w.report(first, wire.Report{Kind: wire.Killed})
+	second := w.begins()
+	w.started(second)
+	if second.Job != first.Job || second.Epoch == first.Epoch {
+		t.Fatalf("it is executed anew as %s.%x", second.Job, second.Epoch)
+	}
+	late := l.tokenOf(t, w, second)
+	for range 2 {
+		if code := scale(early, 3); code != grid.Unauthorized {
+			t.Errorf("the token of the execution before: %q", code)
+		}
+		if code := scale(late, 2); code != "" {
+			t.Errorf("the token of the execution that runs: %q", code)
+		}
+		l.killed()
+	}
+	l.act("hold", second.Job.String())
+	l.killed()
+	for name, c := range map[string]*api.Client{"of before": early, "of an execution that is to end": late} {
+		if code := scale(c, 3); code != grid.Unauthorized {
+			t.Errorf("after a hold, the token %s: %q", name, code)
+		}
+	}
+	d, err := l.Dag(t.Context(), run)
+	if err != nil || d.Provision[0].Count != 2 {
+		t.Errorf("it wants %+v (%v)", d.Provision, err)
+	}
+	if err := l.RemoveDag(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each node of a service of several has a token, as long as it lives.
+func TestEachNodeOfAServiceHasItsToken(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, bursting)
+	w := l.place.worker("head")
+	l.file("watch.sub", strings.Replace(several, "log = log", "requirements = Memory < 1001\nmachine_count = 2\nrequest_memory = 1\nqueue", 1), 0o644)
+	run := l.watching(t)
+	all := nodes(t, map[*worker]int{w: 2})
+	for i := range all {
+		all[i].started()
+	}
+	for i := range all {
+		token := l.tokenOf(t, w, all[i].Start)
+		if _, err := token.ScaleDag(t.Context(), run, api.DagScale{Pool: "lab", Count: i}); err != nil {
+			t.Errorf("node %d: %v", i, err)
+		}
+		if i == 0 {
+			continue
+		}
+		w.exited(all[i].Start, 0)
+		w.forgets()
+		if _, err := token.ScaleDag(t.Context(), run, api.DagScale{Pool: "lab", Count: 3}); grid.CodeOf(err) != grid.Unauthorized {
+			t.Errorf("node %d, which has ended: %v", i, err)
+		}
+	}
+	if err := l.RemoveDag(t.Context(), run); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gridburst/internal/grid"
 	"gridburst/internal/wire"
+	"gridburst/schedd/api"
 	"gridburst/schedd/target/fake"
 )
 
@@ -322,6 +323,35 @@ func TestNodesOfSilentWorkersAreGivenUpAfterTheirLease(t *testing.T) {
 	a = p.worker("a", holds(all[0].Start, wire.Report{Kind: wire.Started}))
 	if k := a.kill(); !k.Fast || k.Epoch != all[0].Epoch {
 		t.Errorf("%+v", k)
+	}
+}
+
+// A node that exits while nobody hears it is known by its end alone: with it the job runs, as
+// if its start had been heard.
+func TestAJobRunsWhenItsLastNodeIsKnownByItsEndAlone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil)
+	a, b := p.worker("a"), p.worker("b")
+	p.submit(several + "machine_count = 3\nqueue\n")
+	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	// Node 0 goes on, and the last that is heard of is another.
+	last := slices.IndexFunc(all, func(n node) bool { return n.w == b })
+	if last == 0 {
+		last = 1
+	}
+	for i := range all {
+		if i != last {
+			all[i].started()
+			p.waitFor("that to be known", func(e *api.Event) bool { return e.Type == "node_started" && e.Node == int32(i) })
+		}
+	}
+	all[last].w.exited(all[last].Start, 5)
+	p.until("1.0", "job_started")
+	if j := p.job("1.0"); j.Int("JobStatus", 0) != 2 || j.Int("NumJobStarts", 0) != 1 {
+		t.Errorf("status %d, begun %d times", j.Int("JobStatus", 0), j.Int("NumJobStarts", 0))
+	}
+	if got := p.act("suspend", "1.0"); got.Changed != 1 {
+		t.Errorf("it cannot be told to stand still: %+v", got)
 	}
 }
 

@@ -22,13 +22,16 @@ import (
 // A configuration takes the place of another whole, or not at all: it is parsed and checked,
 // kept as a version, written in the place of the file, and only then it is in force. Who dies
 // between finds the new file at the next start, which is the one that was asked for.
+//
+// What it was checked against may become another thing until then: a job goes to a target, a
+// machine is wished for. So that is looked at again when nobody can do either any more.
 
 // reloads keeps one from being done while another is.
 type reloads struct {
 	mu sync.Mutex
 
-	// placing is held by whoever places jobs at targets, and alone while another
-	// configuration takes the place of the one that this rests on.
+	// placing is held by whoever places jobs at targets or wishes for machines, and alone
+	// while another configuration takes the place of the one that this rests on.
 	placing sync.RWMutex
 }
 
@@ -105,11 +108,7 @@ func valueOf(v reflect.Value) any {
 
 // Reload reads the configuration file again, and puts it in force.
 func (d *Daemon) Reload(ctx context.Context, read func() (string, error)) error {
-	text, err := read()
-	if err != nil {
-		return d.unchanged(ctx, "schedd", err)
-	}
-	_, err = d.apply(ctx, "schedd", text, "the file was read again", false)
+	_, err := d.apply(ctx, "schedd", read, "the file was read again", false)
 	return err
 }
 
@@ -123,11 +122,16 @@ func (d *Daemon) unchanged(ctx context.Context, by string, err error) error {
 }
 
 // apply puts a text in force, and says which version it is. With check nothing is done but
-// to look whether it could be.
-func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool) (out api.Configured, err error) {
+// to look whether it could be. The text is read when nothing else is being put in force: a file
+// that was read before another took its place would bring back what was there.
+func (d *Daemon) apply(ctx context.Context, by string, read func() (string, error), reason string, check bool) (out api.Configured, err error) {
 	d.reload.mu.Lock()
 	defer d.reload.mu.Unlock()
-	fresh, err := d.weigh(text)
+	text, err := read()
+	var fresh *Config
+	if err == nil {
+		fresh, err = d.weigh(text)
+	}
 	if err != nil || check {
 		switch {
 		case err == nil:
@@ -157,22 +161,30 @@ func (d *Daemon) apply(ctx context.Context, by, text, reason string, check bool)
 // swap puts a configuration in the place of the file and in force. Nobody decides by the one
 // before meanwhile what would not hold any more.
 func (d *Daemon) swap(ctx context.Context, fresh *Config, by, reason string) (version int, err error) {
-	done, err := d.crons.handOver(ctx, fresh.crons, fresh.windows)
+	clocks, err := d.crons.handOver(ctx, fresh.crons, fresh.windows)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { done(err == nil) }()
+	defer func() { clocks.done(err == nil) }()
 	failpoint.Hit("config.followed")
 	d.reload.placing.Lock()
 	defer d.reload.placing.Unlock()
-	if err := d.reachable(fresh); err != nil { // jobs may have gone there since
+	if err := d.keepsSight(fresh); err != nil {
 		return 0, err
 	}
 	if version, err = d.keepVersion(fresh.Text, by, reason); err != nil {
 		return 0, err
 	}
 	failpoint.Hit("config.kept")
-	if err := whole.Store(d.c.File, []byte(fresh.Text), 0o644); err != nil {
+	file, err := whole.Lay(d.c.File, []byte(fresh.Text), 0o644)
+	if err != nil {
+		return 0, grid.Errorf(grid.Forbidden, "write %s: %w", d.c.File, err)
+	}
+	if err := clocks.passOver(ctx); err != nil {
+		return 0, err
+	}
+	failpoint.Hit("config.passed")
+	if err := file.Place(); err != nil {
 		return 0, grid.Errorf(grid.Forbidden, "write %s: %w", d.c.File, err)
 	}
 	failpoint.Hit("config.written")
@@ -199,10 +211,16 @@ func (d *Daemon) weigh(text string) (*Config, error) {
 	if keys := Fixed(&d.c, &fresh); len(keys) > 0 {
 		return nil, grid.Errorf(grid.Refused, "what cannot change while the schedd runs: %s; leave it as it was, or write the file and start the schedd anew", strings.Join(keys, ", "))
 	}
-	if err := d.reachable(&fresh); err != nil {
-		return nil, err
+	return &fresh, d.keepsSight(&fresh)
+}
+
+// keepsSight has a configuration keep all jobs at targets, and all machines, in sight, or
+// refuses it.
+func (d *Daemon) keepsSight(fresh *Config) error {
+	if err := d.reachable(fresh); err != nil {
+		return err
 	}
-	return &fresh, d.retire(&fresh)
+	return d.retire(fresh)
 }
 
 // retire keeps what is needed of resources that are not configured any more and have
@@ -359,5 +377,5 @@ func (d *Daemon) Configure(ctx context.Context, who serve.Identity, q api.Config
 	if text == "" {
 		return out, grid.Errorf(grid.Invalid, "a configuration without a text")
 	}
-	return d.apply(ctx, byUser(who.UID), text, q.Reason, q.Check)
+	return d.apply(ctx, byUser(who.UID), func() (string, error) { return text, nil }, q.Reason, q.Check)
 }

@@ -85,7 +85,7 @@ func setClock(dir string, at time.Time) {
 // next start, in the file and in force, and puts the other in force again. What was due by a
 // timetable that goes is decided, once; and that it is gone is carried out.
 func TestAConfigurationSurvivesDeath(t *testing.T) {
-	for point, finds := range map[string]string{"config.followed": "five", "config.kept": "five", "config.written": "seven"} {
+	for point, finds := range map[string]string{"config.followed": "five", "config.kept": "five", "config.passed": "five", "config.written": "seven"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "schedd.conf")

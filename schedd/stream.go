@@ -154,5 +154,7 @@ func shown(body ledger.Body) any {
 // Backup implements [serve.Backend].
 func (d *Daemon) Backup(_ context.Context, w io.Writer) (api.Backup, error) {
 	b, err := d.ledger.Snapshot(w)
-	return api.Backup{Format: b.Format, Deployment: b.Deployment, Index: b.Index, Digest: b.Digest.String(), Size: b.Size}, err
+	out := api.Backup{Format: b.Format, Deployment: b.Deployment, Index: b.Index, Digest: b.Digest.String(), Size: b.Size}
+	out.Checkpoints, out.CheckpointBytes = d.saved.all()
+	return out, err
 }

@@ -17,12 +17,13 @@ import (
 // their jobs end. Every step may be repeated; after a restart the queue says which
 // jobs are in the midst of it.
 type takeovers struct {
-	d  *Daemon
-	in chan takeover
+	d    *Daemon
+	more chan struct{} // has one element when there is one to begin
 
 	wg sync.WaitGroup // what run waits for
 
 	mu   sync.Mutex
+	due  []takeover // each is there until it is done: nobody asks for it again
 	busy map[takeoverKey]bool
 	over bool // nothing more is begun
 }
@@ -45,24 +46,37 @@ type takeoverKey struct {
 func (o *takeover) key() takeoverKey { return takeoverKey{o.job, o.epoch, o.closes} }
 
 func newTakeovers(d *Daemon) *takeovers {
-	return &takeovers{d: d, in: make(chan takeover, 4096), busy: map[takeoverKey]bool{}}
+	return &takeovers{d: d, more: make(chan struct{}, 1), busy: map[takeoverKey]bool{}}
 }
 
 // begin asks for a takeover; one that is on its way already is not begun again.
 func (t *takeovers) begin(o takeover) {
 	key := o.key()
 	t.mu.Lock()
-	known := t.busy[key]
-	t.busy[key] = true
-	t.mu.Unlock()
-	if known {
+	defer t.mu.Unlock()
+	if t.busy[key] {
 		return
 	}
+	t.busy[key] = true
+	t.due = append(t.due, o)
 	select {
-	case t.in <- o:
+	case t.more <- struct{}{}:
 	default:
-		t.forget(o) // the worker will report it again, or the next start finds it
 	}
+}
+
+// next takes the takeover that has waited the longest.
+func (t *takeovers) next() (o takeover, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.due) == 0 {
+		return o, false
+	}
+	o = t.due[0]
+	if t.due = t.due[1:]; len(t.due) == 0 {
+		t.due = nil
+	}
+	return o, true
 }
 
 func (t *takeovers) forget(o takeover) {
@@ -84,20 +98,24 @@ func (t *takeovers) run(ctx context.Context) error {
 	}()
 	slots := make(chan struct{}, atOnce)
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case o := <-t.in:
+		o, ok := t.next()
+		if !ok {
 			select {
-			case slots <- struct{}{}:
 			case <-ctx.Done():
 				return nil
+			case <-t.more:
 			}
-			t.spawn(func() {
-				defer func() { <-slots }()
-				t.do(ctx, o)
-			})
+			continue
 		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		t.spawn(func() {
+			defer func() { <-slots }()
+			t.do(ctx, o)
+		})
 	}
 }
 

@@ -134,6 +134,8 @@ func (w *vmJobs) want(ctx context.Context, id grid.JobID) error {
 	if err != nil {
 		return w.hold(ctx, id, grid.HoldCloudUser, grid.MessageOf(err))
 	}
+	w.d.reload.placing.RLock() // until it is wished for, its resource is there
+	defer w.d.reload.placing.RUnlock()
 	res := w.d.resourceAt(m.URL)
 	switch {
 	case res == nil:

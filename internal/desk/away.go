@@ -296,8 +296,23 @@ func forgetAway(dir string) (struct{}, error) {
 			return struct{}{}, grid.Errorf(codeOfPath(err), "remove what was staged of a job at a target: %w", err)
 		}
 	}
-	if err := (sandbox.Sandbox{Dir: dir, User: sandbox.Self()}).Remove(); err != nil {
+	// Its target may begin the job this late, and what says that it may not lies in there: so
+	// that is moved away with the directory, where no script looks for it, and goes last.
+	gone := sandbox.Sandbox{Dir: dir + goneExt, User: sandbox.Self()}
+	err := gone.RemoveAround(target.StartedName) // who was here before has died over it
+	if err == nil {
+		if err = os.Rename(dir, gone.Dir); errors.Is(err, fs.ErrNotExist) {
+			return struct{}{}, nil
+		}
+	}
+	if err == nil {
+		err = gone.RemoveAround(target.StartedName)
+	}
+	if err != nil {
 		return struct{}{}, grid.Errorf(codeOfPath(err), "remove the job's directory at its target: %w", err)
 	}
 	return struct{}{}, nil
 }
+
+// goneExt ends the name of such a directory that is about to be removed.
+const goneExt = ".gone"

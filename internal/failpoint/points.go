@@ -164,6 +164,7 @@ var Points = []Point{
 	{Name: "sweep.remove.before", Of: Schedd, When: "a machine of ours without a claim is about to be taken away"},
 	{Name: "config.followed", Of: Schedd, When: "timetables are followed up to now, for others to take their place, and nothing of a configuration is kept", Test: "TestAConfigurationSurvivesDeath"},
 	{Name: "config.kept", Of: Schedd, When: "a configuration is kept as a version, and not in the place of the file", Test: "TestAConfigurationSurvivesDeath"},
+	{Name: "config.passed", Of: Schedd, When: "instants that waited are passed over, and a configuration lies beside the file", Test: "TestAConfigurationSurvivesDeath"},
 	{Name: "config.written", Of: Schedd, When: "a configuration is in the place of the file, and not in force", Test: "TestAConfigurationSurvivesDeath"},
 	{Name: "route.place.before", Of: Schedd, When: "jobs are about to be given to a target, and nothing says so", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},
 	{Name: "route.place.after", Of: Schedd, When: "jobs are given to a target, which has not heard of them", Test: "TestADeathOfTheScheddLosesNoRoutedJob"},

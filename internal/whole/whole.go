@@ -31,21 +31,39 @@ func WriteIn(dir *os.Root, name string, b []byte, mode os.FileMode) error {
 // Store is [Write], and the file is on the disk when it returns: a power cut too leaves
 // the file before or the file after.
 func Store(path string, b []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path+Beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	l, err := Lay(path, b, mode)
 	if err != nil {
 		return err
+	}
+	return l.Place()
+}
+
+// Laid is what a file is to hold, on the disk beside it.
+type Laid struct{ path string }
+
+// Lay is the first half of [Store], in which nearly all may fail that can: the file is as it was
+// before, and what it is to hold lies beside it.
+func Lay(path string, b []byte, mode os.FileMode) (l Laid, err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return l, &os.PathError{Op: "write", Path: path, Err: errors.New("it is a directory")}
+	}
+	f, err := os.OpenFile(path+Beside, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	if err != nil {
+		return l, err
 	}
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	return Laid{path}, errors.Join(err, f.Close())
+}
+
+// Place is the second half: the file holds it.
+func (l Laid) Place() error {
+	if err := os.Rename(l.path+Beside, l.path); err != nil {
 		return err
 	}
-	if err := os.Rename(path+Beside, path); err != nil {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(l.path))
 }
 
 // SyncDir sees the names of a directory on the disk.

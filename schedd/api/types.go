@@ -384,6 +384,9 @@ type Backup struct {
 	Index      uint64 `json:"index"`
 	Digest     string `json:"digest"`
 	Size       int64  `json:"size"`
+
+	Checkpoints     int   `json:"checkpoints" doc:"Checkpoints of jobs that there were, which are not in the copy: their jobs begin anew unless they are there when it is restored"`
+	CheckpointBytes int64 `json:"checkpoint_bytes" doc:"How large those are"`
 }
 
 // Invite asks for a one-time token with which a worker of another host may join.

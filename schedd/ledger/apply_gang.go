@@ -92,6 +92,11 @@ func (m *member) begins() {
 		return // it is about to be ended
 	}
 	m.tell(Event{Type: NodeStarted, Text: m.r.Where})
+	m.together()
+}
+
+// together begins the job when no node waits any more.
+func (m *member) together() {
 	if m.s.Job.Status == grid.Idle && !slices.ContainsFunc(m.g.Nodes, func(n GangNode) bool { return n.State == GangWaits }) {
 		m.r.Where = GangHost
 		m.start()
@@ -119,6 +124,9 @@ func (m *member) exits() {
 		m.node.State, m.node.Staged = GangExits, unquote(find(m.r.Attrs, StagedAttr))
 	} else {
 		m.over()
+	}
+	if m.t.v.rules >= 5 {
+		m.together() // of this one no start may have been heard
 	}
 	last := !slices.ContainsFunc(m.g.Nodes, func(n GangNode) bool { return !n.Exited })
 	if j.Status == grid.TransferringOutput || !last && (m.i != 0 || m.g.WaitAll) {

@@ -157,7 +157,9 @@ type Begin struct {
 //	   the queue at its time, and not when it is moved; a job that is a machine can be
 //	   vacated, and its engine's acceptance is an event
 //	4: claims have receipts
-const Rules = 4
+//	5: a job of several nodes runs when the last has begun, also where of that one only the
+//	   end was heard
+const Rules = 5
 
 func (*Begin) Kind() Kind { return KindBegin }
 func (c *Begin) encode(e *enc) {

@@ -55,7 +55,8 @@ func Script(w Work) []byte {
 	}
 	line(`cd "$dir" || exit 111`)
 	line("set -C")
-	line(`{ echo "$(hostname) $$" >%s; } 2>/dev/null || exit %d`, StartedName, BegunCode)
+	// By its whole path: when the directory has been moved away to be removed, it is not there.
+	line(`{ echo "$(hostname) $$" >"$dir"/%s; } 2>/dev/null || exit %d`, StartedName, BegunCode)
 	line("set +C")
 	line(`keep() { mv -f %[1]s.new %[1]s; }`, ResultName)
 	if w.Spool != nil {

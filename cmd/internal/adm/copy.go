@@ -26,7 +26,8 @@ func (a *admin) backup() *cobra.Command {
 		Long: `Write a consistent copy of the queue file, while the schedd goes on.
 
 The copy is proven before it gets its name; FILE.json, beside it, says what it holds
-and belongs to it.
+and belongs to it. Checkpoints of jobs, which may be large, are not in it; how many there
+are, and how large, is told.
 ` + cli.ExitHelp,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,6 +43,9 @@ and belongs to it.
 				return cli.PrintJSON(a.Deps, b)
 			}
 			fmt.Fprintf(a.Out, "%s: entry %d, %s, digest %s\n", args[0], b.Index, grid.FormatSize(b.Size), b.Digest)
+			if b.Checkpoints > 0 {
+				fmt.Fprintf(a.Out, "not in it are the checkpoints of jobs (%d, %s, in spool/checkpoints): their jobs begin anew unless these are there when it is restored\n", b.Checkpoints, grid.FormatSize(b.CheckpointBytes))
+			}
 			return nil
 		},
 	}
@@ -112,7 +116,9 @@ func (a *admin) restore() *cobra.Command {
 		Long: `Make a backup the queue of the schedd of DIR, which must not run.
 
 What was there is kept as queue.db.before-restore. The schedd's next start knows that
-its queue was restored, and gives no id a second time that was given since.
+its queue was restored, and gives no id a second time that was given since. Jobs that
+checkpoint themselves go on from the checkpoints that the backup names, as far as these
+are in DIR/spool/checkpoints, and otherwise begin anew.
 ` + cli.ExitHelp,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {

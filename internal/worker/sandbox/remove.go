@@ -19,7 +19,10 @@ import (
 // moved up beside it, under a number, and emptied there. So no recursion can run
 // out of descriptors; and since nobody but the worker may write at the top level,
 // nobody can replace a directory there between the look and the act.
-func (s Sandbox) Remove() error {
+func (s Sandbox) Remove() error { return s.RemoveAround("") }
+
+// RemoveAround is [Sandbox.Remove], and of the files at the top that one goes last.
+func (s Sandbox) RemoveAround(last string) error {
 	if err := unix.Rmdir(s.Dir); err == nil || err == unix.ENOENT {
 		return nil
 	}
@@ -34,6 +37,9 @@ func (s Sandbox) Remove() error {
 	for again := true; again; {
 		again = false
 		err = pass(top, func(e os.DirEntry) error {
+			if e.Name() == last {
+				return nil
+			}
 			if e.IsDir() {
 				again = true
 				return r.empty(e.Name())
@@ -41,6 +47,11 @@ func (s Sandbox) Remove() error {
 			return r.unlink(r.top, e.Name())
 		})
 		if err != nil {
+			return fmt.Errorf("clear the sandbox %s: %w", s.Dir, err)
+		}
+	}
+	if last != "" {
+		if err := os.RemoveAll(filepath.Join(s.Dir, last)); err != nil {
 			return fmt.Errorf("clear the sandbox %s: %w", s.Dir, err)
 		}
 	}
