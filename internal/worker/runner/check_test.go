@@ -434,12 +434,12 @@ func TestTheMemoryOfTriesIsNotTheJobs(t *testing.T) {
 
 func TestWhatACheckSaysIsOneLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                        "",
-		" a\n\tb\r\n":             "a b",
-		"\xff\xfe":                "?",
-		strings.Repeat("é", 40):   strings.Repeat("é", 28) + "...",
-		strings.Repeat("x", 60):   strings.Repeat("x", 60),
-		fmt.Sprint("\x1b[31mred"): "\ufffd[31mred",
+		"":                      "",
+		" a\n\tb\r\n":           "a b",
+		"\xff\xfe":              "?",
+		strings.Repeat("é", 40): strings.Repeat("é", 28) + "...",
+		strings.Repeat("x", 60): strings.Repeat("x", 60),
+		"\x1b[31mred":           "\ufffd[31mred",
 	} {
 		if got := oneLine(text, 60); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
