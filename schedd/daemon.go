@@ -174,6 +174,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	part("takeovers", d.take.run)
 	part("checkpoints", d.saved.run)
 	part("housekeeping", d.keep)
+	part("memory", d.trim)
 	part("policies", newPolicies(d).run)
 	part("removals", d.clear)
 	part("factories", d.materialize)

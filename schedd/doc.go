@@ -15,6 +15,7 @@
 //	logs.go         writes the users' event logs; logbook.go says which lines, and what a mark tells
 //	routings.go     jobs at targets, step by step; site.go: a target and its listings
 //	keep.go         forgets what is past its keeping, makes checkpoints of the queue
+//	trim.go         gives memory back that a burst of work has taken
 //
 // and what users ask: submit.go, act.go, query.go, why.go.
 //
