@@ -40,6 +40,7 @@ type Options struct {
 }
 
 func (o *Options) complete() {
+	o.Log = &journal{w: o.Log}
 	if o.ahead == 0 {
 		o.ahead = 60
 	}

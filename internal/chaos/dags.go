@@ -34,6 +34,7 @@ type DagOptions struct {
 }
 
 func (o *DagOptions) complete() {
+	o.Log = &journal{w: o.Log}
 	if o.Nodes == 0 {
 		o.Nodes = 100
 	}

@@ -37,6 +37,7 @@ type EngineOptions struct {
 }
 
 func (o *EngineOptions) complete() {
+	o.Log = &journal{w: o.Log}
 	if o.Faults == 0 {
 		o.Faults = 300
 	}
