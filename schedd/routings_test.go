@@ -91,7 +91,7 @@ func (p *place) nothingLeft() {
 	}
 }
 
-// eventually waits for what is seen in the ledger.
+// eventually waits for something: it looks when the ledger changes, and now and then.
 func (p *place) eventually(what string, yes func() bool) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
@@ -103,6 +103,7 @@ func (p *place) eventually(what string, yes func() bool) {
 		}
 		select {
 		case <-p.live.d.ledger.Changed(index):
+		case <-time.After(50 * time.Millisecond): // not all that is waited for is in the ledger
 		case <-ctx.Done():
 			p.t.Fatalf("waited in vain for %s", what)
 		}
