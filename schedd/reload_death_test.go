@@ -34,8 +34,8 @@ func configured(dir string) {
 		log.Fatal(err)
 	}
 	err = d.Run(context.Background(), func() {
-		for d.ledger.View().Cron("k") == 0 { // the timetable begins
-			<-d.ledger.Changed(d.ledger.View().Index)
+		for v := d.ledger.View(); v.Cron("k") == 0; v = d.ledger.View() { // the timetable begins
+			<-d.ledger.Changed(v.Index)
 		}
 		setClock(dir, clockOf(dir).Add(90*time.Second)) // two instants come, and nobody has looked
 		_, err := d.Configure(context.Background(), serve.Identity{UID: uint32(os.Geteuid()), Admin: true}, api.Configure{Text: "seven"})
