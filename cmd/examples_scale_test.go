@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,29 +11,38 @@ import (
 
 	"gridburst/cmd/internal/sandbox"
 	"gridburst/internal/pause"
+	"gridburst/internal/rig"
 	"gridburst/internal/rig/rigtest"
 )
+
+// guests is a rig with a simulated engine, in that directory and at that URL, which starts guests
+// of ours; root's alone.
+func guests(t *testing.T, tags []string, programs ...string) (ctx context.Context, r *rig.Rig, engine, url string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("the guests of this test are root's to start")
+	}
+	ctx, r = rigtest.New(t, tags, programs...)
+	dir := sandbox.Dir(r.Dir)
+	if err := dir.Prepare(r.Bin); err != nil {
+		t.Fatal(err)
+	}
+	engine = filepath.Join(r.Dir, "engine")
+	if _, err := r.Engine(ctx, engine, "--admin-socket", dir.Admin()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(engine, "url"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx, r, engine, strings.TrimSpace(string(text))
+}
 
 // The service of examples/scale brings machines of the simulated engine up for its run, by
 // what it sees of those that there are, with the token of the run alone; they are used, and
 // gone when the run has ended.
 func TestTheScalingExample(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("the guests of this test are root's to start")
-	}
-	ctx, r := rigtest.New(t, nil, "gschedd", "gworker", "gdag", "gvm", "gstatus", "ovirt_gahp", "ovirtsim")
-	dir := sandbox.Dir(r.Dir)
-	if err := dir.Prepare(r.Bin); err != nil {
-		t.Fatal(err)
-	}
-	engine := filepath.Join(r.Dir, "engine")
-	if _, err := r.Engine(ctx, engine, "--admin-socket", dir.Admin()); err != nil {
-		t.Fatal(err)
-	}
-	url, err := os.ReadFile(filepath.Join(engine, "url"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, r, _, url := guests(t, nil, "gschedd", "gworker", "gdag", "gvm", "gstatus", "ovirt_gahp", "ovirtsim")
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(examples, "scale", name))
 		if err != nil {
@@ -47,7 +57,7 @@ func TestTheScalingExample(t *testing.T) {
 	}
 	// The names are to be changed, as it says.
 	write("schedd.hcl", strings.NewReplacer(
-		`":9618"`, `"127.0.0.1:0"`, "grid.example.com", "127.0.0.1", "https://engine.example.com/ovirt-engine/api", strings.TrimSpace(string(url)),
+		`":9618"`, `"127.0.0.1:0"`, "grid.example.com", "127.0.0.1", "https://engine.example.com/ovirt-engine/api", url,
 		"gridburst@internal", sandbox.User, "engine.pem", "engine/ca.pem", `"worker"`, `"`+sandbox.WorkerTemplate+`"`,
 	).Replace(read("schedd.hcl")))
 	s, err := r.Schedd(ctx, "schedd", nil, "--config", filepath.Join(r.Dir, "schedd.hcl"))

@@ -34,22 +34,11 @@ var scaling = map[string]string{
 // service is good until then, and no longer.
 func TestADeathLeavesARunTheMachinesThatItAsksFor(t *testing.T) {
 	rigtest.Slow(t)
-	if os.Getuid() != 0 {
-		t.Skip("the guests of this test are root's to start")
-	}
-	ctx, r := rigtest.New(t, []string{"failpoints"}, "gschedd", "gworker", "gdag", "ovirt_gahp", "ovirtsim")
-	dir := sandbox.Dir(r.Dir)
-	if err := dir.Prepare(r.Bin); err != nil {
-		t.Fatal(err)
-	}
-	engine := filepath.Join(r.Dir, "engine")
-	if _, err := r.Engine(ctx, engine, "--admin-socket", dir.Admin()); err != nil {
-		t.Fatal(err)
-	}
+	ctx, r, engine, url := guests(t, []string{"failpoints"}, "gschedd", "gworker", "gdag", "ovirt_gahp", "ovirtsim")
 	for _, p := range failpoint.Points {
 		if when := scaling[p.Name]; when != "" {
 			t.Run(p.Name, func(t *testing.T) {
-				s := &scaled{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name), engine: engine}
+				s := &scaled{T: t, ctx: ctx, rig: r, dir: filepath.Join(r.Dir, p.Name), engine: engine, url: url}
 				s.live(p, when)
 			})
 		}
@@ -62,7 +51,8 @@ type scaled struct {
 	ctx    context.Context
 	rig    *rig.Rig
 	dir    string
-	engine string
+	engine string // its directory
+	url    string // of the engine
 	s      *rig.Schedd
 }
 
@@ -105,12 +95,10 @@ job "work" {
 
 func (s *scaled) live(p failpoint.Point, when string) {
 	s.must(os.MkdirAll(filepath.Join(s.dir, "armed"), 0o755))
-	url, err := os.ReadFile(filepath.Join(s.engine, "url"))
-	s.must(err)
 	port, err := net.Listen("tcp", "127.0.0.1:0") // a guest finds its schedd again by the same
 	s.must(err)
 	s.must(port.Close())
-	s.write("schedd.hcl", fmt.Sprintf(scaledConfig, port.Addr(), strings.TrimSpace(string(url)), sandbox.User, sandbox.Dir(s.rig.Dir).Password(), filepath.Join(s.engine, "ca.pem"), sandbox.WorkerTemplate))
+	s.write("schedd.hcl", fmt.Sprintf(scaledConfig, port.Addr(), s.url, sandbox.User, sandbox.Dir(s.rig.Dir).Password(), filepath.Join(s.engine, "ca.pem"), sandbox.WorkerTemplate))
 	s.write("scale.hcl", scaledRun)
 	s.write("watch", fmt.Sprintf("#!/bin/sh\n{ cat \"$GRIDBURST_TOKEN_FILE\"; echo; } >>%s/tokens\nexec sleep 1000\n", s.dir))
 	s.write("work", fmt.Sprintf("#!/bin/sh\nuntil [ -e %s/go ]; do sleep 0.1; done\n", s.dir))

@@ -1,9 +1,9 @@
 package configs
 
 import (
-	"github.com/hashicorp/hcl/v2"
-
 	"gridburst/dag"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // previous reads after_previous = [node.load] or after_any_previous (any): what a node waits for

@@ -12,6 +12,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/failpoint"
 	"gridburst/internal/grid"
+	"gridburst/internal/wire"
 	"gridburst/router"
 	"gridburst/router/burst"
 	"gridburst/schedd/ledger"
@@ -289,7 +290,8 @@ func (b *bursts) money(pl *planned) error {
 
 // offer is the attributes of a machine that does not exist yet.
 func (b *Burst) offer() map[string]string {
-	attrs := map[string]string{"Arch": `"X86_64"`, "OpSys": `"LINUX"`, "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true", "HasReadyCheck": "true"}
+	attrs := wire.Abilities()
+	attrs["Arch"], attrs["OpSys"] = `"X86_64"`, `"LINUX"`
 	maps.Copy(attrs, b.Attrs)
 	size := b.size()
 	attrs["Cpus"] = strconv.FormatInt(size.Cpus, 10)

@@ -25,14 +25,20 @@ const (
 func (d *Daemon) said(v *ledger.View, cluster int32, name string) (expr string, err error) {
 	err = d.ledger.Read(func(r *ledger.Reader) error {
 		attrs, err := r.Attrs(v, grid.JobID{Cluster: cluster})
-		for _, a := range attrs {
-			if strings.EqualFold(a.Name, name) {
-				expr = a.Expr
-			}
-		}
+		expr = exprOf(attrs, name)
 		return err
 	})
 	return expr, err
+}
+
+// exprOf is the source of an attribute's expression, empty when there is none.
+func exprOf(attrs []ledger.Attr, name string) (expr string) {
+	for _, a := range attrs {
+		if strings.EqualFold(a.Name, name) {
+			expr = a.Expr
+		}
+	}
+	return expr
 }
 
 // saysOf is what the job of a node says that its run must be told: of a provisioner how far

@@ -69,12 +69,19 @@ output = out.$(Node)
 log = log
 `
 
+// threeNodes is a place where a job of three nodes has been given its workers: two of the nodes
+// to a, one to b.
+func threeNodes(t *testing.T) (p *place, a, b *worker, all []node) {
+	t.Helper()
+	p = newPlace(t, nil)
+	a, b = p.worker("a"), p.worker("b")
+	p.submit(several + "machine_count = 3\nqueue\n")
+	return p, a, b, nodes(t, map[*worker]int{a: 2, b: 1})
+}
+
 func TestNodesBeginTogetherAndTheJobEndsWithNodeZero(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
-	a, b := p.worker("a"), p.worker("b")
-	p.submit(several + "machine_count = 3\nqueue\n")
-	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	p, a, b, all := threeNodes(t)
 	for i, n := range all {
 		if n.Args[0] != fmt.Sprint(i) || n.Out != fmt.Sprint("out.", i) || n.Cpus != 1 {
 			t.Errorf("node %d: %q, %q, %d cpus", i, n.Args, n.Out, n.Cpus)
@@ -152,10 +159,7 @@ func TestAJobOfSeveralNodesTakesAllOrNothing(t *testing.T) {
 
 func TestOneNodeLostIsTheEndOfTheAttempt(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
-	a, b := p.worker("a"), p.worker("b")
-	p.submit(several + "machine_count = 3\nqueue\n")
-	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	p, a, b, all := threeNodes(t)
 	for _, n := range all {
 		n.started()
 	}
@@ -254,10 +258,7 @@ func TestWhatIsDoneToAJobIsDoneToAllOfItsNodes(t *testing.T) {
 
 func TestAWorkerThatComesBackIsToldWhichNodesCount(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
-	a, b := p.worker("a"), p.worker("b")
-	p.submit(several + "machine_count = 3\nqueue\n")
-	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	p, a, b, all := threeNodes(t)
 	// What a has begun, and b has not heard of any more, when the schedd ends.
 	var mine []node
 	for _, n := range all {
@@ -304,10 +305,7 @@ func TestAWorkerThatComesBackIsToldWhichNodesCount(t *testing.T) {
 
 func TestNodesOfSilentWorkersAreGivenUpAfterTheirLease(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
-	a, b := p.worker("a"), p.worker("b")
-	p.submit(several + "machine_count = 3\nqueue\n")
-	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	p, a, b, all := threeNodes(t)
 	for _, n := range all {
 		n.started()
 	}
@@ -330,10 +328,7 @@ func TestNodesOfSilentWorkersAreGivenUpAfterTheirLease(t *testing.T) {
 // if its start had been heard.
 func TestAJobRunsWhenItsLastNodeIsKnownByItsEndAlone(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, nil)
-	a, b := p.worker("a"), p.worker("b")
-	p.submit(several + "machine_count = 3\nqueue\n")
-	all := nodes(t, map[*worker]int{a: 2, b: 1})
+	p, _, b, all := threeNodes(t)
 	// Node 0 goes on, and the last that is heard of is another.
 	last := slices.IndexFunc(all, func(n node) bool { return n.w == b })
 	if last == 0 {

@@ -54,14 +54,7 @@ func (d *Daemon) awaited(v *ledger.View, cluster int32) string {
 }
 
 // lastOf says for what a service waited whose job has left the queue with these attributes.
-func lastOf(attrs []ledger.Attr) string {
-	for _, a := range attrs {
-		if a.Name == wire.ReadyAnswer {
-			return answered(a.Expr)
-		}
-	}
-	return ""
-}
+func lastOf(attrs []ledger.Attr) string { return answered(exprOf(attrs, wire.ReadyAnswer)) }
 
 // answered is the last answer of a check, from the attribute that has it.
 func answered(expr string) string {

@@ -236,6 +236,12 @@ const (
 	ReadyAnswer    = "ReadyAnswer"    // of the last try: why it is not ready; empty: it is
 )
 
+// Abilities are the attributes by which jobs ask for what every worker of this release can do.
+// The map is its caller's.
+func Abilities() map[string]string {
+	return map[string]string{"HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true", "HasReadyCheck": "true"}
+}
+
 // Kept is the schedd's answer to outputs or a checkpoint that it has.
 type Kept struct {
 	Staged

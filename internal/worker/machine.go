@@ -14,6 +14,7 @@ import (
 	"gridburst/internal/ad"
 	"gridburst/internal/grid"
 	"gridburst/internal/jobfile"
+	"gridburst/internal/wire"
 	"gridburst/schedd/submit"
 )
 
@@ -33,14 +34,15 @@ func Machine(state string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	attrs := map[string]string{
+	attrs := wire.Abilities()
+	maps.Copy(attrs, map[string]string{
 		"Cpus": strconv.Itoa(cpus()), "Memory": strconv.FormatInt(memory, 10),
 		"Disk": strconv.FormatUint(fs.Bavail*uint64(fs.Bsize)/1024, 10),
 		"Arch": ad.Quote(jobfile.Arch()), "OpSys": ad.Quote("LINUX"),
-		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host), "HasFileTransfer": "true", "HasJobDeferral": "true", "HasSelfCheckpointTransfers": "true", "HasReadyCheck": "true",
+		"Machine": ad.Quote(host), "FileSystemDomain": ad.Quote(host),
 		"HasPerFileEncryption": "true", // what travels, travels encrypted
 		"CondorVersion":        ad.Quote("$CondorVersion: " + submit.Compatible + " $"),
-	}
+	})
 	if version, whole := jobfile.Release(); whole != "" {
 		attrs["OpSysVer"], attrs["OpSysAndVer"] = version, ad.Quote(whole)
 	}

@@ -222,7 +222,6 @@ func (r *runners) put(c *runner.Client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.over && c.Isolation() == r.cfg.Isolation && c.Ready().Checks { // else it is of an earlier release
-
 		r.idle = append(r.idle, c)
 		return
 	}

@@ -56,7 +56,12 @@ func (d *decision) needed(m *Member) bool {
 
 // awaited: jobs wait for it.
 func (d *decision) awaited(s *Starting) bool {
-	return s.Free != d.in.Shapes[s.Shape].Offer || d.aside[s.Claim] ||
+	return d.bound(s) || d.aside[s.Claim]
+}
+
+// bound: jobs that wait are bound to it, or are to be.
+func (d *decision) bound(s *Starting) bool {
+	return s.Free != d.in.Shapes[s.Shape].Offer ||
 		slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == s.Claim })
 }
 
@@ -66,8 +71,7 @@ func (d *decision) awaited(s *Starting) bool {
 func (d *decision) expected(shape int) bool {
 	s := &d.in.Shapes[shape]
 	for i := range d.in.Starting {
-		st := &d.in.Starting[i]
-		if st.Shape == shape && (st.Free != s.Offer || slices.ContainsFunc(d.out.Bind, func(b Bind) bool { return b.Claim == st.Claim })) {
+		if st := &d.in.Starting[i]; st.Shape == shape && d.bound(st) {
 			return true
 		}
 	}

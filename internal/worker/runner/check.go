@@ -398,18 +398,9 @@ func (s *server) reapOther(a *attempt, pid int, used *usage) error {
 // reapNow reaps a child that was seen dead. One that could not be executed is gone by now, by
 // who forked it, and its number may be another's.
 func reapNow(pid int, used func(*syscall.Rusage)) (status syscall.WaitStatus, dead bool, err error) {
-	var ru syscall.Rusage
-	for {
-		got, err := syscall.Wait4(pid, &status, syscall.WALL|syscall.WNOHANG, &ru)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.ECHILD), err == nil && got != pid:
-			return 0, false, nil
-		case err != nil:
-			return 0, false, err
-		}
-		used(&ru)
-		return status, true, nil
+	got, status, err := wait4(pid, syscall.WNOHANG, used)
+	if errors.Is(err, syscall.ECHILD) {
+		return 0, false, nil
 	}
+	return status, err == nil && got == pid, err
 }

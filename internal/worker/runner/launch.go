@@ -340,18 +340,24 @@ func peek() (pid int, err error) {
 
 // reap takes the status of a child, or with -1 of any, and what it used.
 func reap(pid int, used func(*syscall.Rusage)) (syscall.WaitStatus, error) {
-	var status syscall.WaitStatus
+	_, status, err := wait4(pid, 0, used)
+	return status, err
+}
+
+// wait4 waits for a child, or looks whether it is dead, by the options. got is its number when
+// it was reaped.
+func wait4(pid, options int, used func(*syscall.Rusage)) (got int, status syscall.WaitStatus, err error) {
 	var ru syscall.Rusage
 	for {
-		_, err := syscall.Wait4(pid, &status, syscall.WALL, &ru)
-		if errors.Is(err, syscall.EINTR) {
-			continue
+		got, err = syscall.Wait4(pid, &status, syscall.WALL|options, &ru)
+		if !errors.Is(err, syscall.EINTR) {
+			break
 		}
-		if err == nil {
-			used(&ru)
-		}
-		return status, err
 	}
+	if err == nil && got == pid {
+		used(&ru)
+	}
+	return got, status, err
 }
 
 // usage sums what processes used.
